@@ -1,0 +1,155 @@
+//! The vendors' formats, one file each, and the list of them.
+
+use std::borrow::Cow;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::envelope::{Decoded, Refusal, Unverified, Verified};
+use crate::{Event, EventType, Key, Secret, SecretError};
+
+mod aegis;
+mod bearer_scan;
+mod snyk;
+mod standard;
+mod symbiotic;
+
+/// Every dialect, in the order they are shown. A new dialect is one file and one line here.
+pub static ALL: &[&Dialect] = &[
+    &snyk::DIALECT,
+    &symbiotic::DIALECT,
+    &aegis::DIALECT,
+    &bearer_scan::DIALECT,
+    &standard::DIALECT,
+];
+
+/// The dialect with this id, as it stands in configuration and API: `snyk`, `bearer-scan`.
+pub fn find(id: &str) -> Option<&'static Dialect> {
+    ALL.iter().copied().find(|dialect| dialect.id == id)
+}
+
+/// A vendor's wire format.
+pub struct Dialect {
+    /// As it stands in configuration, API and store: lower case, `-` between words.
+    pub id: &'static str,
+    /// As a person says it.
+    pub name: &'static str,
+    /// Where the format is written down.
+    pub source: &'static str,
+    /// What the credential is called where it is configured.
+    pub credential: Credential,
+    /// How its secrets are spelled.
+    pub secrets: &'static dyn Secrets,
+    /// How it is received, if it is.
+    pub inbound: Option<&'static dyn Inbound>,
+    /// How it is sent, if it is.
+    pub outbound: Option<&'static dyn Outbound>,
+}
+
+impl std::fmt::Debug for Dialect {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Dialect").field(&self.id).finish()
+    }
+}
+
+impl PartialEq for Dialect {
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id
+    }
+}
+
+impl Eq for Dialect {}
+
+/// Who makes the credential of an endpoint, and what it is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Credential {
+    /// `secret`: entered by whoever registers the endpoint.
+    SecretGiven,
+    /// `secret`: entered, or made by us when absent, and shown once.
+    SecretGivenOrMade,
+    /// `secret`: always made by us and shown once.
+    SecretMade,
+    /// `bearer_token`: the receiver's own, entered.
+    BearerToken,
+}
+
+/// How a dialect spells its secrets.
+pub trait Secrets: Sync {
+    /// The key that `secret` stands for, by the vendor's own rule, however weak it is.
+    fn key(&self, secret: &Secret) -> Result<Key, SecretError>;
+
+    /// Whether `secret` may be configured (long enough, well spelled); answers its normal form.
+    fn check(&self, secret: &Secret) -> Result<Secret, SecretError>;
+
+    /// A new secret from 32 random bytes.
+    fn make(&self, random: [u8; 32]) -> Secret;
+}
+
+/// The sending direction.
+pub trait Outbound: Sync {
+    /// What this dialect calls the event, with its version where the wire has one (`ping/v0`); `None` when the dialect
+    /// has no such event. Custom types are included for the dialects that carry any type.
+    fn event_name<'a>(&self, event_type: &'a EventType) -> Option<Cow<'a, str>>;
+
+    /// The body. A pure function of the event: the same event gives the same bytes, for ever.
+    ///
+    /// # Errors
+    /// When the event's data lacks what the dialect must say, or the dialect has no such event.
+    fn encode(&self, event: &Event) -> Result<Vec<u8>, EncodeError>;
+
+    /// Every header the dialect sets, in the casing and order of the vendor: content type, event, id, time, signature.
+    /// Several keys sign only where the dialect can carry several signatures; elsewhere the first does.
+    ///
+    /// # Errors
+    /// When there is no key of the right kind, or the body cannot be signed (Symbiotic signs parsed JSON).
+    fn headers(&self, message: &Message<'_>, keys: &[Key]) -> Result<Vec<Header>, EncodeError>;
+}
+
+/// The receiving direction. Callers go through [`Unverified::verify`](crate::Unverified::verify).
+pub trait Inbound: Sync {
+    /// Whether the bytes come from a holder of one of `keys`.
+    fn verify(&self, request: &Unverified, keys: &[Key], now: Timestamp, tolerance: SignedDuration) -> Result<(), Refusal>;
+
+    /// What the message says.
+    fn decode(&self, request: &Verified) -> Result<Decoded, Refusal>;
+}
+
+/// What the headers of one attempt are made of.
+#[derive(Debug, Clone, Copy)]
+pub struct Message<'a> {
+    /// Id of the delivery, the same on every attempt; no full stop in it. Vendors with a GUID get it bare.
+    pub id: &'a str,
+    /// The dialect's event name, from [`Outbound::event_name`].
+    pub event: &'a str,
+    /// Time of the event.
+    pub occurred_at: Timestamp,
+    /// Time of this attempt.
+    pub sent_at: Timestamp,
+    /// The body as it goes out.
+    pub body: &'a [u8],
+}
+
+/// One header line to send. On HTTP/1.1 the name goes out in exactly this casing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Header {
+    /// The name in the vendor's casing.
+    pub name: &'static str,
+    /// The value.
+    pub value: String,
+}
+
+/// Why an event cannot be said in a dialect.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EncodeError {
+    /// The dialect has no event for this type.
+    #[error("the dialect has no event for {0}")]
+    NoSuchEvent(EventType),
+    /// The event's data lacks a member or holds the wrong type.
+    #[error("the event's data does not fit: {0}")]
+    Data(String),
+    /// There is no key of the kind that the dialect signs with.
+    #[error("the dialect signs with {wanted}, and no such key is configured")]
+    Key {
+        /// The kind wanted.
+        wanted: &'static str,
+    },
+}

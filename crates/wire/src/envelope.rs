@@ -1,0 +1,206 @@
+//! A received request on its way to becoming events: [`Unverified`] → [`Verified`] → [`Decoded`].
+
+use std::fmt;
+
+use jiff::Timestamp;
+
+use crate::dialect::{Dialect, Inbound};
+use crate::{Event, Key};
+
+/// Header lines as received, in order, repetitions kept. Names compare without regard to case.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Headers(Vec<(String, Vec<u8>)>);
+
+impl Headers {
+    /// Adds one header line.
+    pub fn push(&mut self, name: impl Into<String>, value: impl Into<Vec<u8>>) {
+        self.0.push((name.into(), value.into()));
+    }
+
+    /// Every value of `name`, in the order received.
+    pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+        self.0
+            .iter()
+            .filter(move |(given, _)| given.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_slice())
+    }
+
+    /// Every line, in the order received.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_slice()))
+    }
+
+    /// The one value of `name`: `Ok(None)` when absent, an error when the line is repeated.
+    pub fn one<'a>(&'a self, name: &'static str) -> Result<Option<&'a [u8]>, Refusal> {
+        let mut values = self.0.iter().filter(|(given, _)| given.eq_ignore_ascii_case(name));
+        let first = values.next();
+        match values.next() {
+            None => Ok(first.map(|(_, value)| value.as_slice())),
+            Some(_) => Err(Refusal::new(Reason::HeaderRepeated, format!("{name} is given more than once"))),
+        }
+    }
+}
+
+impl<N: Into<String>, V: Into<Vec<u8>>> FromIterator<(N, V)> for Headers {
+    fn from_iter<I: IntoIterator<Item = (N, V)>>(lines: I) -> Self {
+        Self(lines.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
+    }
+}
+
+/// A request as it came off the network. Nothing in it may be believed yet.
+#[derive(Debug, Clone)]
+pub struct Unverified {
+    headers: Headers,
+    body: Vec<u8>,
+}
+
+impl Unverified {
+    /// Takes the header lines and the body bytes exactly as received.
+    pub fn new(headers: Headers, body: impl Into<Vec<u8>>) -> Self {
+        Self { headers, body: body.into() }
+    }
+
+    /// Checks the request's authenticity in `dialect` with any of `keys` (two are valid during a rotation).
+    ///
+    /// `now` is the receiver's clock, used by the dialects that sign their time of sending; `tolerance` is how far that
+    /// time may lie from `now` on either side. What the vendor's own verification code accepts is accepted here.
+    ///
+    /// # Errors
+    /// [`Refusal`] with the reason in words. It never contains the right signature.
+    pub fn verify(self, dialect: &'static Dialect, keys: &[Key], now: Timestamp, tolerance: jiff::SignedDuration) -> Result<Verified, Refusal> {
+        let Some(inbound) = dialect.inbound else {
+            return Err(Refusal::new(Reason::Unsupported, format!("{} is never received", dialect.name)));
+        };
+        inbound.verify(&self, keys, now, tolerance)?;
+        Ok(Verified { inbound, headers: self.headers, body: self.body })
+    }
+
+    /// The header lines.
+    pub fn headers(&self) -> &Headers {
+        &self.headers
+    }
+
+    /// The body bytes.
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+}
+
+/// A request whose sender is known to hold the secret. Only [`Unverified::verify`] makes one.
+pub struct Verified {
+    inbound: &'static dyn Inbound,
+    headers: Headers,
+    body: Vec<u8>,
+}
+
+impl Verified {
+    /// Reads what the message says.
+    ///
+    /// # Errors
+    /// [`Refusal`] when the body is not the dialect's JSON or lacks a required member. An unknown event name is no
+    /// error: `events` is then empty.
+    pub fn decode(&self) -> Result<Decoded, Refusal> {
+        self.inbound.decode(self)
+    }
+
+    /// The header lines.
+    pub fn headers(&self) -> &Headers {
+        &self.headers
+    }
+
+    /// The body bytes that were verified.
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+}
+
+impl fmt::Debug for Verified {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Verified").field("body_bytes", &self.body.len()).finish_non_exhaustive()
+    }
+}
+
+/// What a verified message says, in our words.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decoded {
+    /// The vendor's own name of the event, without version: `project_snapshot`, `VULNERABILITY_DETECTED`, `completed`.
+    pub vendor_event: String,
+    /// The vendor's version of the payload, where it has one: `v0`.
+    pub vendor_version: Option<String>,
+    /// The vendor's id of this delivery, where it has one; the same on every attempt.
+    pub delivery_id: Option<String>,
+    /// Time of sending as the message states it, where it states one.
+    pub sent_at: Option<Timestamp>,
+    /// The message as our events. Empty for an event name we do not know.
+    pub events: Vec<Event>,
+}
+
+/// A refused message: the reason, and what was found and wanted in words a sender's developer understands.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{detail}")]
+pub struct Refusal {
+    /// The reason as a stable code.
+    pub reason: Reason,
+    /// What was found and what was wanted. Holds no secret and no right signature.
+    pub detail: String,
+}
+
+impl Refusal {
+    /// A refusal with its explanation.
+    pub fn new(reason: Reason, detail: impl Into<String>) -> Self {
+        Self { reason, detail: detail.into() }
+    }
+}
+
+/// Why a message was refused. `as_str` is the stable code, `status` what a receiver answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Reason {
+    /// No signature or token at all.
+    SignatureMissing,
+    /// A signature, but not in the dialect's spelling.
+    SignatureMalformed,
+    /// A well-formed signature that does not belong to this body and secret, or a wrong token.
+    SignatureMismatch,
+    /// A required header other than the signature is absent.
+    HeaderMissing,
+    /// A header holds what it may not hold.
+    HeaderInvalid,
+    /// A header that decides is given more than once.
+    HeaderRepeated,
+    /// The signed time is absent.
+    TimestampMissing,
+    /// The signed time is no time.
+    TimestampMalformed,
+    /// The signed time is too long ago.
+    TimestampStale,
+    /// The signed time lies too far ahead.
+    TimestampFuture,
+    /// The body is not JSON.
+    BodyMalformed,
+    /// JSON, but the wrong top level, or a required member is missing or of the wrong type.
+    PayloadInvalid,
+    /// The dialect cannot be received.
+    Unsupported,
+}
+
+impl Reason {
+    /// The stable code, `snake_case`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::SignatureMissing => "signature_missing",
+            Self::SignatureMalformed => "signature_malformed",
+            Self::SignatureMismatch => "signature_mismatch",
+            Self::HeaderMissing => "header_missing",
+            Self::HeaderInvalid => "header_invalid",
+            Self::HeaderRepeated => "header_repeated",
+            Self::TimestampMissing => "timestamp_missing",
+            Self::TimestampMalformed => "timestamp_malformed",
+            Self::TimestampStale => "timestamp_stale",
+            Self::TimestampFuture => "timestamp_future",
+            Self::BodyMalformed => "body_malformed",
+            Self::PayloadInvalid => "payload_invalid",
+            Self::Unsupported => "unsupported",
+        }
+    }
+}

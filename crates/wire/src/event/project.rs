@@ -1,0 +1,120 @@
+//! `project.snapshot`: what one more test of a known project saw, in Snyk's own members.
+//!
+//! Source: Snyk, "events and payloads" (documented), and real payloads (observed). Missing members are tolerated when
+//! read; members not listed here are kept in the event's text. As a sender we write every member of the documented
+//! example.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// Data of `project.snapshot`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ProjectSnapshot {
+    /// The project. `id` and `name` are required.
+    pub project: SnapshotProject,
+    /// The organisation. `id` is required.
+    pub org: SnapshotOrg,
+    /// The group, where there is one.
+    #[serde(default)]
+    pub group: Option<SnapshotGroup>,
+    /// Issues that this test saw and the one before did not.
+    pub new_issues: Vec<Issue>,
+    /// Issues that the test before saw and this one did not.
+    #[serde(default)]
+    pub removed_issues: Vec<Issue>,
+}
+
+/// The project as Snyk shows it.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SnapshotProject {
+    /// Name.
+    pub name: String,
+    /// UUID.
+    pub id: String,
+    /// Every other member, as it stands.
+    #[serde(flatten)]
+    pub more: Map<String, Value>,
+}
+
+/// The organisation as Snyk shows it.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SnapshotOrg {
+    /// Name.
+    #[serde(default)]
+    pub name: String,
+    /// UUID.
+    pub id: String,
+    /// Every other member, as it stands.
+    #[serde(flatten)]
+    pub more: Map<String, Value>,
+}
+
+/// The group as Snyk shows it.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SnapshotGroup {
+    /// Name.
+    #[serde(default)]
+    pub name: String,
+    /// UUID.
+    #[serde(default)]
+    pub id: String,
+    /// Every other member, as it stands.
+    #[serde(flatten)]
+    pub more: Map<String, Value>,
+}
+
+/// One vulnerability, licence or configuration issue.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Issue {
+    /// `npm:ms:20170412`, `SNYK-JS-…`, `snyk:lic:…`.
+    pub id: String,
+    /// `vuln`, `license`, `configuration`.
+    pub issue_type: String,
+    /// Package.
+    pub pkg_name: String,
+    /// Versions found; may repeat.
+    pub pkg_versions: Vec<String>,
+    /// Ranking, `{"score": 0–1000, "factors": […]}`.
+    pub priority: Value,
+    /// The vulnerability itself.
+    pub issue_data: IssueData,
+    /// Patched by Snyk's patches.
+    pub is_patched: bool,
+    /// Ignored by policy.
+    pub is_ignored: bool,
+    /// How it can be fixed.
+    pub fix_info: Value,
+    /// Every other member, as it stands.
+    #[serde(flatten)]
+    pub more: Map<String, Value>,
+}
+
+/// What is known of the vulnerability of an [`Issue`].
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct IssueData {
+    /// As [`Issue::id`].
+    pub id: String,
+    /// One line for people.
+    pub title: String,
+    /// `low`, `medium`, `high`, `critical`.
+    pub severity: String,
+    /// A page about it.
+    pub url: String,
+    /// Names elsewhere: `{"CVE": […], "CWE": […], "GHSA": […], "ALTERNATIVE": […]}`; entries are text, NSP also integers.
+    pub identifiers: Map<String, Value>,
+    /// Vector text, CVSS 3.0 or 3.1.
+    #[serde(rename = "CVSSv3")]
+    pub cvss_v3: Value,
+    /// 0.0 to 10.0.
+    pub cvss_score: Option<f64>,
+    /// Every other member, as it stands.
+    #[serde(flatten)]
+    pub more: Map<String, Value>,
+}
