@@ -1,1 +1,22 @@
+//! Watchbell's rules, values in and values out, and the ports that the loops need.
+//!
+//! Nothing in here knows SQL, HTTP or tokio. The entities are plain values; what may happen to them are functions
+//! ([`route::decide`], [`retry::decide`], …) that take everything they need, time and chance included. The only `async` is
+//! in the signatures of [`port`].
+//!
+//! *To add a rule*: a function of values in the module of its area, a property test beside it.
+//! *To add a storage query*: a method on a port in [`port`], its SQL in every backend, one conformance test.
 
+pub mod access;
+pub mod delivery;
+pub mod endpoint;
+pub mod event;
+pub mod finding;
+pub mod id;
+pub mod org;
+pub mod port;
+pub mod retry;
+pub mod route;
+pub mod scan;
+
+pub use jiff::{SignedDuration, Timestamp};

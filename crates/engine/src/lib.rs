@@ -1,1 +1,11 @@
+//! Watchbell's loops: they speak to ports and to the network, and never see SQL or axum.
+//!
+//! - [`net`]: where we may connect, and how: address guard, resolver, TLS, connections.
+//! - [`delivery`]: claim → encode → sign → send → settle.
+//! - [`ingest`]: what comes in (events, scanners' reports) becomes events with deliveries in one commit.
+//! - [`admin`]: what operators do (organisations, keys, endpoints), as values ready for the store.
 
+pub mod admin;
+pub mod delivery;
+pub mod ingest;
+pub mod net;

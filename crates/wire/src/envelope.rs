@@ -36,14 +36,22 @@ impl Headers {
         let first = values.next();
         match values.next() {
             None => Ok(first.map(|(_, value)| value.as_slice())),
-            Some(_) => Err(Refusal::new(Reason::HeaderRepeated, format!("{name} is given more than once"))),
+            Some(_) => Err(Refusal::new(
+                Reason::HeaderRepeated,
+                format!("{name} is given more than once"),
+            )),
         }
     }
 }
 
 impl<N: Into<String>, V: Into<Vec<u8>>> FromIterator<(N, V)> for Headers {
     fn from_iter<I: IntoIterator<Item = (N, V)>>(lines: I) -> Self {
-        Self(lines.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
+        Self(
+            lines
+                .into_iter()
+                .map(|(name, value)| (name.into(), value.into()))
+                .collect(),
+        )
     }
 }
 
@@ -57,7 +65,10 @@ pub struct Unverified {
 impl Unverified {
     /// Takes the header lines and the body bytes exactly as received.
     pub fn new(headers: Headers, body: impl Into<Vec<u8>>) -> Self {
-        Self { headers, body: body.into() }
+        Self {
+            headers,
+            body: body.into(),
+        }
     }
 
     /// Checks the request's authenticity in `dialect` with any of `keys` (two are valid during a rotation).
@@ -67,12 +78,25 @@ impl Unverified {
     ///
     /// # Errors
     /// [`Refusal`] with the reason in words. It never contains the right signature.
-    pub fn verify(self, dialect: &'static Dialect, keys: &[Key], now: Timestamp, tolerance: jiff::SignedDuration) -> Result<Verified, Refusal> {
+    pub fn verify(
+        self,
+        dialect: &'static Dialect,
+        keys: &[Key],
+        now: Timestamp,
+        tolerance: jiff::SignedDuration,
+    ) -> Result<Verified, Refusal> {
         let Some(inbound) = dialect.inbound else {
-            return Err(Refusal::new(Reason::Unsupported, format!("{} is never received", dialect.name)));
+            return Err(Refusal::new(
+                Reason::Unsupported,
+                format!("{} is never received", dialect.name),
+            ));
         };
         inbound.verify(&self, keys, now, tolerance)?;
-        Ok(Verified { inbound, headers: self.headers, body: self.body })
+        Ok(Verified {
+            inbound,
+            headers: self.headers,
+            body: self.body,
+        })
     }
 
     /// The header lines.
@@ -116,7 +140,9 @@ impl Verified {
 
 impl fmt::Debug for Verified {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Verified").field("body_bytes", &self.body.len()).finish_non_exhaustive()
+        f.debug_struct("Verified")
+            .field("body_bytes", &self.body.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -148,7 +174,10 @@ pub struct Refusal {
 impl Refusal {
     /// A refusal with its explanation.
     pub fn new(reason: Reason, detail: impl Into<String>) -> Self {
-        Self { reason, detail: detail.into() }
+        Self {
+            reason,
+            detail: detail.into(),
+        }
     }
 }
 

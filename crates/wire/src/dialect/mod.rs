@@ -107,7 +107,13 @@ pub trait Outbound: Sync {
 /// The receiving direction. Callers go through [`Unverified::verify`](crate::Unverified::verify).
 pub trait Inbound: Sync {
     /// Whether the bytes come from a holder of one of `keys`.
-    fn verify(&self, request: &Unverified, keys: &[Key], now: Timestamp, tolerance: SignedDuration) -> Result<(), Refusal>;
+    fn verify(
+        &self,
+        request: &Unverified,
+        keys: &[Key],
+        now: Timestamp,
+        tolerance: SignedDuration,
+    ) -> Result<(), Refusal>;
 
     /// What the message says.
     fn decode(&self, request: &Verified) -> Result<Decoded, Refusal>;

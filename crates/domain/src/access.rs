@@ -1,0 +1,119 @@
+//! API keys and what they may do.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+
+use crate::id::{KeyId, OrgId};
+
+macro_rules! scopes {
+    ($( $(#[$doc:meta])* $variant:ident = $text:literal, )+) => {
+        /// One thing a key may do. The text form is what API and command line take.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Scope { $( $(#[$doc])* $variant, )+ }
+
+        impl Scope {
+            /// Every scope.
+            pub const ALL: &'static [Scope] = &[$(Scope::$variant),+];
+
+            /// The text form.
+            pub const fn as_str(self) -> &'static str {
+                match self { $( Self::$variant => $text, )+ }
+            }
+        }
+
+        impl FromStr for Scope {
+            type Err = UnknownScope;
+
+            fn from_str(text: &str) -> Result<Self, UnknownScope> {
+                match text {
+                    $( $text => Ok(Self::$variant), )+
+                    other => Err(UnknownScope(other.chars().take(40).collect())),
+                }
+            }
+        }
+    };
+}
+
+scopes! {
+    /// Read events and their journey.
+    EventsRead = "events:read",
+    /// Post events, scans, pings.
+    EventsWrite = "events:write",
+    /// Read endpoints.
+    EndpointsRead = "endpoints:read",
+    /// Create, change, delete endpoints; rotate their secrets.
+    EndpointsWrite = "endpoints:write",
+    /// Read deliveries and attempts.
+    DeliveriesRead = "deliveries:read",
+    /// Retry, cancel, replay deliveries.
+    DeliveriesReplay = "deliveries:replay",
+    /// Read projects and findings.
+    ProjectsRead = "projects:read",
+    /// Make projects, post scans.
+    ProjectsWrite = "projects:write",
+    /// Read keys (never the key itself).
+    KeysRead = "keys:read",
+    /// Make and revoke keys, with at most one's own rights.
+    KeysWrite = "keys:write",
+    /// Everything, in every organisation.
+    Admin = "admin",
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// No scope has this name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no scope {0:?}")]
+pub struct UnknownScope(pub String);
+
+/// An API key without the key: what is stored of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiKey {
+    /// Names the key in lists and the audit log.
+    pub id: KeyId,
+    /// The organisation it is good for; `None`: every organisation (keys with `admin` only).
+    pub org_id: Option<OrgId>,
+    /// For people.
+    pub name: String,
+    /// What it may do.
+    pub scopes: BTreeSet<Scope>,
+    /// SHA-256 of the key. The key has at least 128 random bits, so a slow hash would add nothing.
+    pub hash: KeyHash,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it ceases to work, if ever.
+    pub expires_at: Option<Timestamp>,
+    /// When it was revoked, if it was.
+    pub revoked_at: Option<Timestamp>,
+}
+
+impl ApiKey {
+    /// Whether it may do `scope`. `admin` includes every scope.
+    pub fn may(&self, scope: Scope) -> bool {
+        self.scopes.contains(&scope) || self.scopes.contains(&Scope::Admin)
+    }
+
+    /// Whether it works at `now`.
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        self.revoked_at.is_none() && self.expires_at.is_none_or(|end| now < end)
+    }
+}
+
+/// SHA-256 of an API key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyHash(pub [u8; 32]);
+
+impl KeyHash {
+    /// The hash of a key as the caller gave it.
+    pub fn of(key: &str) -> Self {
+        Self(Sha256::digest(key.as_bytes()).into())
+    }
+}

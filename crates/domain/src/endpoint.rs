@@ -1,0 +1,120 @@
+//! Endpoints: where an organisation wants events delivered, in which dialect, under which policy.
+
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp};
+use watchbell_wire::{Dialect, EventType, Secret};
+
+use crate::id::{EndpointId, OrgId};
+
+/// An endpoint with its secrets.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Endpoint {
+    /// Its id.
+    pub id: EndpointId,
+    /// Its organisation.
+    pub org_id: OrgId,
+    /// Where to deliver. Checked on saving, and its addresses again before every connection.
+    pub url: String,
+    /// In which format.
+    pub dialect: &'static Dialect,
+    /// For people.
+    pub description: Option<String>,
+    /// Which events; `None`: every one the dialect can say.
+    pub events: Option<BTreeSet<EventType>>,
+    /// Active, paused or disabled.
+    pub state: EndpointState,
+    /// Signing secrets or tokens, newest first. The first signs; the others are valid until they expire.
+    pub secrets: Vec<EndpointSecret>,
+    /// Headers sent beside the dialect's own. Values are secrets.
+    pub headers: Vec<(String, Secret)>,
+    /// What differs from the server's own policy.
+    pub policy: EndpointPolicy,
+    /// No attempt before this time: the endpoint asked for a pause by `Retry-After`.
+    pub not_before: Option<Timestamp>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was last changed by its owner.
+    pub updated_at: Timestamp,
+}
+
+impl Endpoint {
+    /// The secrets valid at `now`, newest first.
+    pub fn live_secrets(&self, now: Timestamp) -> impl Iterator<Item = &Secret> {
+        self.secrets
+            .iter()
+            .filter(move |secret| secret.expires_at.is_none_or(|end| now < end))
+            .map(|secret| &secret.text)
+    }
+}
+
+/// One signing secret or token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndpointSecret {
+    /// The text as configured.
+    pub text: Secret,
+    /// Since when.
+    pub created_at: Timestamp,
+    /// Until when, once it was rotated out.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// Whether deliveries go out. Those of a paused or disabled endpoint are held.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EndpointState {
+    /// Deliveries go out.
+    Active,
+    /// Its owner paused it.
+    Paused {
+        /// Since when.
+        since: Timestamp,
+    },
+    /// We disabled it.
+    Disabled {
+        /// Since when.
+        since: Timestamp,
+        /// Why.
+        reason: DisabledReason,
+    },
+}
+
+impl EndpointState {
+    /// `active`, `paused`, `disabled`.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Paused { .. } => "paused",
+            Self::Disabled { .. } => "disabled",
+        }
+    }
+}
+
+/// Why we disabled an endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DisabledReason {
+    /// It answered 410.
+    Gone,
+    /// Nothing but failures for a long time.
+    Failing,
+}
+
+impl DisabledReason {
+    /// `gone`, `failing`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Gone => "gone",
+            Self::Failing => "failing",
+        }
+    }
+}
+
+/// What an endpoint sets differently from the server. `None`: the server's own value.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct EndpointPolicy {
+    /// Waits before each attempt; n entries mean n attempts.
+    pub retry_schedule: Option<Vec<SignedDuration>>,
+    /// Longest wait for complete response headers.
+    pub timeout: Option<SignedDuration>,
+    /// Most deliveries in flight at once.
+    pub max_in_flight: Option<u32>,
+}

@@ -1,0 +1,58 @@
+//! Events as accepted: the fact, whose it is, and who does not get it and why.
+
+use jiff::Timestamp;
+use watchbell_wire::Event;
+
+use crate::id::{DeliveryId, EndpointId, EventId, OrgId, ProjectId};
+use crate::route::SkipReason;
+
+/// An event on its way into the store.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewEvent {
+    /// The fact. Its id is the event's id.
+    pub event: Event,
+    /// The project it is about, where it is about one.
+    pub project_id: Option<ProjectId>,
+    /// Deliver to this endpoint only, subscribed or not (a ping); `None`: to every endpoint that wants it.
+    pub only: Option<EndpointId>,
+}
+
+/// An event that is on disk.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AcceptedEvent {
+    /// The fact.
+    pub event: Event,
+    /// Whose it is.
+    pub org_id: OrgId,
+    /// The project it is about.
+    pub project_id: Option<ProjectId>,
+    /// When it was accepted.
+    pub accepted_at: Timestamp,
+    /// The endpoints that did not get it, each with the reason.
+    pub skipped: Vec<Skip>,
+}
+
+impl AcceptedEvent {
+    /// The event's id.
+    pub fn id(&self) -> EventId {
+        EventId(self.event.id)
+    }
+}
+
+/// An endpoint that did not get an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Skip {
+    /// The endpoint.
+    pub endpoint_id: EndpointId,
+    /// Why not.
+    pub reason: SkipReason,
+}
+
+/// What accepting one event made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accepted {
+    /// The event.
+    pub event_id: EventId,
+    /// Its deliveries.
+    pub deliveries: Vec<(DeliveryId, EndpointId)>,
+}

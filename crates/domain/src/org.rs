@@ -1,0 +1,38 @@
+//! Organisations: the wall that no data crosses; and their projects.
+
+use jiff::Timestamp;
+
+use crate::id::{OrgId, ProjectId};
+
+/// The slug of the organisation that exists from the first start.
+pub const DEFAULT_SLUG: &str = "default";
+
+/// An organisation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Org {
+    /// Its id.
+    pub id: OrgId,
+    /// Its name in URLs: `a-z 0-9 -`, unique.
+    pub slug: String,
+    /// Its name for people.
+    pub name: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// Something that is scanned again and again: a repository, an image, a service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Project {
+    /// Its id.
+    pub id: ProjectId,
+    /// Its organisation.
+    pub org_id: OrgId,
+    /// Its name, unique in the organisation.
+    pub name: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// Counts the scans applied. A scan is computed against one version and refused if another came first.
+    pub version: u64,
+    /// When the last scan was applied.
+    pub last_scan_at: Option<Timestamp>,
+}

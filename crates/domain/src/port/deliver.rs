@@ -1,0 +1,205 @@
+//! Carrying deliveries out: what is due, claim, settle; and looking them up.
+
+use bytes::Bytes;
+use jiff::{SignedDuration, Timestamp};
+use watchbell_wire::Event;
+
+use super::{DeliveryIds, Once, Page, PageRequest, Pending, Written};
+use crate::delivery::{Attempt, DeadLetterReason, Delivery, Lease, StateKind};
+use crate::endpoint::{DisabledReason, Endpoint};
+use crate::id::{DeliveryId, EndpointId, EventId, OrgId};
+
+/// Deliveries.
+///
+/// The engine keeps per *endpoint* when something is due, never per delivery: memory grows with endpoints, not with what
+/// waits.
+pub trait DeliveryStore: Send + Sync {
+    /// For every endpoint with pending deliveries, or expired claims: when the first is due. One row an endpoint.
+    fn due_endpoints(&self) -> Pending<'_, Vec<DueEndpoint>>;
+
+    /// Takes deliveries that are due at `now` for sending, oldest due first, at most as many an endpoint as asked, all
+    /// in one commit. Claims that have expired are taken again, an `interrupted` attempt recorded for each.
+    fn claim(&self, claims: Vec<Claim>, now: Timestamp, lease: SignedDuration) -> Pending<'_, Vec<Claimed>>;
+
+    /// Writes an attempt and the next state in one commit. `LeaseLost` when the claim is not this one any more.
+    fn settle(&self, settlement: Settlement) -> Pending<'_, Settled>;
+
+    /// One delivery with its attempts.
+    fn delivery(&self, org: OrgId, id: DeliveryId) -> Pending<'_, Option<(Delivery, Vec<Attempt>)>>;
+
+    /// An organisation's deliveries, newest first.
+    fn deliveries(
+        &self,
+        org: OrgId,
+        filter: DeliveryFilter,
+        page: PageRequest,
+    ) -> Pending<'_, Page<(Delivery, Vec<Attempt>)>>;
+
+    /// Makes a waiting delivery due now. `None`: there is no such delivery; `Conflict`: it is not waiting.
+    fn retry_now(&self, org: OrgId, id: DeliveryId, now: Timestamp) -> Pending<'_, Option<Delivery>>;
+
+    /// Cancels a waiting delivery. `None`: there is no such delivery; `Conflict`: it is terminal or being sent.
+    fn cancel(&self, org: OrgId, id: DeliveryId, now: Timestamp) -> Pending<'_, Option<Delivery>>;
+
+    /// Makes new deliveries that repeat old ones; each names the one it repeats.
+    fn replay(&self, replay: Replay, once: Option<Once>) -> Pending<'_, Written<Vec<Delivery>>>;
+
+    /// How many deliveries of an organisation are in each state.
+    fn count_deliveries(&self, org: OrgId) -> Pending<'_, Vec<(StateKind, u64)>>;
+}
+
+/// An endpoint with something to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DueEndpoint {
+    /// Whose it is.
+    pub org_id: OrgId,
+    /// Which.
+    pub endpoint_id: EndpointId,
+    /// When its first delivery is due (its `Retry-After` pause included), or its first claim expires.
+    pub due_at: Timestamp,
+    /// How many it may have in flight, where it says so itself.
+    pub max_in_flight: Option<u32>,
+}
+
+/// Take up to `limit` deliveries of one endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Claim {
+    /// Whose.
+    pub org_id: OrgId,
+    /// Which endpoint.
+    pub endpoint_id: EndpointId,
+    /// At most.
+    pub limit: u32,
+}
+
+/// What [`DeliveryStore::claim`] took of one endpoint. Endpoint and events are shared, not copied per delivery.
+#[derive(Debug, Clone)]
+pub struct Claimed {
+    /// Where to, as it is now: current URL, current secrets.
+    pub endpoint: std::sync::Arc<Endpoint>,
+    /// What to send.
+    pub deliveries: Vec<ClaimedDelivery>,
+    /// When the endpoint's next delivery is due that was not taken; `None`: nothing waits.
+    pub next_due_at: Option<Timestamp>,
+}
+
+/// One delivery taken for sending.
+#[derive(Debug, Clone)]
+pub struct ClaimedDelivery {
+    /// Which.
+    pub id: DeliveryId,
+    /// The token to settle with.
+    pub lease: Lease,
+    /// The number of the attempt to make.
+    pub attempt_number: u32,
+    /// Attempts so far that count towards the schedule.
+    pub attempts_counted: u32,
+    /// How the latest attempts ended, newest first, at most three (for results that end after three in a row).
+    pub latest_results: Vec<crate::delivery::AttemptResult>,
+    /// What to send.
+    pub event: std::sync::Arc<Event>,
+    /// The body, when an earlier attempt has made it: the same bytes go out on every attempt.
+    pub body: Option<Bytes>,
+}
+
+/// How an attempt ended and what follows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settlement {
+    /// Whose.
+    pub org_id: OrgId,
+    /// Which delivery.
+    pub delivery_id: DeliveryId,
+    /// Which endpoint.
+    pub endpoint_id: EndpointId,
+    /// The token of the claim.
+    pub lease: Lease,
+    /// The attempt. `None`: none was made, the delivery only goes back (shutdown before it was begun).
+    pub attempt: Option<Attempt>,
+    /// What follows.
+    pub next: Next,
+    /// The body as made, to be kept for the next attempt; only given when there will be one.
+    pub body: Option<Bytes>,
+    /// When the attempt ended.
+    pub settled_at: Timestamp,
+}
+
+/// What follows an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// Done.
+    Delivered,
+    /// Again. Becomes `held` instead when the endpoint is not active any more.
+    Retry {
+        /// Not before.
+        due_at: Timestamp,
+        /// Whether the attempt counts towards the schedule.
+        counts: bool,
+        /// None of the endpoint's deliveries before this.
+        endpoint_pause: Option<Timestamp>,
+    },
+    /// Given up.
+    DeadLetter {
+        /// Why.
+        reason: DeadLetterReason,
+        /// Disable the endpoint for this and hold its other deliveries, in the same commit.
+        disable: Option<DisabledReason>,
+    },
+}
+
+/// What settling did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settled {
+    /// The state that the delivery is in now (`held` where the endpoint was paused meanwhile, `cancelled` where it was
+    /// deleted).
+    pub state: StateKind,
+}
+
+/// Which deliveries.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DeliveryFilter {
+    /// In this state.
+    pub state: Option<StateKind>,
+    /// To this endpoint.
+    pub endpoint_id: Option<EndpointId>,
+    /// Of this event.
+    pub event_id: Option<EventId>,
+    /// Made at or after.
+    pub since: Option<Timestamp>,
+    /// Made before.
+    pub until: Option<Timestamp>,
+}
+
+/// Deliveries to repeat.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replay {
+    /// Whose.
+    pub org_id: OrgId,
+    /// Which.
+    pub what: ReplayWhat,
+    /// When asked.
+    pub now: Timestamp,
+    /// Where the new deliveries' ids come from.
+    pub delivery_ids: DeliveryIds,
+}
+
+/// Which deliveries to repeat.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReplayWhat {
+    /// One delivery.
+    Delivery(DeliveryId),
+    /// All deliveries of an event: each endpoint once.
+    Event(EventId),
+    /// The terminal deliveries to an endpoint that were made in a window, at most `limit`, oldest first.
+    Window {
+        /// The endpoint.
+        endpoint_id: EndpointId,
+        /// Made at or after.
+        since: Timestamp,
+        /// Made before.
+        until: Timestamp,
+        /// Only those in this state.
+        state: Option<StateKind>,
+        /// At most.
+        limit: u32,
+    },
+}

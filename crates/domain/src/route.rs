@@ -1,0 +1,80 @@
+//! Who gets an event, and why the others do not.
+
+use watchbell_wire::EventType;
+
+use crate::endpoint::{Endpoint, EndpointState};
+
+/// Whether an endpoint gets an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Route {
+    /// A delivery, due at once.
+    Deliver,
+    /// A delivery that waits until the endpoint is active again.
+    Hold,
+    /// No delivery.
+    Skip(SkipReason),
+}
+
+/// Why an endpoint does not get an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SkipReason {
+    /// It did not ask for this type.
+    NotSubscribed,
+    /// Its dialect cannot say it.
+    DialectHasNoSuchEvent,
+}
+
+impl SkipReason {
+    /// Every reason.
+    pub const ALL: [Self; 2] = [Self::NotSubscribed, Self::DialectHasNoSuchEvent];
+
+    /// The name in API and store.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NotSubscribed => "not_subscribed",
+            Self::DialectHasNoSuchEvent => "dialect_has_no_such_event",
+        }
+    }
+
+    /// Reads the name.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == text)
+    }
+}
+
+/// Whether `endpoint` gets an event of this type.
+///
+/// A `webhook.ping` is addressed to one endpoint and never routed by subscription: callers deliver it with
+/// [`NewEvent::only`](crate::event::NewEvent::only).
+pub fn decide(event_type: &EventType, endpoint: &Endpoint) -> Route {
+    let can_say = endpoint
+        .dialect
+        .outbound
+        .is_some_and(|out| out.event_name(event_type).is_some());
+    if !can_say {
+        return Route::Skip(SkipReason::DialectHasNoSuchEvent);
+    }
+    let wants = match &endpoint.events {
+        Some(events) => events.contains(event_type),
+        None => *event_type != EventType::WebhookPing,
+    };
+    if !wants {
+        return Route::Skip(SkipReason::NotSubscribed);
+    }
+    when_wanted(endpoint)
+}
+
+/// As [`decide`] for an event addressed to this endpoint alone: the subscription does not matter.
+pub fn decide_addressed(event_type: &EventType, endpoint: &Endpoint) -> Route {
+    match endpoint.dialect.outbound.and_then(|out| out.event_name(event_type)) {
+        Some(_) => when_wanted(endpoint),
+        None => Route::Skip(SkipReason::DialectHasNoSuchEvent),
+    }
+}
+
+fn when_wanted(endpoint: &Endpoint) -> Route {
+    match endpoint.state {
+        EndpointState::Active => Route::Deliver,
+        EndpointState::Paused { .. } | EndpointState::Disabled { .. } => Route::Hold,
+    }
+}

@@ -1,0 +1,1 @@
+//! What operators do, as values ready for the store.

@@ -1,0 +1,1 @@
+//! What comes in becomes events with deliveries, in one commit.

@@ -1,0 +1,3 @@
+//! The network seams: they speak bytes, which no rule should.
+
+pub mod guard;
