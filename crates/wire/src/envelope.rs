@@ -36,14 +36,22 @@ impl Headers {
         let first = values.next();
         match values.next() {
             None => Ok(first.map(|(_, value)| value.as_slice())),
-            Some(_) => Err(Refusal::new(Reason::HeaderRepeated, format!("{name} is given more than once"))),
+            Some(_) => Err(Refusal::new(
+                Reason::HeaderRepeated,
+                format!("{name} is given more than once"),
+            )),
         }
     }
 }
 
 impl<N: Into<String>, V: Into<Vec<u8>>> FromIterator<(N, V)> for Headers {
     fn from_iter<I: IntoIterator<Item = (N, V)>>(lines: I) -> Self {
-        Self(lines.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
+        Self(
+            lines
+                .into_iter()
+                .map(|(name, value)| (name.into(), value.into()))
+                .collect(),
+        )
     }
 }
 
@@ -57,7 +65,10 @@ pub struct Unverified {
 impl Unverified {
     /// Takes the header lines and the body bytes exactly as received.
     pub fn new(headers: Headers, body: impl Into<Vec<u8>>) -> Self {
-        Self { headers, body: body.into() }
+        Self {
+            headers,
+            body: body.into(),
+        }
     }
 
     /// Checks the request's authenticity in `dialect` with any of `keys` (two are valid during a rotation).
@@ -67,12 +78,26 @@ impl Unverified {
     ///
     /// # Errors
     /// [`Refusal`] with the reason in words. It never contains the right signature.
-    pub fn verify(self, dialect: &'static Dialect, keys: &[Key], now: Timestamp, tolerance: jiff::SignedDuration) -> Result<Verified, Refusal> {
+    pub fn verify(
+        self,
+        dialect: &'static Dialect,
+        keys: &[Key],
+        now: Timestamp,
+        tolerance: jiff::SignedDuration,
+    ) -> Result<Verified, Refusal> {
         let Some(inbound) = dialect.inbound else {
-            return Err(Refusal::new(Reason::Unsupported, format!("{} is never received", dialect.name)));
+            return Err(Refusal::new(
+                Reason::Unsupported,
+                format!("{} is never received", dialect.name),
+            ));
         };
         inbound.verify(&self, keys, now, tolerance)?;
-        Ok(Verified { inbound, headers: self.headers, body: self.body })
+        Ok(Verified {
+            inbound,
+            headers: self.headers,
+            body: self.body,
+            received_at: now,
+        })
     }
 
     /// The header lines.
@@ -91,6 +116,7 @@ pub struct Verified {
     inbound: &'static dyn Inbound,
     headers: Headers,
     body: Vec<u8>,
+    received_at: Timestamp,
 }
 
 impl Verified {
@@ -112,11 +138,18 @@ impl Verified {
     pub fn body(&self) -> &[u8] {
         &self.body
     }
+
+    /// The receiver's clock at verification: the time of an event whose message states none.
+    pub fn received_at(&self) -> Timestamp {
+        self.received_at
+    }
 }
 
 impl fmt::Debug for Verified {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Verified").field("body_bytes", &self.body.len()).finish_non_exhaustive()
+        f.debug_struct("Verified")
+            .field("body_bytes", &self.body.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -129,7 +162,8 @@ pub struct Decoded {
     pub vendor_version: Option<String>,
     /// The vendor's id of this delivery, where it has one; the same on every attempt.
     pub delivery_id: Option<String>,
-    /// Time of sending as the message states it, where it states one.
+    /// Time of sending, where the dialect states one **and** its signature covers it: what a maximum age is judged by.
+    /// Snyk's time header is not signed and the bearer dialect signs nothing, so theirs is `None`.
     pub sent_at: Option<Timestamp>,
     /// The message as our events. Empty for an event name we do not know.
     pub events: Vec<Event>,
@@ -148,7 +182,10 @@ pub struct Refusal {
 impl Refusal {
     /// A refusal with its explanation.
     pub fn new(reason: Reason, detail: impl Into<String>) -> Self {
-        Self { reason, detail: detail.into() }
+        Self {
+            reason,
+            detail: detail.into(),
+        }
     }
 }
 
@@ -201,6 +238,26 @@ impl Reason {
             Self::BodyMalformed => "body_malformed",
             Self::PayloadInvalid => "payload_invalid",
             Self::Unsupported => "unsupported",
+        }
+    }
+
+    /// The HTTP status that a receiver of `dialect` answers.
+    pub fn status(self, dialect: &Dialect) -> u16 {
+        match (dialect.inbound, self) {
+            (Some(inbound), Self::PayloadInvalid) => inbound.payload_invalid_status(),
+            (_, Self::PayloadInvalid) => 422,
+            (_, Self::Unsupported) => 404,
+            (_, Self::HeaderMissing | Self::HeaderInvalid | Self::HeaderRepeated | Self::BodyMalformed) => 400,
+            (
+                _,
+                Self::SignatureMissing
+                | Self::SignatureMalformed
+                | Self::SignatureMismatch
+                | Self::TimestampMissing
+                | Self::TimestampMalformed
+                | Self::TimestampStale
+                | Self::TimestampFuture,
+            ) => 401,
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::{Event, EventType, Key, Secret, SecretError};
 
 mod aegis;
 mod bearer_scan;
+mod message;
 mod snyk;
 mod standard;
 mod symbiotic;
@@ -107,10 +108,21 @@ pub trait Outbound: Sync {
 /// The receiving direction. Callers go through [`Unverified::verify`](crate::Unverified::verify).
 pub trait Inbound: Sync {
     /// Whether the bytes come from a holder of one of `keys`.
-    fn verify(&self, request: &Unverified, keys: &[Key], now: Timestamp, tolerance: SignedDuration) -> Result<(), Refusal>;
+    fn verify(
+        &self,
+        request: &Unverified,
+        keys: &[Key],
+        now: Timestamp,
+        tolerance: SignedDuration,
+    ) -> Result<(), Refusal>;
 
     /// What the message says.
     fn decode(&self, request: &Verified) -> Result<Decoded, Refusal>;
+
+    /// The status for JSON that lacks a required member: 422, unless the vendor's document says otherwise.
+    fn payload_invalid_status(&self) -> u16 {
+        422
+    }
 }
 
 /// What the headers of one attempt are made of.
