@@ -1,1 +1,43 @@
-fn main() {}
+//! What a laptop and CI run, where it needs more than one line of shell.
+//!
+//! ```text
+//! cargo xtask check    fmt, tidy, clippy, docs            (cheapest first)
+//! cargo xtask test     every test, the contract, the demo (README's second command)
+//! cargo xtask tidy     walls between crates, file sizes, pages that must exist
+//! ```
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command for people")]
+
+use std::process::ExitCode;
+
+mod command;
+mod contract;
+mod test;
+mod tidy;
+
+fn main() -> ExitCode {
+    let task = std::env::args().nth(1).unwrap_or_default();
+    let outcome = match task.as_str() {
+        "check" => check(),
+        "test" => test::run(),
+        "tidy" => tidy::run(),
+        _ => {
+            eprintln!("usage: cargo xtask check | test | tidy");
+            return ExitCode::from(2);
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask {task}: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn check() -> anyhow::Result<()> {
+    command::run("cargo", &["fmt", "--all", "--check"])?;
+    tidy::run()?;
+    command::run("cargo", &["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"])?;
+    command::run_with("cargo", &["doc", "--workspace", "--no-deps", "--quiet"], &[("RUSTDOCFLAGS", "-D warnings")])
+}

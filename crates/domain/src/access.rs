@@ -117,3 +117,46 @@ impl KeyHash {
         Self(Sha256::digest(key.as_bytes()).into())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(scopes: &[Scope]) -> ApiKey {
+        ApiKey {
+            id: KeyId(uuid::Uuid::nil()),
+            org_id: None,
+            name: String::new(),
+            scopes: scopes.iter().copied().collect(),
+            hash: KeyHash::of("text"),
+            created_at: Timestamp::UNIX_EPOCH,
+            expires_at: None,
+            revoked_at: None,
+        }
+    }
+
+    #[test]
+    fn admin_includes_every_scope_and_others_only_themselves() {
+        for scope in Scope::ALL {
+            assert!(key(&[Scope::Admin]).may(*scope));
+            assert_eq!(key(&[Scope::EventsRead]).may(*scope), *scope == Scope::EventsRead);
+            assert_eq!(scope.as_str().parse(), Ok(*scope));
+        }
+    }
+
+    #[test]
+    fn a_key_is_dead_from_the_second_it_expires_and_once_revoked() {
+        let end = Timestamp::from_second(100).unwrap();
+        let expiring = ApiKey {
+            expires_at: Some(end),
+            ..key(&[])
+        };
+        assert!(expiring.is_live(Timestamp::from_second(99).unwrap()));
+        assert!(!expiring.is_live(end));
+        let revoked = ApiKey {
+            revoked_at: Some(Timestamp::UNIX_EPOCH),
+            ..key(&[])
+        };
+        assert!(!revoked.is_live(Timestamp::UNIX_EPOCH));
+    }
+}

@@ -100,3 +100,32 @@ fn uuid_v7(now: Timestamp, entropy: &dyn Entropy) -> Uuid {
     let millis = u64::try_from(now.as_millisecond()).unwrap_or_default();
     uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BARE: &str = "0192f0c1-7a3b-7c4d-8e5f-0123456789ab";
+
+    #[test]
+    fn both_spellings_are_read_and_ours_is_written() {
+        let id: EndpointId = format!("ep_{BARE}").parse().unwrap();
+        assert_eq!(BARE.parse(), Ok(id));
+        assert_eq!(id.to_string(), format!("ep_{BARE}"));
+        assert_eq!(id.bare(), BARE);
+    }
+
+    #[test]
+    fn another_types_prefix_and_other_spellings_of_a_uuid_are_refused() {
+        let refused = [
+            format!("evt_{BARE}"),
+            BARE.replace('-', ""),
+            format!("{{{BARE}}}"),
+            String::new(),
+            "ep_".to_owned(),
+        ];
+        for text in refused {
+            assert!(text.parse::<EndpointId>().is_err(), "{text}");
+        }
+    }
+}

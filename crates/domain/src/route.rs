@@ -78,3 +78,66 @@ fn when_wanted(endpoint: &Endpoint) -> Route {
         EndpointState::Paused { .. } | EndpointState::Disabled { .. } => Route::Hold,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use watchbell_wire::dialect;
+
+    use super::*;
+    use crate::endpoint::EndpointPolicy;
+    use crate::id::{EndpointId, OrgId};
+
+    fn endpoint(dialect: &str, events: Option<&[EventType]>) -> Endpoint {
+        Endpoint {
+            id: EndpointId(uuid::Uuid::nil()),
+            org_id: OrgId(uuid::Uuid::nil()),
+            url: String::new(),
+            dialect: dialect::find(dialect).unwrap(),
+            description: None,
+            events: events.map(|events| events.iter().cloned().collect()),
+            state: EndpointState::Active,
+            secrets: Vec::new(),
+            headers: Vec::new(),
+            policy: EndpointPolicy::default(),
+            not_before: None,
+            created_at: Timestamp::UNIX_EPOCH,
+            updated_at: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    #[test]
+    fn the_dialects_vocabulary_comes_before_the_subscription() {
+        let symbiotic = endpoint("symbiotic", Some(&[EventType::ProjectSnapshot]));
+        let route = decide(&EventType::ProjectSnapshot, &symbiotic);
+        assert_eq!(route, Route::Skip(SkipReason::DialectHasNoSuchEvent));
+    }
+
+    #[test]
+    fn without_a_subscription_everything_but_pings_comes() {
+        let standard = endpoint("standard", None);
+        assert_eq!(decide(&EventType::TrainingCompleted, &standard), Route::Deliver);
+        assert_eq!(
+            decide(&EventType::WebhookPing, &standard),
+            Route::Skip(SkipReason::NotSubscribed)
+        );
+        assert_eq!(decide_addressed(&EventType::WebhookPing, &standard), Route::Deliver);
+    }
+
+    #[test]
+    fn a_subscription_limits_and_a_pause_holds() {
+        let mut standard = endpoint("standard", Some(&[EventType::PoamOverdue]));
+        assert_eq!(
+            decide(&EventType::PoamCompleted, &standard),
+            Route::Skip(SkipReason::NotSubscribed)
+        );
+        standard.state = EndpointState::Paused {
+            since: Timestamp::UNIX_EPOCH,
+        };
+        assert_eq!(decide(&EventType::PoamOverdue, &standard), Route::Hold);
+        assert_eq!(
+            decide(&EventType::PoamCompleted, &standard),
+            Route::Skip(SkipReason::NotSubscribed)
+        );
+    }
+}

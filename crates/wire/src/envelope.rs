@@ -96,6 +96,7 @@ impl Unverified {
             inbound,
             headers: self.headers,
             body: self.body,
+            received_at: now,
         })
     }
 
@@ -115,6 +116,7 @@ pub struct Verified {
     inbound: &'static dyn Inbound,
     headers: Headers,
     body: Vec<u8>,
+    received_at: Timestamp,
 }
 
 impl Verified {
@@ -136,6 +138,11 @@ impl Verified {
     pub fn body(&self) -> &[u8] {
         &self.body
     }
+
+    /// The receiver's clock at verification: the time of an event whose message states none.
+    pub fn received_at(&self) -> Timestamp {
+        self.received_at
+    }
 }
 
 impl fmt::Debug for Verified {
@@ -155,7 +162,8 @@ pub struct Decoded {
     pub vendor_version: Option<String>,
     /// The vendor's id of this delivery, where it has one; the same on every attempt.
     pub delivery_id: Option<String>,
-    /// Time of sending as the message states it, where it states one.
+    /// Time of sending, where the dialect states one **and** its signature covers it: what a maximum age is judged by.
+    /// Snyk's time header is not signed and the bearer dialect signs nothing, so theirs is `None`.
     pub sent_at: Option<Timestamp>,
     /// The message as our events. Empty for an event name we do not know.
     pub events: Vec<Event>,
@@ -230,6 +238,26 @@ impl Reason {
             Self::BodyMalformed => "body_malformed",
             Self::PayloadInvalid => "payload_invalid",
             Self::Unsupported => "unsupported",
+        }
+    }
+
+    /// The HTTP status that a receiver of `dialect` answers.
+    pub fn status(self, dialect: &Dialect) -> u16 {
+        match (dialect.inbound, self) {
+            (Some(inbound), Self::PayloadInvalid) => inbound.payload_invalid_status(),
+            (_, Self::PayloadInvalid) => 422,
+            (_, Self::Unsupported) => 404,
+            (_, Self::HeaderMissing | Self::HeaderInvalid | Self::HeaderRepeated | Self::BodyMalformed) => 400,
+            (
+                _,
+                Self::SignatureMissing
+                | Self::SignatureMalformed
+                | Self::SignatureMismatch
+                | Self::TimestampMissing
+                | Self::TimestampMalformed
+                | Self::TimestampStale
+                | Self::TimestampFuture,
+            ) => 401,
         }
     }
 }

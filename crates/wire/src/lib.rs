@@ -21,6 +21,7 @@ pub mod json;
 
 mod envelope;
 mod secret;
+mod signature;
 
 pub use dialect::{Dialect, Header, Message};
 pub use envelope::{Decoded, Headers, Reason, Refusal, Unverified, Verified};

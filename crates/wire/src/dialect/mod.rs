@@ -9,6 +9,7 @@ use crate::{Event, EventType, Key, Secret, SecretError};
 
 mod aegis;
 mod bearer_scan;
+mod message;
 mod snyk;
 mod standard;
 mod symbiotic;
@@ -117,6 +118,11 @@ pub trait Inbound: Sync {
 
     /// What the message says.
     fn decode(&self, request: &Verified) -> Result<Decoded, Refusal>;
+
+    /// The status for JSON that lacks a required member: 422, unless the vendor's document says otherwise.
+    fn payload_invalid_status(&self) -> u16 {
+        422
+    }
 }
 
 /// What the headers of one attempt are made of.

@@ -2,24 +2,101 @@
 //!
 //! One pass over the bytes, no tree, no recursion: duplicate keys (also after unescaping), lone surrogates, numbers that
 //! overflow a double, invalid UTF-8, a byte order mark, nesting beyond a limit are all refused with the place.
+//!
+//! Integers are no doubles to those who send large ones, so they may have up to [`INTEGER_DIGITS_MAX`] digits, although
+//! some readers would round them.
 
-/// Why a text is refused. `code` is stable; `offset` is the byte at which it was noticed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{message} at byte {offset}")]
-pub struct Error {
-    /// `invalid_json`, `invalid_utf8`, `invalid_unicode`, `duplicate_key`, `json_too_deep`, `number_out_of_range`.
-    pub code: &'static str,
-    /// In words.
-    pub message: &'static str,
-    /// Where, in bytes from the start.
-    pub offset: usize,
-}
+use super::scan::{Rules, Scanner, Token, ordered_bytes};
 
-/// Checks `bytes` and answers them as text. Time and memory are linear in the input.
+pub use super::Error;
+
+/// Longest integer, in digits; Python's own limit.
+pub const INTEGER_DIGITS_MAX: usize = 4_300;
+
+/// Checks `bytes` and answers them as text. Time (but for the sorting of keys) and memory are linear in the input.
 ///
 /// # Errors
 /// The first thing that is wrong.
 pub fn check(bytes: &[u8], depth_max: usize) -> Result<&str, Error> {
-    let _ = (bytes, depth_max);
-    unimplemented!()
+    let text = std::str::from_utf8(bytes).map_err(|error| Error {
+        code: "invalid_utf8",
+        message: "the text is not UTF-8",
+        offset: error.valid_up_to(),
+    })?;
+    if text.starts_with('\u{feff}') {
+        return Err(Error {
+            code: "invalid_json",
+            message: "the text begins with a byte order mark",
+            offset: 0,
+        });
+    }
+    let mut scanner = Scanner::new(
+        text,
+        Rules {
+            depth_max,
+            lone_surrogates: false,
+            non_finite: false,
+        },
+    );
+    let mut keys = OpenKeys {
+        text,
+        spans: Vec::new(),
+        starts: Vec::new(),
+    };
+    while let Some(token) = scanner.next()? {
+        match token {
+            Token::ObjectStart => keys.starts.push(keys.spans.len()),
+            Token::Key(content) => keys.spans.push((content.start, content.end)),
+            Token::ObjectEnd => keys.close()?,
+            Token::Number(range) => {
+                let number = text.get(range.clone()).unwrap_or_default();
+                if !super::number::fits(number, INTEGER_DIGITS_MAX) {
+                    let message = "a number is out of range";
+                    return Err(Error {
+                        code: "number_out_of_range",
+                        message,
+                        offset: range.start,
+                    });
+                }
+            }
+            Token::ArrayStart | Token::ArrayEnd | Token::String(_) | Token::True | Token::False | Token::Null => {}
+        }
+    }
+    Ok(text)
+}
+
+/// The keys of all objects that are not closed yet, each object's behind those of the object around it.
+struct OpenKeys<'a> {
+    text: &'a str,
+    spans: Vec<(usize, usize)>,
+    starts: Vec<usize>,
+}
+
+impl OpenKeys<'_> {
+    /// Sorting at the end costs a small object nothing and a large one no hash table.
+    fn close(&mut self) -> Result<(), Error> {
+        let start = self.starts.pop().unwrap_or_default();
+        if self.spans.len() - start > 1 {
+            let own = self.spans.get(start..).unwrap_or_default();
+            let mut keys: Vec<_> = own
+                .iter()
+                .map(|&(from, to)| (ordered_bytes(self.text.get(from..to).unwrap_or_default()), from))
+                .collect();
+            keys.sort_unstable();
+            let twice = keys
+                .iter()
+                .zip(keys.iter().skip(1))
+                .find(|((one, _), (next, _))| one == next);
+            if let Some((_, (_, offset))) = twice {
+                let message = "an object has a key twice";
+                return Err(Error {
+                    code: "duplicate_key",
+                    message,
+                    offset: *offset,
+                });
+            }
+        }
+        self.spans.truncate(start);
+        Ok(())
+    }
 }

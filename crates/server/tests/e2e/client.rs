@@ -1,0 +1,92 @@
+//! A client of the HTTP API: one kept-alive connection, JSON in and out.
+
+use bytes::Bytes;
+use http::{Method, Request};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::client::conn::http1::SendRequest;
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::net::TcpStream;
+
+use crate::process::ADMIN_KEY;
+
+/// One connection to a server, opened again when it was closed.
+pub(crate) struct Client {
+    address: String,
+    connection: Option<SendRequest<Full<Bytes>>>,
+}
+
+/// Status and body, or that the connection broke before there was a complete answer.
+pub(crate) type Answer = Result<(u16, Value), ()>;
+
+impl Client {
+    pub(crate) fn new(address: &str) -> Self {
+        Self { address: address.to_owned(), connection: None }
+    }
+
+    pub(crate) async fn get(&mut self, path: &str) -> Answer {
+        self.send(Method::GET, path, String::new()).await
+    }
+
+    pub(crate) async fn post(&mut self, path: &str, body: &Value) -> Answer {
+        self.send(Method::POST, path, body.to_string()).await
+    }
+
+    /// As [`Self::post`], but anything other than 2xx fails the test.
+    pub(crate) async fn must_post(&mut self, path: &str, body: Value) -> Value {
+        let (status, answer) = self.post(path, &body).await.expect("the server answers");
+        assert!((200..300).contains(&status), "POST {path} {body}: {status} {answer}");
+        answer
+    }
+
+    async fn send(&mut self, method: Method, path: &str, body: String) -> Answer {
+        if self.connection.as_ref().is_none_or(SendRequest::is_closed) {
+            self.connection = Some(self.connect().await?);
+        }
+        let connection = self.connection.as_mut().ok_or(())?;
+        connection.ready().await.map_err(drop)?;
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", &self.address)
+            .header("authorization", format!("Bearer {ADMIN_KEY}"));
+        if !body.is_empty() {
+            request = request.header("content-type", "application/json");
+        }
+        let request = request.body(Full::new(Bytes::from(body))).unwrap();
+        let response = connection.send_request(request).await.map_err(drop)?;
+        let status = response.status().as_u16();
+        let body = Limited::new(response.into_body(), 64 << 20);
+        let bytes = read_whole(body).await?;
+        let value = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).unwrap_or(Value::Null) };
+        Ok((status, value))
+    }
+
+    async fn connect(&self) -> Result<SendRequest<Full<Bytes>>, ()> {
+        let stream = TcpStream::connect(&self.address).await.map_err(drop)?;
+        stream.set_nodelay(true).map_err(drop)?;
+        let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(drop)?;
+        tokio::spawn(connection);
+        Ok(sender)
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the body is limited by its type")]
+async fn read_whole<B>(body: Limited<B>) -> Result<Bytes, ()>
+where
+    B: http_body::Body,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    body.collect().await.map(|body| body.to_bytes()).map_err(drop)
+}
+
+/// Makes an organisation and answers its slug.
+pub(crate) async fn make_org(client: &mut Client, slug: &str) -> String {
+    client.must_post("/api/v1/orgs", serde_json::json!({"name": slug, "slug": slug})).await;
+    slug.to_owned()
+}
+
+/// Makes an endpoint of a dialect and answers it (with its secret, where one was made).
+pub(crate) async fn make_endpoint(client: &mut Client, org: &str, body: Value) -> Value {
+    client.must_post(&format!("/api/v1/orgs/{org}/endpoints"), body).await
+}

@@ -1,0 +1,193 @@
+//! `kill -9` at random moments under load, again and again on one store.
+//!
+//! Asserted after the last restart: every event that was answered 2xx arrived (at least once) at its own organisation's
+//! endpoint and nowhere else; every delivery that was seen in a terminal state is still in it. `WATCHBELL_CRASH_ROUNDS`
+//! sets the number of rounds. The moments come from a seed, `WATCHBELL_CRASH_SEED`, which is printed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::sync::{Notify, mpsc};
+
+use crate::client::{Client, make_endpoint, make_org};
+use crate::process::{Home, Process};
+use crate::sink::{Arrival, Sink};
+
+const ORGS: [&str; 2] = ["alpha", "beta"];
+const POSTERS_PER_ORG: usize = 8;
+const ROUNDS: u64 = 12;
+/// Everything acknowledged has arrived within this time after the last restart, or the test fails.
+const LAST_ARRIVAL: Duration = Duration::from_secs(60);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_acknowledged_is_lost_by_kill_9() {
+    let rounds = setting("WATCHBELL_CRASH_ROUNDS").unwrap_or(ROUNDS);
+    let seed = setting("WATCHBELL_CRASH_SEED").unwrap_or(20_261_122);
+    let mut chance = Chance(seed);
+    // Retries soon: an attempt that the kill interrupted is repeated within the test.
+    let home = Home::new("[delivery]\nretry_schedule = [\"0s\", \"100ms\", \"1s\", \"1s\", \"1s\"]\n");
+    let mut sink = Sink::start().await;
+    let mut seen = Seen::default();
+
+    let server = home.start();
+    set_up(&server, &sink.url).await;
+    server.kill();
+
+    let mut acknowledged = BTreeSet::new();
+    for _ in 0..rounds {
+        let server = home.start();
+        check_terminal(&server, &seen).await;
+        let moment = 1 + chance.next() % 600;
+        let load = Load::start(&server, acknowledged.len() as u64, moment);
+        load.moment_reached().await;
+        record_terminal(&server, &mut seen).await;
+        server.kill();
+        acknowledged.extend(load.acknowledged().await);
+    }
+
+    let server = home.start();
+    let arrived = wait_for(&acknowledged, &mut sink.arrivals).await;
+    check_terminal(&server, &seen).await;
+    let lost = acknowledged.iter().filter(|key| !arrived.contains_key(*key)).count();
+    let unacknowledged = arrived.keys().filter(|key| !acknowledged.contains(*key)).count();
+    let duplicates: u64 = arrived.values().map(|times| times - 1).sum();
+    println!(
+        "kill -9: {rounds} rounds (seed {seed}), {} events acknowledged, {lost} lost, 0 delivered to a wrong \
+         organisation, {duplicates} repeated, {unacknowledged} delivered though not acknowledged, {} terminal states \
+         looked at again, 0 changed",
+        acknowledged.len(),
+        seen.terminal.len(),
+    );
+    assert_eq!(lost, 0);
+}
+
+fn setting(name: &str) -> Option<u64> {
+    std::env::var_os(name)?.to_str()?.parse().ok()
+}
+
+/// An event of the load: its organisation and its number.
+type Key = (String, u64);
+
+async fn set_up(server: &Process, sink: &str) {
+    let mut client = Client::new(&server.address);
+    for org in ORGS {
+        make_org(&mut client, org).await;
+        make_endpoint(&mut client, org, json!({"url": format!("{sink}/{org}"), "dialect": "standard"})).await;
+    }
+}
+
+/// Posters that send events until the server dies.
+struct Load {
+    moment: u64,
+    count: Arc<AtomicU64>,
+    reached: Arc<Notify>,
+    posters: Vec<tokio::task::JoinHandle<Vec<Key>>>,
+}
+
+impl Load {
+    fn start(server: &Process, first: u64, moment: u64) -> Self {
+        let count = Arc::new(AtomicU64::new(0));
+        let reached = Arc::new(Notify::new());
+        let numbers = Arc::new(AtomicU64::new(first * 1_000));
+        let mut posters = Vec::new();
+        for org in ORGS {
+            for _ in 0..POSTERS_PER_ORG {
+                let (count, reached, numbers) = (Arc::clone(&count), Arc::clone(&reached), Arc::clone(&numbers));
+                let mut client = Client::new(&server.address);
+                posters.push(tokio::spawn(async move {
+                    let path = format!("/api/v1/orgs/{org}/events");
+                    let mut acknowledged = Vec::new();
+                    loop {
+                        let number = numbers.fetch_add(1, Ordering::Relaxed);
+                        let event = json!({"type": "crash.test", "data": {"org": org, "number": number}});
+                        let Ok((status, answer)) = client.post(&path, &event).await else { return acknowledged };
+                        assert_eq!(status, 202, "{answer}");
+                        acknowledged.push((org.to_owned(), number));
+                        if count.fetch_add(1, Ordering::Relaxed) + 1 == moment {
+                            reached.notify_one();
+                        }
+                    }
+                }));
+            }
+        }
+        Self { moment, count, reached, posters }
+    }
+
+    async fn moment_reached(&self) {
+        while self.count.load(Ordering::Relaxed) < self.moment {
+            self.reached.notified().await;
+        }
+    }
+
+    async fn acknowledged(self) -> Vec<Key> {
+        let mut all = Vec::new();
+        for poster in self.posters {
+            all.extend(poster.await.unwrap());
+        }
+        all
+    }
+}
+
+/// Terminal states as they were seen before a kill.
+#[derive(Default)]
+struct Seen {
+    terminal: BTreeMap<String, (String, String)>,
+}
+
+async fn record_terminal(server: &Process, seen: &mut Seen) {
+    let mut client = Client::new(&server.address);
+    for org in ORGS {
+        let path = format!("/api/v1/orgs/{org}/deliveries?state=delivered&limit=50");
+        let Ok((200, list)) = client.get(&path).await else { continue };
+        for delivery in list["items"].as_array().into_iter().flatten() {
+            let state = delivery["state"].as_str().unwrap().to_owned();
+            seen.terminal.insert(delivery["id"].as_str().unwrap().to_owned(), (org.to_owned(), state));
+        }
+    }
+}
+
+async fn check_terminal(server: &Process, seen: &Seen) {
+    let mut client = Client::new(&server.address);
+    for (id, (org, state)) in &seen.terminal {
+        let (status, delivery) = client.get(&format!("/api/v1/orgs/{org}/deliveries/{id}")).await.unwrap();
+        assert_eq!((status, delivery["state"].as_str()), (200, Some(state.as_str())), "{id} has changed");
+    }
+}
+
+/// Counts arrivals until everything acknowledged is there; the wrong organisation fails at once.
+async fn wait_for(wanted: &BTreeSet<Key>, arrivals: &mut mpsc::UnboundedReceiver<Arrival>) -> BTreeMap<Key, u64> {
+    let mut arrived = BTreeMap::new();
+    let mut missing = wanted.clone();
+    let everything = async {
+        while !missing.is_empty() {
+            let arrival = arrivals.recv().await.unwrap();
+            let body: Value = serde_json::from_slice(&arrival.body).unwrap();
+            let org = body["data"]["org"].as_str().unwrap().to_owned();
+            assert_eq!(arrival.path, format!("/{org}"), "delivered to a wrong organisation");
+            assert_eq!(arrival.headers.get_all("webhook-id").iter().count(), 1);
+            let key = (org, body["data"]["number"].as_u64().unwrap());
+            missing.remove(&key);
+            *arrived.entry(key).or_insert(0) += 1;
+        }
+    };
+    if tokio::time::timeout(LAST_ARRIVAL, everything).await.is_err() {
+        println!("{} acknowledged events have not arrived: {:?}", missing.len(), missing.iter().take(5).collect::<Vec<_>>());
+    }
+    arrived
+}
+
+/// SplitMix64: a seed gives the same moments again.
+struct Chance(u64);
+
+impl Chance {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
+    }
+}

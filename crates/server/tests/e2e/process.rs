@@ -1,0 +1,76 @@
+//! A server of the built binary on a temporary folder, which may be killed and started again.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use tempfile::TempDir;
+
+pub(crate) const ADMIN_KEY: &str = "e2e-admin-key-0123456789abcdef0123";
+
+/// A running `watchbell serve`. Killed when dropped.
+pub(crate) struct Process {
+    child: Child,
+    /// `127.0.0.1:PORT` that it serves on.
+    pub(crate) address: String,
+}
+
+/// A folder with configuration and data that outlives processes.
+pub(crate) struct Home {
+    folder: TempDir,
+}
+
+impl Home {
+    /// Loopback may be reached, plainly; no rate limit; `more` is added to the configuration.
+    pub(crate) fn new(more: &str) -> Self {
+        let folder = TempDir::new().unwrap();
+        let config = format!(
+            "[egress]\nallow = [\"127.0.0.0/8\"]\nallow_http = true\n\n[api]\nrate_limit = \"off\"\n\n{more}"
+        );
+        std::fs::write(folder.path().join("watchbell.toml"), config).unwrap();
+        Self { folder }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Starts the server and returns once it has said where it listens.
+    pub(crate) fn start(&self) -> Process {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_watchbell"))
+            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+            .arg(self.path().join("data"))
+            .arg("--config")
+            .arg(self.path().join("watchbell.toml"))
+            .env("WATCHBELL_ADMIN_KEY", ADMIN_KEY)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        let output = child.stdout.take().unwrap();
+        let address = BufReader::new(output)
+            .lines()
+            .map_while(Result::ok)
+            .find_map(|line| {
+                let url = line.split_whitespace().find_map(|word| word.strip_prefix("http://"))?;
+                Some(url.trim_end_matches(['/', '.', ',']).to_owned())
+            })
+            .expect("the server says where it listens");
+        Process { child, address }
+    }
+}
+
+impl Process {
+    /// `kill -9`, and waits for the end.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}

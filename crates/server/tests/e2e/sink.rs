@@ -1,0 +1,71 @@
+//! A receiver: takes webhooks on any path, tells the test of each, answers as the path says.
+//!
+//! `/hang/…` never answers; every other path answers 204 at once.
+
+use std::convert::Infallible;
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+
+/// One webhook as it arrived.
+#[derive(Debug)]
+pub(crate) struct Arrival {
+    pub(crate) path: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    pub(crate) at: Instant,
+}
+
+/// A receiver on a free port of loopback.
+pub(crate) struct Sink {
+    pub(crate) url: String,
+    pub(crate) arrivals: mpsc::UnboundedReceiver<Arrival>,
+}
+
+impl Sink {
+    pub(crate) async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let (tell, arrivals) = mpsc::unbounded_channel();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                stream.set_nodelay(true).ok();
+                let tell = tell.clone();
+                let service = service_fn(move |request| answer(request, tell.clone()));
+                tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+            }
+        });
+        Self { url, arrivals }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the body is limited; arrival times are what is measured")]
+async fn answer(
+    request: Request<Incoming>,
+    tell: mpsc::UnboundedSender<Arrival>,
+) -> Result<Response<Empty<Bytes>>, Infallible> {
+    let (head, body) = request.into_parts();
+    let Ok(body) = Limited::new(body, 8 << 20).collect().await else {
+        return Ok(status(StatusCode::BAD_REQUEST));
+    };
+    let path = head.uri.path().to_owned();
+    let hangs = path.starts_with("/hang");
+    tell.send(Arrival { path, headers: head.headers, body: body.to_bytes(), at: Instant::now() }).ok();
+    if hangs {
+        std::future::pending::<()>().await;
+    }
+    Ok(status(StatusCode::NO_CONTENT))
+}
+
+fn status(status: StatusCode) -> Response<Empty<Bytes>> {
+    let mut response = Response::new(Empty::new());
+    *response.status_mut() = status;
+    response
+}

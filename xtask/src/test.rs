@@ -1,0 +1,88 @@
+//! `cargo xtask test`: everything that can fail, on a fresh machine.
+//!
+//! Rust's own tests need nothing but Rust and a C compiler. Some tests ask other people's software for its opinion
+//! (`python3`, `node`, schemathesis): what is missing is named with the package that brings it, and what needs it is
+//! skipped loudly.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, bail};
+
+use crate::command::{is_there, root};
+use crate::contract;
+
+struct Tally {
+    passed: u64,
+    failed: u64,
+    ignored: u64,
+}
+
+/// Runs every test and ends with one line that counts them all.
+pub(crate) fn run() -> anyhow::Result<()> {
+    name_what_is_missing();
+    let mut tally = cargo_test()?;
+    match contract::run()? {
+        contract::Outcome::Passed => tally.passed += 1,
+        contract::Outcome::Skipped => tally.ignored += 1,
+        contract::Outcome::Failed => tally.failed += 1,
+    }
+    println!("\n{} passed, {} failed, {} skipped", tally.passed, tally.failed, tally.ignored);
+    if tally.failed > 0 {
+        bail!("{} test(s) failed", tally.failed);
+    }
+    Ok(())
+}
+
+fn name_what_is_missing() {
+    let wanted = [
+        ("python3", "python3 python3-venv", "Symbiotic's own verification, the HTTP contract"),
+        ("node", "nodejs", "Snyk's and Aegis's own verification"),
+    ];
+    for (program, package, what_for) in wanted {
+        if !is_there(program, &["--version"]) {
+            println!("note: {program} is not there, so these are SKIPPED: {what_for}. Debian: apt-get install {package}");
+        }
+    }
+}
+
+/// `cargo test`, its output shown as it comes and its closing lines added up.
+fn cargo_test() -> anyhow::Result<Tally> {
+    println!("\n── cargo test --workspace");
+    let mut child = Command::new("cargo")
+        .args(["test", "--workspace", "--quiet", "--no-fail-fast"])
+        .current_dir(root())
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("cannot start cargo")?;
+    let output = child.stdout.take().context("cargo's output is not there")?;
+    let mut tally = Tally { passed: 0, failed: 0, ignored: 0 };
+    for line in BufReader::new(output).lines() {
+        let line = line?;
+        if let Some(counts) = line.strip_prefix("test result: ") {
+            add(&mut tally, counts);
+        }
+        println!("{line}");
+    }
+    let status = child.wait()?;
+    if !status.success() && tally.failed == 0 {
+        bail!("cargo test could not run ({status})");
+    }
+    Ok(tally)
+}
+
+/// Adds `ok. 12 passed; 0 failed; 1 ignored; …`.
+fn add(tally: &mut Tally, counts: &str) {
+    for part in counts.split([';', '.']) {
+        let mut words = part.split_whitespace();
+        let (Some(number), Some(what)) = (words.next().and_then(|word| word.parse::<u64>().ok()), words.next()) else {
+            continue;
+        };
+        match what {
+            "passed" => tally.passed += number,
+            "failed" => tally.failed += number,
+            "ignored" => tally.ignored += number,
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Style that the compiler does not know: the walls between crates, the size of files, pages that must exist.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+
+use crate::command::root;
+
+/// Which of our crates each may depend on. An arrow that is not here does not build.
+const WALLS: &[(&str, &[&str])] = &[
+    ("wire", &[]),
+    ("domain", &["wire"]),
+    ("store", &["domain", "wire"]),
+    ("engine", &["domain", "wire"]),
+    ("api", &["engine", "domain", "wire"]),
+    ("server", &["api", "engine", "store", "domain", "wire"]),
+    ("simulation", &[]),
+];
+
+const FILE_LINES_MAX: usize = 600;
+const FILE_LINES_AIM: usize = 400;
+
+/// Runs every check and reports all that is wrong, not only the first.
+pub(crate) fn run() -> anyhow::Result<()> {
+    println!("\n── tidy");
+    let mut problems = Vec::new();
+    walls(&mut problems)?;
+    files(&mut problems)?;
+    if problems.is_empty() {
+        return Ok(());
+    }
+    for problem in &problems {
+        eprintln!("tidy: {problem}");
+    }
+    bail!("{} problem(s)", problems.len());
+}
+
+fn walls(problems: &mut Vec<String>) -> anyhow::Result<()> {
+    let allowed: BTreeMap<_, _> = WALLS.iter().copied().collect();
+    for (krate, may_use) in allowed {
+        let manifest = root().join("crates").join(krate).join("Cargo.toml");
+        let text = fs::read_to_string(&manifest).with_context(|| manifest.display().to_string())?;
+        let dependencies = text.split("\n[dependencies]").nth(1).unwrap_or_default();
+        let dependencies = dependencies.split("\n[").next().unwrap_or_default();
+        for line in dependencies.lines() {
+            let Some(name) = line.trim().strip_prefix("watchbell-") else { continue };
+            let used = name.split(['.', ' ', '=']).next().unwrap_or_default();
+            if !may_use.contains(&used) {
+                problems.push(format!("crates/{krate} may not depend on watchbell-{used} (see xtask/src/tidy.rs, WALLS)"));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn files(problems: &mut Vec<String>) -> anyhow::Result<()> {
+    let mut sources = Vec::new();
+    collect(&root().join("crates"), &mut sources)?;
+    collect(&root().join("xtask"), &mut sources)?;
+    for path in sources {
+        let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+        let name = path.strip_prefix(root()).unwrap_or(&path).display().to_string();
+        let lines = text.lines().count();
+        if lines > FILE_LINES_MAX {
+            problems.push(format!("{name} has {lines} lines; at most {FILE_LINES_MAX}"));
+        } else if lines > FILE_LINES_AIM {
+            println!("note: {name} has {lines} lines; {FILE_LINES_AIM} is the aim");
+        }
+        let is_library_source = name.contains("/src/") && !name.contains("/tests/");
+        if is_library_source && !text.trim_start().starts_with("//!") && !name.ends_with("tests.rs") {
+            problems.push(format!("{name} does not open with its story (`//! …`)"));
+        }
+        for (index, line) in text.lines().enumerate() {
+            if line.contains("TODO") && !line.contains("TODO(#") && !name.starts_with("xtask/") {
+                problems.push(format!("{name}:{}: a TODO needs an issue number: TODO(#12)", index + 1));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn collect(folder: &Path, sources: &mut Vec<PathBuf>) -> anyhow::Result<()> {
+    for entry in fs::read_dir(folder).with_context(|| folder.display().to_string())? {
+        let path = entry?.path();
+        if path.is_dir() {
+            collect(&path, sources)?;
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            sources.push(path);
+        }
+    }
+    sources.sort();
+    Ok(())
+}
