@@ -18,6 +18,7 @@ impl Args {
     pub(super) fn run(self) -> Done {
         let mut script = Vec::new();
         clap_complete::generate(self.shell, &mut super::definition(), "watchbell", &mut script);
-        std::io::Write::write_all(&mut std::io::stdout(), &script).map_err(|error| Failure::failed(format!("cannot print: {error}")))
+        std::io::Write::write_all(&mut std::io::stdout(), &script)
+            .map_err(|error| Failure::failed(format!("cannot print: {error}")))
     }
 }

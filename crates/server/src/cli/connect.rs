@@ -13,7 +13,13 @@ use crate::client::{self, Client, Request};
 #[command(next_help_heading = "Server")]
 pub(super) struct Connect {
     /// Where the server is
-    #[arg(long, value_name = "URL", env = "WATCHBELL_URL", hide_env_values = true, default_value = "http://127.0.0.1:8420")]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "WATCHBELL_URL",
+        hide_env_values = true,
+        default_value = "http://127.0.0.1:8420"
+    )]
     pub(super) url: String,
     /// API key (better in the variable or in a file: other users of the machine can see a command line)
     #[arg(long, value_name = "KEY", env = "WATCHBELL_KEY", hide_env_values = true)]
@@ -22,7 +28,13 @@ pub(super) struct Connect {
     #[arg(long, value_name = "FILE", env = "WATCHBELL_KEY_FILE", hide_env_values = true)]
     key_file: Option<PathBuf>,
     /// Organisation: its id or slug
-    #[arg(long, value_name = "ORG", env = "WATCHBELL_ORG", hide_env_values = true, default_value = "default")]
+    #[arg(
+        long,
+        value_name = "ORG",
+        env = "WATCHBELL_ORG",
+        hide_env_values = true,
+        default_value = "default"
+    )]
     org: String,
     /// PEM file of certificate authorities to trust beside the system's
     #[arg(long, value_name = "FILE", env = "WATCHBELL_CA_FILE", hide_env_values = true)]
@@ -89,6 +101,8 @@ pub(super) struct Paging {
 
 impl Paging {
     pub(super) fn onto(&self, request: Request) -> Request {
-        request.with("limit", Some(self.limit)).with("cursor", self.cursor.as_ref())
+        request
+            .with("limit", Some(self.limit))
+            .with("cursor", self.cursor.as_ref())
     }
 }

@@ -61,12 +61,24 @@ struct Named {
 impl Args {
     pub(super) fn run(self, out: Output) -> Done {
         match self.action {
-            Action::List { state, endpoint, event, paging, connect } => {
-                let request =
-                    Request::get(connect.path("/deliveries")).with("state", state).with("endpoint", endpoint).with("event", event);
+            Action::List {
+                state,
+                endpoint,
+                event,
+                paging,
+                connect,
+            } => {
+                let request = Request::get(connect.path("/deliveries"))
+                    .with("state", state)
+                    .with("endpoint", endpoint)
+                    .with("event", event);
                 let mut page = connect.ask(paging.onto(request))?;
                 if !out.json {
-                    page.get_mut("items").and_then(Value::as_array_mut).into_iter().flatten().for_each(summarise);
+                    page.get_mut("items")
+                        .and_then(Value::as_array_mut)
+                        .into_iter()
+                        .flatten()
+                        .for_each(summarise);
                 }
                 let columns: &[(&str, &[&str])] = &[
                     ("id", &["id"]),
@@ -88,8 +100,12 @@ impl Args {
 
 /// Attempts as their number and the last one's result.
 fn summarise(delivery: &mut Value) {
-    let Some(members) = delivery.as_object_mut() else { return };
-    let Some(Value::Array(attempts)) = members.remove("attempts") else { return };
+    let Some(members) = delivery.as_object_mut() else {
+        return;
+    };
+    let Some(Value::Array(attempts)) = members.remove("attempts") else {
+        return;
+    };
     if let Some(result) = attempts.last().and_then(|attempt| attempt.get("result")) {
         members.insert("last_result".to_owned(), result.clone());
     }
@@ -98,6 +114,9 @@ fn summarise(delivery: &mut Value) {
 
 impl Named {
     fn ask(&self, method: Method, rest: &str) -> Result<Value, super::Failure> {
-        self.connect.ask(Request::new(method, self.connect.path(&format!("/deliveries/{}{rest}", segment(&self.id)))))
+        self.connect.ask(Request::new(
+            method,
+            self.connect.path(&format!("/deliveries/{}{rest}", segment(&self.id))),
+        ))
     }
 }

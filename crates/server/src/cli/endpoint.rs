@@ -39,7 +39,8 @@ enum Action {
       --events scan.completed,scan.failed")]
     Create {
         /// Where to deliver
-        url: String,
+        #[arg(value_name = "URL")]
+        target: String,
         /// The format it speaks: snyk, symbiotic, aegis, bearer-scan, standard
         #[arg(long, value_parser = message::dialect_by_id)]
         dialect: &'static Dialect,
@@ -57,12 +58,12 @@ enum Action {
     Show(Named),
     /// Change an endpoint
     #[command(after_help = "Examples:
-  watchbell endpoint update ep_0192f0c1-… --url https://new.example.com/in
+  watchbell endpoint update ep_0192f0c1-… --to https://new.example.com/in
   watchbell endpoint update ep_0192f0c1-… --set '{\"timeout\": \"10s\", \"max_in_flight\": 2}'")]
     Update {
         /// Its new URL
-        #[arg(long)]
-        url: Option<String>,
+        #[arg(long = "to", value_name = "URL")]
+        target: Option<String>,
         #[command(flatten)]
         settings: Settings,
         #[command(flatten)]
@@ -124,7 +125,8 @@ impl Settings {
     fn members(self) -> Result<Map<String, Value>, Failure> {
         let mut members = match self.set {
             None => Map::new(),
-            Some(text) => serde_json::from_str(&text).map_err(|error| Failure::usage(format!("--set is no JSON object: {error}")))?,
+            Some(text) => serde_json::from_str(&text)
+                .map_err(|error| Failure::usage(format!("--set is no JSON object: {error}")))?,
         };
         if !self.events.is_empty() {
             members.insert("events".to_owned(), json!(self.events));
@@ -136,33 +138,56 @@ impl Settings {
     }
 }
 
-const COLUMNS: &[(&str, &[&str])] =
-    &[("id", &["id"]), ("dialect", &["dialect"]), ("state", &["state"]), ("url", &["url"]), ("events", &["events"])];
+const COLUMNS: &[(&str, &[&str])] = &[
+    ("id", &["id"]),
+    ("dialect", &["dialect"]),
+    ("state", &["state"]),
+    ("url", &["url"]),
+    ("events", &["events"]),
+];
 
 impl Args {
     pub(super) fn run(self, out: Output) -> Done {
         match self.action {
             Action::List { paging, connect } => {
-                out.page(&connect.ask(paging.onto(Request::get(connect.path("/endpoints"))))?, COLUMNS);
+                out.page(
+                    &connect.ask(paging.onto(Request::get(connect.path("/endpoints"))))?,
+                    COLUMNS,
+                );
             }
-            Action::Create { url, dialect, settings, secret_file, connect } => {
+            Action::Create {
+                target,
+                dialect,
+                settings,
+                secret_file,
+                connect,
+            } => {
                 let mut body = settings.members()?;
-                body.insert("url".to_owned(), json!(url));
+                body.insert("url".to_owned(), json!(target));
                 body.insert("dialect".to_owned(), json!(dialect.id));
                 if let Some(path) = secret_file {
-                    body.insert(credential(dialect).to_owned(), json!(message::read_secret(&path)?.expose()));
+                    body.insert(
+                        credential(dialect).to_owned(),
+                        json!(message::read_secret(&path)?.expose()),
+                    );
                 }
                 let answer = connect.ask(Request::post(connect.path("/endpoints"), &Value::Object(body)))?;
                 show_with_secret(out, &answer);
             }
             Action::Show(named) => out.thing(&named.ask(Method::GET, "", None)?),
-            Action::Update { url, settings, named } => {
+            Action::Update {
+                target,
+                settings,
+                named,
+            } => {
                 let mut body = settings.members()?;
-                if let Some(url) = url {
+                if let Some(url) = target {
                     body.insert("url".to_owned(), json!(url));
                 }
                 if body.is_empty() {
-                    return Err(Failure::usage("nothing to change: give --url, --events, --description or --set"));
+                    return Err(Failure::usage(
+                        "nothing to change: give --to, --events, --description or --set",
+                    ));
                 }
                 out.thing(&named.ask(Method::PATCH, "", Some(&Value::Object(body)))?);
             }
@@ -192,7 +217,10 @@ impl Named {
     fn ask(&self, method: Method, rest: &str, body: Option<&Value>) -> Result<Value, Failure> {
         let path = self.connect.path(&format!("/endpoints/{}{rest}", segment(&self.id)));
         let request = match body {
-            Some(body) => Request { method, ..Request::post(path, body) },
+            Some(body) => Request {
+                method,
+                ..Request::post(path, body)
+            },
             None => Request::new(method, path),
         };
         self.connect.ask(request)
@@ -210,7 +238,9 @@ fn credential(dialect: &Dialect) -> &'static str {
 fn show_with_secret(out: Output, answer: &Value) {
     out.thing(answer);
     if !out.json && answer.get("secret").is_some_and(Value::is_string) {
-        remark(format!("{LOOK}The secret is shown this once: keep it where the receiver reads it.{LOOK:#}"));
+        remark(format!(
+            "{LOOK}The secret is shown this once: keep it where the receiver reads it.{LOOK:#}"
+        ));
     }
 }
 

@@ -65,17 +65,33 @@ struct Named {
 impl Args {
     pub(super) fn run(self, out: Output) -> Done {
         match self.action {
-            Action::List { event_type, since, until, paging, connect } => {
-                let request = Request::get(connect.path("/events")).with("type", event_type).with("since", since).with("until", until);
-                let columns: &[(&str, &[&str])] =
-                    &[("id", &["id"]), ("type", &["type"]), ("accepted", &["accepted_at"]), ("project", &["project_id", "project"])];
+            Action::List {
+                event_type,
+                since,
+                until,
+                paging,
+                connect,
+            } => {
+                let request = Request::get(connect.path("/events"))
+                    .with("type", event_type)
+                    .with("since", since)
+                    .with("until", until);
+                let columns: &[(&str, &[&str])] = &[
+                    ("id", &["id"]),
+                    ("type", &["type"]),
+                    ("accepted", &["accepted_at"]),
+                    ("project", &["project_id", "project"]),
+                ];
                 out.page(&connect.ask(paging.onto(request))?, columns);
             }
             Action::Show(named) => out.thing(&named.ask(Method::GET, "")?),
             Action::Replay(named) => out.thing(&named.ask(Method::POST, "/replay")?),
             Action::Types { connect } => {
                 let columns: &[(&str, &[&str])] = &[("type", &["type", "name"]), ("what", &["description"])];
-                out.page(&connect.ask(Request::get(connect.path("/event-types")).with("limit", Some(250)))?, columns);
+                out.page(
+                    &connect.ask(Request::get(connect.path("/event-types")).with("limit", Some(250)))?,
+                    columns,
+                );
             }
         }
         Ok(())
@@ -84,6 +100,9 @@ impl Args {
 
 impl Named {
     fn ask(&self, method: Method, rest: &str) -> Result<Value, super::Failure> {
-        self.connect.ask(Request::new(method, self.connect.path(&format!("/events/{}{rest}", segment(&self.id)))))
+        self.connect.ask(Request::new(
+            method,
+            self.connect.path(&format!("/events/{}{rest}", segment(&self.id))),
+        ))
     }
 }

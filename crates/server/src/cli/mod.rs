@@ -14,7 +14,7 @@ mod endpoint;
 mod event;
 mod key;
 mod message;
-mod output;
+pub(crate) mod output;
 mod replay;
 mod scan;
 mod send;
@@ -28,6 +28,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 pub(crate) use output::Output;
+pub(crate) use scan::{media_type as report_media_type, project_id};
 
 /// Environment variables as `main` read them.
 pub(crate) type Variables = Vec<(String, String)>;
@@ -143,7 +144,11 @@ pub(crate) struct Failure {
 
 impl Failure {
     pub(crate) fn new(exit: Exit, problem: impl Into<String>) -> Self {
-        Self { exit, problem: problem.into(), advice: None }
+        Self {
+            exit,
+            problem: problem.into(),
+            advice: None,
+        }
     }
 
     pub(crate) fn failed(problem: impl Into<String>) -> Self {
@@ -186,4 +191,12 @@ fn wait<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure>
         .build()
         .map_err(|error| Failure::failed(format!("cannot start the runtime: {error}")))?
         .block_on(work)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_command_line_is_sound() {
+        super::definition().debug_assert();
+    }
 }

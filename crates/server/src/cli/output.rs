@@ -55,7 +55,11 @@ impl Output {
         if self.json {
             return self.value(page);
         }
-        let items = page.get("items").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        let items = page
+            .get("items")
+            .and_then(Value::as_array)
+            .map(Vec::as_slice)
+            .unwrap_or_default();
         if items.is_empty() {
             return self.line("(none)");
         }
@@ -70,7 +74,9 @@ impl Output {
         if self.json {
             return self.value(thing);
         }
-        let Some(members) = thing.as_object() else { return self.value(thing) };
+        let Some(members) = thing.as_object() else {
+            return self.value(thing);
+        };
         let width = members.keys().map(String::len).max().unwrap_or(0);
         for (name, value) in members {
             match value {
@@ -105,11 +111,16 @@ pub(crate) fn remark(text: impl AsRef<str>) {
 
 fn first_of(item: &Value, members: &[&str]) -> String {
     let pointer = |member: &str| format!("/{}", member.replace('.', "/"));
-    members.iter().find_map(|member| item.pointer(&pointer(member)).filter(|value| !value.is_null())).map_or_else(|| "-".to_owned(), plain)
+    members
+        .iter()
+        .find_map(|member| item.pointer(&pointer(member)).filter(|value| !value.is_null()))
+        .map_or_else(|| "-".to_owned(), plain)
 }
 
 fn is_flat(value: &Value) -> bool {
-    value.as_array().is_some_and(|items| items.iter().all(|item| !item.is_object() && !item.is_array()))
+    value
+        .as_array()
+        .is_some_and(|items| items.iter().all(|item| !item.is_object() && !item.is_array()))
 }
 
 /// A value in a table cell. What others sent is shown without its control characters: a terminal would obey them.
@@ -121,5 +132,7 @@ pub(crate) fn plain(value: &Value) -> String {
         Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(", "),
         Value::Bool(_) | Value::Number(_) | Value::Object(_) => value.to_string(),
     };
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    text.chars()
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .collect()
 }

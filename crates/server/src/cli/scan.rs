@@ -69,11 +69,22 @@ impl Args {
 pub(crate) async fn project_id(client: &Client, projects: &str, name: &str) -> Result<String, Failure> {
     let id_of = |project: &Value| project.get("id").and_then(Value::as_str).map(str::to_owned);
     match client.json(Request::post(projects, &json!({"name": name}))).await {
-        Ok(project) => id_of(&project).ok_or_else(|| Failure::failed("the server made a project and did not say its id")),
-        Err(client::Error::Refused { status: StatusCode::CONFLICT, .. }) => {
+        Ok(project) => {
+            id_of(&project).ok_or_else(|| Failure::failed("the server made a project and did not say its id"))
+        }
+        Err(client::Error::Refused {
+            status: StatusCode::CONFLICT,
+            ..
+        }) => {
             let all = client.every(projects, PROJECTS_MAX).await?;
-            let named = all.iter().find(|project| project.get("name").and_then(Value::as_str) == Some(name));
-            named.and_then(id_of).ok_or_else(|| Failure::failed(format!("there is a project {name:?}, but it is not in the list of projects")))
+            let named = all
+                .iter()
+                .find(|project| project.get("name").and_then(Value::as_str) == Some(name));
+            named.and_then(id_of).ok_or_else(|| {
+                Failure::failed(format!(
+                    "there is a project {name:?}, but it is not in the list of projects"
+                ))
+            })
         }
         Err(error) => Err(error.into()),
     }
@@ -98,10 +109,18 @@ fn changes(out: Output, project: &str, answer: &Value) {
         member("findings_new"),
         member("findings_removed")
     ));
-    let events = answer.get("events").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let events = answer
+        .get("events")
+        .and_then(Value::as_array)
+        .map(Vec::as_slice)
+        .unwrap_or_default();
     for event in events {
         let of = |name: &str| event.get(name).map(super::output::plain);
-        out.line(format!("  {}  {}", of("type").unwrap_or_default(), of("id").unwrap_or_else(|| super::output::plain(event))));
+        out.line(format!(
+            "  {}  {}",
+            of("type").unwrap_or_default(),
+            of("id").unwrap_or_else(|| super::output::plain(event))
+        ));
     }
 }
 

@@ -53,8 +53,9 @@ struct Posted<'a> {
 impl Args {
     pub(super) fn run(self, out: Output) -> Done {
         let text = read_data(&self.data)?;
-        let data: &RawValue = serde_json::from_str(&text)
-            .map_err(|error| Failure::usage(format!("--data is not JSON: {error}")).advise("a file's content is given as @FILE"))?;
+        let data: &RawValue = serde_json::from_str(&text).map_err(|error| {
+            Failure::usage(format!("--data is not JSON: {error}")).advise("a file's content is given as @FILE")
+        })?;
         let posted = Posted {
             event_type: &self.event_type,
             occurred_at: self.occurred_at.as_deref(),
@@ -80,7 +81,9 @@ fn read_data(data: &str) -> Result<String, Failure> {
     let mut text = String::new();
     let read = match (data, data.strip_prefix('@')) {
         ("-", _) => std::io::stdin().lock().take(DATA_BYTES_MAX).read_to_string(&mut text),
-        (_, Some(path)) => std::fs::File::open(path).and_then(|file| file.take(DATA_BYTES_MAX).read_to_string(&mut text)),
+        (_, Some(path)) => {
+            std::fs::File::open(path).and_then(|file| file.take(DATA_BYTES_MAX).read_to_string(&mut text))
+        }
         (data, None) => return Ok(data.to_owned()),
     };
     read.map_err(|error| Failure::usage(format!("--data {data}: {error}")))?;

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
-pub(crate) use sections::{Config, LogFormat};
+pub(crate) use sections::{Config, Log as LogSettings, LogFormat};
 pub(crate) use value::{Duration, Rate};
 
 /// Before the section in the name of a variable.
@@ -87,7 +87,11 @@ impl fmt::Display for Error {
 
 impl Error {
     fn of_key(key: &str, problem: impl Into<String>) -> Self {
-        Self { key: Some(key.to_owned()), origin: None, problem: problem.into() }
+        Self {
+            key: Some(key.to_owned()),
+            origin: None,
+            problem: problem.into(),
+        }
     }
 }
 
@@ -130,7 +134,10 @@ fn origin_of(origins: &BTreeMap<String, Origin>, key: &str) -> Option<Origin> {
 
 fn read_file(path: &Path, text: &str, origins: &mut BTreeMap<String, Origin>) -> Result<Table, Error> {
     let line_of = |offset: usize| text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1;
-    let at = |offset: usize| Origin::File { path: path.to_owned(), line: line_of(offset) };
+    let at = |offset: usize| Origin::File {
+        path: path.to_owned(),
+        line: line_of(offset),
+    };
     let broken = |error: &toml::de::Error| Error {
         key: None,
         origin: error.span().map(|span| at(span.start)),
@@ -139,7 +146,9 @@ fn read_file(path: &Path, text: &str, origins: &mut BTreeMap<String, Origin>) ->
     let spanned = toml::de::DeTable::parse(text).map_err(|error| broken(&error))?;
     for (section, content) in spanned.get_ref() {
         origins.insert(section.get_ref().to_string(), at(section.span().start));
-        let toml::de::DeValue::Table(keys) = content.get_ref() else { continue };
+        let toml::de::DeValue::Table(keys) = content.get_ref() else {
+            continue;
+        };
         for key in keys.keys() {
             origins.insert(format!("{}.{}", section.get_ref(), key.get_ref()), at(key.span().start));
         }
@@ -151,8 +160,14 @@ fn typed(table: Table) -> Result<Config, Error> {
     serde_path_to_error::deserialize(table).map_err(|error| {
         let path = error.path().to_string();
         let message = error.inner().message().to_owned();
-        let problem = match message.split_once("unknown field ").and_then(|(_, rest)| rest.split_once(", expected ")) {
-            Some((_, known)) => format!("there is no such setting; known here: {}", known.trim_start_matches("one of ").replace('`', "")),
+        let problem = match message
+            .split_once("unknown field ")
+            .and_then(|(_, rest)| rest.split_once(", expected "))
+        {
+            Some((_, known)) => format!(
+                "there is no such setting; known here: {}",
+                known.trim_start_matches("one of ").replace('`', "")
+            ),
             None => message,
         };
         Error::of_key(&path, problem)
@@ -196,11 +211,17 @@ fn kinds() -> BTreeMap<String, Kind> {
 
 /// Every `section.key` with its value, in the order of the sections.
 pub(crate) fn flat(config: &Config) -> Vec<(String, serde_json::Value)> {
-    let Ok(serde_json::Value::Object(sections)) = serde_json::to_value(config) else { return Vec::new() };
+    let Ok(serde_json::Value::Object(sections)) = serde_json::to_value(config) else {
+        return Vec::new();
+    };
     let mut keys = Vec::new();
     for (section, content) in sections {
         if let serde_json::Value::Object(content) = content {
-            keys.extend(content.into_iter().map(|(key, value)| (format!("{section}.{key}"), value)));
+            keys.extend(
+                content
+                    .into_iter()
+                    .map(|(key, value)| (format!("{section}.{key}"), value)),
+            );
         }
     }
     keys
@@ -214,7 +235,11 @@ fn set(
     text: &str,
     origin: Origin,
 ) -> Result<(), Error> {
-    let refuse = |problem: &str| Error { key: Some(key.to_owned()), origin: Some(origin.clone()), problem: problem.to_owned() };
+    let refuse = |problem: &str| Error {
+        key: Some(key.to_owned()),
+        origin: Some(origin.clone()),
+        problem: problem.to_owned(),
+    };
     let kind = kinds.get(key).ok_or_else(|| refuse("there is no such setting"))?;
     let value = match kind {
         Kind::Text => Value::String(text.to_owned()),
@@ -224,11 +249,17 @@ fn set(
             _ => return Err(refuse("true or false is wanted")),
         },
         Kind::Number => Value::Integer(text.parse().map_err(|_| refuse("a whole number is wanted"))?),
-        Kind::List => {
-            Value::Array(text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(|item| Value::String(item.to_owned())).collect())
-        }
+        Kind::List => Value::Array(
+            text.split(',')
+                .map(str::trim)
+                .filter(|item| !item.is_empty())
+                .map(|item| Value::String(item.to_owned()))
+                .collect(),
+        ),
     };
-    let (section, name) = key.split_once('.').ok_or_else(|| refuse("a setting is named section.key"))?;
+    let (section, name) = key
+        .split_once('.')
+        .ok_or_else(|| refuse("a setting is named section.key"))?;
     let section = table.entry(section).or_insert_with(|| Value::Table(Table::new()));
     if let Value::Table(section) = section {
         section.insert(name.to_owned(), value);

@@ -15,22 +15,42 @@ pub(super) fn changes(body: &[u8]) -> Vec<Change<Vec<u8>>> {
             changes.push(Change { meaning, to });
         }
     };
-    let without_newline = body.strip_suffix(b"\n").map(|rest| rest.strip_suffix(b"\r").unwrap_or(rest));
+    let without_newline = body
+        .strip_suffix(b"\n")
+        .map(|rest| rest.strip_suffix(b"\r").unwrap_or(rest));
     if let Some(rest) = without_newline {
         add(rest.to_vec(), "the signature fits the body without the newline at its end: something added one (an editor, `echo`, a log)".to_owned());
     }
-    add([body, b"\n"].concat(), "the signature fits the body with a newline at its end: something took it off".to_owned());
-    add([body, b"\r\n"].concat(), "the signature fits the body with a carriage return and newline at its end: something took them off".to_owned());
-    add(body.trim_ascii().to_vec(), "the signature fits the body without the white space around it: something added it".to_owned());
+    add(
+        [body, b"\n"].concat(),
+        "the signature fits the body with a newline at its end: something took it off".to_owned(),
+    );
+    add(
+        [body, b"\r\n"].concat(),
+        "the signature fits the body with a carriage return and newline at its end: something took them off".to_owned(),
+    );
+    add(
+        body.trim_ascii().to_vec(),
+        "the signature fits the body without the white space around it: something added it".to_owned(),
+    );
     add(replace(body, b"\r\n", b"\n"), "the signature fits the body with plain newlines: something turned them into CR LF, white space that was signed".to_owned());
     add(replace(&replace(body, b"\r\n", b"\n"), b"\n", b"\r\n"), "the signature fits the body with CR LF line ends: something turned them into plain newlines, white space that was signed".to_owned());
     const BOM: &[u8] = b"\xef\xbb\xbf";
     match body.strip_prefix(BOM) {
-        Some(rest) => add(rest.to_vec(), "the signature fits the body without the byte order mark in front".to_owned()),
-        None => add([BOM, body].concat(), "the signature fits the body with a byte order mark in front: something took it off".to_owned()),
+        Some(rest) => add(
+            rest.to_vec(),
+            "the signature fits the body without the byte order mark in front".to_owned(),
+        ),
+        None => add(
+            [BOM, body].concat(),
+            "the signature fits the body with a byte order mark in front: something took it off".to_owned(),
+        ),
     }
     if let Ok(inner) = serde_json::from_slice::<String>(body) {
-        add(inner.into_bytes(), "the signature fits the text inside: the body was encoded as a JSON string a second time".to_owned());
+        add(
+            inner.into_bytes(),
+            "the signature fits the text inside: the body was encoded as a JSON string a second time".to_owned(),
+        );
     }
     if body.len() <= RELAYOUT_BYTES_MAX {
         for (text, how) in layout::all(body) {
