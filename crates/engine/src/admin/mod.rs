@@ -1,1 +1,11 @@
 //! What operators do, as values ready for the store.
+//!
+//! Each function takes what was asked for and answers an entity that may be stored, or the reason why not. None of them
+//! calls a port: the caller renders its answer first, because a repeated request gets the first answer and the answer is
+//! therefore committed together with the write.
+
+pub mod endpoint;
+pub mod headers;
+pub mod key;
+pub mod org;
+pub mod test_event;

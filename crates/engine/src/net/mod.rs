@@ -1,3 +1,23 @@
 //! The network seams: they speak bytes, which no rule should.
+//!
+//! ```text
+//!  Client ──▶ Peer (an endpoint's own sockets) ──▶ Connector ──▶ Resolver, guard, Dial, TLS
+//! ```
+//!
+//! [`guard`] judges, [`resolver`] looks up, [`connector`] dials only what was judged, [`client`] makes one exchange under
+//! one deadline. Nothing here retries on a schedule or knows what a delivery is; a failure is a [`fault::Fault`] value.
 
+pub mod client;
+pub mod connector;
+pub mod fault;
 pub mod guard;
+pub mod mask;
+pub mod resolver;
+pub mod tls;
+
+mod answer;
+mod casing;
+mod http1;
+mod http2;
+mod peer;
+mod watched;

@@ -20,10 +20,10 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 
 use super::message::{
-    self, Events, Said, bare, iso_seconds, malformed, named_id, object_of, plain_header, required_text, unfit,
+    self, Events, Said, bare, iso_seconds, malformed, named_id, need, object_of, plain_header, required_text, unfit,
 };
 use super::{Credential, Dialect, EncodeError, Header, Inbound, Message, Outbound};
-use crate::event::{Ping, ProjectSnapshot};
+use crate::event::{self, Ping};
 use crate::json::javascript;
 use crate::json::tree::{Object, Value};
 use crate::signature::{read_hex, sign_hex, verify_hex};
@@ -290,16 +290,22 @@ const EVENTS: &[Said] = &[
 
 fn ping(event: &Event) -> Result<Object, EncodeError> {
     let ping: Ping = message::typed(event)?;
-    Ok(Object::from([("webhookId", bare(&ping.webhook_id).into())]))
+    let webhook_id = need(Some(ping.webhook_id).filter(|id| !id.is_empty()), "webhook_id")?;
+    Ok(Object::from([("webhookId", bare(&webhook_id).into())]))
 }
 
 fn snapshot(event: &Event) -> Result<Object, EncodeError> {
-    let _required: ProjectSnapshot = message::typed(event)?;
     let read = Value::read(event.data.text().as_bytes()).map_err(|error| EncodeError::Data(error.to_string()))?;
+    event::check_value(&event.event_type, &read).map_err(|mismatch| EncodeError::Data(mismatch.to_string()))?;
     let Value::Object(mut body) = read else {
         return Err(EncodeError::Data("data is not an object".to_owned()));
     };
     fill(&mut body, SNAPSHOT);
+    if let Some(Value::Object(project)) = body.get_mut("project")
+        && project.get("lastTestedDate").and_then(Value::as_str) == Some("")
+    {
+        project.set("lastTestedDate", format!("{:.3}", event.occurred_at));
+    }
     for list in ["newIssues", "removedIssues"] {
         if let Some(Value::Array(issues)) = body.get_mut(list) {
             for issue in issues {
@@ -445,7 +451,7 @@ const ISSUE: &[(&str, Empty)] = &[
             ("publicationTime", Empty::Text),
             ("disclosureTime", Empty::Text),
             ("CVSSv3", Empty::Text),
-            ("cvssScore", Empty::Zero),
+            ("cvssScore", Empty::Null),
             ("language", Empty::Text),
             ("patches", Empty::List),
             ("nearestFixedInVersion", Empty::Text),

@@ -15,6 +15,7 @@
 use std::borrow::Cow;
 
 use jiff::{SignedDuration, Timestamp};
+use zeroize::Zeroizing;
 
 use super::message::{
     self, Events, Said, bare, malformed, need, object_of, take_integer, take_seconds, take_text, unfit,
@@ -245,12 +246,15 @@ fn training(event: &Event) -> Result<Object, EncodeError> {
 struct HexSecrets;
 
 impl HexSecrets {
-    fn bytes(secret: &Secret) -> Result<Vec<u8>, SecretError> {
+    fn bytes(secret: &Secret) -> Result<Zeroizing<Vec<u8>>, SecretError> {
         let wanted = "hex digits, two for each byte";
         let blank = |character: char| matches!(character, ' ' | '\t' | '\n' | '\r' | '\x0b' | '\x0c');
-        let mut bytes = Vec::new();
+        let mut bytes = Zeroizing::new(Vec::new());
         for run in secret.expose().split(blank) {
-            bytes.extend(hex::decode(run).map_err(|_| SecretError::Spelling { wanted })?);
+            let run = hex::decode(run)
+                .map(Zeroizing::new)
+                .map_err(|_| SecretError::Spelling { wanted })?;
+            bytes.extend_from_slice(&run);
         }
         if bytes.is_empty() {
             Err(SecretError::Empty)
@@ -273,7 +277,7 @@ impl Secrets for HexSecrets {
                 wanted: "at least 16 are wanted, in 32 hex digits",
             });
         }
-        Ok(Secret::new(hex::encode(bytes)))
+        Ok(Secret::new(hex::encode(&*bytes)))
     }
 
     fn make(&self, random: [u8; 32]) -> Secret {

@@ -13,11 +13,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
+mod catalogue;
+mod check;
 mod project;
 mod system;
 mod vulnerability;
 mod work;
 
+pub(crate) use check::check_value;
+pub use check::{Mismatch, check};
 pub use project::*;
 pub use system::*;
 pub use vulnerability::*;

@@ -1,4 +1,14 @@
 //! The crate's behaviour seen from outside. One binary, one module per subject.
 
 #[cfg(test)]
+mod catalogue;
+#[cfg(test)]
+mod hostile;
+#[cfg(test)]
+mod laws;
+#[cfg(test)]
+mod oracles;
+#[cfg(test)]
+mod payloads;
+#[cfg(test)]
 mod vectors;

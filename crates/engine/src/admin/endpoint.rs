@@ -1,0 +1,444 @@
+//! Endpoints: made, changed, their secrets rotated.
+//!
+//! The rules of credentials are the dialect's ([`Credential`]): who makes the secret and what it is called. A secret
+//! belongs to the host it was entered for. Whoever may change an endpoint may not read its secret, and must not get it
+//! by pointing the endpoint at a host of their own: a new host takes a new secret, and the old one is dropped at once.
+
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp};
+use url::Url;
+use watchbell_domain::endpoint::{Endpoint, EndpointPolicy, EndpointSecret, EndpointState};
+use watchbell_domain::id::{EndpointId, OrgId};
+use watchbell_domain::port::Entropy;
+use watchbell_wire::dialect::Credential;
+use watchbell_wire::{Dialect, EventType, Secret, SecretError};
+
+use super::headers::{self, HeaderForbidden};
+use crate::net::guard::{EgressPolicy, UrlRefused};
+
+/// How long a secret that was rotated out stays valid unless told otherwise.
+pub const OVERLAP: SignedDuration = SignedDuration::from_hours(24);
+/// The longest overlap.
+pub const OVERLAP_MAX: SignedDuration = SignedDuration::from_hours(30 * 24);
+/// Most secrets valid at once.
+pub const SECRETS_MAX: usize = 5;
+/// Shortest secret, in bytes of its text.
+pub const SECRET_BYTES_MIN: usize = 16;
+/// Longest description, in characters.
+pub const DESCRIPTION_LENGTH_MAX: usize = 1000;
+/// Most entries of a retry schedule.
+pub const SCHEDULE_LENGTH_MAX: usize = 50;
+/// Longest wait of a retry schedule.
+pub const WAIT_MAX: SignedDuration = SignedDuration::from_hours(30 * 24);
+/// Shortest and longest timeout. The longest ends well before a claim does.
+pub const TIMEOUT: (SignedDuration, SignedDuration) = (SignedDuration::from_millis(100), SignedDuration::from_secs(45));
+/// Most deliveries in flight that an endpoint may ask for.
+pub const IN_FLIGHT_MAX: u32 = 1000;
+
+/// The dialect whose endpoints get every event, and a ping when they are made.
+const SNYK: &str = "snyk";
+
+/// What an endpoint is to be.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Spec {
+    /// Where to.
+    pub url: String,
+    /// The dialect's id.
+    pub dialect: String,
+    /// For people.
+    pub description: Option<String>,
+    /// Which events; `None`: all that the dialect can say.
+    pub events: Option<Vec<String>>,
+    /// The credential.
+    pub credential: Given,
+    /// Custom headers.
+    pub headers: Vec<(String, Secret)>,
+    /// What differs from the server.
+    pub policy: EndpointPolicy,
+}
+
+/// The credential as it was given, under one of its two names.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Given {
+    /// `secret`
+    pub secret: Option<Secret>,
+    /// `bearer_token`
+    pub bearer_token: Option<Secret>,
+}
+
+/// What to change. Outer `None`: leave as it is.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Change {
+    /// Where to.
+    pub url: Option<String>,
+    /// For people; `Some(None)` takes it away.
+    pub description: Option<Option<String>>,
+    /// Which events; `Some(None)`: all.
+    pub events: Option<Option<Vec<String>>>,
+    /// A new credential.
+    pub credential: Given,
+    /// Let us make a new secret.
+    pub rotate_secret: bool,
+    /// All custom headers.
+    pub headers: Option<Vec<(String, Secret)>>,
+    /// What differs from the server.
+    pub policy: Option<EndpointPolicy>,
+}
+
+/// The endpoint cannot be so.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// The URL is refused.
+    #[error(transparent)]
+    Url(#[from] UrlRefused),
+    /// A custom header is refused.
+    #[error(transparent)]
+    Header(#[from] HeaderForbidden),
+    /// The credential is refused.
+    #[error("{detail}")]
+    Secret {
+        /// `secret` or `bearer_token`.
+        member: &'static str,
+        /// What is wrong and what is wanted. Never the secret.
+        detail: String,
+    },
+    /// The host changes, and the credentials were entered for the old one.
+    #[error("{detail}")]
+    NewHost {
+        /// What has to be entered again.
+        detail: String,
+    },
+    /// Something else does not do.
+    #[error("{detail}")]
+    Member {
+        /// Which, as a JSON pointer.
+        pointer: String,
+        /// What is wrong and what is wanted.
+        detail: String,
+    },
+}
+
+/// An endpoint to be stored, and its secret where it may be shown, once.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Made {
+    /// The endpoint.
+    pub endpoint: Endpoint,
+    /// The new secret, where there is a new one.
+    pub secret: Option<Secret>,
+}
+
+/// A new endpoint.
+///
+/// # Errors
+/// [`Refused`]
+pub fn create(
+    org_id: OrgId,
+    spec: Spec,
+    egress: &EgressPolicy,
+    now: Timestamp,
+    entropy: &dyn Entropy,
+) -> Result<Made, Refused> {
+    let dialect = sendable(&spec.dialect)?;
+    let url = egress.check_url(&spec.url)?;
+    check_description(spec.description.as_deref())?;
+    let events = events_of(dialect, spec.events)?;
+    headers::check(dialect, &spec.headers)?;
+    check_policy(&spec.policy)?;
+    let secret = credential(dialect, spec.credential, entropy)?;
+    let endpoint = Endpoint {
+        id: EndpointId::make(now, entropy),
+        org_id,
+        url: url.into(),
+        dialect,
+        description: spec.description,
+        events,
+        state: EndpointState::Active,
+        secrets: vec![EndpointSecret {
+            text: secret.clone(),
+            created_at: now,
+            expires_at: None,
+        }],
+        headers: spec.headers,
+        policy: spec.policy,
+        not_before: None,
+        created_at: now,
+        updated_at: now,
+    };
+    Ok(Made {
+        endpoint,
+        secret: Some(secret),
+    })
+}
+
+/// Whether an endpoint of this dialect gets a ping as soon as it is made.
+pub fn is_greeted(dialect: &Dialect) -> bool {
+    dialect.id == SNYK
+}
+
+/// The endpoint after a change.
+///
+/// # Errors
+/// [`Refused`]
+pub fn change(
+    seen: &Endpoint,
+    change: Change,
+    egress: &EgressPolicy,
+    now: Timestamp,
+    entropy: &dyn Entropy,
+) -> Result<Made, Refused> {
+    let mut endpoint = seen.clone();
+    endpoint.updated_at = after(seen.updated_at, now);
+    let renews = change.rotate_secret || change.credential != Given::default();
+    if let Some(text) = &change.url {
+        let url = egress.check_url(text)?;
+        if is_elsewhere(&seen.url, &url) {
+            let headers_kept = change.headers.is_none() && !seen.headers.is_empty();
+            check_new_host(seen, renews, headers_kept)?;
+            endpoint.secrets.clear();
+        }
+        endpoint.url = url.into();
+    }
+    if let Some(description) = change.description {
+        check_description(description.as_deref())?;
+        endpoint.description = description;
+    }
+    if let Some(events) = change.events {
+        endpoint.events = events_of(seen.dialect, events)?;
+    }
+    if let Some(headers) = change.headers {
+        headers::check(seen.dialect, &headers)?;
+        endpoint.headers = headers;
+    }
+    if let Some(policy) = change.policy {
+        check_policy(&policy)?;
+        endpoint.policy = policy;
+    }
+    let secret = match renews {
+        true => Some(renew(&mut endpoint, change.credential, OVERLAP, now, entropy)?),
+        false => None,
+    };
+    Ok(Made { endpoint, secret })
+}
+
+/// The endpoint with a new secret; the others stay valid for `overlap`.
+///
+/// # Errors
+/// [`Refused`]
+pub fn rotate_secret(
+    seen: &Endpoint,
+    given: Given,
+    overlap: SignedDuration,
+    now: Timestamp,
+    entropy: &dyn Entropy,
+) -> Result<Made, Refused> {
+    if overlap.is_negative() || overlap > OVERLAP_MAX {
+        return Err(member("/overlap", "the overlap lies between 0s and 30 days (720h)"));
+    }
+    let mut endpoint = seen.clone();
+    endpoint.updated_at = after(seen.updated_at, now);
+    let secret = renew(&mut endpoint, given, overlap, now, entropy)?;
+    Ok(Made {
+        endpoint,
+        secret: Some(secret),
+    })
+}
+
+/// The endpoint, paused or active again. `None`: it is so already.
+pub fn with_state(seen: &Endpoint, paused: bool, now: Timestamp) -> Option<Endpoint> {
+    let is_so = match &seen.state {
+        EndpointState::Active => !paused,
+        EndpointState::Paused { .. } => paused,
+        // A disabled endpoint can be paused (so that resuming is a decision of its own) and resumed.
+        EndpointState::Disabled { .. } => false,
+    };
+    if is_so {
+        return None;
+    }
+    let mut endpoint = seen.clone();
+    endpoint.updated_at = after(seen.updated_at, now);
+    endpoint.state = match paused {
+        true => EndpointState::Paused { since: now },
+        false => EndpointState::Active,
+    };
+    if !paused {
+        // Whoever resumes wants deliveries now, not when an old `Retry-After` ends.
+        endpoint.not_before = None;
+    }
+    Some(endpoint)
+}
+
+/// `updated_at` is what a concurrent change is noticed by, so it must move on even when the clock does not.
+fn after(before: Timestamp, now: Timestamp) -> Timestamp {
+    let next = before
+        .checked_add(SignedDuration::from_micros(1))
+        .unwrap_or(Timestamp::MAX);
+    now.max(next)
+}
+
+fn sendable(id: &str) -> Result<&'static Dialect, Refused> {
+    let can_be_sent = |dialect: &&Dialect| dialect.outbound.is_some();
+    watchbell_wire::dialect::find(id).filter(can_be_sent).ok_or_else(|| {
+        let all = watchbell_wire::dialect::ALL.iter().copied().filter(can_be_sent);
+        let names = all.map(|dialect| dialect.id).collect::<Vec<_>>().join(", ");
+        member("/dialect", format!("the dialect is one of: {names}"))
+    })
+}
+
+fn events_of(dialect: &Dialect, given: Option<Vec<String>>) -> Result<Option<BTreeSet<EventType>>, Refused> {
+    let Some(given) = given else { return Ok(None) };
+    if dialect.id == SNYK {
+        let detail = "an endpoint of the dialect snyk receives every event of Snyk's: leave events out";
+        return Err(member("/events", detail));
+    }
+    if given.is_empty() {
+        return Err(member(
+            "/events",
+            "name at least one event type, or leave events out for all",
+        ));
+    }
+    let mut events = BTreeSet::new();
+    for (index, text) in given.iter().enumerate() {
+        let pointer = format!("/events/{index}");
+        let event_type: EventType = text.parse().map_err(|error| member(&pointer, format!("{error}")))?;
+        let is_said = dialect
+            .outbound
+            .is_some_and(|outbound| outbound.event_name(&event_type).is_some());
+        if !is_said {
+            return Err(member(
+                &pointer,
+                format!("the dialect {} has no such event", dialect.id),
+            ));
+        }
+        events.insert(event_type);
+    }
+    Ok(Some(events))
+}
+
+fn check_description(text: Option<&str>) -> Result<(), Refused> {
+    match text.map(|text| text.chars().count()) {
+        Some(length) if length > DESCRIPTION_LENGTH_MAX => {
+            Err(member("/description", "a description has at most 1000 characters"))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn check_policy(policy: &EndpointPolicy) -> Result<(), Refused> {
+    if let Some(schedule) = &policy.retry_schedule {
+        let in_bounds = |wait: &SignedDuration| !wait.is_negative() && *wait <= WAIT_MAX;
+        if schedule.is_empty() || schedule.len() > SCHEDULE_LENGTH_MAX || !schedule.iter().all(in_bounds) {
+            let detail = "a retry schedule has 1 to 50 waits of 0s to 30 days (720h)";
+            return Err(member("/retry/schedule", detail));
+        }
+    }
+    if policy
+        .timeout
+        .is_some_and(|timeout| timeout < TIMEOUT.0 || timeout > TIMEOUT.1)
+    {
+        return Err(member("/timeout", "the timeout lies between 100ms and 45s"));
+    }
+    if policy.max_in_flight.is_some_and(|max| max == 0 || max > IN_FLIGHT_MAX) {
+        return Err(member("/max_in_flight", "max_in_flight lies between 1 and 1000"));
+    }
+    Ok(())
+}
+
+fn is_elsewhere(old: &str, new: &Url) -> bool {
+    !Url::parse(old).is_ok_and(|old| old.host_str() == new.host_str())
+}
+
+fn check_new_host(seen: &Endpoint, renews: bool, headers_kept: bool) -> Result<(), Refused> {
+    if !renews && !seen.secrets.is_empty() {
+        let how = match seen.dialect.credential {
+            Credential::BearerToken => "give bearer_token",
+            Credential::SecretGiven => "give secret",
+            Credential::SecretGivenOrMade => "give secret, or \"rotate_secret\": true",
+            Credential::SecretMade => "give \"rotate_secret\": true",
+        };
+        let detail = format!("the URL names another host, which must not learn the old one's secret: {how} as well");
+        return Err(Refused::NewHost { detail });
+    }
+    if headers_kept {
+        let detail = "the URL names another host, which must not learn the old one's headers: give headers as well";
+        return Err(Refused::NewHost { detail: detail.into() });
+    }
+    Ok(())
+}
+
+fn renew(
+    endpoint: &mut Endpoint,
+    given: Given,
+    overlap: SignedDuration,
+    now: Timestamp,
+    entropy: &dyn Entropy,
+) -> Result<Secret, Refused> {
+    let text = credential(endpoint.dialect, given, entropy)?;
+    let end = now.checked_add(overlap).unwrap_or(Timestamp::MAX);
+    for old in &mut endpoint.secrets {
+        old.expires_at = Some(old.expires_at.map_or(end, |earlier| earlier.min(end)));
+    }
+    endpoint
+        .secrets
+        .retain(|old| old.text != text && old.expires_at.is_none_or(|end| now < end));
+    endpoint.secrets.insert(
+        0,
+        EndpointSecret {
+            text: text.clone(),
+            created_at: now,
+            expires_at: None,
+        },
+    );
+    endpoint.secrets.truncate(SECRETS_MAX);
+    Ok(text)
+}
+
+/// The credential by the dialect's rule: given, or made, never both.
+fn credential(dialect: &Dialect, given: Given, entropy: &dyn Entropy) -> Result<Secret, Refused> {
+    let misplaced = |member, wanted: &str| Refused::Secret {
+        member,
+        detail: format!("the dialect {} {wanted}", dialect.id),
+    };
+    let make = || {
+        let mut random = [0; 32];
+        entropy.fill(&mut random);
+        dialect.secrets.make(random)
+    };
+    match (dialect.credential, given.secret, given.bearer_token) {
+        (Credential::BearerToken, None, Some(token)) => check_secret(dialect, "bearer_token", &token),
+        (Credential::BearerToken, Some(_), _) => Err(misplaced("secret", "takes bearer_token and no secret")),
+        (Credential::BearerToken, None, None) => Err(misplaced("bearer_token", "needs bearer_token")),
+        (_, _, Some(_)) => Err(misplaced("bearer_token", "takes no bearer_token")),
+        (Credential::SecretMade, Some(_), None) => Err(misplaced("secret", "makes its own secret: leave it out")),
+        (Credential::SecretGiven, None, None) => Err(misplaced("secret", "needs secret")),
+        (Credential::SecretMade | Credential::SecretGivenOrMade, None, None) => Ok(make()),
+        (Credential::SecretGiven | Credential::SecretGivenOrMade, Some(secret), None) => {
+            check_secret(dialect, "secret", &secret)
+        }
+    }
+}
+
+fn check_secret(dialect: &Dialect, member: &'static str, secret: &Secret) -> Result<Secret, Refused> {
+    let bytes = secret.expose().len();
+    let long_enough = match bytes {
+        0 => Err(SecretError::Empty),
+        bytes if bytes < SECRET_BYTES_MIN => Err(SecretError::Length {
+            bytes,
+            wanted: "at least 16 are wanted",
+        }),
+        _ => Ok(()),
+    };
+    long_enough
+        .and_then(|()| dialect.secrets.check(secret))
+        .map_err(|error| Refused::Secret {
+            member,
+            detail: error.to_string(),
+        })
+}
+
+fn member(pointer: &str, detail: impl Into<String>) -> Refused {
+    Refused::Member {
+        pointer: pointer.to_owned(),
+        detail: detail.into(),
+    }
+}

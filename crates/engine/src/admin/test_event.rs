@@ -1,0 +1,63 @@
+//! The event that tries an endpoint: a `webhook.ping` where the dialect has one, else a harmless event it knows.
+//!
+//! Symbiotic, Aegis and the bearer dialect have no ping. Their test is an ordinary event that says in its own words that
+//! it is a test: a finding titled so, or a clean scan with `test` in its id; `"test": true` in data goes along where a
+//! dialect carries members of its own.
+
+use jiff::Timestamp;
+use serde_json::json;
+use watchbell_domain::endpoint::Endpoint;
+use watchbell_domain::event::NewEvent;
+use watchbell_domain::id::EventId;
+use watchbell_domain::port::{Acceptance, Entropy};
+use watchbell_wire::{Data, Event, EventType};
+
+use crate::ingest::event::delivery_ids;
+
+/// Tries `endpoint`: an acceptance of one event for it alone. `None`: its dialect has nothing to say that could serve.
+pub fn for_endpoint(endpoint: &Endpoint, now: Timestamp, entropy: &dyn Entropy) -> Option<Acceptance> {
+    let outbound = endpoint.dialect.outbound?;
+    let id = EventId::make(now, entropy);
+    let (event_type, data) = candidates(endpoint, id, now)
+        .into_iter()
+        .find(|(event_type, _)| outbound.event_name(event_type).is_some())?;
+    let event = Event {
+        id: id.0,
+        event_type,
+        occurred_at: now,
+        data: Data::from_typed(&data),
+    };
+    Some(Acceptance {
+        org_id: endpoint.org_id,
+        events: vec![NewEvent {
+            event,
+            project_id: None,
+            only: Some(endpoint.id),
+        }],
+        accepted_at: now,
+        delivery_ids: delivery_ids(entropy),
+    })
+}
+
+fn candidates(endpoint: &Endpoint, id: EventId, now: Timestamp) -> [(EventType, serde_json::Value); 3] {
+    let ping = json!({"webhook_id": endpoint.id.bare()});
+    let finding = json!({
+        "finding_id": id.bare(),
+        "title": "Test of this webhook by Watchbell: no real finding",
+        "severity": "info",
+        "cve_id": "CVE-0000-0000",
+        "component": {"name": "watchbell-test", "version": "0.0.0", "purl": "pkg:generic/watchbell-test@0.0.0"},
+        "rule_id": "watchbell-test",
+        "resource_path": "watchbell/test",
+        "creator": "watchbell-test@example.com",
+        "detected_at": now,
+        "test": true,
+    });
+    let scan =
+        json!({"scan_id": format!("watchbell-test-{}", id.bare()), "threats_found": 0, "details": [], "test": true});
+    [
+        (EventType::WebhookPing, ping),
+        (EventType::VulnerabilityCreated, finding),
+        (EventType::ScanCompleted, scan),
+    ]
+}

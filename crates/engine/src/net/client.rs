@@ -1,0 +1,410 @@
+//! One exchange: a POST out, a head back, under one deadline; whatever happens is an [`Exchange`] value.
+//!
+//! ```text
+//!  take an idle connection of the peer, or connect (connect_timeout)
+//!  send ── complete head ── body: ≤ 64 KiB, ≤ body_timeout ── keep or drop the connection
+//!  └──────── timeout ─────┘
+//! ```
+//!
+//! A complete head decides; the body is read as a courtesy. Redirects are not followed, bodies not decompressed, cookies
+//! and credentials not kept. A request is sent a second time only where the peer cannot have processed the first: on a
+//! reused connection without a byte of answer, or when HTTP/2 says so.
+
+use std::cell::Cell;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
+use bytes::Bytes;
+use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, HOST, USER_AGENT};
+use http::{HeaderName, HeaderValue, Method, Request};
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Body, Incoming};
+use jiff::SignedDuration;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use watchbell_domain::delivery::{AttemptResult, Response};
+use watchbell_domain::port::Clock;
+use watchbell_domain::retry::RetryAfter;
+
+use super::answer::{Head, ReadBody};
+use super::casing::Casing;
+use super::connector::Connector;
+use super::fault::{self, Fault};
+use super::guard::UrlRefused;
+use super::http1::Http1;
+use super::http2::Http2;
+use super::mask::Mask;
+use super::peer::{IdleLimits, Lent};
+
+pub use super::peer::Peer;
+
+/// Bounds of an exchange and of what is kept between exchanges.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// DNS, TCP and TLS.
+    pub connect_timeout: SignedDuration,
+    /// From a complete head to the end of the body.
+    pub body_timeout: SignedDuration,
+    /// Bytes of a response head.
+    pub head_bytes_max: usize,
+    /// Header lines of a response head.
+    pub headers_max: usize,
+    /// Bytes of a response body that are read.
+    pub body_bytes_read_max: usize,
+    /// Bytes of a response body that are kept.
+    pub body_bytes_kept_max: usize,
+    /// Idle connections of one endpoint.
+    pub idle_per_peer_max: usize,
+    /// Idle connections of all endpoints.
+    pub idle_max: usize,
+    /// How long a connection may idle.
+    pub idle_timeout: SignedDuration,
+    /// How long a connection may be used: names are looked up, and addresses judged, again after that.
+    pub connection_age_max: SignedDuration,
+    /// `User-Agent`, where the dialect sets none.
+    pub user_agent: HeaderValue,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connect_timeout: SignedDuration::from_secs(5),
+            body_timeout: SignedDuration::from_secs(5),
+            head_bytes_max: 64 * 1024,
+            headers_max: 100,
+            body_bytes_read_max: 64 * 1024,
+            body_bytes_kept_max: 16 * 1024,
+            idle_per_peer_max: 32,
+            idle_max: 1024,
+            idle_timeout: SignedDuration::from_secs(30),
+            connection_age_max: SignedDuration::from_mins(10),
+            user_agent: HeaderValue::from_static(concat!("Watchbell/", env!("CARGO_PKG_VERSION"))),
+        }
+    }
+}
+
+/// What goes out.
+#[derive(Debug)]
+pub struct Outgoing<'a> {
+    /// Header lines in the casing wanted, in order.
+    pub headers: Vec<(&'a str, HeaderValue)>,
+    /// The body, shared and not copied.
+    pub body: Bytes,
+    /// From the start to a complete head.
+    pub timeout: SignedDuration,
+    /// What must not be kept of an answer that echoes it.
+    pub mask: &'a Mask,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exchange {
+    /// How it ended.
+    pub result: AttemptResult,
+    /// What came back.
+    pub response: Option<Response>,
+    /// The pause that the peer asked for.
+    pub retry_after: Option<RetryAfter>,
+    /// More about the result for people.
+    pub detail: Option<String>,
+}
+
+impl From<Fault> for Exchange {
+    fn from(fault: Fault) -> Self {
+        Self {
+            result: fault.result,
+            response: None,
+            retry_after: None,
+            detail: fault.detail,
+        }
+    }
+}
+
+/// Makes exchanges. One for the whole server.
+pub struct Client {
+    connector: Connector,
+    clock: Arc<dyn Clock>,
+    limits: Limits,
+    idle: Arc<AtomicUsize>,
+    tasks: TaskTracker,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}
+
+/// An answer whose body has not been read yet.
+struct Answered {
+    head: Head,
+    body: Incoming,
+    lent: Lent,
+}
+
+impl Client {
+    /// A client of these parts.
+    pub fn new(connector: Connector, clock: Arc<dyn Clock>, limits: Limits) -> Self {
+        Self {
+            connector,
+            clock,
+            limits,
+            idle: Arc::default(),
+            tasks: TaskTracker::new(),
+        }
+    }
+
+    /// The bounds in force.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// An endpoint's own sockets, none of them open yet.
+    ///
+    /// # Errors
+    /// When the URL is not one that we may deliver to (any more).
+    pub fn peer(&self, url: &str) -> Result<Peer, UrlRefused> {
+        Ok(Peer::new(self.connector.target(url)?, Arc::clone(&self.idle)))
+    }
+
+    /// Closes the peer's connections that have idled too long.
+    pub fn sweep(&self, peer: &Peer) {
+        peer.sweep(self.clock.monotonic(), &self.idle_limits());
+    }
+
+    /// Waits until the tasks behind HTTP/2 connections have ended. Drop the peers first.
+    pub async fn closed(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    /// Sends one request. `stop` ends it as `interrupted`, unless a complete head has come.
+    pub async fn send(&self, peer: &Peer, outgoing: Outgoing<'_>, stop: &CancellationToken) -> Exchange {
+        let connected = Cell::new(false);
+        let answered = tokio::select! {
+            biased;
+            answered = self.head(peer, &outgoing, &connected) => answered,
+            () = self.clock.sleep(outgoing.timeout) => Err(Fault::from(match connected.get() {
+                true => AttemptResult::ResponseTimeout,
+                false => AttemptResult::ConnectTimeout,
+            })),
+            () = stop.cancelled() => Err(AttemptResult::Interrupted.into()),
+        };
+        let Answered { head, body, lent } = match answered {
+            Ok(answered) => answered,
+            Err(fault) => return fault.into(),
+        };
+        let read = self.finish(peer, body, lent, stop).await;
+        head.with_body(&read, outgoing.mask, self.limits.body_bytes_kept_max, self.clock.now())
+    }
+
+    async fn head(&self, peer: &Peer, outgoing: &Outgoing<'_>, connected: &Cell<bool>) -> Result<Answered, Fault> {
+        let names = SENT_FIRST
+            .iter()
+            .copied()
+            .chain(outgoing.headers.iter().map(|(name, _)| *name));
+        let casing = peer
+            .casing
+            .of(names)
+            .map_err(|error| Fault::new(AttemptResult::Internal, error.to_string()))?;
+        let request = |is_http2| self.request(peer, outgoing, &casing, is_http2);
+        let mut resent = false;
+        loop {
+            let idle = match resent {
+                true => None,
+                false => peer.take(self.clock.monotonic(), &self.idle_limits()),
+            };
+            let reused = idle.is_some();
+            let mut lent = match idle {
+                Some(lent) => lent,
+                None => self.connect(peer).await?,
+            };
+            connected.set(true);
+            match lent.send(&request).await {
+                Ok((head, body)) => return Ok(Answered { head, body, lent }),
+                Err(failed) if !resent && lent.may_resend(&failed, reused) => resent = true,
+                Err(failed) => return Err(self.give_up(peer, &lent, failed)),
+            }
+            self.forget(peer, &lent);
+            connected.set(false);
+        }
+    }
+
+    fn give_up(&self, peer: &Peer, lent: &Lent, failed: Failed) -> Fault {
+        self.forget(peer, lent);
+        match failed {
+            Failed::Hyper(error) => fault::of_hyper(&error),
+            Failed::Head(fault) => fault,
+        }
+    }
+
+    fn forget(&self, peer: &Peer, lent: &Lent) {
+        match lent {
+            Lent::Http1 { .. } => {}
+            Lent::Http2 { .. } => peer.forget_shared(),
+        }
+    }
+
+    async fn connect(&self, peer: &Peer) -> Result<Lent, Fault> {
+        let connected = tokio::select! {
+            biased;
+            connected = self.connector.connect(&peer.target) => connected?,
+            () = self.clock.sleep(self.limits.connect_timeout) => return Err(AttemptResult::ConnectTimeout.into()),
+        };
+        let born_at = self.clock.monotonic();
+        let head_bytes_max = self.limits.head_bytes_max;
+        if connected.http2 {
+            let connection = Http2::open(connected.stream, head_bytes_max, &self.tasks)
+                .await
+                .map_err(|error| fault::of_hyper(&error))?;
+            peer.share(&connection, born_at);
+            return Ok(Lent::Http2 { connection });
+        }
+        let connection = Http1::open(connected.stream, head_bytes_max, self.limits.headers_max)
+            .await
+            .map_err(|error| fault::of_hyper(&error))?;
+        Ok(Lent::Http1 { connection, born_at })
+    }
+
+    fn request(&self, peer: &Peer, outgoing: &Outgoing<'_>, casing: &Casing, is_http2: bool) -> Request<Full<Bytes>> {
+        let target = &peer.target;
+        let mut request = Request::new(Full::new(outgoing.body.clone()));
+        *request.method_mut() = Method::POST;
+        let uri = match is_http2 {
+            true => format!("https://{}{}", target.authority, target.path),
+            false => target.path.clone(),
+        };
+        // The path of a parsed URL is a request target; were it not, the peer would say so.
+        *request.uri_mut() = uri.parse().unwrap_or_default();
+        let headers = request.headers_mut();
+        headers.reserve(casing.names.len());
+        if let (false, Ok(authority)) = (is_http2, HeaderValue::from_str(&target.authority)) {
+            headers.insert(HOST, authority);
+        }
+        headers.insert(USER_AGENT, self.limits.user_agent.clone());
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(outgoing.body.len()));
+        let given = casing.names.iter().skip(SENT_FIRST.len()).zip(&outgoing.headers);
+        for (name, (_, value)) in given {
+            if *name == USER_AGENT {
+                headers.insert(name, value.clone());
+            } else if !is_ours(name) {
+                headers.append(name, value.clone());
+            }
+        }
+        if !is_http2 {
+            *request.extensions_mut() = casing.extensions.clone();
+        }
+        request
+    }
+
+    /// Reads what may be read of the body, and keeps the connection if it can serve again.
+    async fn finish(&self, peer: &Peer, mut body: Incoming, mut lent: Lent, stop: &CancellationToken) -> ReadBody {
+        let mut read = ReadBody::default();
+        if body.is_end_stream() {
+            read.complete = true;
+        } else {
+            tokio::select! {
+                biased;
+                () = self.read(&mut body, &mut lent, &mut read) => {}
+                () = self.clock.sleep(self.limits.body_timeout) => {}
+                () = stop.cancelled() => {}
+            }
+        }
+        if let (Lent::Http1 { connection, born_at }, true) = (lent, read.complete) {
+            peer.keep(connection, born_at, self.clock.monotonic(), &self.idle_limits());
+        }
+        read
+    }
+
+    async fn read(&self, body: &mut Incoming, lent: &mut Lent, into: &mut ReadBody) {
+        loop {
+            let frame = match lent {
+                Lent::Http1 { connection, .. } => connection.frame(body).await,
+                Lent::Http2 { .. } => body.frame().await,
+            };
+            let Some(frame) = frame else {
+                into.complete = true;
+                return;
+            };
+            let Ok(frame) = frame else {
+                return;
+            };
+            if let Some(data) = frame.data_ref() {
+                let room = self.limits.body_bytes_read_max - into.bytes.len();
+                into.bytes.extend_from_slice(data.get(..room).unwrap_or(data));
+                if data.len() > room {
+                    return;
+                }
+            }
+        }
+    }
+
+    fn idle_limits(&self) -> IdleLimits {
+        IdleLimits {
+            per_peer: self.limits.idle_per_peer_max,
+            everywhere: self.limits.idle_max,
+            idle_max: self.limits.idle_timeout,
+            age_max: self.limits.connection_age_max,
+        }
+    }
+}
+
+/// The lines that every request begins with, as they are spelled on HTTP/1.1.
+const SENT_FIRST: [&str; 4] = ["Host", "User-Agent", "Accept-Encoding", "Content-Length"];
+
+/// Lines that belong to the connection and the framing: no dialect and no endpoint sets them.
+fn is_ours(name: &HeaderName) -> bool {
+    const OURS: [HeaderName; 9] = [
+        HOST,
+        CONTENT_LENGTH,
+        ACCEPT_ENCODING,
+        http::header::CONNECTION,
+        http::header::TRANSFER_ENCODING,
+        http::header::TE,
+        http::header::TRAILER,
+        http::header::UPGRADE,
+        http::header::EXPECT,
+    ];
+    OURS.contains(name)
+}
+
+/// Why an open connection gave no answer.
+enum Failed {
+    Hyper(hyper::Error),
+    Head(Fault),
+}
+
+impl Lent {
+    async fn send(&mut self, request: &impl Fn(bool) -> Request<Full<Bytes>>) -> Result<(Head, Incoming), Failed> {
+        let answer = match self {
+            Self::Http1 { connection, .. } => {
+                let mut request = request(false);
+                let watch = Arc::clone(connection.watch());
+                hyper::ext::on_informational(&mut request, move |_| watch.informed());
+                connection.send(request).await
+            }
+            Self::Http2 { connection } => connection.send(request(true)).await,
+        };
+        let (parts, body) = answer.map_err(Failed::Hyper)?.into_parts();
+        let is_http1 = matches!(self, Self::Http1 { .. });
+        let head = Head::read(parts.status, parts.headers, is_http1).map_err(Failed::Head)?;
+        Ok((head, body))
+    }
+
+    /// Whether the peer cannot have processed the request. It is then sent once more, on a new connection.
+    fn may_resend(&self, failed: &Failed, reused: bool) -> bool {
+        let Failed::Hyper(error) = failed else {
+            return false;
+        };
+        match self {
+            Self::Http1 { connection, .. } => reused && connection.watch().is_silent(),
+            Self::Http2 { .. } => {
+                fault::is_unprocessed(error) || (reused && (error.is_canceled() || error.is_closed()))
+            }
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! From a host to an open connection: look up once, judge every address of the answer, dial only those, compare who
+//! answered, then TLS with the original name.
+//!
+//! The environment's proxies are never asked. Tests and simulations replace [`Resolver`] and [`Dial`], so that the judging
+//! in between is the one that runs in production.
+
+use std::fmt::{self, Debug};
+use std::future::Future;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::Arc;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use jiff::SignedDuration;
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use url::{Host, Url};
+use watchbell_domain::delivery::AttemptResult;
+use watchbell_domain::port::Clock;
+
+use super::fault::{self, Fault};
+use super::guard::{self, EgressPolicy, UrlRefused};
+use super::resolver::Resolver;
+use super::tls::Tls;
+
+/// How long one address may keep silent before the next is dialled beside it.
+const NEXT_ADDRESS_AFTER: SignedDuration = SignedDuration::from_millis(250);
+
+/// Addresses dialled of one answer. All of them are judged.
+const ADDRESSES_DIALLED_MAX: usize = 8;
+
+/// A byte stream.
+pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+/// An open connection to an address.
+pub struct Dialled {
+    /// Its bytes.
+    pub stream: Box<dyn Stream>,
+    /// Who answered.
+    pub peer: SocketAddr,
+}
+
+impl Debug for Dialled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dialled")
+            .field("peer", &self.peer)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A connection under way.
+pub type Dialling<'a> = Pin<Box<dyn Future<Output = io::Result<Dialled>> + Send + 'a>>;
+
+/// Opens connections to addresses that were judged.
+pub trait Dial: Send + Sync + Debug {
+    /// Connects.
+    fn dial(&self, address: SocketAddr) -> Dialling<'_>;
+}
+
+/// TCP.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct TcpDial;
+
+impl Dial for TcpDial {
+    fn dial(&self, address: SocketAddr) -> Dialling<'_> {
+        Box::pin(async move {
+            let stream = TcpStream::connect(address).await?;
+            stream.set_nodelay(true)?;
+            let peer = stream.peer_addr()?;
+            Ok(Dialled {
+                stream: Box::new(stream),
+                peer,
+            })
+        })
+    }
+}
+
+/// Where a URL leads: what a connection needs to know of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Target {
+    host: Host<String>,
+    port: u16,
+    /// TLS or plain.
+    pub(super) tls: bool,
+    /// The `Host` header: host, and the port where it is not the scheme's own.
+    pub(super) authority: String,
+    /// Path and query.
+    pub(super) path: String,
+}
+
+impl Target {
+    fn of(url: &Url) -> Option<Self> {
+        let host = url.host()?.to_owned();
+        let authority = match url.port() {
+            Some(port) => format!("{host}:{port}"),
+            None => host.to_string(),
+        };
+        let path = match url.query() {
+            Some(query) => format!("{}?{query}", url.path()),
+            None => url.path().to_owned(),
+        };
+        Some(Self {
+            host,
+            port: url.port_or_known_default()?,
+            tls: url.scheme() == "https",
+            authority,
+            path,
+        })
+    }
+}
+
+/// An open connection, and what was agreed to speak on it.
+pub(super) struct Connected {
+    pub(super) stream: Box<dyn Stream>,
+    pub(super) http2: bool,
+}
+
+/// Opens connections, to nowhere but where the policy allows.
+#[derive(Debug)]
+pub struct Connector {
+    policy: EgressPolicy,
+    resolver: Arc<dyn Resolver>,
+    dial: Arc<dyn Dial>,
+    tls: Tls,
+    clock: Arc<dyn Clock>,
+}
+
+impl Connector {
+    /// A connector of these parts.
+    pub fn new(
+        policy: EgressPolicy,
+        resolver: Arc<dyn Resolver>,
+        dial: Arc<dyn Dial>,
+        tls: Tls,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self {
+            policy,
+            resolver,
+            dial,
+            tls,
+            clock,
+        }
+    }
+
+    /// Reads a saved URL again: what was allowed when it was saved may not be any more.
+    pub(super) fn target(&self, url: &str) -> Result<Target, UrlRefused> {
+        let url = self.policy.check_url(url)?;
+        Target::of(&url).ok_or(UrlRefused {
+            code: "endpoint_url_invalid",
+            detail: "the URL names no host".to_owned(),
+        })
+    }
+
+    pub(super) async fn connect(&self, target: &Target) -> Result<Connected, Fault> {
+        let addresses = self.addresses(target).await?;
+        let dialled = self.dial_first(&addresses).await?;
+        if !addresses.contains(&dialled.peer) {
+            return Err(AttemptResult::EgressForbidden.into());
+        }
+        if !target.tls {
+            return Ok(Connected {
+                stream: dialled.stream,
+                http2: false,
+            });
+        }
+        let name = server_name(&target.host)?;
+        let stream = self
+            .tls
+            .connector()
+            .connect(name, dialled.stream)
+            .await
+            .map_err(|error| fault::of_handshake(&error))?;
+        let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+        Ok(Connected {
+            stream: Box::new(stream),
+            http2,
+        })
+    }
+
+    /// The addresses to dial, judged. One that is forbidden condemns the whole answer.
+    async fn addresses(&self, target: &Target) -> Result<Vec<SocketAddr>, Fault> {
+        let port = target.port;
+        let addresses: Vec<IpAddr> = match &target.host {
+            Host::Ipv4(address) => vec![(*address).into()],
+            Host::Ipv6(address) => vec![(*address).into()],
+            Host::Domain(name) if guard::is_localhost(name) => {
+                // Not a name that anybody else answers for; of its addresses only the opened ones are meant.
+                let opened =
+                    guard::loopback_addresses(port).filter(|address| self.policy.check_address(*address).is_ok());
+                opened.map(|address| address.ip()).collect()
+            }
+            Host::Domain(name) => self
+                .resolver
+                .resolve(name)
+                .await
+                .map_err(|error| Fault::new(AttemptResult::DnsError, error.to_string()))?,
+        };
+        let addresses: Vec<SocketAddr> = addresses.into_iter().map(|ip| SocketAddr::new(ip, port)).collect();
+        let all_allowed = addresses
+            .iter()
+            .all(|address| self.policy.check_address(*address).is_ok());
+        match all_allowed && !addresses.is_empty() {
+            true => Ok(addresses),
+            false => Err(AttemptResult::EgressForbidden.into()),
+        }
+    }
+
+    /// Dials one after the other, the next beside the last when that keeps silent. The first that answers is taken.
+    async fn dial_first(&self, addresses: &[SocketAddr]) -> Result<Dialled, Fault> {
+        let mut waiting = addresses.iter().take(ADDRESSES_DIALLED_MAX).peekable();
+        let mut dialling = FuturesUnordered::new();
+        let mut latest = Fault::from(AttemptResult::ConnectUnreachable);
+        dialling.extend(waiting.next().map(|address| self.dial.dial(*address)));
+        loop {
+            let more = waiting.peek().is_some();
+            tokio::select! {
+                biased;
+                dialled = dialling.next() => match dialled {
+                    Some(Ok(dialled)) => return Ok(dialled),
+                    Some(Err(error)) => {
+                        latest = fault::of_io(&error);
+                        dialling.extend(waiting.next().map(|address| self.dial.dial(*address)));
+                    }
+                    None => return Err(latest),
+                },
+                () = self.clock.sleep(NEXT_ADDRESS_AFTER), if more => {
+                    dialling.extend(waiting.next().map(|address| self.dial.dial(*address)));
+                }
+            }
+        }
+    }
+}
+
+fn server_name(host: &Host<String>) -> Result<ServerName<'static>, Fault> {
+    match host {
+        Host::Ipv4(address) => Ok(ServerName::IpAddress(IpAddr::from(*address).into())),
+        Host::Ipv6(address) => Ok(ServerName::IpAddress(IpAddr::from(*address).into())),
+        Host::Domain(name) => ServerName::try_from(name.clone()).map_err(|_| Fault::from(AttemptResult::TlsHostname)),
+    }
+}

@@ -1,0 +1,268 @@
+//! Each vendor's example payloads: read, and, where we send the like, written again as the same JSON value.
+
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+use watchbell_wire::{Decoded, Dialect, EventType, Headers, Message, Unverified, dialect};
+
+/// Signs `body` as a sender of `dialect` would and receives it.
+fn receive(dialect: &'static Dialect, event: &str, body: &[u8]) -> Decoded {
+    let now: Timestamp = "2024-10-09T08:48:00Z".parse().unwrap();
+    let keys = [dialect.secrets.key(&dialect.secrets.make([9; 32])).unwrap()];
+    let message = Message {
+        id: "01926fe4-2c1f-7cc0-8f4b-6f3c5a1e9b7d",
+        event,
+        occurred_at: now,
+        sent_at: now,
+        body,
+    };
+    let headers: Headers = dialect
+        .outbound
+        .unwrap()
+        .headers(&message, &keys)
+        .unwrap()
+        .into_iter()
+        .map(|line| (line.name, line.value))
+        .collect();
+    let verified = Unverified::new(headers, body)
+        .verify(dialect, &keys, now, SignedDuration::from_mins(5))
+        .unwrap();
+    verified.decode().unwrap()
+}
+
+fn load(path: &str) -> (Vec<u8>, Value) {
+    let bytes = std::fs::read(format!("{}/tests/payloads/{path}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let value: Value = serde_json::from_slice(&bytes).unwrap();
+    (bytes, value)
+}
+
+fn encode(dialect: &Dialect, decoded: &Decoded) -> Value {
+    let event = decoded.events.first().unwrap();
+    serde_json::from_slice(&dialect.outbound.unwrap().encode(event).unwrap()).unwrap()
+}
+
+fn types(decoded: &Decoded) -> Vec<&str> {
+    decoded.events.iter().map(|event| event.event_type.as_str()).collect()
+}
+
+#[test]
+fn payloads_come_back_as_they_were() {
+    let cases = [
+        (
+            "symbiotic",
+            "symbiotic/vulnerability.created.json",
+            "vulnerability.created",
+        ),
+        (
+            "symbiotic",
+            "symbiotic/vulnerability.remediated.json",
+            "vulnerability.remediated",
+        ),
+        ("symbiotic", "symbiotic/training.completed.json", "training.completed"),
+        ("aegis", "aegis/VULNERABILITY_DETECTED.json", "vulnerability.created"),
+        (
+            "aegis",
+            "aegis/CRITICAL_VULNERABILITY_DISCOVERED.json",
+            "vulnerability.critical",
+        ),
+        (
+            "aegis",
+            "aegis/POAM_DEADLINE_APPROACHING.json",
+            "poam.deadline_approaching",
+        ),
+        ("aegis", "aegis/POAM_OVERDUE.json", "poam.overdue"),
+        ("aegis", "aegis/EVIDENCE_COMPLETED.json", "evidence.completed"),
+        ("bearer-scan", "bearer-scan/completed-clean.json", "scan.completed"),
+        ("bearer-scan", "bearer-scan/completed-threats.json", "scan.completed"),
+        ("bearer-scan", "bearer-scan/in-progress.json", "scan.started"),
+        ("bearer-scan", "bearer-scan/failed.json", "scan.failed"),
+    ];
+    for (id, path, event_type) in cases {
+        let dialect = dialect::find(id).unwrap();
+        let (bytes, value) = load(path);
+        let decoded = receive(dialect, "", &bytes);
+        assert_eq!(types(&decoded), [event_type], "{path}");
+        assert_eq!(encode(dialect, &decoded), value, "{path}");
+    }
+}
+
+#[test]
+fn standard_payloads_keep_their_data() {
+    let dialect = dialect::find("standard").unwrap();
+    for (path, event_type) in [
+        ("standard-webhooks/vulnerability.created.json", "vulnerability.created"),
+        (
+            "standard-webhooks/vulnerability.resolved.thin.json",
+            "vulnerability.resolved",
+        ),
+    ] {
+        let (bytes, mut value) = load(path);
+        let decoded = receive(dialect, "", &bytes);
+        assert_eq!(types(&decoded), [event_type], "{path}");
+        let mut again = encode(dialect, &decoded);
+        // The same instant in our spelling, which leaves out a fraction of zero.
+        let instant = |value: &mut Value| {
+            value["timestamp"]
+                .take()
+                .as_str()
+                .unwrap()
+                .parse::<Timestamp>()
+                .unwrap()
+        };
+        assert_eq!(instant(&mut again), instant(&mut value), "{path}");
+        assert_eq!(again, value, "{path}");
+    }
+}
+
+/// Every member of `part` is in `whole`, with the same value.
+fn contains(whole: &Value, part: &Value) -> bool {
+    match (whole, part) {
+        (Value::Object(whole), Value::Object(part)) => part
+            .iter()
+            .all(|(key, value)| whole.get(key).is_some_and(|found| contains(found, value))),
+        (Value::Array(whole), Value::Array(part)) => {
+            whole.len() == part.len() && whole.iter().zip(part).all(|(found, value)| contains(found, value))
+        }
+        (whole, part) => whole == part,
+    }
+}
+
+fn snyk(name: &str) -> (Decoded, Value, Value) {
+    let dialect = dialect::find("snyk").unwrap();
+    let (bytes, value) = load(&format!("snyk/{name}.json"));
+    let decoded = receive(dialect, &format!("{}/v0", name.split('.').next().unwrap()), &bytes);
+    let again = encode(dialect, &decoded);
+    (decoded, value, again)
+}
+
+#[test]
+fn snyk_payloads_come_back_with_every_documented_member() {
+    for exact in ["ping", "project_snapshot.documented-shape"] {
+        let (_, value, again) = snyk(exact);
+        assert_eq!(again, value, "{exact}");
+    }
+    let (_, documented, _) = snyk("project_snapshot.documented-shape");
+    let mut paths = BTreeSet::new();
+    pointers(&documented, String::new(), &mut paths);
+    for name in [
+        "both",
+        "container",
+        "license-and-malicious",
+        "minimal-legacy",
+        "new-issues",
+        "no-change",
+        "removed-issues",
+    ] {
+        let (_, value, again) = snyk(&format!("project_snapshot.{name}"));
+        assert!(contains(&again, &value), "{name}: {again}");
+        for path in &paths {
+            let issues_found = again["newIssues"].as_array().is_some_and(|issues| !issues.is_empty());
+            if !path.starts_with("/newIssues/0") || issues_found {
+                assert!(again.pointer(path).is_some(), "{name} lacks {path}");
+            }
+        }
+    }
+}
+
+/// The pointers to all members, as far as the document fixes their names.
+fn pointers(value: &Value, at: String, paths: &mut BTreeSet<String>) {
+    let open = [
+        "importingUser",
+        "tags",
+        "factors",
+        "patches",
+        "criticality",
+        "environment",
+        "lifecycle",
+        "pkgVersions",
+        "credit",
+        "CWE",
+        "vulnerable",
+        "ALTERNATIVE",
+    ];
+    paths.insert(at.clone());
+    if open.iter().any(|name| at.ends_with(name)) {
+        return;
+    }
+    match value {
+        Value::Object(members) => members
+            .iter()
+            .for_each(|(key, value)| pointers(value, format!("{at}/{key}"), paths)),
+        Value::Array(items) => items
+            .iter()
+            .enumerate()
+            .for_each(|(place, value)| pointers(value, format!("{at}/{place}"), paths)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+#[test]
+fn a_snapshot_is_also_what_it_found() {
+    let (decoded, value, _) = snyk("project_snapshot.both");
+    let count = |list: &str| value[list].as_array().unwrap().len();
+    assert_eq!(decoded.events.len(), 1 + count("newIssues") + count("removedIssues"));
+    insta::assert_snapshot!(
+        "snyk_snapshot_decoded",
+        decoded
+            .events
+            .iter()
+            .skip(1)
+            .map(|event| format!("{} {} {}\n", event.id, event.event_type, event.data.text()))
+            .collect::<String>()
+    );
+    assert_eq!(types(&snyk("project_snapshot.no-change").0), ["project.snapshot"]);
+    // An ignored issue opens suppressed.
+    let (decoded, ..) = snyk("project_snapshot.license-and-malicious");
+    assert_eq!(
+        types(&decoded),
+        ["project.snapshot", "vulnerability.suppressed", "vulnerability.created"]
+    );
+    for event in &decoded.events {
+        watchbell_wire::event::check(&event.event_type, &event.data).unwrap();
+    }
+}
+
+#[test]
+fn an_issue_in_both_lists_stays_open() {
+    let dialect = dialect::find("snyk").unwrap();
+    let body = br#"{"project":{"id":"p","name":"n"},"org":{"id":"o"},"newIssues":[{"id":"A"}],"removedIssues":[{"id":"A"},{"id":"B"}]}"#;
+    let decoded = receive(dialect, "project_snapshot/v0", body);
+    assert_eq!(
+        types(&decoded),
+        ["project.snapshot", "vulnerability.created", "vulnerability.remediated"]
+    );
+    // One key, one id: the removal of a later snapshot names the finding that was opened.
+    let again = receive(
+        dialect,
+        "project_snapshot/v0",
+        &String::from_utf8_lossy(body).replace("\"n\"", "\"m\"").into_bytes(),
+    );
+    let id =
+        |decoded: &Decoded, place: usize| decoded.events[place].data.typed::<Value>().unwrap()["finding_id"].clone();
+    assert_eq!(id(&decoded, 1), id(&again, 1));
+    assert_ne!(id(&decoded, 1), id(&decoded, 2));
+    assert_ne!(decoded.events[0].id, again.events[0].id);
+}
+
+#[test]
+fn ids_of_events_depend_on_the_message_alone() {
+    let dialect = dialect::find("symbiotic").unwrap();
+    let (bytes, _) = load("symbiotic/vulnerability.created.json");
+    let (one, other) = (receive(dialect, "", &bytes), receive(dialect, "", &bytes));
+    assert_eq!(one, other);
+    assert_eq!(one.events[0].id.get_version_num(), 8);
+    assert_eq!(one.events[0].event_type, EventType::VulnerabilityCreated);
+}
+
+#[test]
+fn what_symbiotic_does_not_document_is_kept() {
+    let dialect = dialect::find("symbiotic").unwrap();
+    let body = br#"{"event":"vulnerability.created","timestamp":1,"data":{"pubkey":"k","big":123456789012345678901234567890,"nan":NaN}}"#;
+    let decoded = receive(dialect, "", body);
+    let text = decoded.events[0].data.text();
+    assert!(
+        text.contains(r#""big":123456789012345678901234567890"#) && text.contains(r#""nan":null"#),
+        "{text}"
+    );
+}
