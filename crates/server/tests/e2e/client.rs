@@ -21,7 +21,10 @@ pub(crate) type Answer = Result<(u16, Value), ()>;
 
 impl Client {
     pub(crate) fn new(address: &str) -> Self {
-        Self { address: address.to_owned(), connection: None }
+        Self {
+            address: address.to_owned(),
+            connection: None,
+        }
     }
 
     pub(crate) async fn get(&mut self, path: &str) -> Answer {
@@ -58,14 +61,20 @@ impl Client {
         let status = response.status().as_u16();
         let body = Limited::new(response.into_body(), 64 << 20);
         let bytes = read_whole(body).await?;
-        let value = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).unwrap_or(Value::Null) };
+        let value = if bytes.is_empty() {
+            Value::Null
+        } else {
+            serde_json::from_slice(&bytes).unwrap_or(Value::Null)
+        };
         Ok((status, value))
     }
 
     async fn connect(&self) -> Result<SendRequest<Full<Bytes>>, ()> {
         let stream = TcpStream::connect(&self.address).await.map_err(drop)?;
         stream.set_nodelay(true).map_err(drop)?;
-        let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(drop)?;
+        let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(drop)?;
         tokio::spawn(connection);
         Ok(sender)
     }
@@ -82,7 +91,9 @@ where
 
 /// Makes an organisation and answers its slug.
 pub(crate) async fn make_org(client: &mut Client, slug: &str) -> String {
-    client.must_post("/api/v1/orgs", serde_json::json!({"name": slug, "slug": slug})).await;
+    client
+        .must_post("/api/v1/orgs", serde_json::json!({"name": slug, "slug": slug}))
+        .await;
     slug.to_owned()
 }
 

@@ -75,7 +75,12 @@ async fn set_up(server: &Process, sink: &str) {
     let mut client = Client::new(&server.address);
     for org in ORGS {
         make_org(&mut client, org).await;
-        make_endpoint(&mut client, org, json!({"url": format!("{sink}/{org}"), "dialect": "standard"})).await;
+        make_endpoint(
+            &mut client,
+            org,
+            json!({"url": format!("{sink}/{org}"), "dialect": "standard"}),
+        )
+        .await;
     }
 }
 
@@ -103,7 +108,9 @@ impl Load {
                     loop {
                         let number = numbers.fetch_add(1, Ordering::Relaxed);
                         let event = json!({"type": "crash.test", "data": {"org": org, "number": number}});
-                        let Ok((status, answer)) = client.post(&path, &event).await else { return acknowledged };
+                        let Ok((status, answer)) = client.post(&path, &event).await else {
+                            return acknowledged;
+                        };
                         assert_eq!(status, 202, "{answer}");
                         acknowledged.push((org.to_owned(), number));
                         if count.fetch_add(1, Ordering::Relaxed) + 1 == moment {
@@ -113,7 +120,12 @@ impl Load {
                 }));
             }
         }
-        Self { moment, count, reached, posters }
+        Self {
+            moment,
+            count,
+            reached,
+            posters,
+        }
     }
 
     async fn moment_reached(&self) {
@@ -141,10 +153,13 @@ async fn record_terminal(server: &Process, seen: &mut Seen) {
     let mut client = Client::new(&server.address);
     for org in ORGS {
         let path = format!("/api/v1/orgs/{org}/deliveries?state=delivered&limit=50");
-        let Ok((200, list)) = client.get(&path).await else { continue };
+        let Ok((200, list)) = client.get(&path).await else {
+            continue;
+        };
         for delivery in list["items"].as_array().into_iter().flatten() {
             let state = delivery["state"].as_str().unwrap().to_owned();
-            seen.terminal.insert(delivery["id"].as_str().unwrap().to_owned(), (org.to_owned(), state));
+            seen.terminal
+                .insert(delivery["id"].as_str().unwrap().to_owned(), (org.to_owned(), state));
         }
     }
 }
@@ -152,8 +167,15 @@ async fn record_terminal(server: &Process, seen: &mut Seen) {
 async fn check_terminal(server: &Process, seen: &Seen) {
     let mut client = Client::new(&server.address);
     for (id, (org, state)) in &seen.terminal {
-        let (status, delivery) = client.get(&format!("/api/v1/orgs/{org}/deliveries/{id}")).await.unwrap();
-        assert_eq!((status, delivery["state"].as_str()), (200, Some(state.as_str())), "{id} has changed");
+        let (status, delivery) = client
+            .get(&format!("/api/v1/orgs/{org}/deliveries/{id}"))
+            .await
+            .unwrap();
+        assert_eq!(
+            (status, delivery["state"].as_str()),
+            (200, Some(state.as_str())),
+            "{id} has changed"
+        );
     }
 }
 
@@ -174,7 +196,11 @@ async fn wait_for(wanted: &BTreeSet<Key>, arrivals: &mut mpsc::UnboundedReceiver
         }
     };
     if tokio::time::timeout(LAST_ARRIVAL, everything).await.is_err() {
-        println!("{} acknowledged events have not arrived: {:?}", missing.len(), missing.iter().take(5).collect::<Vec<_>>());
+        println!(
+            "{} acknowledged events have not arrived: {:?}",
+            missing.len(),
+            missing.iter().take(5).collect::<Vec<_>>()
+        );
     }
     arrived
 }

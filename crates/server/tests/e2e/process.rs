@@ -24,9 +24,8 @@ impl Home {
     /// Loopback may be reached, plainly; no rate limit; `more` is added to the configuration.
     pub(crate) fn new(more: &str) -> Self {
         let folder = TempDir::new().unwrap();
-        let config = format!(
-            "[egress]\nallow = [\"127.0.0.0/8\"]\nallow_http = true\n\n[api]\nrate_limit = \"off\"\n\n{more}"
-        );
+        let config =
+            format!("[egress]\nallow = [\"127.0.0.0/8\"]\nallow_http = true\n\n[api]\nrate_limit = \"off\"\n\n{more}");
         std::fs::write(folder.path().join("watchbell.toml"), config).unwrap();
         Self { folder }
     }

@@ -39,14 +39,19 @@ impl Sink {
                 stream.set_nodelay(true).ok();
                 let tell = tell.clone();
                 let service = service_fn(move |request| answer(request, tell.clone()));
-                tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+                tokio::spawn(
+                    hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service),
+                );
             }
         });
         Self { url, arrivals }
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the body is limited; arrival times are what is measured")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the body is limited; arrival times are what is measured"
+)]
 async fn answer(
     request: Request<Incoming>,
     tell: mpsc::UnboundedSender<Arrival>,
@@ -57,7 +62,13 @@ async fn answer(
     };
     let path = head.uri.path().to_owned();
     let hangs = path.starts_with("/hang");
-    tell.send(Arrival { path, headers: head.headers, body: body.to_bytes(), at: Instant::now() }).ok();
+    tell.send(Arrival {
+        path,
+        headers: head.headers,
+        body: body.to_bytes(),
+        at: Instant::now(),
+    })
+    .ok();
     if hangs {
         std::future::pending::<()>().await;
     }

@@ -23,15 +23,25 @@ struct Receiver {
 impl Receiver {
     /// `None`, said loudly, when the language is not installed.
     fn start(program: &str, script: &str, secret_file: &std::path::Path) -> Option<Self> {
-        let script = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/vendors").join(script);
-        let started = Command::new(program).arg(script).arg(secret_file).stdout(Stdio::piped()).spawn();
+        let script = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("tests/e2e/vendors")
+            .join(script);
+        let started = Command::new(program)
+            .arg(script)
+            .arg(secret_file)
+            .stdout(Stdio::piped())
+            .spawn();
         let Ok(mut child) = started else {
             println!("SKIPPED: {program} is not installed, so its vendor's verification was not tried");
             return None;
         };
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let port = lines.next().unwrap().unwrap();
-        Some(Self { child, lines, url: format!("http://127.0.0.1:{port}") })
+        Some(Self {
+            child,
+            lines,
+            url: format!("http://127.0.0.1:{port}"),
+        })
     }
 
     fn next_line(&mut self) -> String {
@@ -58,11 +68,18 @@ fn vulnerability() -> Value {
 async fn python_as_symbiotic_documents_it() {
     let home = Home::new("");
     let secret_file = home.path().join("secret");
-    let Some(mut receiver) = Receiver::start("python3", "receive.py", &secret_file) else { return };
+    let Some(mut receiver) = Receiver::start("python3", "receive.py", &secret_file) else {
+        return;
+    };
     let server = home.start();
     let mut client = Client::new(&server.address);
     make_org(&mut client, "acme").await;
-    let endpoint = make_endpoint(&mut client, "acme", json!({"url": receiver.url, "dialect": "symbiotic"})).await;
+    let endpoint = make_endpoint(
+        &mut client,
+        "acme",
+        json!({"url": receiver.url, "dialect": "symbiotic"}),
+    )
+    .await;
     std::fs::write(&secret_file, endpoint["secret"].as_str().unwrap()).unwrap();
 
     client.must_post("/api/v1/orgs/acme/events", vulnerability()).await;
@@ -79,17 +96,36 @@ async fn node_as_snyk_documents_it() {
     let secret_file = home.path().join("secret");
     let secret = "a8be22bb7bed43a3ac24de3580093560";
     std::fs::write(&secret_file, secret).unwrap();
-    let Some(mut receiver) = Receiver::start("node", "receive.js", &secret_file) else { return };
+    let Some(mut receiver) = Receiver::start("node", "receive.js", &secret_file) else {
+        return;
+    };
     let server = home.start();
     let mut client = Client::new(&server.address);
-    let org = client.must_post("/api/v1/orgs", json!({"name": "acme", "slug": "acme"})).await;
+    let org = client
+        .must_post("/api/v1/orgs", json!({"name": "acme", "slug": "acme"}))
+        .await;
     let bare = org["id"].as_str().unwrap().trim_start_matches("org_").to_owned();
 
     // Snyk's own API: the creation sends a ping by itself.
     let url = format!("{}/snyk", receiver.url);
-    let refused = client.post(&format!("/v1/org/{bare}/webhooks"), &json!({"url": url, "secret": secret})).await.unwrap();
-    assert_eq!(refused.0, 400, "Snyk takes https only, whatever the operator opened: {}", refused.1);
-    make_endpoint(&mut client, "acme", json!({"url": url, "dialect": "snyk", "secret": secret})).await;
+    let refused = client
+        .post(
+            &format!("/v1/org/{bare}/webhooks"),
+            &json!({"url": url, "secret": secret}),
+        )
+        .await
+        .unwrap();
+    assert_eq!(
+        refused.0, 400,
+        "Snyk takes https only, whatever the operator opened: {}",
+        refused.1
+    );
+    make_endpoint(
+        &mut client,
+        "acme",
+        json!({"url": url, "dialect": "snyk", "secret": secret}),
+    )
+    .await;
     assert_eq!(receiver.next_line(), "verified ping/v0");
 
     let issue = json!({"id": "npm:ms:20170412", "issueType": "vuln", "pkgName": "ms", "pkgVersions": ["1.0.0"],
@@ -108,12 +144,19 @@ async fn node_as_aegis_documents_it() {
     let secret_file = home.path().join("secret");
     let secret = "your-webhook-secret";
     std::fs::write(&secret_file, secret).unwrap();
-    let Some(mut receiver) = Receiver::start("node", "receive.js", &secret_file) else { return };
+    let Some(mut receiver) = Receiver::start("node", "receive.js", &secret_file) else {
+        return;
+    };
     let server = home.start();
     let mut client = Client::new(&server.address);
     make_org(&mut client, "acme").await;
     let url = format!("{}/aegis", receiver.url);
-    make_endpoint(&mut client, "acme", json!({"url": url, "dialect": "aegis", "secret": secret})).await;
+    make_endpoint(
+        &mut client,
+        "acme",
+        json!({"url": url, "dialect": "aegis", "secret": secret}),
+    )
+    .await;
     client.must_post("/api/v1/orgs/acme/events", vulnerability()).await;
     assert_eq!(receiver.next_line(), "verified VULNERABILITY_DETECTED");
 }

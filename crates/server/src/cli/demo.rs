@@ -1,0 +1,27 @@
+//! `watchbell demo`.
+
+use super::{Done, Failure};
+use crate::demo;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  watchbell demo              watch it, then try the commands that it prints
+  watchbell demo --once       watch it and end: status 0 when everything verified
+
+What runs is the real server on a temporary directory, with a receiver beside it that speaks HTTPS and verifies every
+request as the vendor's customer would. Nothing leaves the machine, and nothing is left behind.")]
+pub(super) struct Args {
+    /// End when everything was shown, in place of staying up
+    #[arg(long)]
+    once: bool,
+}
+
+impl Args {
+    pub(super) fn run(self) -> Done {
+        let runtime = tokio::runtime::Runtime::new()
+            .map_err(|error| Failure::failed(format!("cannot start the runtime: {error}")))?;
+        runtime
+            .block_on(demo::run(self.once))
+            .map_err(|error| Failure::failed(error.to_string()))
+    }
+}

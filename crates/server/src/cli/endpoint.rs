@@ -1,0 +1,259 @@
+//! `watchbell endpoint …`: where events are delivered.
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+use http::Method;
+use serde_json::{Map, Value, json};
+use watchbell_wire::Dialect;
+use watchbell_wire::dialect::Credential;
+
+use super::connect::{Connect, Paging, segment};
+use super::output::{LOOK, remark};
+use super::{Done, Failure, Output, message};
+use crate::client::Request;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// List endpoints, newest first
+    #[command(after_help = "Examples:
+  watchbell endpoint list
+  watchbell endpoint list --json | jq -r '.items[].url'")]
+    List {
+        #[command(flatten)]
+        paging: Paging,
+        #[command(flatten)]
+        connect: Connect,
+    },
+    /// Create an endpoint; a secret that is made is printed once
+    #[command(after_help = "Examples:
+  watchbell endpoint create https://hooks.example.com/in --dialect standard
+  watchbell endpoint create https://example.com/snyk --dialect snyk --secret-file secret.txt
+  watchbell endpoint create https://example.com/scans --dialect bearer-scan --secret-file token.txt \\
+      --events scan.completed,scan.failed")]
+    Create {
+        /// Where to deliver
+        #[arg(value_name = "URL")]
+        target: String,
+        /// The format it speaks: snyk, symbiotic, aegis, bearer-scan, standard
+        #[arg(long, value_parser = message::dialect_by_id)]
+        dialect: &'static Dialect,
+        #[command(flatten)]
+        settings: Settings,
+        /// File with the signing secret or bearer token, for dialects that do not make one
+        #[arg(long, value_name = "FILE")]
+        secret_file: Option<PathBuf>,
+        #[command(flatten)]
+        connect: Connect,
+    },
+    /// Show one endpoint
+    #[command(after_help = "Examples:
+  watchbell endpoint show ep_0192f0c1-…")]
+    Show(Named),
+    /// Change an endpoint
+    #[command(after_help = "Examples:
+  watchbell endpoint update ep_0192f0c1-… --to https://new.example.com/in
+  watchbell endpoint update ep_0192f0c1-… --set '{\"timeout\": \"10s\", \"max_in_flight\": 2}'")]
+    Update {
+        /// Its new URL
+        #[arg(long = "to", value_name = "URL")]
+        target: Option<String>,
+        #[command(flatten)]
+        settings: Settings,
+        #[command(flatten)]
+        named: Named,
+    },
+    /// Delete an endpoint; its waiting deliveries are cancelled
+    #[command(after_help = "Examples:
+  watchbell endpoint delete ep_0192f0c1-…")]
+    Delete(Named),
+    /// Send it a ping, or a test event where its format has no ping
+    #[command(after_help = "Examples:
+  watchbell endpoint ping ep_0192f0c1-…")]
+    Ping(Named),
+    /// Give it a new secret, printed once; the old one stays valid for a while
+    #[command(after_help = "Examples:
+  watchbell endpoint rotate-secret ep_0192f0c1-…
+  watchbell endpoint rotate-secret ep_0192f0c1-… --secret-file new.txt")]
+    RotateSecret {
+        /// File with the new secret; made by the server when absent
+        #[arg(long, value_name = "FILE")]
+        secret_file: Option<PathBuf>,
+        #[command(flatten)]
+        named: Named,
+    },
+    /// Hold its deliveries
+    #[command(after_help = "Examples:
+  watchbell endpoint pause ep_0192f0c1-…")]
+    Pause(Named),
+    /// Deliver again, what was held first
+    #[command(after_help = "Examples:
+  watchbell endpoint resume ep_0192f0c1-…")]
+    Resume(Named),
+}
+
+/// One endpoint of the server.
+#[derive(Debug, clap::Args)]
+struct Named {
+    /// The endpoint's id
+    id: String,
+    #[command(flatten)]
+    connect: Connect,
+}
+
+/// What create and update share.
+#[derive(Debug, clap::Args)]
+struct Settings {
+    /// Event types to deliver, joined by commas; every one that the format can say when absent
+    #[arg(long, value_delimiter = ',', value_name = "TYPES")]
+    events: Vec<String>,
+    /// A note for people
+    #[arg(long, value_name = "TEXT")]
+    description: Option<String>,
+    /// Any other members, as the API takes them
+    #[arg(long, value_name = "JSON")]
+    set: Option<String>,
+}
+
+impl Settings {
+    fn members(self) -> Result<Map<String, Value>, Failure> {
+        let mut members = match self.set {
+            None => Map::new(),
+            Some(text) => serde_json::from_str(&text)
+                .map_err(|error| Failure::usage(format!("--set is no JSON object: {error}")))?,
+        };
+        if !self.events.is_empty() {
+            members.insert("events".to_owned(), json!(self.events));
+        }
+        if let Some(description) = self.description {
+            members.insert("description".to_owned(), json!(description));
+        }
+        Ok(members)
+    }
+}
+
+const COLUMNS: &[(&str, &[&str])] = &[
+    ("id", &["id"]),
+    ("dialect", &["dialect"]),
+    ("state", &["state"]),
+    ("url", &["url"]),
+    ("events", &["events"]),
+];
+
+impl Args {
+    pub(super) fn run(self, out: Output) -> Done {
+        match self.action {
+            Action::List { paging, connect } => {
+                out.page(
+                    &connect.ask(paging.onto(Request::get(connect.path("/endpoints"))))?,
+                    COLUMNS,
+                );
+            }
+            Action::Create {
+                target,
+                dialect,
+                settings,
+                secret_file,
+                connect,
+            } => {
+                let mut body = settings.members()?;
+                body.insert("url".to_owned(), json!(target));
+                body.insert("dialect".to_owned(), json!(dialect.id));
+                if let Some(path) = secret_file {
+                    body.insert(
+                        credential(dialect).to_owned(),
+                        json!(message::read_secret(&path)?.expose()),
+                    );
+                }
+                let answer = connect.ask(Request::post(connect.path("/endpoints"), &Value::Object(body)))?;
+                show_with_secret(out, &answer);
+            }
+            Action::Show(named) => out.thing(&named.ask(Method::GET, "", None)?),
+            Action::Update {
+                target,
+                settings,
+                named,
+            } => {
+                let mut body = settings.members()?;
+                if let Some(url) = target {
+                    body.insert("url".to_owned(), json!(url));
+                }
+                if body.is_empty() {
+                    return Err(Failure::usage(
+                        "nothing to change: give --to, --events, --description or --set",
+                    ));
+                }
+                out.thing(&named.ask(Method::PATCH, "", Some(&Value::Object(body)))?);
+            }
+            Action::Delete(named) => {
+                named.ask(Method::DELETE, "", None)?;
+                done(out, "deleted", &named.id);
+            }
+            Action::Ping(named) => {
+                let answer = named.ask(Method::POST, "/ping", None)?;
+                show_or(out, &answer, "ping accepted for", &named.id);
+            }
+            Action::RotateSecret { secret_file, named } => {
+                let body = match secret_file {
+                    Some(path) => json!({"secret": message::read_secret(&path)?.expose()}),
+                    None => json!({}),
+                };
+                show_with_secret(out, &named.ask(Method::POST, "/rotate-secret", Some(&body))?);
+            }
+            Action::Pause(named) => show_or(out, &named.ask(Method::POST, "/pause", None)?, "paused", &named.id),
+            Action::Resume(named) => show_or(out, &named.ask(Method::POST, "/resume", None)?, "resumed", &named.id),
+        }
+        Ok(())
+    }
+}
+
+impl Named {
+    fn ask(&self, method: Method, rest: &str, body: Option<&Value>) -> Result<Value, Failure> {
+        let path = self.connect.path(&format!("/endpoints/{}{rest}", segment(&self.id)));
+        let request = match body {
+            Some(body) => Request {
+                method,
+                ..Request::post(path, body)
+            },
+            None => Request::new(method, path),
+        };
+        self.connect.ask(request)
+    }
+}
+
+/// What the API calls the dialect's credential.
+fn credential(dialect: &Dialect) -> &'static str {
+    match dialect.credential {
+        Credential::SecretGiven | Credential::SecretGivenOrMade | Credential::SecretMade => "secret",
+        Credential::BearerToken => "bearer_token",
+    }
+}
+
+fn show_with_secret(out: Output, answer: &Value) {
+    out.thing(answer);
+    if !out.json && answer.get("secret").is_some_and(Value::is_string) {
+        remark(format!(
+            "{LOOK}The secret is shown this once: keep it where the receiver reads it.{LOOK:#}"
+        ));
+    }
+}
+
+fn show_or(out: Output, answer: &Value, what: &str, id: &str) {
+    match answer {
+        Value::Object(members) if !members.is_empty() => out.thing(answer),
+        _ => done(out, what, id),
+    }
+}
+
+fn done(out: Output, what: &str, id: &str) {
+    match out.json {
+        true => out.value(&json!({"id": id, "done": what})),
+        false => out.line(format!("{what} {id}")),
+    }
+}

@@ -1,0 +1,202 @@
+//! The command line: what can be typed, and how each command ends.
+//!
+//! Exit status 0: done. 1: failed. 2: the command line or the configuration is wrong. `serve` has three more: see [`Exit`].
+//! *To add a command*: a module with its `Args` and `run`, a variant in [`Command`], its help in `docs/cli.md`
+//! (`UPDATE_DOCS=1 cargo nextest run -p watchbell` writes it).
+
+mod completions;
+mod config;
+mod connect;
+mod delivery;
+mod demo;
+mod doctor;
+mod endpoint;
+mod event;
+mod key;
+mod message;
+pub(crate) mod output;
+mod replay;
+mod scan;
+mod send;
+mod serve;
+mod sign;
+mod verify;
+
+use std::fmt;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub(crate) use output::Output;
+pub(crate) use scan::{media_type as report_media_type, project_id};
+
+/// Environment variables as `main` read them.
+pub(crate) type Variables = Vec<(String, String)>;
+
+/// A self-hosted hub for the webhooks of security tools.
+#[derive(Debug, Parser)]
+#[command(
+    name = "watchbell",
+    version,
+    about,
+    max_term_width = 100,
+    after_help = "Examples:
+  watchbell demo                                  see it work, with nothing set up
+  watchbell serve                                 run the server on ./watchbell-data
+  watchbell send evidence.completed --data @e.json   post an event
+  watchbell verify --dialect snyk --secret-file s --header 'X-Hub-Signature: sha256=…' < body
+
+Exit status: 0 done, 1 failed, 2 the command line or the configuration is wrong."
+)]
+pub(crate) struct Cli {
+    /// Print JSON in place of text
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the server
+    Serve(serve::Args),
+    /// See the main job done on real input, with nothing set up
+    Demo(demo::Args),
+    /// Print the headers that a sender of this body would set
+    Sign(sign::Args),
+    /// Check a received webhook, and say what is wrong with it
+    Verify(verify::Args),
+    /// Post an event
+    Send(send::Args),
+    /// Post a scanner's report and see what changed
+    Scan(scan::Args),
+    /// Endpoints: where events are delivered
+    Endpoint(endpoint::Args),
+    /// Events: what happened
+    Event(event::Args),
+    /// Deliveries: an event on its way to an endpoint
+    Delivery(delivery::Args),
+    /// API keys
+    Key(key::Args),
+    /// Deliver again what an endpoint was sent in a window of time
+    Replay(replay::Args),
+    /// Check the configuration, print it, or its schema
+    Config(config::Args),
+    /// Look for what is wrong with a server, its configuration or its data directory
+    Doctor(doctor::Args),
+    /// Print a script that completes commands in a shell
+    Completions(completions::Args),
+}
+
+impl Cli {
+    /// Does what was asked.
+    pub(crate) fn run(self, variables: Variables) -> ExitCode {
+        let out = Output { json: self.json };
+        let done = match self.command {
+            Command::Serve(args) => args.run(variables),
+            Command::Demo(args) => args.run(),
+            Command::Sign(args) => args.run(out),
+            Command::Verify(args) => args.run(out),
+            Command::Send(args) => args.run(out),
+            Command::Scan(args) => args.run(out),
+            Command::Endpoint(args) => args.run(out),
+            Command::Event(args) => args.run(out),
+            Command::Delivery(args) => args.run(out),
+            Command::Key(args) => args.run(out),
+            Command::Replay(args) => args.run(out),
+            Command::Config(args) => args.run(out, variables),
+            Command::Doctor(args) => args.run(out, variables),
+            Command::Completions(args) => args.run(),
+        };
+        match done {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(failure) => {
+                output::failure(&failure);
+                ExitCode::from(failure.exit as u8)
+            }
+        }
+    }
+}
+
+/// How a command that did not succeed ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Exit {
+    /// It was tried and failed.
+    Failed = 1,
+    /// The command line or the configuration is wrong.
+    Usage = 2,
+    /// `serve`: the database is damaged, and was left as it is.
+    StoreCorrupt = 74,
+    /// `serve`: another process has the data directory.
+    StoreLocked = 75,
+    /// `serve`: the key file is missing, unsafe or not the one that the data was sealed with.
+    KeyFile = 78,
+}
+
+/// Why a command did not succeed: what is wrong, and what to do next.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    exit: Exit,
+    problem: String,
+    advice: Option<String>,
+}
+
+impl Failure {
+    pub(crate) fn new(exit: Exit, problem: impl Into<String>) -> Self {
+        Self {
+            exit,
+            problem: problem.into(),
+            advice: None,
+        }
+    }
+
+    pub(crate) fn failed(problem: impl Into<String>) -> Self {
+        Self::new(Exit::Failed, problem)
+    }
+
+    pub(crate) fn usage(problem: impl Into<String>) -> Self {
+        Self::new(Exit::Usage, problem)
+    }
+
+    pub(crate) fn advise(mut self, advice: impl Into<String>) -> Self {
+        self.advice = Some(advice.into());
+        self
+    }
+
+    /// A verdict that was already printed: nothing more to say.
+    pub(crate) fn said() -> Self {
+        Self::failed("")
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.problem)
+    }
+}
+
+/// Ends of a command.
+pub(crate) type Done = Result<(), Failure>;
+
+/// The command line's definition, for completions and documentation.
+pub(crate) fn definition() -> clap::Command {
+    <Cli as clap::CommandFactory>::command()
+}
+
+/// Runs a client command to its end on one thread.
+fn wait<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::failed(format!("cannot start the runtime: {error}")))?
+        .block_on(work)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_command_line_is_sound() {
+        super::definition().debug_assert();
+    }
+}

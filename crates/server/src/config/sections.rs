@@ -1,0 +1,283 @@
+//! The settings, one struct a section. Field names are the keys; the comments become the schema and the manual.
+
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::value::{Duration, Percent, Rate, Size};
+
+/// Every setting.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Config {
+    /// The HTTP listener.
+    pub(crate) server: Server,
+    /// What API callers may send.
+    pub(crate) api: Api,
+    /// Failed logins.
+    pub(crate) auth: Auth,
+    /// JSON that is accepted.
+    pub(crate) json: Json,
+    /// How events are delivered.
+    pub(crate) delivery: Delivery,
+    /// Where Watchbell may connect.
+    pub(crate) egress: Egress,
+    /// Where data is kept.
+    pub(crate) storage: Storage,
+    /// How secrets are kept.
+    pub(crate) secrets: Secrets,
+    /// How the server ends.
+    pub(crate) shutdown: Shutdown,
+    /// What is logged.
+    pub(crate) log: Log,
+}
+
+/// The HTTP listener.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Server {
+    /// Address and port to listen on; port 0 takes a free one.
+    pub(crate) listen: String,
+    /// Longest wait for complete request headers.
+    pub(crate) header_timeout: Duration,
+    /// Longest wait for a complete request body.
+    pub(crate) body_timeout: Duration,
+    /// Most bytes of request headers.
+    pub(crate) max_header_bytes: Size,
+    /// Most request header lines.
+    pub(crate) max_headers: u16,
+    /// Longest request target.
+    pub(crate) max_uri_bytes: Size,
+    /// Most connections at once.
+    pub(crate) max_connections: u32,
+    /// Most connections at once from one client address.
+    pub(crate) max_connections_per_address: u32,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:8420".to_owned(),
+            header_timeout: Duration::secs(10),
+            body_timeout: Duration::secs(20),
+            max_header_bytes: Size::bytes(32 << 10),
+            max_headers: 100,
+            max_uri_bytes: Size::bytes(8 << 10),
+            max_connections: 10_000,
+            max_connections_per_address: 200,
+        }
+    }
+}
+
+/// What API callers may send.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Api {
+    /// Largest event, in bytes of the request.
+    pub(crate) max_event_bytes: Size,
+    /// Requests of one key.
+    pub(crate) rate_limit: Rate,
+}
+
+impl Default for Api {
+    fn default() -> Self {
+        Self {
+            max_event_bytes: Size::bytes(1 << 20),
+            rate_limit: Rate::limit(const { NonZeroU32::new(50).unwrap() }),
+        }
+    }
+}
+
+/// Failed logins.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Auth {
+    /// Wrong keys from one address before it has to wait.
+    pub(crate) failures_per_minute: NonZeroU32,
+}
+
+impl Default for Auth {
+    fn default() -> Self {
+        Self {
+            failures_per_minute: const { NonZeroU32::new(20).unwrap() },
+        }
+    }
+}
+
+/// JSON that is accepted.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Json {
+    /// Deepest nesting.
+    pub(crate) max_depth: u16,
+}
+
+impl Default for Json {
+    fn default() -> Self {
+        Self { max_depth: 64 }
+    }
+}
+
+/// How events are delivered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Delivery {
+    /// Longest wait for DNS, TCP and TLS together.
+    pub(crate) connect_timeout: Duration,
+    /// Longest wait from the start of an attempt to complete response headers.
+    pub(crate) timeout: Duration,
+    /// Longest wait for the rest of the response.
+    pub(crate) body_timeout: Duration,
+    /// Bytes of a response body that are kept; four times as many are read.
+    pub(crate) max_response_bytes: Size,
+    /// Most bytes of response headers.
+    pub(crate) max_response_header_bytes: Size,
+    /// Most attempts in flight at once.
+    pub(crate) max_in_flight: u32,
+    /// Most attempts in flight at once for one organisation.
+    pub(crate) max_in_flight_per_org: u32,
+    /// Most attempts in flight at once to one endpoint, unless the endpoint says otherwise.
+    pub(crate) max_in_flight_per_endpoint: u32,
+    /// Waits before each attempt. As many entries as attempts; the first is the wait before the first.
+    pub(crate) retry_schedule: Vec<Duration>,
+    /// Added to each wait: from nothing to this share of it.
+    pub(crate) jitter: Percent,
+    /// A `Retry-After` beyond this is cut to it.
+    pub(crate) retry_after_max: Duration,
+}
+
+impl Default for Delivery {
+    fn default() -> Self {
+        const HOUR: i64 = 3600;
+        let schedule = [
+            0,
+            5,
+            300,
+            1800,
+            2 * HOUR,
+            5 * HOUR,
+            10 * HOUR,
+            14 * HOUR,
+            20 * HOUR,
+            24 * HOUR,
+        ];
+        Self {
+            connect_timeout: Duration::secs(5),
+            timeout: Duration::secs(20),
+            body_timeout: Duration::secs(5),
+            max_response_bytes: Size::bytes(16 << 10),
+            max_response_header_bytes: Size::bytes(64 << 10),
+            max_in_flight: 512,
+            max_in_flight_per_org: 128,
+            max_in_flight_per_endpoint: 10,
+            retry_schedule: schedule.into_iter().map(Duration::secs).collect(),
+            jitter: Percent(10),
+            retry_after_max: Duration::secs(24 * HOUR),
+        }
+    }
+}
+
+/// Where Watchbell may connect.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Egress {
+    /// Addresses to allow although they are private or reserved: `CIDR` or `CIDR:PORT`.
+    pub(crate) allow: Vec<String>,
+    /// Allow `http://` endpoints. For tests and closed networks only.
+    pub(crate) allow_http: bool,
+    /// DNS servers to ask (`IP` or `IP:PORT`) in place of the system's.
+    pub(crate) dns_servers: Vec<String>,
+    /// Longest wait for a DNS answer.
+    pub(crate) dns_timeout: Duration,
+    /// PEM file of certificate authorities to trust beside the system's.
+    pub(crate) extra_ca_file: Option<PathBuf>,
+}
+
+impl Default for Egress {
+    fn default() -> Self {
+        Self {
+            allow: Vec::new(),
+            allow_http: false,
+            dns_servers: Vec::new(),
+            dns_timeout: Duration::secs(3),
+            extra_ca_file: None,
+        }
+    }
+}
+
+/// Where data is kept.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Storage {
+    /// Directory of the database and the key file; made when it is not there.
+    pub(crate) data: PathBuf,
+    /// How long a claimed delivery is this process's alone. Longer than an attempt can take.
+    pub(crate) lease: Duration,
+    /// Nothing is accepted while the disk has less room than this.
+    pub(crate) min_free_bytes: Size,
+}
+
+impl Default for Storage {
+    fn default() -> Self {
+        Self {
+            data: PathBuf::from("./watchbell-data"),
+            lease: Duration::secs(60),
+            min_free_bytes: Size::bytes(256 << 20),
+        }
+    }
+}
+
+/// How secrets are kept.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Secrets {
+    /// File of the key that seals secrets; without it `secrets.key` in the data directory, made on the first start.
+    pub(crate) key_file: Option<PathBuf>,
+}
+
+/// How the server ends.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Shutdown {
+    /// Longest wait for running attempts and requests.
+    pub(crate) grace: Duration,
+}
+
+impl Default for Shutdown {
+    fn default() -> Self {
+        Self {
+            grace: Duration::secs(25),
+        }
+    }
+}
+
+/// What is logged.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Log {
+    /// `error`, `warn`, `info`, `debug`, `trace`, or directives such as `warn,watchbell=debug`.
+    pub(crate) level: String,
+    /// How log lines look.
+    pub(crate) format: LogFormat,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self {
+            level: "warn".to_owned(),
+            format: LogFormat::Text,
+        }
+    }
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
