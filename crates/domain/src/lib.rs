@@ -18,5 +18,6 @@ pub mod port;
 pub mod retry;
 pub mod route;
 pub mod scan;
+pub mod snapshot;
 
 pub use jiff::{SignedDuration, Timestamp};

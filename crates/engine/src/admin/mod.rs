@@ -8,4 +8,5 @@ pub mod endpoint;
 pub mod headers;
 pub mod key;
 pub mod org;
+pub mod replay;
 pub mod test_event;

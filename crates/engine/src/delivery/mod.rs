@@ -1,25 +1,30 @@
 //! claim → encode → sign → send → settle.
+//!
+//! ```text
+//!  Handle ─ hints ─▶ Service ── claim ──▶ store
+//!                       │  ◀─ deliveries ─┘
+//!                       ├─▶ attempt (a task each): send::…, net::client, domain::retry::decide
+//!                       │        └── settle ──▶ store
+//!                       ◀─ done ─┘
+//! ```
+//!
+//! What is due is known per *endpoint* only; what waits, waits in the store. A delivery is claimed when there is room to
+//! send it at once, never before. Each endpoint has a window of its own, so one that hangs holds nothing but its window,
+//! and endpoints with something due take turns.
+//!
+//! The store is asked every few seconds what is due; that is the truth, and hints only make it faster.
 
-use watchbell_domain::id::{EndpointId, OrgId};
+mod attempt;
+mod handle;
+mod observer;
+mod options;
+mod prepared;
+mod schedule;
+mod send;
+mod service;
+mod steady;
 
-/// Tells the loop that something is due. Cheap to clone; a hint, never the truth: the store is asked in any case.
-#[derive(Debug, Clone)]
-pub struct Handle {
-    wake: tokio::sync::mpsc::UnboundedSender<(OrgId, EndpointId)>,
-}
-
-impl Handle {
-    /// A handle and the end that the loop listens on.
-    pub fn channel() -> (Self, tokio::sync::mpsc::UnboundedReceiver<(OrgId, EndpointId)>) {
-        let (wake, woken) = tokio::sync::mpsc::unbounded_channel();
-        (Self { wake }, woken)
-    }
-
-    /// These endpoints have something due now.
-    pub fn wake(&self, org: OrgId, endpoints: impl IntoIterator<Item = EndpointId>) {
-        for endpoint in endpoints {
-            // A closed channel means that the loop has stopped: what waits is on disk.
-            self.wake.send((org, endpoint)).ok();
-        }
-    }
-}
+pub use handle::{Handle, Woken};
+pub use observer::Observer;
+pub use options::{Options, OptionsError};
+pub use service::{Parts, Service};

@@ -10,10 +10,9 @@
 //! and credentials not kept. A request is sent a second time only where the peer cannot have processed the first: on a
 //! reused connection without a byte of answer, or when HTTP/2 says so.
 
-use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, HOST, USER_AGENT};
@@ -183,11 +182,11 @@ impl Client {
 
     /// Sends one request. `stop` ends it as `interrupted`, unless a complete head has come.
     pub async fn send(&self, peer: &Peer, outgoing: Outgoing<'_>, stop: &CancellationToken) -> Exchange {
-        let connected = Cell::new(false);
+        let connected = AtomicBool::new(false);
         let answered = tokio::select! {
             biased;
             answered = self.head(peer, &outgoing, &connected) => answered,
-            () = self.clock.sleep(outgoing.timeout) => Err(Fault::from(match connected.get() {
+            () = self.clock.sleep(outgoing.timeout) => Err(Fault::from(match connected.load(Ordering::Relaxed) {
                 true => AttemptResult::ResponseTimeout,
                 false => AttemptResult::ConnectTimeout,
             })),
@@ -201,7 +200,7 @@ impl Client {
         head.with_body(&read, outgoing.mask, self.limits.body_bytes_kept_max, self.clock.now())
     }
 
-    async fn head(&self, peer: &Peer, outgoing: &Outgoing<'_>, connected: &Cell<bool>) -> Result<Answered, Fault> {
+    async fn head(&self, peer: &Peer, outgoing: &Outgoing<'_>, connected: &AtomicBool) -> Result<Answered, Fault> {
         let names = SENT_FIRST
             .iter()
             .copied()
@@ -222,14 +221,14 @@ impl Client {
                 Some(lent) => lent,
                 None => self.connect(peer).await?,
             };
-            connected.set(true);
+            connected.store(true, Ordering::Relaxed);
             match lent.send(&request).await {
                 Ok((head, body)) => return Ok(Answered { head, body, lent }),
                 Err(failed) if !resent && lent.may_resend(&failed, reused) => resent = true,
                 Err(failed) => return Err(self.give_up(peer, &lent, failed)),
             }
             self.forget(peer, &lent);
-            connected.set(false);
+            connected.store(false, Ordering::Relaxed);
         }
     }
 

@@ -6,6 +6,8 @@
 //! Integers are no doubles to those who send large ones, so they may have up to [`INTEGER_DIGITS_MAX`] digits, although
 //! some readers would round them.
 
+use std::borrow::Cow;
+
 use super::scan::{Rules, Scanner, Token, ordered_bytes};
 
 pub use super::Error;
@@ -42,6 +44,7 @@ pub fn check(bytes: &[u8], depth_max: usize) -> Result<&str, Error> {
         text,
         spans: Vec::new(),
         starts: Vec::new(),
+        sorted: Vec::new(),
     };
     while let Some(token) = scanner.next()? {
         match token {
@@ -70,6 +73,8 @@ struct OpenKeys<'a> {
     text: &'a str,
     spans: Vec<(usize, usize)>,
     starts: Vec<usize>,
+    /// Kept for its room alone.
+    sorted: Vec<(Cow<'a, [u8]>, usize)>,
 }
 
 impl OpenKeys<'_> {
@@ -78,15 +83,13 @@ impl OpenKeys<'_> {
         let start = self.starts.pop().unwrap_or_default();
         if self.spans.len() - start > 1 {
             let own = self.spans.get(start..).unwrap_or_default();
-            let mut keys: Vec<_> = own
-                .iter()
-                .map(|&(from, to)| (ordered_bytes(self.text.get(from..to).unwrap_or_default()), from))
-                .collect();
-            keys.sort_unstable();
-            let twice = keys
-                .iter()
-                .zip(keys.iter().skip(1))
-                .find(|((one, _), (next, _))| one == next);
+            let text = self.text;
+            let key = |&(from, to): &(usize, usize)| (ordered_bytes(text.get(from..to).unwrap_or_default()), from);
+            self.sorted.clear();
+            self.sorted.extend(own.iter().map(key));
+            self.sorted.sort_unstable();
+            let neighbours = self.sorted.iter().zip(self.sorted.iter().skip(1));
+            let twice = neighbours.into_iter().find(|((one, _), (next, _))| one == next);
             if let Some((_, (_, offset))) = twice {
                 let message = "an object has a key twice";
                 return Err(Error {

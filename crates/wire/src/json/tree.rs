@@ -206,6 +206,7 @@ impl Object {
                 .filter_map(|(_, last)| taken.get_mut(last)?.take())
                 .collect();
         }
+        members.shrink_to_fit();
         Self(members)
     }
 }
@@ -295,7 +296,11 @@ fn build(text: &str, rules: Rules) -> Result<Value, Error> {
                 continue;
             }
             Token::ArrayEnd | Token::ObjectEnd => match open.pop() {
-                Some(Open::Array(items)) => Value::Array(items),
+                Some(Open::Array(mut items)) => {
+                    // Growing doubles; many small containers would take several times their size.
+                    items.shrink_to_fit();
+                    Value::Array(items)
+                }
                 Some(Open::Object(members, _)) => Value::Object(Object::from_members(members)),
                 None => Value::Null,
             },

@@ -1,0 +1,211 @@
+//! Reading bodies: media type, size, time, strict JSON, shape. In this order, so that little is spent on what is refused.
+//!
+//! What is read stays as bytes and is parsed by borrowing, so that an event's data reaches the store byte for byte.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::Request;
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, header};
+use http_body_util::BodyExt;
+use jiff::SignedDuration;
+use serde::Deserialize;
+use watchbell_domain::port::Clock;
+
+use crate::once::OnceKey;
+use crate::problem::{At, Problem, Result};
+
+/// How much of a body there may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BodyLimits {
+    /// One event, in bytes (`api.max_event_bytes`).
+    pub event_bytes_max: u64,
+    /// A batch of events, in bytes.
+    pub batch_bytes_max: u64,
+    /// A scanner's report, in bytes.
+    pub report_bytes_max: u64,
+    /// Every other body, in bytes.
+    pub other_bytes_max: u64,
+    /// Levels of JSON (`json.max_depth`).
+    pub json_depth_max: usize,
+    /// From the first to the last byte (`server.body_timeout`).
+    pub timeout: SignedDuration,
+}
+
+impl Default for BodyLimits {
+    fn default() -> Self {
+        Self {
+            event_bytes_max: 1024 * 1024,
+            batch_bytes_max: 8 * 1024 * 1024,
+            report_bytes_max: 32 * 1024 * 1024,
+            other_bytes_max: 256 * 1024,
+            json_depth_max: 64,
+            timeout: SignedDuration::from_secs(20),
+        }
+    }
+}
+
+/// Reads bodies within limits.
+#[derive(Debug, Clone)]
+pub struct BodyReader {
+    pub(crate) limits: BodyLimits,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+/// A body that has been read, with what is needed to answer a repetition of its request.
+#[derive(Debug)]
+pub(crate) struct Write {
+    pub(crate) body: Bytes,
+    pub(crate) once: OnceKey,
+}
+
+impl Write {
+    /// Reads the body as `T`.
+    pub(crate) fn parse<'a, T: Deserialize<'a>>(&'a self) -> Result<T> {
+        parse(&self.body)
+    }
+
+    /// As [`Self::parse`] where an absent body means the default.
+    pub(crate) fn parse_or_default<'a, T: Deserialize<'a> + Default>(&'a self) -> Result<T> {
+        if self.body.is_empty() {
+            return Ok(T::default());
+        }
+        self.parse()
+    }
+}
+
+/// Reads checked JSON as `T`.
+pub(crate) fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T> {
+    let mut reader = serde_json::Deserializer::from_slice(body);
+    serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let pointer = pointer(error.path());
+        // serde's words without the position, which is of no use beside the pointer.
+        let words = error.inner().to_string();
+        let detail = words.split(" at line ").next().unwrap_or_default();
+        let detail = detail.chars().take(200).collect();
+        Problem::PayloadInvalid(vec![At { pointer, detail }])
+    })
+}
+
+impl BodyReader {
+    /// A JSON body of at most `bytes_max`.
+    pub(crate) async fn json(&self, request: Request, bytes_max: u64) -> Result<Write> {
+        check_media_type(request.headers())?;
+        let write = self.raw(request, bytes_max).await?;
+        self.check(&write.body)?;
+        Ok(write)
+    }
+
+    /// A JSON body that may be left out.
+    pub(crate) async fn optional_json(&self, request: Request) -> Result<Write> {
+        let typed = request.headers().contains_key(header::CONTENT_TYPE);
+        let media_type = check_media_type(request.headers());
+        let write = self.raw(request, self.limits.other_bytes_max).await?;
+        if !write.body.is_empty() || typed {
+            media_type?;
+        }
+        if !write.body.is_empty() {
+            self.check(&write.body)?;
+        }
+        Ok(write)
+    }
+
+    /// A body of any type.
+    pub(crate) async fn raw(&self, request: Request, bytes_max: u64) -> Result<Write> {
+        check_encoding(request.headers())?;
+        let once = OnceKey::of(&request)?;
+        let (parts, body) = request.into_parts();
+        if announced(&parts.headers).is_some_and(|bytes| bytes > bytes_max) {
+            return Err(Problem::BodyTooLarge(bytes_max));
+        }
+        let body = tokio::select! {
+            biased;
+            body = collect(body, bytes_max) => body?,
+            () = self.clock.sleep(self.limits.timeout) => return Err(Problem::BodyTimeout),
+        };
+        let once = once.with_body(&body);
+        Ok(Write { body, once })
+    }
+
+    fn check(&self, body: &[u8]) -> Result<()> {
+        let depth_max = self.limits.json_depth_max;
+        let checked = watchbell_wire::json::strict::check(body, depth_max);
+        checked.map(drop).map_err(|error| {
+            let detail = error.to_string();
+            match error.code {
+                "invalid_utf8" => Problem::InvalidUtf8(detail),
+                "invalid_unicode" => Problem::InvalidUnicode(detail),
+                "duplicate_key" => Problem::DuplicateKey(detail),
+                "json_too_deep" => Problem::JsonTooDeep(detail),
+                "number_out_of_range" => Problem::NumberOutOfRange(detail),
+                _ => Problem::InvalidJson(detail),
+            }
+        })
+    }
+}
+
+async fn collect(mut body: Body, bytes_max: u64) -> Result<Bytes> {
+    let mut gathered = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| Problem::BodyIncomplete)?;
+        let Ok(data) = frame.into_data() else { continue };
+        let so_far = u64::try_from(gathered.len() + data.len()).unwrap_or(u64::MAX);
+        if so_far > bytes_max {
+            return Err(Problem::BodyTooLarge(bytes_max));
+        }
+        gathered.extend_from_slice(&data);
+    }
+    Ok(gathered.freeze())
+}
+
+fn announced(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+fn check_encoding(headers: &HeaderMap) -> Result<()> {
+    let mut codings = headers.get_all(header::CONTENT_ENCODING).iter();
+    match codings.all(|coding| coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        true => Ok(()),
+        false => Err(Problem::UnsupportedEncoding),
+    }
+}
+
+/// `application/json` or `application/…+json`, in UTF-8 where it says so.
+fn check_media_type(headers: &HeaderMap) -> Result<()> {
+    const WANTED: Problem = Problem::UnsupportedMediaType("application/json");
+    let mut lines = headers.get_all(header::CONTENT_TYPE).iter();
+    let (Some(line), None) = (lines.next(), lines.next()) else {
+        return Err(WANTED);
+    };
+    let text = line.to_str().map_err(|_| WANTED)?.to_ascii_lowercase();
+    let (kind, params) = text.split_once(';').unwrap_or((&text, ""));
+    let kind = kind.trim();
+    let is_json = kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"));
+    let is_utf8 = params
+        .split(';')
+        .filter_map(|param| param.trim().strip_prefix("charset="))
+        .all(|charset| matches!(charset.trim_matches('"'), "utf-8" | "utf8"));
+    match is_json && is_utf8 {
+        true => Ok(()),
+        false => Err(WANTED),
+    }
+}
+
+/// A JSON pointer (RFC 6901) of serde's path.
+fn pointer(path: &serde_path_to_error::Path) -> String {
+    use serde_path_to_error::Segment;
+    let mut text = String::new();
+    for segment in path {
+        match segment {
+            Segment::Seq { index } => text.push_str(&format!("/{index}")),
+            Segment::Map { key } | Segment::Enum { variant: key } => {
+                let key: String = key.chars().take(100).collect();
+                text.push('/');
+                text.push_str(&key.replace('~', "~0").replace('/', "~1"));
+            }
+            Segment::Unknown => text.push_str("/?"),
+        }
+    }
+    text
+}

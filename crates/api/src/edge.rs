@@ -1,0 +1,273 @@
+//! Everything put together: the state that substates are taken from, and what happens around every request.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::Router;
+use axum::extract::{FromRef, MatchedPath, Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use http::{HeaderName, HeaderValue, Version, header};
+use tokio::sync::Semaphore;
+use tower_http::catch_panic::CatchPanicLayer;
+use utoipa_axum::router::OpenApiRouter;
+use watchbell_domain::id::RequestId;
+use watchbell_domain::port::{
+    Clock, DeliveryStore, EndpointStore, Entropy, EventStore, KeyStore, OrgStore, ProjectStore, Store,
+};
+use watchbell_engine::delivery::Handle;
+use watchbell_engine::net::guard::EgressPolicy;
+
+use crate::auth::Authenticator;
+use crate::body::{BodyLimits, BodyReader};
+use crate::limits::{Limiter, RateLimit};
+use crate::metrics::Metrics;
+use crate::page::Cursors;
+use crate::problem::{self, Problem};
+use crate::{rest, vendor};
+
+/// Names the request in the answer.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What the edge is told. Each value has a default but the key of the cursors.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Sizes and times of bodies.
+    pub bodies: BodyLimits,
+    /// `api.rate_limit` per key; `None`: off.
+    pub rate_limit: Option<RateLimit>,
+    /// `auth.failures_per_minute` per address.
+    pub failures_per_minute: NonZeroU32,
+    /// Requests worked on at once; more are refused with 503.
+    pub requests_max: usize,
+    /// `server.max_uri_bytes`.
+    pub uri_bytes_max: usize,
+    /// Authenticates cursors. Nodes behind one address need the same.
+    pub cursor_key: [u8; 32],
+}
+
+impl Options {
+    /// The defaults.
+    pub fn new(cursor_key: [u8; 32]) -> Self {
+        let non_zero = |n| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);
+        Self {
+            bodies: BodyLimits::default(),
+            rate_limit: Some(RateLimit {
+                per_second: non_zero(50),
+                burst: non_zero(200),
+            }),
+            failures_per_minute: non_zero(20),
+            requests_max: 2048,
+            uri_bytes_max: 8 * 1024,
+            cursor_key,
+        }
+    }
+}
+
+/// What the edge works on.
+#[derive(Clone)]
+#[expect(
+    missing_debug_implementations,
+    reason = "ports are object-safe and say nothing about themselves"
+)]
+pub struct Parts {
+    /// Every storage port.
+    pub store: Arc<dyn Store>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Chance.
+    pub entropy: Arc<dyn Entropy>,
+    /// The delivery loop.
+    pub wake: Handle,
+    /// Where endpoints may point.
+    pub egress: Arc<EgressPolicy>,
+    /// What is counted, and the registry it is shown from.
+    pub metrics: Metrics,
+}
+
+/// The HTTP edge of a node.
+#[derive(Clone)]
+#[expect(
+    missing_debug_implementations,
+    reason = "ports are object-safe and say nothing about themselves"
+)]
+pub struct Edge {
+    parts: Parts,
+    making: Making,
+    auth: Authenticator,
+    bodies: BodyReader,
+    cursors: Cursors,
+    ready: Ready,
+    slots: Arc<Semaphore>,
+    uri_bytes_max: usize,
+}
+
+/// Time and chance, which ids are made of.
+#[derive(Debug, Clone)]
+pub(crate) struct Making {
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+}
+
+/// Whether this node wants requests.
+#[derive(Debug, Clone, Default)]
+pub struct Ready(Arc<AtomicBool>);
+
+impl Ready {
+    /// What `/readyz` answers from now on.
+    pub fn set(&self, ready: bool) {
+        self.0.store(ready, Ordering::Release);
+    }
+
+    /// What `/readyz` answers.
+    pub fn get(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+impl Edge {
+    /// An edge that is not ready yet: see [`Self::ready`].
+    pub fn new(parts: Parts, options: Options) -> Self {
+        let keys: Arc<dyn KeyStore> = Arc::clone(&parts.store) as _;
+        let limiter = Limiter::new(
+            options.rate_limit,
+            options.failures_per_minute,
+            Arc::clone(&parts.clock),
+        );
+        Self {
+            making: Making {
+                clock: Arc::clone(&parts.clock),
+                entropy: Arc::clone(&parts.entropy),
+            },
+            auth: Authenticator::new(keys, Arc::clone(&parts.clock), limiter),
+            bodies: BodyReader {
+                limits: options.bodies,
+                clock: Arc::clone(&parts.clock),
+            },
+            cursors: Cursors::new(options.cursor_key),
+            ready: Ready::default(),
+            slots: Arc::new(Semaphore::new(options.requests_max)),
+            uri_bytes_max: options.uri_bytes_max,
+            parts,
+        }
+    }
+
+    /// The switch behind `/readyz`: set it once the node can work; [`crate::serve::serve`] takes it back on shutdown.
+    pub fn ready(&self) -> Ready {
+        self.ready.clone()
+    }
+
+    /// Every route, with everything around them.
+    pub fn router(&self) -> Router {
+        let (documented, _) = routes(self).split_for_parts();
+        documented
+            .merge(vendor::snyk::router(self))
+            .fallback(|| async { Problem::NotFound })
+            .method_not_allowed_fallback(|| async { Problem::MethodNotAllowed })
+            .layer(CatchPanicLayer::custom(panicked))
+            .layer(from_fn_with_state(self.clone(), around))
+            .with_state(self.clone())
+    }
+
+    /// Lets only authenticated requests reach a router.
+    pub(crate) fn authenticator(&self) -> Authenticator {
+        self.auth.clone()
+    }
+}
+
+/// The contract, generated from the code.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    rest::contract()
+}
+
+fn routes(edge: &Edge) -> OpenApiRouter<Edge> {
+    rest::guarded(edge).merge(rest::open())
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the layer hands the panic over")]
+fn panicked(panic: Box<dyn std::any::Any + Send>) -> Response {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    tracing::error!(panic = text.unwrap_or_default(), "handler panicked");
+    Problem::Internal.into_response()
+}
+
+/// The outermost layer: the request's id, the limits that need no key, the body of problems, figures.
+async fn around(State(edge): State<Edge>, mut request: Request, next: Next) -> Response {
+    let id = RequestId::make(edge.making.clock.now(), &*edge.making.entropy);
+    request.extensions_mut().insert(id);
+    let method = request.method().clone();
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let route = route.as_ref().map_or("none", MatchedPath::as_str);
+    let began = edge.making.clock.monotonic();
+    let response = match (unfit(&request, edge.uri_bytes_max), edge.slots.try_acquire()) {
+        (Some(problem), _) => problem.into_response(),
+        (None, Err(_)) => Problem::Overloaded.into_response(),
+        (None, Ok(_slot)) => next.run(request).await,
+    };
+    let took = edge.making.clock.monotonic().saturating_sub(began);
+    let response = written(response, id);
+    edge.parts.metrics.request(&method, route, response.status(), took);
+    tracing::debug!(%id, %method, route, status = response.status().as_u16(), "request answered");
+    response
+}
+
+/// What makes a request unfit for every route.
+fn unfit(request: &Request, uri_bytes_max: usize) -> Option<Problem> {
+    let uri_bytes = request.uri().path_and_query().map_or(0, |path| path.as_str().len());
+    if uri_bytes > uri_bytes_max {
+        return Some(Problem::UriTooLong);
+    }
+    let hosts = request.headers().get_all(header::HOST).iter().count();
+    let is_hosted = match request.version() {
+        Version::HTTP_11 => hosts == 1,
+        _ => hosts <= 1,
+    };
+    (!is_hosted).then(|| Problem::HeaderInvalid("Host is to be given once".to_owned()))
+}
+
+/// A problem gets its body here, unless a vendor's router has written one.
+fn written(mut response: Response, id: RequestId) -> Response {
+    if let Some(problem) = response.extensions_mut().remove::<Problem>() {
+        let body = serde_json::to_vec(&problem.body(&id.to_string())).unwrap_or_default();
+        let (mut parts, _) = response.into_parts();
+        parts.headers.remove(header::CONTENT_LENGTH);
+        let media_type = HeaderValue::from_static(problem::MEDIA_TYPE);
+        parts.headers.insert(header::CONTENT_TYPE, media_type);
+        response = Response::from_parts(parts, body.into());
+    }
+    if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
+        response.headers_mut().insert(REQUEST_ID, value);
+    }
+    let nosniff = HeaderValue::from_static("nosniff");
+    response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);
+    response
+}
+
+macro_rules! substates {
+    ($($ty:ty = |$edge:ident| $value:expr;)+) => {$(
+        impl FromRef<Edge> for $ty {
+            fn from_ref($edge: &Edge) -> Self {
+                $value
+            }
+        }
+    )+};
+}
+
+substates! {
+    Arc<dyn OrgStore> = |edge| Arc::clone(&edge.parts.store) as _;
+    Arc<dyn KeyStore> = |edge| Arc::clone(&edge.parts.store) as _;
+    Arc<dyn EndpointStore> = |edge| Arc::clone(&edge.parts.store) as _;
+    Arc<dyn EventStore> = |edge| Arc::clone(&edge.parts.store) as _;
+    Arc<dyn DeliveryStore> = |edge| Arc::clone(&edge.parts.store) as _;
+    Arc<dyn ProjectStore> = |edge| Arc::clone(&edge.parts.store) as _;
+    Arc<EgressPolicy> = |edge| Arc::clone(&edge.parts.egress);
+    Handle = |edge| edge.parts.wake.clone();
+    Metrics = |edge| edge.parts.metrics.clone();
+    Making = |edge| edge.making.clone();
+    Authenticator = |edge| edge.auth.clone();
+    BodyReader = |edge| edge.bodies.clone();
+    Cursors = |edge| edge.cursors.clone();
+    Ready = |edge| edge.ready.clone();
+}

@@ -1,0 +1,84 @@
+//! How often: requests a key, and wrong keys an address. Both forget what they need not know any more.
+
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use governor::clock::Clock as _;
+use governor::middleware::NoOpMiddleware;
+use governor::nanos::Nanos;
+use governor::state::keyed::DashMapStateStore;
+use governor::{Quota, RateLimiter};
+use watchbell_domain::id::KeyId;
+use watchbell_domain::port::Clock;
+
+use crate::clock::Monotonic;
+use crate::problem::Problem;
+
+/// Beyond this many keys or addresses, those that are at rest are forgotten.
+const REMEMBERED_MAX: usize = 10_000;
+
+/// So many a second, and so many at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RateLimit {
+    /// Refilled a second.
+    pub per_second: NonZeroU32,
+    /// At once.
+    pub burst: NonZeroU32,
+}
+
+type Keyed<K> = RateLimiter<K, DashMapStateStore<K>, Monotonic, NoOpMiddleware<Nanos>>;
+
+/// The limits of one node.
+#[derive(Clone)]
+#[expect(missing_debug_implementations, reason = "a rate limiter has nothing to show")]
+pub struct Limiter {
+    requests: Option<Arc<Keyed<KeyId>>>,
+    failures: Arc<Keyed<IpAddr>>,
+    clock: Monotonic,
+}
+
+impl Limiter {
+    /// `None`: no limit a key. `failures_per_minute` is for each address.
+    pub fn new(per_key: Option<RateLimit>, failures_per_minute: NonZeroU32, clock: Arc<dyn Clock>) -> Self {
+        let clock = Monotonic(clock);
+        let requests = per_key.map(|limit| {
+            let quota = Quota::per_second(limit.per_second).allow_burst(limit.burst);
+            Arc::new(RateLimiter::new(quota, DashMapStateStore::default(), clock.clone()))
+        });
+        let quota = Quota::per_minute(failures_per_minute);
+        let failures = Arc::new(RateLimiter::new(quota, DashMapStateStore::default(), clock.clone()));
+        Self {
+            requests,
+            failures,
+            clock,
+        }
+    }
+
+    /// Counts a request of a key.
+    pub(crate) fn request(&self, key: KeyId) -> Result<(), Problem> {
+        match &self.requests {
+            Some(limiter) => self.count(limiter, key).map_err(Problem::RateLimited),
+            None => Ok(()),
+        }
+    }
+
+    /// Counts a failed authentication: what the failure is answered with.
+    pub(crate) fn failure(&self, address: IpAddr) -> Problem {
+        match self.count(&self.failures, address) {
+            Ok(()) => Problem::Unauthorized,
+            Err(seconds) => Problem::TooManyFailures(seconds),
+        }
+    }
+
+    fn count<K: std::hash::Hash + Eq + Clone>(&self, limiter: &Keyed<K>, key: K) -> Result<(), u64> {
+        if limiter.len() > REMEMBERED_MAX {
+            limiter.retain_recent();
+        }
+        limiter.check_key(&key).map_err(|refused| {
+            let wait: Duration = refused.wait_time_from(self.clock.now());
+            wait.as_secs() + 1
+        })
+    }
+}

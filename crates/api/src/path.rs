@@ -1,0 +1,26 @@
+//! Ids in paths. Whatever is no id names nothing: 404, as for an id that nothing has.
+
+use std::str::FromStr;
+
+use axum::extract::{FromRequestParts, RawPathParams};
+use http::request::Parts;
+
+use crate::problem::{Problem, Result};
+
+/// The id in the path parameter `{id}`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct IdIn<T>(pub(crate) T);
+
+impl<T: FromStr, S: Send + Sync> FromRequestParts<S> for IdIn<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        let params = RawPathParams::from_request_parts(parts, state)
+            .await
+            .map_err(|_| Problem::NotFound)?;
+        let text = params.iter().find_map(|(name, value)| (name == "id").then_some(value));
+        text.and_then(|text| text.parse().ok())
+            .map(Self)
+            .ok_or(Problem::NotFound)
+    }
+}

@@ -1,0 +1,189 @@
+//! An endpoint as JSON. Secrets, tokens and header values show their last four characters at most.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use url::Url;
+use utoipa::ToSchema;
+use watchbell_domain::endpoint::{Endpoint, EndpointState};
+use watchbell_domain::id::EndpointId;
+use watchbell_domain::port::Acceptance;
+use watchbell_wire::Secret;
+use watchbell_wire::dialect::Credential;
+
+use super::duration::Text;
+
+/// Query parameters that hold credentials.
+const CREDENTIALS: &[&str] = &[
+    "access_token",
+    "api_key",
+    "apikey",
+    "auth",
+    "code",
+    "key",
+    "password",
+    "secret",
+    "sig",
+    "signature",
+    "token",
+];
+
+/// An endpoint.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Endpoint)]
+pub(super) struct EndpointView {
+    id: String,
+    /// Credentials in the query are masked.
+    url: String,
+    dialect: &'static str,
+    description: Option<String>,
+    /// Which events; null: all that the dialect can say.
+    events: Option<Vec<String>>,
+    /// `active`, `paused`, `disabled`.
+    state: &'static str,
+    /// Since when it is paused or disabled.
+    state_since: Option<Timestamp>,
+    /// Why it was disabled: `gone`, `failing`.
+    disabled_reason: Option<&'static str>,
+    /// The signing secret: in full where it was just made or entered, masked ever after.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret: Option<String>,
+    /// The token, masked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bearer_token: Option<String>,
+    /// Every valid secret, newest first.
+    secrets: Vec<SecretView>,
+    /// Values are masked.
+    headers: BTreeMap<String, String>,
+    /// Null: the server's own.
+    retry: Option<RetryView>,
+    /// Null: the server's own.
+    timeout: Option<Text>,
+    /// Null: the server's own.
+    max_in_flight: Option<u32>,
+    /// The endpoint asked for a pause until then.
+    not_before: Option<Timestamp>,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+}
+
+/// A valid secret.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = EndpointSecret)]
+struct SecretView {
+    masked: String,
+    created_at: Timestamp,
+    /// Until when, once it was rotated out.
+    expires_at: Option<Timestamp>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RetrySchedule)]
+struct RetryView {
+    schedule: Vec<Text>,
+}
+
+impl EndpointView {
+    /// `shown`: a secret that is shown now, and only now.
+    pub(super) fn new(endpoint: &Endpoint, shown: Option<&Secret>, now: Timestamp) -> Self {
+        let newest = endpoint.secrets.first().map(|secret| secret.text.masked());
+        // A bearer token is the receiver's own: whoever entered it has it.
+        let (secret, bearer_token) = match endpoint.dialect.credential {
+            Credential::BearerToken => (None, newest),
+            Credential::SecretGiven | Credential::SecretGivenOrMade | Credential::SecretMade => {
+                (shown.map(|secret| secret.expose().to_owned()).or(newest), None)
+            }
+        };
+        let (state_since, disabled_reason) = match &endpoint.state {
+            EndpointState::Active => (None, None),
+            EndpointState::Paused { since } => (Some(*since), None),
+            EndpointState::Disabled { since, reason } => (Some(*since), Some(reason.as_str())),
+        };
+        let events = endpoint.events.as_ref();
+        let schedule = endpoint.policy.retry_schedule.as_ref();
+        Self {
+            id: endpoint.id.to_string(),
+            url: masked(&endpoint.url),
+            dialect: endpoint.dialect.id,
+            description: endpoint.description.clone(),
+            events: events.map(|events| events.iter().map(ToString::to_string).collect()),
+            state: endpoint.state.as_str(),
+            state_since,
+            disabled_reason,
+            secret,
+            bearer_token,
+            secrets: secrets(endpoint, now),
+            headers: endpoint
+                .headers
+                .iter()
+                .map(|(name, value)| (name.clone(), value.masked()))
+                .collect(),
+            retry: schedule.map(|waits| RetryView {
+                schedule: waits.iter().copied().map(Text).collect(),
+            }),
+            timeout: endpoint.policy.timeout.map(Text),
+            max_in_flight: endpoint.policy.max_in_flight,
+            not_before: endpoint.not_before.filter(|until| now < *until),
+            created_at: endpoint.created_at,
+            updated_at: endpoint.updated_at,
+        }
+    }
+}
+
+fn secrets(endpoint: &Endpoint, now: Timestamp) -> Vec<SecretView> {
+    let valid = endpoint
+        .secrets
+        .iter()
+        .filter(|secret| secret.expires_at.is_none_or(|end| now < end));
+    valid
+        .map(|secret| SecretView {
+            masked: secret.text.masked(),
+            created_at: secret.created_at,
+            expires_at: secret.expires_at,
+        })
+        .collect()
+}
+
+/// The URL with what its query may hold of credentials masked.
+fn masked(text: &str) -> String {
+    let Ok(mut url) = Url::parse(text) else {
+        return text.to_owned();
+    };
+    let is_secret = |name: &str| CREDENTIALS.contains(&name.to_ascii_lowercase().as_str());
+    if !url.query_pairs().any(|(name, _)| is_secret(&name)) {
+        return text.to_owned();
+    }
+    let pairs: Vec<_> = url.query_pairs().into_owned().collect();
+    url.query_pairs_mut()
+        .clear()
+        .extend_pairs(pairs.iter().map(|(name, value)| match is_secret(name) {
+            true => (name.as_str(), "****"),
+            false => (name.as_str(), value.as_str()),
+        }));
+    url.into()
+}
+
+/// A ping that is on its way.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Pinged {
+    endpoint_id: String,
+    /// The event that carries it.
+    event_id: String,
+    /// `webhook.ping`, or the type that serves as a test.
+    #[serde(rename = "type")]
+    event_type: String,
+}
+
+impl Pinged {
+    pub(super) fn new(endpoint: EndpointId, acceptance: &Acceptance) -> Self {
+        let event = acceptance.events.first().map(|new| &new.event);
+        Self {
+            endpoint_id: endpoint.to_string(),
+            event_id: event
+                .map(|event| watchbell_domain::id::EventId(event.id).to_string())
+                .unwrap_or_default(),
+            event_type: event.map(|event| event.event_type.to_string()).unwrap_or_default(),
+        }
+    }
+}

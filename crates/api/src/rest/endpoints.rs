@@ -1,0 +1,442 @@
+//! Endpoints: made, changed, tried, paused. Their secrets are shown once.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::extract::{FromRef, Request, State};
+use axum::response::Response;
+use http::StatusCode;
+use jiff::SignedDuration;
+use serde::{Deserialize, Deserializer};
+use utoipa::{PartialSchema, ToSchema};
+use utoipa_axum::{router::OpenApiRouter, routes};
+use watchbell_domain::endpoint::{Endpoint, EndpointPolicy};
+use watchbell_domain::id::{EndpointId, OrgId};
+use watchbell_domain::port::{EndpointCreation, EndpointStore, EventStore};
+use watchbell_engine::admin::endpoint::{self, Change, Given, Made, OVERLAP, Spec};
+use watchbell_engine::admin::test_event;
+use watchbell_engine::delivery::Handle;
+use watchbell_engine::ingest::event::accept;
+use watchbell_engine::net::guard::EgressPolicy;
+use watchbell_wire::Secret;
+
+use super::duration::Text;
+use super::endpoint_view::{EndpointView, Pinged};
+use crate::auth::{Tenant, right};
+use crate::body::{BodyReader, Write};
+use crate::edge::{Edge, Making};
+use crate::once::{answer, finish, send};
+use crate::page::{Cursors, List, PageQuery, QueryOf};
+use crate::path::IdIn;
+use crate::problem::{self, Body, Problem, Result};
+
+pub(super) fn routes() -> OpenApiRouter<Edge> {
+    OpenApiRouter::default()
+        .routes(routes!(list_endpoints, create_endpoint))
+        .routes(routes!(get_endpoint, change_endpoint, delete_endpoint))
+        .routes(routes!(ping_endpoint))
+        .routes(routes!(rotate_secret))
+        .routes(routes!(pause_endpoint))
+        .routes(routes!(resume_endpoint))
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewEndpoint {
+    /// Where to deliver: https.
+    url: String,
+    /// In which format.
+    dialect: String,
+    /// For people.
+    description: Option<String>,
+    /// Which events; all that the dialect can say when left out.
+    events: Option<Vec<String>>,
+    /// The signing secret, for dialects that take one; made and shown once where the dialect allows it to be left out.
+    secret: Option<SecretText>,
+    /// The receiver's token, for `bearer-scan`.
+    bearer_token: Option<SecretText>,
+    /// Headers sent beside the dialect's own. Their values are secrets.
+    #[serde(default)]
+    headers: BTreeMap<String, SecretText>,
+    /// When attempts are made.
+    retry: Option<Retry>,
+    /// Longest wait for an answer.
+    timeout: Option<Text>,
+    /// Most deliveries in flight.
+    max_in_flight: Option<u32>,
+}
+
+/// What may be changed. Members left out stay; null takes a value away.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct EndpointChange {
+    /// Another host needs a new secret in the same request.
+    url: Option<String>,
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>)]
+    description: Option<Option<String>>,
+    /// Null: all that the dialect can say.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<Vec<String>>)]
+    events: Option<Option<Vec<String>>>,
+    /// A new secret. The old one stays valid for 24 hours, unless the host changes as well.
+    secret: Option<SecretText>,
+    bearer_token: Option<SecretText>,
+    /// Have a new secret made and shown once.
+    #[serde(default)]
+    rotate_secret: bool,
+    /// All headers: those left out are taken away.
+    headers: Option<BTreeMap<String, SecretText>>,
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<Retry>)]
+    retry: Option<Option<Retry>>,
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>)]
+    timeout: Option<Option<Text>>,
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<u32>)]
+    max_in_flight: Option<Option<u32>>,
+}
+
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Rotation {
+    /// The new secret, for dialects that take one.
+    secret: Option<SecretText>,
+    /// The new token.
+    bearer_token: Option<SecretText>,
+    /// How long the old one stays valid; `24h` when left out.
+    overlap: Option<Text>,
+}
+
+/// When attempts are made.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Retry {
+    /// Waits before each attempt; n entries mean n attempts.
+    schedule: Vec<Text>,
+}
+
+/// A secret on its way in. Never printed.
+#[derive(Debug)]
+struct SecretText(Secret);
+
+impl PartialSchema for SecretText {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+        String::schema()
+    }
+}
+
+impl ToSchema for SecretText {}
+
+impl<'de> Deserialize<'de> for SecretText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(|text| Self(Secret::new(text)))
+    }
+}
+
+/// Tells null from absent.
+fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
+    Option::<T>::deserialize(deserializer).map(Some)
+}
+
+/// What changing endpoints takes.
+#[derive(Clone)]
+struct Admin {
+    endpoints: Arc<dyn EndpointStore>,
+    egress: Arc<EgressPolicy>,
+    making: Making,
+    bodies: BodyReader,
+    wake: Handle,
+}
+
+impl FromRef<Edge> for Admin {
+    fn from_ref(edge: &Edge) -> Self {
+        Self {
+            endpoints: Arc::from_ref(edge),
+            egress: Arc::from_ref(edge),
+            making: Making::from_ref(edge),
+            bodies: BodyReader::from_ref(edge),
+            wake: Handle::from_ref(edge),
+        }
+    }
+}
+
+impl Admin {
+    async fn seen(&self, org: OrgId, id: EndpointId) -> Result<Endpoint> {
+        self.endpoints.endpoint(org, id).await?.ok_or(Problem::NotFound)
+    }
+
+    /// Writes a changed endpoint back and answers it; a secret is shown where there is a new one.
+    async fn save(&self, seen: Endpoint, made: Made, write: &Write) -> Result<Response> {
+        let now = self.making.clock.now();
+        let view = EndpointView::new(&made.endpoint, made.secret.as_ref(), now);
+        let answer = answer(StatusCode::OK, &view);
+        let (org, id) = (seen.org_id, seen.id);
+        let once = write.once.with(&answer);
+        let written = self.endpoints.update_endpoint(seen, made.endpoint, once).await?;
+        self.wake.wake(org, [id]);
+        finish(written, answer)
+    }
+
+    async fn set_paused(&self, org: OrgId, id: EndpointId, paused: bool, request: Request) -> Result<Response> {
+        let write = self.bodies.optional_json(request).await?;
+        let seen = self.seen(org, id).await?;
+        let now = self.making.clock.now();
+        match endpoint::with_state(&seen, paused, now) {
+            Some(endpoint) => self.save(seen, Made { endpoint, secret: None }, &write).await,
+            None => Ok(send(answer(StatusCode::OK, &EndpointView::new(&seen, None, now)))),
+        }
+    }
+}
+
+/// Register an endpoint. Its secret is answered here and never again.
+#[utoipa::path(post, path = "/api/v1/orgs/{org}/endpoints", tag = "endpoints", request_body = NewEndpoint,
+    params(("org" = String, Path, description = "Id or slug")),
+    responses((status = 201, body = EndpointView), (status = "4XX", body = Body, content_type = "application/problem+json")))]
+async fn create_endpoint(
+    tenant: Tenant<right::EndpointsWrite>,
+    State(admin): State<Admin>,
+    request: Request,
+) -> Result<Response> {
+    let write = admin.bodies.json(request, admin.bodies.limits.other_bytes_max).await?;
+    let given: NewEndpoint = write.parse()?;
+    let spec = Spec {
+        url: given.url,
+        dialect: given.dialect,
+        description: given.description,
+        events: given.events,
+        credential: Given {
+            secret: given.secret.map(|text| text.0),
+            bearer_token: given.bearer_token.map(|text| text.0),
+        },
+        headers: headers_of(given.headers),
+        policy: EndpointPolicy {
+            retry_schedule: given.retry.map(schedule_of),
+            timeout: given.timeout.map(|text| text.0),
+            max_in_flight: given.max_in_flight,
+        },
+    };
+    let now = admin.making.clock.now();
+    let made = endpoint::create(tenant.org, spec, &admin.egress, now, &*admin.making.entropy);
+    let made = made.map_err(Problem::from)?;
+    let id = made.endpoint.id;
+    let answer = answer(
+        StatusCode::CREATED,
+        &EndpointView::new(&made.endpoint, made.secret.as_ref(), now),
+    );
+    let creation = creation(made.endpoint, &admin.making);
+    let written = admin
+        .endpoints
+        .create_endpoint(creation, write.once.with(&answer))
+        .await?;
+    admin.wake.wake(tenant.org, [id]);
+    finish(written, answer)
+}
+
+/// An endpoint to be stored, with its greeting where its dialect has one.
+pub(crate) fn creation(endpoint: Endpoint, making: &Making) -> EndpointCreation {
+    let greeting = match endpoint::is_greeted(endpoint.dialect) {
+        true => test_event::for_endpoint(&endpoint, making.clock.now(), &*making.entropy),
+        false => None,
+    };
+    EndpointCreation { endpoint, greeting }
+}
+
+/// The organisation's endpoints.
+#[utoipa::path(get, path = "/api/v1/orgs/{org}/endpoints", tag = "endpoints",
+    params(("org" = String, Path, description = "Id or slug"), PageQuery),
+    responses((status = 200, body = List<EndpointView>), (status = "4XX", body = Body, content_type = "application/problem+json")))]
+async fn list_endpoints(
+    tenant: Tenant<right::EndpointsRead>,
+    State(admin): State<Admin>,
+    State(cursors): State<Cursors>,
+    QueryOf(query): QueryOf<PageQuery>,
+) -> Result<axum::Json<List<EndpointView>>> {
+    let scope = format!("{}/endpoints", tenant.org);
+    let page = admin
+        .endpoints
+        .endpoints(tenant.org, cursors.page(&scope, &query)?)
+        .await?;
+    let now = admin.making.clock.now();
+    let show = |endpoint| EndpointView::new(&endpoint, None, now);
+    Ok(axum::Json(cursors.list(&scope, page, |endpoint| endpoint.id.0, show)))
+}
+
+/// One endpoint.
+#[utoipa::path(get, path = "/api/v1/orgs/{org}/endpoints/{id}", tag = "endpoints",
+    params(("org" = String, Path, description = "Id or slug"), ("id" = String, Path)),
+    responses((status = 200, body = EndpointView), (status = "4XX", body = Body, content_type = "application/problem+json")))]
+async fn get_endpoint(
+    tenant: Tenant<right::EndpointsRead>,
+    IdIn(id): IdIn<EndpointId>,
+    State(admin): State<Admin>,
+) -> Result<axum::Json<EndpointView>> {
+    let endpoint = admin.seen(tenant.org, id).await?;
+    Ok(axum::Json(EndpointView::new(&endpoint, None, admin.making.clock.now())))
+}
+
+/// Change an endpoint.
+#[utoipa::path(patch, path = "/api/v1/orgs/{org}/endpoints/{id}", tag = "endpoints", request_body = EndpointChange,
+    params(("org" = String, Path, description = "Id or slug"), ("id" = String, Path)),
+    responses((status = 200, body = EndpointView), (status = "4XX", body = Body, content_type = "application/problem+json")))]
+async fn change_endpoint(
+    tenant: Tenant<right::EndpointsWrite>,
+    IdIn(id): IdIn<EndpointId>,
+    State(admin): State<Admin>,
+    request: Request,
+) -> Result<Response> {
+    let write = admin.bodies.json(request, admin.bodies.limits.other_bytes_max).await?;
+    let given: EndpointChange = write.parse()?;
+    let seen = admin.seen(tenant.org, id).await?;
+    let change = Change {
+        url: given.url,
+        description: given.description,
+        events: given.events,
+        credential: Given {
+            secret: given.secret.map(|text| text.0),
+            bearer_token: given.bearer_token.map(|text| text.0),
+        },
+        rotate_secret: given.rotate_secret,
+        headers: given.headers.map(headers_of),
+        policy: policy_of(&seen.policy, given.retry, given.timeout, given.max_in_flight),
+    };
+    let now = admin.making.clock.now();
+    let made = endpoint::change(&seen, change, &admin.egress, now, &*admin.making.entropy);
+    let made = made.map_err(Problem::from)?;
+    admin.save(seen, made, &write).await
+}
+
+/// Delete an endpoint. What waits for it is cancelled.
+#[utoipa::path(delete, path = "/api/v1/orgs/{org}/endpoints/{id}", tag = "endpoints",
+    params(("org" = String, Path, description = "Id or slug"), ("id" = String, Path)),
+    responses((status = 204), (status = "4XX", body = Body, content_type = "application/problem+json")))]
+async fn delete_endpoint(
+    tenant: Tenant<right::EndpointsWrite>,
+    IdIn(id): IdIn<EndpointId>,
+    State(admin): State<Admin>,
+) -> Result<StatusCode> {
+    let now = admin.making.clock.now();
+    match admin.endpoints.delete_endpoint(tenant.org, id, now).await? {
+        true => Ok(StatusCode::NO_CONTENT),
+        false => Err(Problem::NotFound),
+    }
+}
+
+/// Send an endpoint its ping, or a test event where its dialect has no ping.
+#[utoipa::path(post, path = "/api/v1/orgs/{org}/endpoints/{id}/ping", tag = "endpoints",
+    params(("org" = String, Path, description = "Id or slug"), ("id" = String, Path)),
+    responses((status = 202, body = Pinged), (status = "4XX", body = Body, content_type = "application/problem+json")))]
+async fn ping_endpoint(
+    tenant: Tenant<right::EventsWrite>,
+    IdIn(id): IdIn<EndpointId>,
+    State(admin): State<Admin>,
+    State(events): State<Arc<dyn EventStore>>,
+    request: Request,
+) -> Result<Response> {
+    let write = admin.bodies.optional_json(request).await?;
+    let endpoint = admin.seen(tenant.org, id).await?;
+    let acceptance = test_event::for_endpoint(&endpoint, admin.making.clock.now(), &*admin.making.entropy);
+    let acceptance = acceptance.ok_or(Problem::NothingToSend)?;
+    let answer = answer(StatusCode::ACCEPTED, &Pinged::new(id, &acceptance));
+    let once = write.once.with(&answer);
+    let written = accept(&*events, &admin.wake, acceptance, once).await?;
+    finish(written, answer)
+}
+
+/// Give an endpoint a new secret. The old one stays valid for a while.
+#[utoipa::path(post, path = "/api/v1/orgs/{org}/endpoints/{id}/rotate-secret", tag = "endpoints", request_body = Rotation,
+    params(("org" = String, Path, description = "Id or slug"), ("id" = String, Path)),
+    responses((status = 200, body = EndpointView), (status = "4XX", body = Body, content_type = "application/problem+json")))]
+async fn rotate_secret(
+    tenant: Tenant<right::EndpointsWrite>,
+    IdIn(id): IdIn<EndpointId>,
+    State(admin): State<Admin>,
+    request: Request,
+) -> Result<Response> {
+    let write = admin.bodies.optional_json(request).await?;
+    let given: Rotation = write.parse_or_default()?;
+    let seen = admin.seen(tenant.org, id).await?;
+    let credential = Given {
+        secret: given.secret.map(|text| text.0),
+        bearer_token: given.bearer_token.map(|text| text.0),
+    };
+    let overlap = given.overlap.map_or(OVERLAP, |text| text.0);
+    let now = admin.making.clock.now();
+    let made = endpoint::rotate_secret(&seen, credential, overlap, now, &*admin.making.entropy);
+    let made = made.map_err(Problem::from)?;
+    admin.save(seen, made, &write).await
+}
+
+/// Hold an endpoint's deliveries.
+#[utoipa::path(post, path = "/api/v1/orgs/{org}/endpoints/{id}/pause", tag = "endpoints",
+    params(("org" = String, Path, description = "Id or slug"), ("id" = String, Path)),
+    responses((status = 200, body = EndpointView), (status = "4XX", body = Body, content_type = "application/problem+json")))]
+async fn pause_endpoint(
+    tenant: Tenant<right::EndpointsWrite>,
+    IdIn(id): IdIn<EndpointId>,
+    State(admin): State<Admin>,
+    request: Request,
+) -> Result<Response> {
+    admin.set_paused(tenant.org, id, true, request).await
+}
+
+/// Let an endpoint's deliveries go out again, those that were held first.
+#[utoipa::path(post, path = "/api/v1/orgs/{org}/endpoints/{id}/resume", tag = "endpoints",
+    params(("org" = String, Path, description = "Id or slug"), ("id" = String, Path)),
+    responses((status = 200, body = EndpointView), (status = "4XX", body = Body, content_type = "application/problem+json")))]
+async fn resume_endpoint(
+    tenant: Tenant<right::EndpointsWrite>,
+    IdIn(id): IdIn<EndpointId>,
+    State(admin): State<Admin>,
+    request: Request,
+) -> Result<Response> {
+    admin.set_paused(tenant.org, id, false, request).await
+}
+
+fn headers_of(given: BTreeMap<String, SecretText>) -> Vec<(String, Secret)> {
+    given.into_iter().map(|(name, value)| (name, value.0)).collect()
+}
+
+fn schedule_of(retry: Retry) -> Vec<SignedDuration> {
+    retry.schedule.into_iter().map(|text| text.0).collect()
+}
+
+fn policy_of(
+    seen: &EndpointPolicy,
+    retry: Option<Option<Retry>>,
+    timeout: Option<Option<Text>>,
+    max_in_flight: Option<Option<u32>>,
+) -> Option<EndpointPolicy> {
+    let mut policy = seen.clone();
+    if let Some(retry) = retry {
+        policy.retry_schedule = retry.map(schedule_of);
+    }
+    if let Some(timeout) = timeout {
+        policy.timeout = timeout.map(|text| text.0);
+    }
+    if let Some(max) = max_in_flight {
+        policy.max_in_flight = max;
+    }
+    (policy != *seen).then_some(policy)
+}
+
+impl From<endpoint::Refused> for Problem {
+    fn from(refused: endpoint::Refused) -> Self {
+        match refused {
+            endpoint::Refused::Url(url) => match url.code {
+                "endpoint_url_forbidden" => Self::EndpointUrlForbidden(url.detail),
+                "endpoint_url_scheme" => Self::EndpointUrlScheme(url.detail),
+                "endpoint_url_port" => Self::EndpointUrlPort(url.detail),
+                _ => Self::EndpointUrlInvalid(url.detail),
+            },
+            endpoint::Refused::Header(header) => Self::HeaderForbidden(header.detail),
+            endpoint::Refused::NewHost { detail } => Self::EndpointSecretRequired(detail),
+            endpoint::Refused::Member { pointer, detail } => Self::payload(pointer, detail),
+            endpoint::Refused::Secret { member, detail } => Self::SecretInvalid(problem::At {
+                pointer: format!("/{member}"),
+                detail,
+            }),
+        }
+    }
+}

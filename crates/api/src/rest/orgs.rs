@@ -1,0 +1,116 @@
+//! Organisations.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::response::Response;
+use http::StatusCode;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+use watchbell_domain::org::Org;
+use watchbell_domain::port::OrgStore;
+use watchbell_engine::admin::org::{self, Refused};
+
+use crate::auth::{Caller, Tenant, right};
+use crate::body::BodyReader;
+use crate::edge::{Edge, Making};
+use crate::once::{answer, finish};
+use crate::page::{Cursors, List, PageQuery, QueryOf};
+use crate::problem::{Body, Problem, Result};
+
+pub(super) fn routes() -> OpenApiRouter<Edge> {
+    OpenApiRouter::default()
+        .routes(routes!(list_orgs, create_org))
+        .routes(routes!(get_org))
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewOrg {
+    /// For people.
+    name: String,
+    /// For URLs; made of the name when left out.
+    slug: Option<String>,
+}
+
+/// An organisation.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Org)]
+struct OrgView {
+    id: String,
+    slug: String,
+    name: String,
+    created_at: Timestamp,
+}
+
+impl From<Org> for OrgView {
+    fn from(org: Org) -> Self {
+        Self {
+            id: org.id.to_string(),
+            slug: org.slug,
+            name: org.name,
+            created_at: org.created_at,
+        }
+    }
+}
+
+/// What is wrong with a name or slug.
+pub(super) fn refused(refused: Refused) -> Problem {
+    let pointer = match refused {
+        Refused::Name => "/name",
+        Refused::Slug => "/slug",
+    };
+    Problem::payload(pointer, refused.to_string())
+}
+
+/// Make an organisation. Needs a key that reaches every organisation.
+#[utoipa::path(post, path = "/api/v1/orgs", tag = "orgs", request_body = NewOrg,
+    responses((status = 201, body = OrgView), (status = "4XX", body = Body, content_type = "application/problem+json")))]
+async fn create_org(
+    caller: Caller,
+    State(orgs): State<Arc<dyn OrgStore>>,
+    State(making): State<Making>,
+    State(bodies): State<BodyReader>,
+    request: Request,
+) -> Result<Response> {
+    caller.must_be_operator()?;
+    let write = bodies.json(request, bodies.limits.other_bytes_max).await?;
+    let given: NewOrg = write.parse()?;
+    let now = making.clock.now();
+    let org = org::create(&given.name, given.slug.as_deref(), now, &*making.entropy).map_err(refused)?;
+    let answer = answer(StatusCode::CREATED, &OrgView::from(org.clone()));
+    let written = orgs.create_org(org, write.once.with(&answer)).await?;
+    finish(written, answer)
+}
+
+/// The organisations that the key reaches.
+#[utoipa::path(get, path = "/api/v1/orgs", tag = "orgs", params(PageQuery),
+    responses((status = 200, body = List<OrgView>), (status = "4XX", body = Body, content_type = "application/problem+json")))]
+async fn list_orgs(
+    caller: Caller,
+    State(orgs): State<Arc<dyn OrgStore>>,
+    State(cursors): State<Cursors>,
+    QueryOf(query): QueryOf<PageQuery>,
+) -> Result<axum::Json<List<OrgView>>> {
+    if let Some(own) = caller.0.org_id {
+        let org = orgs.org(own).await?;
+        let items = org.into_iter().map(OrgView::from).collect();
+        return Ok(axum::Json(List {
+            items,
+            next_cursor: None,
+        }));
+    }
+    caller.must_be_operator()?;
+    let page = orgs.orgs(cursors.page("orgs", &query)?).await?;
+    Ok(axum::Json(cursors.list("orgs", page, |org| org.id.0, OrgView::from)))
+}
+
+/// One organisation.
+#[utoipa::path(get, path = "/api/v1/orgs/{org}", tag = "orgs", params(("org" = String, Path, description = "Id or slug")),
+    responses((status = 200, body = OrgView), (status = "4XX", body = Body, content_type = "application/problem+json")))]
+async fn get_org(tenant: Tenant<right::AnyKey>, State(orgs): State<Arc<dyn OrgStore>>) -> Result<axum::Json<OrgView>> {
+    let org = orgs.org(tenant.org).await?.ok_or(Problem::NotFound)?;
+    Ok(axum::Json(org.into()))
+}

@@ -1,0 +1,324 @@
+//! Projects, their scans and findings.
+
+use std::sync::Arc;
+
+use axum::extract::{FromRef, Request, State};
+use axum::response::Response;
+use http::StatusCode;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::{router::OpenApiRouter, routes};
+use watchbell_domain::finding::{Finding, FindingStatus};
+use watchbell_domain::id::{ProjectId, ScanId};
+use watchbell_domain::org::Project;
+use watchbell_domain::port::{ProjectStore, Written};
+use watchbell_domain::scan::{Scan, ScanStatus};
+use watchbell_engine::admin::org;
+use watchbell_engine::delivery::Handle;
+use watchbell_engine::ingest::scan::{self, Submission};
+use watchbell_wire::event::Component;
+
+use crate::auth::{Tenant, right};
+use crate::body::BodyReader;
+use crate::edge::{Edge, Making};
+use crate::once::{answer, finish};
+use crate::page::{Cursors, List, PageQuery, QueryOf};
+use crate::path::IdIn;
+use crate::problem::{Body, Problem, Result};
+
+pub(super) fn routes() -> OpenApiRouter<Edge> {
+    OpenApiRouter::default()
+        .routes(routes!(list_projects, create_project))
+        .routes(routes!(get_project))
+        .routes(routes!(post_scan))
+        .routes(routes!(list_findings))
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewProject {
+    /// Unique in the organisation.
+    name: String,
+}
+
+/// Something that is scanned again and again.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Project)]
+struct ProjectView {
+    id: String,
+    name: String,
+    created_at: Timestamp,
+    last_scan_at: Option<Timestamp>,
+}
+
+impl From<Project> for ProjectView {
+    fn from(project: Project) -> Self {
+        Self {
+            id: project.id.to_string(),
+            name: project.name,
+            created_at: project.created_at,
+            last_scan_at: project.last_scan_at,
+        }
+    }
+}
+
+/// A scan.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Scan)]
+struct ScanView {
+    id: String,
+    project_id: String,
+    tool: String,
+    received_at: Timestamp,
+    /// `completed`, `failed`.
+    status: &'static str,
+    findings_seen: u64,
+    findings_new: u64,
+    findings_removed: u64,
+    error: Option<String>,
+}
+
+impl From<&Scan> for ScanView {
+    fn from(scan: &Scan) -> Self {
+        Self {
+            id: scan.id.to_string(),
+            project_id: scan.project_id.to_string(),
+            tool: scan.tool.clone(),
+            received_at: scan.received_at,
+            status: scan.status.as_str(),
+            findings_seen: scan.findings_seen,
+            findings_new: scan.findings_new,
+            findings_removed: scan.findings_removed,
+            error: scan.error.clone(),
+        }
+    }
+}
+
+/// A vulnerability of a project.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Finding)]
+struct FindingView {
+    id: String,
+    project_id: String,
+    /// `open`, `remediated`, `suppressed`.
+    status: &'static str,
+    title: String,
+    description: String,
+    severity: &'static str,
+    tool: String,
+    rule_id: String,
+    cve_id: Option<String>,
+    aliases: Vec<String>,
+    cwes: Vec<String>,
+    cvss_score: Option<f64>,
+    cvss_vector: Option<String>,
+    #[schema(value_type = Option<Object>)]
+    component: Option<Component>,
+    fixed_in: Vec<String>,
+    resource_path: Option<String>,
+    url: Option<String>,
+    first_seen_at: Timestamp,
+    last_seen_at: Timestamp,
+    remediated_at: Option<Timestamp>,
+}
+
+impl From<Finding> for FindingView {
+    fn from(finding: Finding) -> Self {
+        let seen = finding.observation;
+        Self {
+            id: finding.id.to_string(),
+            project_id: finding.project_id.to_string(),
+            status: finding.status.as_str(),
+            title: seen.title,
+            description: seen.description,
+            severity: seen.severity.as_str(),
+            tool: seen.tool,
+            rule_id: seen.rule_id,
+            cve_id: seen.cve_id,
+            aliases: seen.aliases,
+            cwes: seen.cwes,
+            cvss_score: seen.cvss_score,
+            cvss_vector: seen.cvss_vector,
+            component: seen.component,
+            fixed_in: seen.fixed_in,
+            resource_path: seen.location,
+            url: seen.url,
+            first_seen_at: finding.first_seen_at,
+            last_seen_at: finding.last_seen_at,
+            remediated_at: finding.remediated_at,
+        }
+    }
+}
+
+/// Make a project.
+#[utoipa::path(post, path = "/api/v1/orgs/{org}/projects", tag = "projects", request_body = NewProject,
+    params(("org" = String, Path, description = "Id or slug")),
+    responses((status = 201, body = ProjectView), (status = "4XX", body = Body, content_type = "application/problem+json")))]
+async fn create_project(
+    tenant: Tenant<right::ProjectsWrite>,
+    State(projects): State<Arc<dyn ProjectStore>>,
+    State(making): State<Making>,
+    State(bodies): State<BodyReader>,
+    request: Request,
+) -> Result<Response> {
+    let write = bodies.json(request, bodies.limits.other_bytes_max).await?;
+    let given: NewProject = write.parse()?;
+    let now = making.clock.now();
+    let project = org::create_project(tenant.org, &given.name, now, &*making.entropy);
+    let project = project.map_err(super::orgs::refused)?;
+    let answer = answer(StatusCode::CREATED, &ProjectView::from(project.clone()));
+    let written = projects.create_project(project, write.once.with(&answer)).await?;
+    finish(written, answer)
+}
+
+/// The organisation's projects.
+#[utoipa::path(get, path = "/api/v1/orgs/{org}/projects", tag = "projects",
+    params(("org" = String, Path, description = "Id or slug"), PageQuery),
+    responses((status = 200, body = List<ProjectView>), (status = "4XX", body = Body, content_type = "application/problem+json")))]
+async fn list_projects(
+    tenant: Tenant<right::ProjectsRead>,
+    State(projects): State<Arc<dyn ProjectStore>>,
+    State(cursors): State<Cursors>,
+    QueryOf(query): QueryOf<PageQuery>,
+) -> Result<axum::Json<List<ProjectView>>> {
+    let scope = format!("{}/projects", tenant.org);
+    let page = projects.projects(tenant.org, cursors.page(&scope, &query)?).await?;
+    Ok(axum::Json(cursors.list(
+        &scope,
+        page,
+        |project| project.id.0,
+        ProjectView::from,
+    )))
+}
+
+/// One project.
+#[utoipa::path(get, path = "/api/v1/orgs/{org}/projects/{id}", tag = "projects",
+    params(("org" = String, Path, description = "Id or slug"), ("id" = String, Path)),
+    responses((status = 200, body = ProjectView), (status = "4XX", body = Body, content_type = "application/problem+json")))]
+async fn get_project(
+    tenant: Tenant<right::ProjectsRead>,
+    IdIn(id): IdIn<ProjectId>,
+    State(projects): State<Arc<dyn ProjectStore>>,
+) -> Result<axum::Json<ProjectView>> {
+    let found = projects.project(tenant.org, id).await?;
+    Ok(axum::Json(found.ok_or(Problem::NotFound)?.into()))
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct ScanQuery {
+    /// The report covers a part of the project: what it does not mention is not gone.
+    #[serde(default)]
+    partial: bool,
+    /// The tool, where the report does not say it.
+    tool: Option<String>,
+}
+
+/// What posting a scan takes.
+#[derive(Clone)]
+struct Scanning {
+    projects: Arc<dyn ProjectStore>,
+    wake: Handle,
+    making: Making,
+    bodies: BodyReader,
+}
+
+impl FromRef<Edge> for Scanning {
+    fn from_ref(edge: &Edge) -> Self {
+        Self {
+            projects: Arc::from_ref(edge),
+            wake: Handle::from_ref(edge),
+            making: Making::from_ref(edge),
+            bodies: BodyReader::from_ref(edge),
+        }
+    }
+}
+
+/// Post a scanner's report as it is: SARIF, CycloneDX and other formats.
+#[utoipa::path(post, path = "/api/v1/orgs/{org}/projects/{id}/scans", tag = "projects",
+    request_body(content = String, content_type = "application/octet-stream", description = "The report"),
+    params(("org" = String, Path, description = "Id or slug"), ("id" = String, Path), ScanQuery),
+    responses((status = 201, body = ScanView), (status = "4XX", body = Body, content_type = "application/problem+json")))]
+async fn post_scan(
+    tenant: Tenant<right::ProjectsWrite>,
+    IdIn(id): IdIn<ProjectId>,
+    State(scanning): State<Scanning>,
+    QueryOf(query): QueryOf<ScanQuery>,
+    request: Request,
+) -> Result<Response> {
+    let limit = scanning.bodies.limits.report_bytes_max;
+    let write = scanning.bodies.raw(request, limit).await?;
+    let now = scanning.making.clock.now();
+    let ports = scan::Ports {
+        projects: &*scanning.projects,
+        wake: &scanning.wake,
+        entropy: &*scanning.making.entropy,
+    };
+    let submission = Submission {
+        scan_id: ScanId::make(now, ports.entropy),
+        report: &write.body,
+        tool: query.tool.as_deref(),
+        partial: query.partial,
+        received_at: now,
+    };
+    let promised = |scan: &Scan| answer(StatusCode::CREATED, &ScanView::from(scan));
+    // A failed scan is answered with a problem, which names this request and so is made anew on a repetition.
+    let once = |scan: &Scan| match scan.status {
+        ScanStatus::Completed => write.once.with(&promised(scan)),
+        ScanStatus::Failed => None,
+    };
+    let applied = scan::apply(ports, tenant.org, id, submission, once).await?;
+    match (applied.scan.status, &applied.written) {
+        (ScanStatus::Failed, Written::Fresh(_)) => Err(Problem::ReportInvalid(applied.scan.error.unwrap_or_default())),
+        _ => finish(applied.written, promised(&applied.scan)),
+    }
+}
+
+impl From<scan::Error> for Problem {
+    fn from(error: scan::Error) -> Self {
+        match error {
+            scan::Error::NoSuchProject => Self::NotFound,
+            scan::Error::Store(error) => error.into(),
+        }
+    }
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct FindingsQuery {
+    /// `open`, `remediated`, `suppressed`; every status when left out.
+    status: Option<String>,
+    #[serde(flatten)]
+    #[param(ignore)]
+    page: PageQuery,
+}
+
+/// A project's findings.
+#[utoipa::path(get, path = "/api/v1/orgs/{org}/projects/{id}/findings", tag = "projects",
+    params(("org" = String, Path, description = "Id or slug"), ("id" = String, Path), FindingsQuery, PageQuery),
+    responses((status = 200, body = List<FindingView>), (status = "4XX", body = Body, content_type = "application/problem+json")))]
+async fn list_findings(
+    tenant: Tenant<right::ProjectsRead>,
+    IdIn(id): IdIn<ProjectId>,
+    State(projects): State<Arc<dyn ProjectStore>>,
+    State(cursors): State<Cursors>,
+    QueryOf(query): QueryOf<FindingsQuery>,
+) -> Result<axum::Json<List<FindingView>>> {
+    let unknown = || Problem::QueryInvalid("status is one of: open, remediated, suppressed".into());
+    let status = match query.status {
+        Some(text) => Some(FindingStatus::parse(&text).ok_or_else(unknown)?),
+        None => None,
+    };
+    projects.project(tenant.org, id).await?.ok_or(Problem::NotFound)?;
+    let scope = format!("{}/{id}/findings", tenant.org);
+    let page = cursors.page(&scope, &query.page)?;
+    let found = projects.findings(tenant.org, id, status, page).await?;
+    Ok(axum::Json(cursors.list(
+        &scope,
+        found,
+        |finding| finding.id.0,
+        FindingView::from,
+    )))
+}

@@ -1,0 +1,283 @@
+//! The accept loop: connections with limits in number, size and time.
+//!
+//! What axum's own loop does not do: a header timeout counted from accept, a limit on idle connections, on headers and
+//! on HTTP/2 streams, and a shutdown in which the node first says that it is not ready, then stops accepting, then lets
+//! running requests finish.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::io;
+use std::net::IpAddr;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use http::{Request, Version};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use jiff::SignedDuration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::ServiceExt;
+use watchbell_domain::port::Clock;
+
+use crate::auth::Peer;
+use crate::edge::Ready;
+use watch::{Activity, Counted, Verdict, Watch};
+
+mod watch;
+
+/// After a failed accept (no file descriptors left), wait this long.
+const ACCEPT_PAUSE: SignedDuration = SignedDuration::from_millis(50);
+/// What a connection beyond the limits gets, if it fits into the socket's buffer at once.
+const FULL: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+
+/// Limits of connections, named as in the configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// `server.header_timeout`: from accept, or the first byte of a further request, to the end of its head.
+    pub header_timeout: SignedDuration,
+    /// `server.max_header_bytes`
+    pub header_bytes_max: usize,
+    /// `server.max_headers`
+    pub headers_max: usize,
+    /// `server.max_connections`
+    pub connections_max: usize,
+    /// The same for each client address.
+    pub connections_per_address_max: usize,
+    /// Idle connections are closed after this.
+    pub keep_alive: SignedDuration,
+    /// HTTP/2 streams of a connection.
+    pub streams_max: u32,
+    /// On shutdown `/readyz` says 503 for this long before accepting stops.
+    pub drain: SignedDuration,
+    /// On shutdown running requests may take this long.
+    pub grace: SignedDuration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            header_timeout: SignedDuration::from_secs(10),
+            header_bytes_max: 32 * 1024,
+            headers_max: 100,
+            connections_max: 10_000,
+            connections_per_address_max: 200,
+            keep_alive: SignedDuration::from_secs(60),
+            streams_max: 128,
+            drain: SignedDuration::from_millis(500),
+            grace: SignedDuration::from_secs(20),
+        }
+    }
+}
+
+/// Serves a router.
+#[derive(Debug)]
+pub struct Server {
+    /// What is served.
+    pub router: Router,
+    /// Taken back when the shutdown begins.
+    pub ready: Ready,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Limits.
+    pub options: Options,
+}
+
+impl Server {
+    /// Accepts and serves until `shutdown`, then drains. Returns when every connection has ended.
+    pub async fn run(self, listener: TcpListener, shutdown: CancellationToken) {
+        let phases = Phases::default();
+        let connections = TaskTracker::new();
+        let admission = Admission::new(&self.options);
+        let begin_to_stop = async {
+            shutdown.cancelled().await;
+            self.ready.set(false);
+            self.clock.sleep(self.options.drain).await;
+            phases.closed.cancel();
+        };
+        tokio::join!(begin_to_stop, self.accept(listener, &admission, &connections, &phases));
+        phases.draining.cancel();
+        connections.close();
+        tokio::select! {
+            biased;
+            () = connections.wait() => {}
+            () = self.clock.sleep(self.options.grace) => phases.over.cancel(),
+        }
+        connections.wait().await;
+    }
+
+    /// Takes connections until the listener is to be closed; returning closes it.
+    async fn accept(&self, listener: TcpListener, admission: &Admission, tasks: &TaskTracker, phases: &Phases) {
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = phases.closed.cancelled() => return,
+                accepted = listener.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, peer)) => match admission.admit(peer.ip()) {
+                    Some(place) => {
+                        tasks.spawn(self.connection(stream, Peer(peer), place, phases.clone()));
+                    }
+                    // Best effort: whoever does not read it sees the connection closed.
+                    None => drop(stream.try_write(FULL)),
+                },
+                Err(error) if is_of_one_connection(&error) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "accept failed");
+                    self.clock.sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    fn connection(
+        &self,
+        stream: TcpStream,
+        peer: Peer,
+        place: Place,
+        phases: Phases,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        let options = self.options.clone();
+        let clock = Arc::clone(&self.clock);
+        let router = self.router.clone();
+        async move {
+            let _place = place;
+            // Small answers wait for nothing; a socket that refuses this is about to fail anyway.
+            stream.set_nodelay(true).ok();
+            let activity = Arc::new(Activity::default());
+            let io = TokioIo::new(Counted::new(stream, Arc::clone(&activity)));
+            let service = service_fn(|request| answer(router.clone(), request, peer, Arc::clone(&activity)));
+            let builder = builder(&options);
+            let mut connection = pin!(builder.serve_connection(io, service));
+            let mut watch = Watch::new(&options, clock.monotonic());
+            let mut is_draining = false;
+            loop {
+                tokio::select! {
+                    biased;
+                    _ended = connection.as_mut() => break,
+                    () = phases.over.cancelled() => break,
+                    () = phases.draining.cancelled(), if !is_draining => {
+                        is_draining = true;
+                        connection.as_mut().graceful_shutdown();
+                    }
+                    () = clock.sleep(watch.tick()) => match watch.judge(&activity, clock.monotonic()) {
+                        Verdict::Keep => {}
+                        Verdict::Close => connection.as_mut().graceful_shutdown(),
+                        Verdict::Cut => break,
+                    }
+                }
+            }
+        }
+    }
+}
+
+async fn answer(
+    router: Router,
+    mut request: Request<Incoming>,
+    peer: Peer,
+    activity: Arc<Activity>,
+) -> Result<axum::response::Response, Infallible> {
+    let _working = activity.begin(request.version() == Version::HTTP_2);
+    request.extensions_mut().insert(peer);
+    router.oneshot(request).await
+}
+
+fn builder(options: &Options) -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    let std = |duration: SignedDuration| Duration::try_from(duration).unwrap_or_default();
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        // hyper counts this from the end of the request before, so it covers the idle time as well; `watch` is exact.
+        .header_read_timeout(std(options.header_timeout.saturating_add(options.keep_alive)))
+        .max_headers(options.headers_max)
+        .max_buf_size(options.header_bytes_max.max(8192));
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(options.streams_max)
+        .max_header_list_size(u32::try_from(options.header_bytes_max).unwrap_or(u32::MAX))
+        .keep_alive_interval(std(options.keep_alive))
+        .keep_alive_timeout(std(options.header_timeout));
+    builder
+}
+
+/// What a shutdown goes through.
+#[derive(Debug, Clone, Default)]
+struct Phases {
+    /// The listener is closed.
+    closed: CancellationToken,
+    /// Connections end after the request they are at.
+    draining: CancellationToken,
+    /// Connections are cut.
+    over: CancellationToken,
+}
+
+/// How many connections there are, in all and from each address.
+#[derive(Debug)]
+struct Admission {
+    slots: Arc<Semaphore>,
+    by_address: Arc<Mutex<BTreeMap<IpAddr, usize>>>,
+    per_address_max: usize,
+}
+
+impl Admission {
+    fn new(options: &Options) -> Self {
+        Self {
+            slots: Arc::new(Semaphore::new(options.connections_max)),
+            by_address: Arc::default(),
+            per_address_max: options.connections_per_address_max,
+        }
+    }
+
+    fn admit(&self, address: IpAddr) -> Option<Place> {
+        let slot = Arc::clone(&self.slots).try_acquire_owned().ok()?;
+        let mut counts = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(address).or_default();
+        if *count >= self.per_address_max {
+            return None;
+        }
+        *count += 1;
+        Some(Place {
+            _slot: slot,
+            address,
+            by_address: Arc::clone(&self.by_address),
+        })
+    }
+}
+
+/// A connection's place among the others, given back on drop.
+#[derive(Debug)]
+struct Place {
+    _slot: OwnedSemaphorePermit,
+    address: IpAddr,
+    by_address: Arc<Mutex<BTreeMap<IpAddr, usize>>>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut counts = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = counts.get_mut(&self.address) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&self.address);
+            }
+        }
+    }
+}
+
+/// Failures that say something about the connection and nothing about the listener.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionRefused
+    )
+}

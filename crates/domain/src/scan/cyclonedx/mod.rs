@@ -1,0 +1,236 @@
+//! CycloneDX in JSON, versions 1.4 to 1.7: <https://cyclonedx.org/specification/overview/>.
+//!
+//! One finding for each component that a vulnerability affects. What `analysis.state` (VEX) makes of it:
+//!
+//! | state | we take it as |
+//! |---|---|
+//! | absent, `exploitable`, `in_triage` | a finding |
+//! | `not_affected`, `false_positive` | a finding that is suppressed: it is there, and nobody need act |
+//! | `resolved`, `resolved_with_pedigree` | no finding: it is gone |
+//!
+//! A document without `vulnerabilities` says that its tool saw none. (The tools that leave the member out when there is
+//! nothing in it cannot be told from those that did not look; a bare bill of materials from a tool that reports
+//! vulnerabilities too is to be sent with `partial=true`.)
+
+use std::collections::BTreeSet;
+
+use watchbell_wire::event::Component;
+
+use self::components::Components;
+use self::schema::{Affect, Bom, Entry, Metadata, ToolName, Tools};
+use super::error::ReportError;
+use super::lenient::{self, Raw, limit_text};
+use super::rating::{self, Method, Rating};
+use super::{Report, ReportFormat, limit, names};
+use crate::finding::Observation;
+
+mod components;
+mod schema;
+
+/// Reads a document.
+pub(super) fn read(text: &str, hint: Option<&str>) -> Result<Report, ReportError> {
+    let bom: Bom<'_> = serde_json::from_str(text).map_err(|error| lenient::not_json(&error))?;
+    let entries: Vec<Raw<'_>> = match bom.vulnerabilities {
+        None => Vec::new(),
+        Some(raw) => lenient::parse(raw).ok_or_else(|| ReportError::Shape {
+            pointer: "/vulnerabilities",
+            reason: "wanted an array".to_owned(),
+        })?,
+    };
+    let tool = hint.map_or_else(|| tool(bom.metadata.as_ref()), str::to_owned);
+    let components = Components::read(bom.components, bom.metadata.as_ref());
+    let mut report = Report {
+        format: ReportFormat::CycloneDx,
+        tools: BTreeSet::from([tool.clone()]),
+        scope: BTreeSet::new(),
+        failure: None,
+        observations: Vec::new(),
+        skipped: 0,
+        components: Some(components.count()),
+    };
+    for raw in entries {
+        let entry = lenient::parse::<Entry>(raw).filter(|entry| !ids(entry).is_empty());
+        let Some(entry) = entry else {
+            report.skipped += 1;
+            continue;
+        };
+        observe(&tool, &entry, &components, &mut report.observations);
+        if report.observations.len() > limit::OBSERVATIONS_MAX {
+            return Err(ReportError::TooMany {
+                count: report.observations.len(),
+            });
+        }
+    }
+    if report.skipped == 0 {
+        report.scope.insert(tool);
+    }
+    Ok(report)
+}
+
+/// The scanner among the tools: libraries that write the format name themselves too.
+fn tool(metadata: Option<&Metadata<'_>>) -> String {
+    let raw = metadata.and_then(|metadata| metadata.tools);
+    let listed: Vec<ToolName> = match raw {
+        None => Vec::new(),
+        Some(raw) => match lenient::parse::<Vec<Raw<'_>>>(raw) {
+            Some(list) => list.into_iter().filter_map(lenient::parse).collect(),
+            None => lenient::parse::<Tools>(raw)
+                .map(|tools| tools.components.into_iter().chain(tools.services).collect())
+                .unwrap_or_default(),
+        },
+    };
+    let tool_names: Vec<String> = listed
+        .into_iter()
+        .filter_map(|tool| tool.name)
+        .map(|name| names::tool(&name))
+        .filter(|name| !name.is_empty())
+        .collect();
+    let scanner = tool_names.iter().find(|name| !name.starts_with("cyclonedx"));
+    scanner
+        .or(tool_names.first())
+        .cloned()
+        .unwrap_or_else(|| "cyclonedx".to_owned())
+}
+
+fn observe(tool: &str, entry: &Entry, components: &Components, out: &mut Vec<Observation>) {
+    let state = entry.analysis.as_ref().and_then(|analysis| analysis.state.as_deref());
+    if matches!(state, Some("resolved" | "resolved_with_pedigree")) {
+        return;
+    }
+    let general = Observation {
+        suppressed: matches!(state, Some("not_affected" | "false_positive")),
+        ..general(tool, entry)
+    };
+    if entry.affects.is_empty() {
+        // Taken as it stands: the tool named no component.
+        out.push(titled(general, entry, None));
+        return;
+    }
+    for affect in entry.affects.iter().filter(|affect| is_affected(affect)) {
+        if out.len() > limit::OBSERVATIONS_MAX {
+            return;
+        }
+        let component = affect.reference.as_deref().map(|reference| components.get(reference));
+        let observation = Observation {
+            fixed_in: fixed_in(entry, affect, component.as_ref()),
+            ..general.clone()
+        };
+        out.push(titled(observation, entry, component));
+    }
+}
+
+/// What is the same for all components.
+fn general(tool: &str, entry: &Entry) -> Observation {
+    let ids = ids(entry);
+    let cve_id = ids.iter().find_map(|id| names::whole_cve(id));
+    let rule_id = ids.first().cloned().unwrap_or_default();
+    let aliases = ids.into_iter().filter(|id| Some(id) != cve_id.as_ref()).collect();
+    let rating = best_rating(entry);
+    let mut cwes = BTreeSet::new();
+    for number in &entry.cwes {
+        names::add_cwe_number(*number, &mut cwes);
+    }
+    let own_url = entry.source.as_ref().and_then(|source| names::url(source.url.clone()));
+    let advisory = || {
+        entry
+            .advisories
+            .iter()
+            .find_map(|advisory| names::url(advisory.url.clone()))
+    };
+    let text = [&entry.description, &entry.detail]
+        .into_iter()
+        .flatten()
+        .find(|text| !text.trim().is_empty());
+    Observation {
+        tool: tool.to_owned(),
+        description: text
+            .map(|text| limit_text(text, limit::DESCRIPTION_MAX))
+            .unwrap_or_default(),
+        severity: rating.as_ref().map(|rating| rating.severity).unwrap_or_default(),
+        rule_id,
+        cve_id,
+        aliases,
+        cwes: cwes.into_iter().collect(),
+        cvss_score: rating.as_ref().and_then(|rating| rating.score),
+        cvss_vector: rating.and_then(|rating| rating.vector),
+        url: own_url.or_else(advisory),
+        ..Observation::default()
+    }
+}
+
+/// All names of the vulnerability, its own first, none twice.
+fn ids(entry: &Entry) -> Vec<String> {
+    let own = entry.id.iter();
+    let others = entry.references.iter().filter_map(|reference| reference.id.as_ref());
+    let mut ids: Vec<String> = Vec::new();
+    for id in own.chain(others) {
+        let id = limit_text(id, limit::NAME_MAX);
+        let id = names::whole_cve(&id).unwrap_or(id);
+        if !id.is_empty() && !ids.contains(&id) && ids.len() < limit::LIST_MAX {
+            ids.push(id);
+        }
+    }
+    ids
+}
+
+fn best_rating(entry: &Entry) -> Option<Rating> {
+    let ratings = entry.ratings.iter().map(|rating| {
+        Rating::new(
+            Method::of_word(rating.method.as_deref().unwrap_or_default()),
+            rating.severity.as_deref(),
+            rating.score.as_ref().and_then(rating::score_of_value),
+            rating.vector.as_deref(),
+        )
+    });
+    Rating::best(ratings.collect())
+}
+
+/// Versions may be listed that are *not* affected; a component of those alone is none of ours.
+fn is_affected(affect: &Affect) -> bool {
+    let is_clear = |status: Option<&str>| status == Some("unaffected");
+    affect.versions.is_empty()
+        || !affect
+            .versions
+            .iter()
+            .all(|version| is_clear(version.status.as_deref()))
+}
+
+fn fixed_in(entry: &Entry, affect: &Affect, component: Option<&Component>) -> Vec<String> {
+    let is_clear = |status: Option<&str>| status == Some("unaffected");
+    let mut versions = Vec::new();
+    for listed in &affect.versions {
+        match is_clear(listed.status.as_deref()) {
+            true => versions.extend(listed.version.as_ref().map(|text| limit_text(text, limit::NAME_MAX))),
+            false => versions.extend(listed.range.iter().flat_map(|range| names::versions_after_range(range))),
+        }
+    }
+    if let Some(advice) = &entry.recommendation {
+        versions.extend(names::versions_in_advice(advice));
+    }
+    let installed = component.and_then(|component| component.version.as_ref());
+    let mut seen = BTreeSet::new();
+    versions.retain(|version| !version.is_empty() && Some(version) != installed && seen.insert(version.clone()));
+    versions.truncate(limit::LIST_MAX);
+    versions
+}
+
+/// Adds component and title: the description where it is one short line, else what is where.
+fn titled(observation: Observation, entry: &Entry, component: Option<Component>) -> Observation {
+    const SHORT: usize = 120;
+    let text = entry.description.as_deref().map(str::trim).unwrap_or_default();
+    let is_short = !text.is_empty() && text.len() <= SHORT && !text.contains('\n');
+    let id = observation.cve_id.as_ref().unwrap_or(&observation.rule_id);
+    let title = match (&component, is_short) {
+        (_, true) => text.to_owned(),
+        (Some(component), false) => match &component.version {
+            Some(version) => format!("{id} in {} {version}", component.name),
+            None => format!("{id} in {}", component.name),
+        },
+        (None, false) => id.clone(),
+    };
+    Observation {
+        title: limit_text(&title, limit::TITLE_MAX),
+        component,
+        ..observation
+    }
+}

@@ -1,0 +1,23 @@
+//! How much of a report is taken. Characters, unless the name says otherwise; longer text is cut, more of anything
+//! refused or left out as its constant says.
+
+/// Longest report. Longer ones are refused.
+pub const REPORT_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Deepest nesting. Deeper ones are refused.
+pub const DEPTH_MAX: usize = 128;
+/// Most vulnerabilities in one report. More are refused: leaving some out would look as if they were gone.
+pub const OBSERVATIONS_MAX: usize = 20_000;
+/// A tool's name.
+pub const TOOL_MAX: usize = 64;
+/// One line for people.
+pub const TITLE_MAX: usize = 300;
+/// Text for people.
+pub const DESCRIPTION_MAX: usize = 2_000;
+/// An id, a version, a vector.
+pub const NAME_MAX: usize = 256;
+/// A path, a package URL, a resource's address.
+pub const PATH_MAX: usize = 1_024;
+/// A link. Longer ones are left out: half a link leads nowhere.
+pub const URL_MAX: usize = 2_048;
+/// Aliases, CWEs, fixed versions: each list. Further entries are left out.
+pub const LIST_MAX: usize = 64;

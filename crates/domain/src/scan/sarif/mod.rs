@@ -1,0 +1,373 @@
+//! SARIF 2.1.0, the interchange format of static analysis: <https://docs.oasis-open.org/sarif/sarif/v2.1.0/>.
+//!
+//! | the log says | we take it as |
+//! |---|---|
+//! | `kind` `pass` or `notApplicable`, `baselineState` `absent` | no finding |
+//! | suppressions, all of them accepted (the default) | a finding that is suppressed |
+//! | `security-severity` of the result, else of the rule | score and severity |
+//! | `level`, else the rule's default, else `warning` (another `kind` than `fail`: `none`) | severity |
+//! | no `results` in a run | the tool did not look: its findings stay as they are |
+//! | `executionSuccessful: false` in any run | the scan failed: all findings stay as they are |
+
+use std::collections::BTreeSet;
+
+use sha2::{Digest, Sha256};
+use watchbell_wire::Severity;
+
+use self::rules::Rules;
+use self::schema::{Artifact, ArtifactLocation, Entry, Invocation, Location, Log, Message, Reference, Rule, Run};
+use super::error::ReportError;
+use super::lenient::{self, Raw, limit_text};
+use super::rating::{self, Method};
+use super::{Report, ReportFormat, limit, names};
+use crate::finding::Observation;
+
+mod rules;
+mod schema;
+
+/// Reads a log.
+pub(super) fn read(text: &str, hint: Option<&str>) -> Result<Report, ReportError> {
+    let log: Log<'_> = serde_json::from_str(text).map_err(|error| lenient::not_json(&error))?;
+    let shape = |reason: &str| ReportError::Shape {
+        pointer: "/runs",
+        reason: reason.to_owned(),
+    };
+    let runs: Vec<Raw<'_>> = lenient::parse(log.runs).ok_or_else(|| shape("wanted an array of runs"))?;
+    if runs.is_empty() {
+        return Err(shape("there is no run, so no tool has looked at anything"));
+    }
+    let mut report = Report {
+        format: ReportFormat::Sarif,
+        tools: BTreeSet::new(),
+        scope: BTreeSet::new(),
+        failure: None,
+        observations: Vec::new(),
+        skipped: 0,
+        components: None,
+    };
+    let mut silent = BTreeSet::new();
+    for raw in runs {
+        let run: Run<'_> = lenient::parse(raw).ok_or_else(|| shape("a run is not an object"))?;
+        read_run(run, hint, &mut report, &mut silent)?;
+    }
+    report.scope = match report.skipped {
+        0 => report.tools.difference(&silent).cloned().collect(),
+        _ => BTreeSet::new(),
+    };
+    Ok(report)
+}
+
+fn read_run(
+    run: Run<'_>,
+    hint: Option<&str>,
+    report: &mut Report,
+    silent: &mut BTreeSet<String>,
+) -> Result<(), ReportError> {
+    let driver = run.tool.as_ref().and_then(|tool| tool.driver.as_ref());
+    let own_name = driver.and_then(|driver| driver.name.as_deref()).map(names::tool);
+    let tool = hint.map(str::to_owned).or(own_name.filter(|name| !name.is_empty()));
+    let tool = tool.ok_or_else(|| ReportError::Shape {
+        pointer: "/runs",
+        reason: "a run does not name its tool in tool.driver.name; name it with ?tool=".to_owned(),
+    })?;
+    report.tools.insert(tool.clone());
+    report.failure = report.failure.take().or_else(|| failure(&run.invocations));
+    let Some(results) = run.results else {
+        silent.insert(tool);
+        return Ok(());
+    };
+    let mut rules = Rules::new(run.tool);
+    let artifacts: Vec<Option<String>> = run
+        .artifacts
+        .unwrap_or_default()
+        .into_iter()
+        .map(artifact_uri)
+        .collect();
+    for raw in results {
+        let Some(entry) = lenient::parse::<Entry>(raw) else {
+            report.skipped += 1;
+            continue;
+        };
+        if !is_finding(&entry) {
+            continue;
+        }
+        let rule = rules.of(&entry);
+        match observe(&tool, &entry, &rule, &artifacts) {
+            Some(observation) => report.observations.push(observation),
+            None => report.skipped += 1,
+        }
+        if report.observations.len() > limit::OBSERVATIONS_MAX {
+            return Err(ReportError::TooMany {
+                count: report.observations.len(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Why the tool failed, if it says so.
+fn failure(invocations: &[Invocation]) -> Option<String> {
+    let failed = invocations
+        .iter()
+        .find(|invocation| invocation.execution_successful == Some(false))?;
+    let notifications = &failed.tool_execution_notifications;
+    let worst = notifications
+        .iter()
+        .find(|notification| notification.level.as_deref() == Some("error"))
+        .or(notifications.first());
+    let told = worst
+        .and_then(|notification| plain(notification.message.as_ref()))
+        .or_else(|| failed.exit_code_description.clone())
+        .or_else(|| failed.exit_code.map(|code| format!("exit code {code}")));
+    let reason = match told {
+        Some(told) => format!("the tool says that it failed: {told}"),
+        None => "the tool says that it failed (executionSuccessful is false)".to_owned(),
+    };
+    Some(limit_text(&reason, limit::DESCRIPTION_MAX))
+}
+
+fn is_finding(entry: &Entry) -> bool {
+    let is_clean = matches!(entry.kind.as_deref(), Some("pass" | "notApplicable"));
+    !is_clean && entry.baseline_state.as_deref() != Some("absent")
+}
+
+fn observe(tool: &str, entry: &Entry, rule: &Rule, artifacts: &[Option<String>]) -> Option<Observation> {
+    let reference = entry.rule.as_ref().and_then(|rule| rule.id.clone());
+    let rule_id = entry.rule_id.clone().or(reference).or_else(|| rule.id.clone());
+    let message = message_of(entry, rule);
+    if rule_id.is_none() && message.is_none() {
+        return None;
+    }
+    let rule_id = limit_text(&rule_id.unwrap_or_default(), limit::NAME_MAX);
+    let (title, description) = words(&rule_id, message.as_deref(), rule);
+    let place = place(entry.locations.first(), artifacts);
+    let (severity, cvss_score) = severity(entry, rule);
+    Some(Observation {
+        tool: tool.to_owned(),
+        title,
+        description,
+        severity,
+        cve_id: names::cve(&rule_id),
+        cwes: cwes(entry, rule),
+        cvss_score,
+        fingerprint: fingerprint(entry, &place, message.as_deref()),
+        location: place.shown(),
+        url: names::url(rule.help_uri.clone()),
+        suppressed: is_suppressed(entry),
+        rule_id,
+        ..Observation::default()
+    })
+}
+
+fn severity(entry: &Entry, rule: &Rule) -> (Severity, Option<f64>) {
+    let own = entry.properties.as_ref();
+    let scored = [own, rule.properties.as_ref()]
+        .into_iter()
+        .flatten()
+        .find_map(|properties| properties.security_severity.as_ref().and_then(rating::score_of_value))
+        .filter(|score| *score > 0.0);
+    if let Some(score) = scored {
+        return (rating::severity_of_score(score, Method::Cvss31), Some(score));
+    }
+    let is_fail = matches!(entry.kind.as_deref(), None | Some("fail"));
+    let default = || match is_fail {
+        true => rule.default_configuration.as_ref().and_then(|it| it.level.clone()),
+        false => Some("none".to_owned()),
+    };
+    let level = entry.level.clone().or_else(default);
+    (rating::severity_of_level(level.as_deref().unwrap_or("warning")), None)
+}
+
+/// One that is under review or rejected keeps the finding alive.
+fn is_suppressed(entry: &Entry) -> bool {
+    let is_accepted = |status: Option<&str>| matches!(status, None | Some("accepted"));
+    let suppressions = &entry.suppressions;
+    !suppressions.is_empty() && suppressions.iter().all(|one| is_accepted(one.status.as_deref()))
+}
+
+fn cwes(entry: &Entry, rule: &Rule) -> Vec<String> {
+    let mut cwes = BTreeSet::new();
+    let properties = [entry.properties.as_ref(), rule.properties.as_ref()];
+    for tag in properties.into_iter().flatten().flat_map(|properties| &properties.tags) {
+        names::add_cwe(tag, &mut cwes);
+    }
+    let related = rule.relationships.iter().filter_map(|it| it.target.as_ref());
+    for reference in entry.taxa.iter().chain(related) {
+        add_taxon(reference, &mut cwes);
+    }
+    cwes.into_iter().collect()
+}
+
+/// Taxonomies name their entries `CWE-78` or `78`.
+fn add_taxon(reference: &Reference, cwes: &mut BTreeSet<String>) {
+    let Some(id) = reference.id.as_deref() else {
+        return;
+    };
+    let taxonomy = reference.tool_component.as_ref().and_then(|it| it.name.as_deref());
+    match id.parse::<u32>() {
+        Ok(number) if taxonomy.is_some_and(|name| name.eq_ignore_ascii_case("cwe")) => {
+            names::add_cwe_number(number, cwes);
+        }
+        Ok(_) | Err(_) => names::add_cwe(id, cwes),
+    }
+}
+
+/// The message with its placeholders filled.
+fn message_of(entry: &Entry, rule: &Rule) -> Option<String> {
+    let message = entry.message.as_ref()?;
+    let template = plain(Some(message)).or_else(|| {
+        let strings = rule.message_strings.as_ref()?;
+        plain(strings.get(message.id.as_ref()?))
+    })?;
+    Some(filled(&template, &message.arguments))
+}
+
+/// Text, or Markdown where a tool gives that only.
+fn plain(message: Option<&Message>) -> Option<String> {
+    let message = message?;
+    let is_said = |text: &&String| !text.trim().is_empty();
+    let text = message.text.as_ref().filter(is_said);
+    text.or(message.markdown.as_ref().filter(is_said)).cloned()
+}
+
+/// `{0}` is the first argument; `{{` and `}}` are braces. What names no argument stays as it is.
+fn filled(template: &str, arguments: &[String]) -> String {
+    if arguments.is_empty() {
+        return template.to_owned();
+    }
+    let mut out = String::new();
+    let mut rest = template;
+    // Arguments may repeat; what is beyond the limit is cut anyway.
+    while let Some(at) = rest
+        .find(['{', '}'])
+        .filter(|_| out.len() <= 4 * limit::DESCRIPTION_MAX)
+    {
+        let (before, from) = rest.split_at(at);
+        out.push_str(before);
+        let argument = from.strip_prefix('{').and_then(|inner| {
+            let (index, after) = inner.split_once('}')?;
+            Some((arguments.get(index.parse::<usize>().ok()?)?, after))
+        });
+        rest = match argument {
+            Some((argument, after)) => {
+                out.push_str(argument);
+                after
+            }
+            None => {
+                let (brace, after) = from.split_at(1);
+                out.push_str(brace);
+                after.strip_prefix(brace).unwrap_or(after)
+            }
+        };
+    }
+    out.push_str(rest);
+    out
+}
+
+/// Title and description. A message of one short line is a title; of a longer one the rule's short description is.
+fn words(rule_id: &str, message: Option<&str>, rule: &Rule) -> (String, String) {
+    const SHORT: usize = 160;
+    let short = plain(rule.short_description.as_ref()).or_else(|| rule.name.clone());
+    let full = plain(rule.full_description.as_ref());
+    let message = message.map(str::trim);
+    let is_short = |text: &&str| text.len() <= SHORT && !text.contains('\n');
+    let title = message
+        .filter(is_short)
+        .or(short.as_deref().filter(|text| !text.trim().is_empty()))
+        .or(message)
+        .unwrap_or(rule_id);
+    let title = limit_text(title.trim().lines().next().unwrap_or_default(), limit::TITLE_MAX);
+    let description = message
+        .filter(|message| *message != title)
+        .or(full.as_deref().filter(|full| *full != title))
+        .unwrap_or_default();
+    (title, limit_text(description, limit::DESCRIPTION_MAX))
+}
+
+/// Where a result is.
+struct Place {
+    file: Option<String>,
+    line: Option<u64>,
+    snippet: Option<String>,
+    resource: Option<String>,
+}
+
+impl Place {
+    /// `shop.py:12`, or a resource's address.
+    fn shown(&self) -> Option<String> {
+        match (&self.file, self.line) {
+            (Some(file), Some(line)) => Some(format!("{file}:{line}")),
+            (Some(file), None) => Some(file.clone()),
+            (None, _) => self.resource.clone(),
+        }
+    }
+}
+
+fn place(location: Option<&Location>, artifacts: &[Option<String>]) -> Place {
+    let physical = location.and_then(|location| location.physical_location.as_ref());
+    let file = physical.and_then(|it| it.artifact_location.as_ref());
+    let file = file.and_then(|file| uri(file, artifacts)).map(|uri| names::path(&uri));
+    let region = physical.and_then(|it| it.region.as_ref());
+    let logical = location.and_then(|location| location.logical_locations.first());
+    let resource = logical.and_then(|it| it.fully_qualified_name.as_ref().or(it.name.as_ref()));
+    Place {
+        file: file.filter(|file| !file.is_empty()),
+        line: region.and_then(|region| region.start_line),
+        snippet: region.and_then(|region| plain(region.snippet.as_ref())),
+        resource: resource
+            .map(|name| limit_text(name, limit::PATH_MAX))
+            .filter(|name| !name.is_empty()),
+    }
+}
+
+fn uri(location: &ArtifactLocation, artifacts: &[Option<String>]) -> Option<String> {
+    let listed = || artifacts.get(location.index?)?.clone();
+    location.uri.clone().or_else(listed)
+}
+
+fn artifact_uri(raw: Raw<'_>) -> Option<String> {
+    lenient::parse::<Artifact>(raw)?.location?.uri
+}
+
+/// What tells this result from others of its rule; see [`Observation::identity`] for the forms.
+///
+/// A result that is at a resource and in no file needs none.
+fn fingerprint(entry: &Entry, place: &Place, message: Option<&str>) -> Option<String> {
+    // Semgrep writes `requires login` for all results of those who have not.
+    let is_usable = |value: &&String| value.len() >= 8 && !value.contains(char::is_whitespace);
+    // The key's version stands at its end, so the last is the newest; `primaryLocationLineHash` is the one that all
+    // consumers know, and its companion depends on the column.
+    let full = entry.fingerprints.as_ref();
+    if let Some(value) = full.and_then(|all| all.values().rev().find(is_usable)) {
+        return Some(format!("full:{}", digest(value)));
+    }
+    let partial = entry.partial_fingerprints.as_ref();
+    let partial = partial.and_then(|all| {
+        let known = all.get("primaryLocationLineHash").filter(is_usable);
+        known.or_else(|| all.values().rev().find(is_usable))
+    });
+    if let Some(value) = partial {
+        return Some(format!("partial:{}", digest(value)));
+    }
+    if place.file.is_none() && place.resource.is_some() {
+        return None;
+    }
+    // Only the first line: the others of a function or resource change while the weakness stays.
+    let line = place
+        .snippet
+        .as_deref()
+        .and_then(|text| text.lines().find(|line| !line.trim().is_empty()));
+    Some(match line {
+        Some(line) => format!("snippet:{}", digest(&squeezed(line))),
+        None => format!("message:{}", digest(&squeezed(message.unwrap_or_default()))),
+    })
+}
+
+fn squeezed(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn digest(text: &str) -> String {
+    let hash = Sha256::digest(text.as_bytes());
+    hex::encode(hash.get(..12).unwrap_or_default())
+}

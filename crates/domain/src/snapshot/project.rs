@@ -1,0 +1,160 @@
+//! `project.snapshot`: what one more test of a known project saw, in Snyk's own shape.
+//!
+//! Snyk sends it for open-source and container projects only, which is a limit of that product; we send it for code and
+//! configuration as well.
+//!
+//! A snapshot whose issues do not fit into one event is told in several, each whole in itself with a part of the issues, so
+//! that none is lost. Descriptions are cut (see [`super::issue`]).
+
+use std::collections::{BTreeMap, HashSet};
+
+use jiff::Timestamp;
+use serde_json::json;
+use watchbell_wire::event::{Data, EventType, Issue, ProjectSnapshot, SnapshotGroup, SnapshotOrg, SnapshotProject};
+
+use super::issue::{self, issue, members};
+use super::{ChangeKind, EVENT_BYTES_MAX, purl_type};
+use crate::finding::{Finding, FindingStatus};
+use crate::id::FindingId;
+use crate::org::{Org, Project};
+use crate::scan::Report;
+
+/// The project's findings after the scan.
+pub(super) struct After<'a> {
+    changed: &'a [(ChangeKind, Finding)],
+    untouched: Vec<&'a Finding>,
+}
+
+impl<'a> After<'a> {
+    pub(super) fn new(existing: &'a [Finding], changed: &'a [(ChangeKind, Finding)]) -> Self {
+        let touched: HashSet<FindingId> = changed.iter().map(|(_, finding)| finding.id).collect();
+        let untouched = existing
+            .iter()
+            .filter(|finding| !touched.contains(&finding.id))
+            .collect();
+        Self { changed, untouched }
+    }
+
+    fn open(&self) -> impl Iterator<Item = &Finding> {
+        let changed = self.changed.iter().map(|(_, finding)| finding);
+        let all = changed.chain(self.untouched.iter().copied());
+        all.filter(|finding| finding.status == FindingStatus::Open)
+    }
+
+    fn issues(&self, kinds: &[ChangeKind]) -> Vec<Issue> {
+        let wanted = self.changed.iter().filter(|(kind, _)| kinds.contains(kind));
+        wanted.map(|(_, finding)| issue(finding)).collect()
+    }
+}
+
+/// The snapshot, in as many events as it takes; at least one.
+pub(super) fn snapshots(
+    org: &Org,
+    project: &Project,
+    report: &Report,
+    after: &After<'_>,
+    at: Timestamp,
+) -> Vec<(EventType, Data)> {
+    let new = after.issues(&[ChangeKind::Created, ChangeKind::Reopened]);
+    let removed = after.issues(&[ChangeKind::Remediated]);
+    let empty = ProjectSnapshot {
+        project: snapshot_project(project, report, after, at),
+        org: snapshot_org(org),
+        group: Some(SnapshotGroup::default()),
+        new_issues: Vec::new(),
+        removed_issues: Vec::new(),
+    };
+    let frame_bytes = Data::from_typed(&empty).text().len();
+    let mut parts = vec![empty.clone()];
+    let mut bytes = frame_bytes;
+    let all = new
+        .into_iter()
+        .map(|issue| (true, issue))
+        .chain(removed.into_iter().map(|issue| (false, issue)));
+    for (is_new, issue) in all {
+        let size = Data::from_typed(&issue).text().len() + 1;
+        if bytes + size > EVENT_BYTES_MAX {
+            parts.push(empty.clone());
+            bytes = frame_bytes;
+        }
+        bytes += size;
+        if let Some(part) = parts.last_mut() {
+            match is_new {
+                true => part.new_issues.push(issue),
+                false => part.removed_issues.push(issue),
+            }
+        }
+    }
+    let event = |part: ProjectSnapshot| (EventType::ProjectSnapshot, Data::from_typed(&part));
+    parts.into_iter().map(event).collect()
+}
+
+fn snapshot_project(project: &Project, report: &Report, after: &After<'_>, at: Timestamp) -> SnapshotProject {
+    let mut counts = BTreeMap::from([("low", 0u64), ("medium", 0), ("high", 0), ("critical", 0)]);
+    for finding in after.open() {
+        *counts.entry(issue::severity(finding.observation.severity)).or_default() += 1;
+    }
+    let more = json!({
+        "created": millis(project.created_at),
+        "origin": "cli",
+        "type": project_type(report),
+        "readOnly": false,
+        "testFrequency": "never",
+        "totalDependencies": report.components.unwrap_or_default(),
+        "issueCountsBySeverity": counts,
+        "imageId": "",
+        "imageTag": "",
+        "imageBaseImage": "",
+        "imagePlatform": "",
+        "imageCluster": "",
+        "hostname": null,
+        "remoteRepoUrl": "",
+        "lastTestedDate": millis(at),
+        "browseUrl": "",
+        "importingUser": null,
+        "owner": null,
+        "isMonitored": true,
+        "branch": null,
+        "targetReference": null,
+        "tags": [],
+        "attributes": {"criticality": [], "environment": [], "lifecycle": []},
+        "remediation": {"upgrade": {}, "patch": {}, "pin": {}},
+    });
+    SnapshotProject {
+        name: project.name.clone(),
+        id: project.id.bare(),
+        more: members(more),
+    }
+}
+
+fn snapshot_org(org: &Org) -> SnapshotOrg {
+    SnapshotOrg {
+        name: org.name.clone(),
+        id: org.id.bare(),
+        more: members(json!({"slug": org.slug, "url": "", "created": millis(org.created_at)})),
+    }
+}
+
+/// Snyk's word for the package manager that most vulnerable components are of; `sast` for code.
+fn project_type(report: &Report) -> &str {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for observation in &report.observations {
+        if let Some(purl_type) = purl_type(observation) {
+            *counts.entry(purl_type).or_default() += 1;
+        }
+    }
+    let most = counts.into_iter().max_by_key(|(_, count)| *count);
+    match most.map(|(purl_type, _)| purl_type) {
+        Some("pypi") => "pip",
+        Some("gem") => "rubygems",
+        Some("golang") => "gomodules",
+        Some(other) => other,
+        None if report.components.is_none() => "sast",
+        None => "",
+    }
+}
+
+/// With milliseconds, always three digits.
+fn millis(at: Timestamp) -> String {
+    format!("{at:.3}")
+}

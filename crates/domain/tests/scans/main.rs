@@ -1,0 +1,10 @@
+//! From reports to findings to events, over the crate's public face alone.
+
+#[cfg(test)]
+mod laws;
+#[cfg(test)]
+mod reports;
+#[cfg(test)]
+mod support;
+#[cfg(test)]
+mod weigh;

@@ -1,0 +1,116 @@
+//! Encode, sign, send: one attempt at a dialect endpoint, without a thought of what follows.
+
+use bytes::Bytes;
+use http::HeaderValue;
+use tokio_util::sync::CancellationToken;
+use watchbell_domain::Timestamp;
+use watchbell_domain::delivery::AttemptResult;
+use watchbell_domain::port::ClaimedDelivery;
+use watchbell_wire::dialect::EncodeError;
+use watchbell_wire::{Header, Message};
+
+use super::prepared::Prepared;
+use crate::net::client::{Client, Exchange, Outgoing};
+
+/// What an attempt came to.
+#[derive(Debug)]
+pub(super) enum Sent {
+    /// Something went out, or was tried to.
+    Exchange {
+        exchange: Exchange,
+        /// The body as made now; it is kept for the attempts to come.
+        made: Option<Bytes>,
+    },
+    /// The event cannot be said in the dialect.
+    NotEncodable(EncodeError),
+}
+
+/// Sends one delivery. The body is made by the first attempt and the same bytes go out on every later one; what carries the
+/// time of sending is made anew each time.
+pub(super) async fn send(
+    client: &Client,
+    prepared: &Prepared,
+    delivery: &ClaimedDelivery,
+    now: Timestamp,
+    stop: &CancellationToken,
+) -> Sent {
+    let encoded = match encode(prepared, delivery, now) {
+        Ok(encoded) => encoded,
+        Err(error) => return Sent::NotEncodable(error),
+    };
+    let exchange = exchange(client, prepared, &encoded, stop).await;
+    Sent::Exchange {
+        exchange,
+        made: delivery.body.is_none().then_some(encoded.body),
+    }
+}
+
+struct Encoded {
+    headers: Vec<Header>,
+    body: Bytes,
+}
+
+fn encode(prepared: &Prepared, delivery: &ClaimedDelivery, now: Timestamp) -> Result<Encoded, EncodeError> {
+    let event = &delivery.event;
+    let no_such_event = || EncodeError::NoSuchEvent(event.event_type.clone());
+    let outbound = prepared.endpoint.dialect.outbound.ok_or_else(no_such_event)?;
+    let name = outbound.event_name(&event.event_type).ok_or_else(no_such_event)?;
+    let body = match &delivery.body {
+        Some(body) => body.clone(),
+        None => outbound.encode(event)?.into(),
+    };
+    let message = Message {
+        id: &delivery.id.to_string(),
+        event: &name,
+        occurred_at: event.occurred_at,
+        sent_at: now,
+        body: &body,
+    };
+    let headers = outbound.headers(&message, &prepared.keys(now))?;
+    Ok(Encoded { headers, body })
+}
+
+async fn exchange(client: &Client, prepared: &Prepared, encoded: &Encoded, stop: &CancellationToken) -> Exchange {
+    let Some(peer) = &prepared.peer else {
+        return failed(AttemptResult::EgressForbidden, None);
+    };
+    let headers = match lines(prepared, &encoded.headers) {
+        Ok(headers) => headers,
+        Err(name) => {
+            let detail = format!("the header {name} holds what a header cannot hold");
+            return failed(AttemptResult::Internal, Some(detail));
+        }
+    };
+    let outgoing = Outgoing {
+        headers,
+        body: encoded.body.clone(),
+        timeout: prepared.timeout,
+        mask: &prepared.mask,
+    };
+    client.send(peer, outgoing, stop).await
+}
+
+/// The dialect's lines, then the endpoint's own: those never stand in for one of the dialect's.
+fn lines<'a>(prepared: &'a Prepared, headers: &'a [Header]) -> Result<Vec<(&'a str, HeaderValue)>, &'a str> {
+    let own = prepared.headers.as_ref().map_err(String::as_str)?;
+    let mut lines = Vec::with_capacity(headers.len() + own.len());
+    for header in headers {
+        let value = HeaderValue::from_str(&header.value).map_err(|_| header.name)?;
+        lines.push((header.name, value));
+    }
+    for (name, value) in own {
+        if !headers.iter().any(|header| header.name.eq_ignore_ascii_case(name)) {
+            lines.push((name, value.clone()));
+        }
+    }
+    Ok(lines)
+}
+
+fn failed(result: AttemptResult, detail: Option<String>) -> Exchange {
+    Exchange {
+        result,
+        response: None,
+        retry_after: None,
+        detail,
+    }
+}

@@ -1,0 +1,170 @@
+-- Ids are BLOB(16), times INTEGER microseconds since 1970, states and reasons the names of the API.
+-- Rows of an organisation are keyed by it first: there is no way to a row but through its owner.
+
+CREATE TABLE sealing_key (
+  key_id BLOB NOT NULL PRIMARY KEY
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE org (
+  id         BLOB    NOT NULL PRIMARY KEY,
+  slug       TEXT    NOT NULL UNIQUE,
+  name       TEXT    NOT NULL,
+  created_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- `root` marks the one key that the server's configuration names.
+CREATE TABLE api_key (
+  id         BLOB    NOT NULL PRIMARY KEY,
+  org_id     BLOB    REFERENCES org (id),
+  name       TEXT    NOT NULL,
+  scopes     TEXT    NOT NULL,
+  hash       BLOB    NOT NULL UNIQUE,
+  created_at INTEGER NOT NULL,
+  expires_at INTEGER,
+  revoked_at INTEGER,
+  root       INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
+CREATE INDEX api_key_org ON api_key (org_id, id);
+CREATE UNIQUE INDEX api_key_root ON api_key (root) WHERE root = 1;
+
+-- `answer` is sealed.
+CREATE TABLE idempotency (
+  org_id     BLOB    NOT NULL,
+  key        TEXT    NOT NULL,
+  request    BLOB    NOT NULL,
+  answer     BLOB    NOT NULL,
+  created_at INTEGER NOT NULL,
+  PRIMARY KEY (org_id, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX idempotency_age ON idempotency (created_at);
+
+-- `secrets` and `headers` are sealed.
+CREATE TABLE endpoint (
+  org_id         BLOB    NOT NULL REFERENCES org (id),
+  id             BLOB    NOT NULL,
+  url            TEXT    NOT NULL,
+  dialect        TEXT    NOT NULL,
+  description    TEXT,
+  events         TEXT,
+  state          TEXT    NOT NULL,
+  state_since    INTEGER,
+  state_reason   TEXT,
+  secrets        BLOB    NOT NULL,
+  headers        BLOB    NOT NULL,
+  retry_schedule TEXT,
+  timeout        INTEGER,
+  max_in_flight  INTEGER,
+  not_before     INTEGER,
+  created_at     INTEGER NOT NULL,
+  updated_at     INTEGER NOT NULL,
+  PRIMARY KEY (org_id, id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE project (
+  org_id       BLOB    NOT NULL REFERENCES org (id),
+  id           BLOB    NOT NULL,
+  name         TEXT    NOT NULL,
+  created_at   INTEGER NOT NULL,
+  version      INTEGER NOT NULL,
+  last_scan_at INTEGER,
+  PRIMARY KEY (org_id, id),
+  UNIQUE (org_id, name)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE scan (
+  org_id           BLOB    NOT NULL,
+  id               BLOB    NOT NULL,
+  project_id       BLOB    NOT NULL,
+  tool             TEXT    NOT NULL,
+  received_at      INTEGER NOT NULL,
+  status           TEXT    NOT NULL,
+  findings_seen    INTEGER NOT NULL,
+  findings_new     INTEGER NOT NULL,
+  findings_removed INTEGER NOT NULL,
+  error            TEXT,
+  PRIMARY KEY (org_id, id),
+  FOREIGN KEY (org_id, project_id) REFERENCES project (org_id, id)
+) STRICT, WITHOUT ROWID;
+
+-- `observation` is JSON.
+CREATE TABLE finding (
+  org_id        BLOB    NOT NULL,
+  id            BLOB    NOT NULL,
+  project_id    BLOB    NOT NULL,
+  identity      TEXT    NOT NULL,
+  status        TEXT    NOT NULL,
+  observation   TEXT    NOT NULL,
+  first_seen_at INTEGER NOT NULL,
+  last_seen_at  INTEGER NOT NULL,
+  remediated_at INTEGER,
+  PRIMARY KEY (org_id, id),
+  UNIQUE (org_id, project_id, identity),
+  FOREIGN KEY (org_id, project_id) REFERENCES project (org_id, id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX finding_project ON finding (org_id, project_id, id);
+
+-- `data` is the JSON text as it was posted, byte for byte. `skipped` is 17 bytes an endpoint: id, reason.
+CREATE TABLE event (
+  org_id      BLOB    NOT NULL REFERENCES org (id),
+  id          BLOB    NOT NULL,
+  type        TEXT    NOT NULL,
+  occurred_at INTEGER NOT NULL,
+  accepted_at INTEGER NOT NULL,
+  project_id  BLOB,
+  skipped     BLOB,
+  data        TEXT    NOT NULL,
+  PRIMARY KEY (org_id, id),
+  FOREIGN KEY (org_id, project_id) REFERENCES project (org_id, id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX event_project ON event (org_id, project_id, id) WHERE project_id IS NOT NULL;
+
+-- No foreign key to the endpoint: history outlives it.
+CREATE TABLE delivery (
+  org_id           BLOB    NOT NULL,
+  id               BLOB    NOT NULL,
+  event_id         BLOB    NOT NULL,
+  endpoint_id      BLOB    NOT NULL,
+  state            TEXT    NOT NULL,
+  due_at           INTEGER,
+  lease            INTEGER NOT NULL DEFAULT 0,
+  lease_until      INTEGER,
+  claimed_at       INTEGER,
+  ended_at         INTEGER,
+  reason           TEXT,
+  attempts         INTEGER NOT NULL DEFAULT 0,
+  attempts_counted INTEGER NOT NULL DEFAULT 0,
+  created_at       INTEGER NOT NULL,
+  replay_of        BLOB,
+  PRIMARY KEY (org_id, id),
+  FOREIGN KEY (org_id, event_id) REFERENCES event (org_id, id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX delivery_pending ON delivery (endpoint_id, due_at, id) WHERE state = 'pending';
+CREATE INDEX delivery_sending ON delivery (endpoint_id, lease_until) WHERE state = 'sending';
+CREATE INDEX delivery_held ON delivery (endpoint_id) WHERE state = 'held';
+CREATE INDEX delivery_endpoint ON delivery (endpoint_id, id);
+CREATE INDEX delivery_event ON delivery (event_id);
+
+CREATE TABLE attempt (
+  org_id      BLOB    NOT NULL,
+  delivery_id BLOB    NOT NULL,
+  number      INTEGER NOT NULL,
+  started_at  INTEGER NOT NULL,
+  duration    INTEGER NOT NULL,
+  result      TEXT    NOT NULL,
+  detail      TEXT,
+  status      INTEGER,
+  headers     TEXT,
+  body        BLOB,
+  truncated   INTEGER,
+  PRIMARY KEY (org_id, delivery_id, number),
+  FOREIGN KEY (org_id, delivery_id) REFERENCES delivery (org_id, id)
+) STRICT, WITHOUT ROWID;
+
+-- The body as the first attempt made it, while there may be another attempt.
+CREATE TABLE delivery_body (
+  org_id      BLOB NOT NULL,
+  delivery_id BLOB NOT NULL,
+  body        BLOB NOT NULL,
+  PRIMARY KEY (org_id, delivery_id),
+  FOREIGN KEY (org_id, delivery_id) REFERENCES delivery (org_id, id)
+) STRICT, WITHOUT ROWID;

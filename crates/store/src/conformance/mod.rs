@@ -1,0 +1,68 @@
+//! The suite that every backend of [`watchbell_domain::port`] must pass.
+//!
+//! A backend says how an empty store of it is opened and gets one test for each promise:
+//!
+//! ```ignore
+//! async fn open() -> watchbell_store::conformance::Opened { … }
+//! watchbell_store::conformance!(crate::open);
+//! ```
+//!
+//! The store must find its dialects with [`dialects::find`]: the suite is about storage and routing, not about vendors.
+//! What is special to a backend (its files, its locks, its corrupt rows) is tested beside the backend.
+//!
+//! *To add a test*: an `async fn name(world: World)` in the module of its port, its name in the macro below.
+
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests, in a library so that backends share them")]
+
+pub mod claims;
+pub mod deliveries;
+pub mod dialects;
+pub mod endpoints;
+pub mod events;
+pub mod isolation;
+pub mod once;
+pub mod orgs;
+pub mod projects;
+mod world;
+
+pub use world::{Opened, World};
+
+/// One test for each promise, for the store that `$open` opens: the path of an `async fn() -> Opened`.
+#[macro_export]
+macro_rules! conformance {
+    ($open:path) => {
+        $crate::conformance! { @tests $open;
+            orgs { found_by_id_and_slug slugs_are_unique listed_in_pages keys_live_and_die root_key_is_replaced }
+            endpoints {
+                kept_whole updated_if_unchanged disabled_meanwhile_is_a_conflict pause_survives_an_update
+                pausing_holds_and_resuming_releases deleting_cancels_what_waits greeted_in_the_same_commit
+                listed_in_pages
+            }
+            events {
+                routed_to_whoever_wants_them data_is_kept_byte_for_byte listed_by_filter_and_page
+                addressed_to_one_endpoint all_or_nothing
+            }
+            once { repeats_get_the_first_answer fifty_at_once_make_one_event every_write_is_done_once keys_expire }
+            claims {
+                taken_oldest_first not_before_their_time settled_into_every_state stale_tokens_are_refused
+                expired_claims_are_taken_again terminal_states_stay pauses_only_grow gone_disables_and_holds
+                settled_after_a_pause_or_deletion bodies_and_results_come_back due_endpoints_say_when
+                given_back_unsent expired_claims_of_endpoints_that_rest
+            }
+            deliveries {
+                listed_by_filter_and_page retried_now cancelled replayed_alone replayed_by_event replayed_by_window counted
+            }
+            projects { found_and_listed scans_apply_in_turn findings_change_and_are_listed failed_whole }
+            isolation { reads_see_nothing writes_change_nothing }
+        }
+    };
+    (@tests $open:path; $($module:ident { $($name:ident)+ })+) => {
+        $(mod $module {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                let opened = $open().await;
+                $crate::conformance::$module::$name($crate::conformance::World::new(opened)).await;
+            })+
+        })+
+    };
+}

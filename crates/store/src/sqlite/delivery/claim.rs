@@ -1,0 +1,232 @@
+//! Taking deliveries for sending, and taking back claims that nobody settled.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use jiff::{SignedDuration, Timestamp};
+use rusqlite::{Connection, OptionalExtension, params};
+use watchbell_domain::delivery::{Attempt, AttemptResult, CancelReason, DeadLetterReason, Lease};
+use watchbell_domain::endpoint::{Endpoint, EndpointState};
+use watchbell_domain::id::{DeliveryId, EndpointId, EventId, OrgId};
+use watchbell_domain::port::{Claim, Claimed, ClaimedDelivery, StoreError};
+use watchbell_wire::Event;
+
+use super::row;
+use crate::sqlite::error::{Error, Result};
+use crate::sqlite::row::{Columns, micros, signed};
+use crate::sqlite::writer::Tx;
+use crate::sqlite::{endpoint, event};
+
+const DUE: &str = "SELECT org_id, id, event_id, lease, attempts, attempts_counted \
+    FROM delivery INDEXED BY delivery_pending \
+    WHERE state = 'pending' AND endpoint_id = ?1 AND org_id = ?2 AND due_at <= ?3 ORDER BY due_at, id LIMIT ?4";
+const NEXT_DUE: &str = "SELECT due_at FROM delivery INDEXED BY delivery_pending \
+    WHERE state = 'pending' AND endpoint_id = ?1 AND org_id = ?2 ORDER BY due_at, id LIMIT 1";
+const TAKE: &str = "UPDATE delivery SET state = 'sending', due_at = NULL, lease = ?3, lease_until = ?4, claimed_at = ?5 \
+                    WHERE org_id = ?1 AND id = ?2";
+const GIVE_UP: &str = "UPDATE delivery SET state = 'dead_lettered', due_at = NULL, ended_at = ?3, reason = ?4 \
+                       WHERE org_id = ?1 AND id = ?2";
+const EXPIRED: &str = "SELECT id, claimed_at, lease_until, attempts FROM delivery INDEXED BY delivery_sending \
+    WHERE state = 'sending' AND endpoint_id = ?1 AND org_id = ?2 AND lease_until <= ?3";
+const RELEASE: &str = "UPDATE delivery SET state = ?3, due_at = ?4, ended_at = ?5, reason = ?6, \
+    lease_until = NULL, claimed_at = NULL, attempts = attempts + 1 WHERE org_id = ?1 AND id = ?2";
+
+// What the process before us was sending: it is dead, for we hold its lock. Where its endpoint is, so is the delivery.
+const INTERRUPT_ALL: &str = "INSERT INTO attempt (org_id, delivery_id, number, started_at, duration, result, detail) \
+    SELECT org_id, id, attempts + 1, claimed_at, 0, 'interrupted', 'the process stopped during this attempt' \
+    FROM delivery INDEXED BY delivery_sending WHERE state = 'sending'";
+const RELEASE_ALL: &str = "UPDATE delivery SET \
+    state = iif(e.state IS NULL, 'cancelled', iif(e.state = 'active', 'pending', 'held')), \
+    due_at = iif(e.state = 'active', ?1, NULL), \
+    ended_at = iif(e.state IS NULL, ?1, NULL), \
+    reason = iif(e.state IS NULL, ?2, NULL), \
+    lease_until = NULL, claimed_at = NULL, attempts = delivery.attempts + 1 \
+    FROM delivery AS claim INDEXED BY delivery_sending \
+    LEFT JOIN endpoint AS e ON e.org_id = claim.org_id AND e.id = claim.endpoint_id \
+    WHERE claim.state = 'sending' AND delivery.org_id = claim.org_id AND delivery.id = claim.id";
+
+/// One due row.
+struct Due {
+    id: DeliveryId,
+    event_id: EventId,
+    lease: Lease,
+    attempts: u32,
+    attempts_counted: u32,
+}
+
+/// The events read for one call, each once.
+type Events = BTreeMap<EventId, Arc<Event>>;
+
+pub(super) fn claim(tx: &mut Tx<'_>, claims: &[Claim], now: Timestamp, lease: SignedDuration) -> Result<Vec<Claimed>> {
+    let lease_until = now.saturating_add(lease).unwrap_or(Timestamp::MAX);
+    let mut events = Events::new();
+    let mut all = Vec::with_capacity(claims.len());
+    for claim in claims {
+        let endpoint = endpoint::cached(tx, claim.org_id, claim.endpoint_id)?;
+        release_expired(tx.conn, claim, endpoint.as_deref(), now)?;
+        let Some(endpoint) = endpoint else { continue };
+        let deliveries = if may_send(&endpoint, now) {
+            take(tx.conn, claim, now, lease_until, &mut events)?
+        } else {
+            Vec::new()
+        };
+        let next_due_at = next_due_at(tx.conn, &endpoint)?;
+        all.push(Claimed { endpoint, deliveries, next_due_at });
+    }
+    Ok(all)
+}
+
+fn may_send(endpoint: &Endpoint, now: Timestamp) -> bool {
+    match endpoint.state {
+        EndpointState::Active => endpoint.not_before.is_none_or(|not_before| not_before <= now),
+        EndpointState::Paused { .. } | EndpointState::Disabled { .. } => false,
+    }
+}
+
+fn next_due_at(conn: &Connection, endpoint: &Endpoint) -> Result<Option<Timestamp>> {
+    let due_at: Option<i64> = conn
+        .prepare_cached(NEXT_DUE)?
+        .query_row(params![endpoint.id.0.as_bytes(), endpoint.org_id.0.as_bytes()], |row| row.get(0))
+        .optional()?;
+    let due_at = due_at.map(|micros| Timestamp::from_microsecond(micros).unwrap_or(Timestamp::MAX));
+    Ok(due_at.map(|due_at| due_at.max(endpoint.not_before.unwrap_or(Timestamp::MIN))))
+}
+
+fn take(
+    conn: &Connection,
+    claim: &Claim,
+    now: Timestamp,
+    lease_until: Timestamp,
+    events: &mut Events,
+) -> Result<Vec<ClaimedDelivery>> {
+    let mut taken = Vec::new();
+    for due in due(conn, claim, now)? {
+        let key = (claim.org_id.0.as_bytes(), due.id.0.as_bytes());
+        let event = match read_event(conn, claim.org_id, due.event_id, events) {
+            Ok(event) => event,
+            Err(Error::Store(problem @ StoreError::Corrupt { .. })) => {
+                // One bad row must not keep everything behind it from being delivered.
+                tracing::error!(delivery = %due.id, %problem, "delivery given up: its event cannot be read");
+                let reason = DeadLetterReason::Internal.as_str();
+                conn.prepare_cached(GIVE_UP)?.execute(params![key.0, key.1, micros(now), reason])?;
+                continue;
+            }
+            Err(problem) => return Err(problem),
+        };
+        let lease = Lease(due.lease.0 + 1);
+        let until = micros(lease_until);
+        conn.prepare_cached(TAKE)?
+            .execute(params![key.0, key.1, signed(lease.0), until, micros(now)])?;
+        // A first attempt has neither results nor a body yet.
+        let tried = due.attempts > 0;
+        taken.push(ClaimedDelivery {
+            id: due.id,
+            lease,
+            attempt_number: due.attempts + 1,
+            attempts_counted: due.attempts_counted,
+            latest_results: if tried { row::latest_results(conn, claim.org_id, due.id)? } else { Vec::new() },
+            event,
+            body: if tried { body(conn, claim.org_id, due.id)? } else { None },
+        });
+    }
+    Ok(taken)
+}
+
+fn due(conn: &Connection, claim: &Claim, now: Timestamp) -> Result<Vec<Due>> {
+    let mut query = conn.prepare_cached(DUE)?;
+    let mut rows = query.query(params![
+        claim.endpoint_id.0.as_bytes(),
+        claim.org_id.0.as_bytes(),
+        micros(now),
+        claim.limit
+    ])?;
+    let mut due = Vec::new();
+    while let Some(row) = rows.next()? {
+        let columns = Columns::of("delivery", row);
+        due.push(Due {
+            id: DeliveryId(columns.uuid("id")?),
+            event_id: EventId(columns.uuid("event_id")?),
+            lease: Lease(columns.count("lease")?),
+            attempts: columns.get("attempts")?,
+            attempts_counted: columns.get("attempts_counted")?,
+        });
+    }
+    Ok(due)
+}
+
+fn read_event(conn: &Connection, org: OrgId, id: EventId, events: &mut Events) -> Result<Arc<Event>> {
+    match events.entry(id) {
+        Entry::Occupied(known) => Ok(Arc::clone(known.get())),
+        Entry::Vacant(unknown) => {
+            let mut query =
+                conn.prepare_cached("SELECT id, type, occurred_at, data FROM event WHERE org_id = ?1 AND id = ?2")?;
+            let event = query.query_row(params![org.0.as_bytes(), id.0.as_bytes()], |row| {
+                Ok(event::event(&Columns::of("event", row)))
+            })??;
+            Ok(Arc::clone(unknown.insert(Arc::new(event))))
+        }
+    }
+}
+
+fn body(conn: &Connection, org: OrgId, id: DeliveryId) -> Result<Option<Bytes>> {
+    let mut query = conn.prepare_cached("SELECT body FROM delivery_body WHERE org_id = ?1 AND delivery_id = ?2")?;
+    let body: Option<Vec<u8>> = query
+        .query_row(params![org.0.as_bytes(), id.0.as_bytes()], |row| row.get(0))
+        .optional()?;
+    Ok(body.map(Bytes::from))
+}
+
+/// Takes back the claims of an endpoint that have run out, each with an attempt that says so.
+fn release_expired(conn: &Connection, claim: &Claim, endpoint: Option<&Endpoint>, now: Timestamp) -> Result<()> {
+    for expired in expired(conn, claim.org_id, claim.endpoint_id, now)? {
+        row::insert_attempt(conn, claim.org_id, expired.id, &expired.attempt)?;
+        let (state, due_at, ended_at, reason) = match endpoint.map(|endpoint| &endpoint.state) {
+            Some(EndpointState::Active) => ("pending", Some(micros(expired.lease_until)), None, None),
+            Some(EndpointState::Paused { .. } | EndpointState::Disabled { .. }) => ("held", None, None, None),
+            None => ("cancelled", None, Some(micros(now)), Some(CancelReason::EndpointDeleted.as_str())),
+        };
+        conn.prepare_cached(RELEASE)?.execute(params![
+            claim.org_id.0.as_bytes(),
+            expired.id.0.as_bytes(),
+            state,
+            due_at,
+            ended_at,
+            reason
+        ])?;
+    }
+    Ok(())
+}
+
+struct Expired {
+    id: DeliveryId,
+    lease_until: Timestamp,
+    attempt: Attempt,
+}
+
+fn expired(conn: &Connection, org: OrgId, endpoint: EndpointId, now: Timestamp) -> Result<Vec<Expired>> {
+    let mut query = conn.prepare_cached(EXPIRED)?;
+    let mut rows = query.query(params![endpoint.0.as_bytes(), org.0.as_bytes(), micros(now)])?;
+    let mut all = Vec::new();
+    while let Some(row) = rows.next()? {
+        let columns = Columns::of("delivery", row);
+        let (started_at, lease_until) = (columns.time("claimed_at")?, columns.time("lease_until")?);
+        let attempt = Attempt {
+            number: columns.get::<u32>("attempts")? + 1,
+            started_at,
+            duration: lease_until.duration_since(started_at),
+            result: AttemptResult::Interrupted,
+            response: None,
+            detail: Some("the claim ran out before the attempt was settled".to_owned()),
+        };
+        all.push(Expired { id: DeliveryId(columns.uuid("id")?), lease_until, attempt });
+    }
+    Ok(all)
+}
+
+/// At the start: takes back every claim of the process before. `now` is when they become due.
+pub(in crate::sqlite) fn release_all(conn: &Connection, now: Timestamp) -> rusqlite::Result<usize> {
+    conn.execute(INTERRUPT_ALL, [])?;
+    conn.execute(RELEASE_ALL, params![micros(now), CancelReason::EndpointDeleted.as_str()])
+}

@@ -1,0 +1,72 @@
+//! Deliveries: due, claimed, settled; looked up, retried, cancelled, replayed.
+
+use jiff::{SignedDuration, Timestamp};
+use watchbell_domain::delivery::{Attempt, Delivery, StateKind};
+use watchbell_domain::id::{DeliveryId, OrgId};
+use watchbell_domain::port::{
+    Claim, Claimed, DeliveryFilter, DeliveryStore, DueEndpoint, Once, Page, PageRequest, Pending, Replay, Settled,
+    Settlement, Written,
+};
+
+use super::SqliteStore;
+use super::once::once;
+
+mod change;
+mod claim;
+mod due;
+mod list;
+mod replay;
+mod row;
+mod settle;
+
+pub(super) use claim::release_all;
+pub(super) use list::of_event;
+pub(super) use row::{NewDelivery, insert};
+
+impl DeliveryStore for SqliteStore {
+    fn due_endpoints(&self) -> Pending<'_, Vec<DueEndpoint>> {
+        self.read(|read| due::endpoints(read.conn))
+    }
+
+    fn claim(&self, claims: Vec<Claim>, now: Timestamp, lease: SignedDuration) -> Pending<'_, Vec<Claimed>> {
+        self.write(move |tx| claim::claim(tx, &claims, now, lease))
+    }
+
+    fn settle(&self, settlement: Settlement) -> Pending<'_, Settled> {
+        self.write(move |tx| settle::settle(tx, &settlement))
+    }
+
+    fn delivery(&self, org: OrgId, id: DeliveryId) -> Pending<'_, Option<(Delivery, Vec<Attempt>)>> {
+        self.read(move |read| {
+            Ok(match row::find(read.conn, org, id)? {
+                Some(delivery) => Some((delivery, row::attempts(read.conn, org, id)?)),
+                None => None,
+            })
+        })
+    }
+
+    fn deliveries(
+        &self,
+        org: OrgId,
+        filter: DeliveryFilter,
+        page: PageRequest,
+    ) -> Pending<'_, Page<(Delivery, Vec<Attempt>)>> {
+        self.read(move |read| list::page(read.conn, org, &filter, page))
+    }
+
+    fn retry_now(&self, org: OrgId, id: DeliveryId, now: Timestamp) -> Pending<'_, Option<Delivery>> {
+        self.write(move |tx| change::retry_now(tx, org, id, now))
+    }
+
+    fn cancel(&self, org: OrgId, id: DeliveryId, now: Timestamp) -> Pending<'_, Option<Delivery>> {
+        self.write(move |tx| change::cancel(tx, org, id, now))
+    }
+
+    fn replay(&self, replay: Replay, key: Option<Once>) -> Pending<'_, Written<Vec<Delivery>>> {
+        self.write(move |tx| once(tx, replay.org_id, replay.now, key.as_ref(), |tx| replay::replay(tx, &replay)))
+    }
+
+    fn count_deliveries(&self, org: OrgId) -> Pending<'_, Vec<(StateKind, u64)>> {
+        self.read(move |read| list::count(read.conn, org))
+    }
+}

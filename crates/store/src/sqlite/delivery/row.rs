@@ -1,0 +1,154 @@
+//! Deliveries and attempts as rows.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use watchbell_domain::delivery::{
+    Attempt, AttemptResult, CancelReason, DeadLetterReason, Delivery, DeliveryState, Lease, Response, StateKind,
+};
+use watchbell_domain::id::{DeliveryId, EndpointId, EventId, OrgId};
+
+use crate::sqlite::error::Result;
+use crate::sqlite::row::{Columns, duration_micros, micros};
+
+const INSERT: &str = "INSERT INTO delivery \
+    (org_id, id, event_id, endpoint_id, state, due_at, created_at, replay_of) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+const INSERT_ATTEMPT: &str = "INSERT INTO attempt \
+    (org_id, delivery_id, number, started_at, duration, result, detail, status, headers, body, truncated) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+
+/// A delivery on its way in.
+#[derive(Debug)]
+pub(in crate::sqlite) struct NewDelivery {
+    pub(in crate::sqlite) org_id: OrgId,
+    pub(in crate::sqlite) id: DeliveryId,
+    pub(in crate::sqlite) event_id: EventId,
+    pub(in crate::sqlite) endpoint_id: EndpointId,
+    /// `None`: held.
+    pub(in crate::sqlite) due_at: Option<Timestamp>,
+    pub(in crate::sqlite) created_at: Timestamp,
+    pub(in crate::sqlite) replay_of: Option<DeliveryId>,
+}
+
+pub(in crate::sqlite) fn insert(conn: &Connection, new: &NewDelivery) -> Result<()> {
+    let state = match new.due_at {
+        Some(_) => StateKind::Pending,
+        None => StateKind::Held,
+    };
+    conn.prepare_cached(INSERT)?.execute(params![
+        new.org_id.0.as_bytes(),
+        new.id.0.as_bytes(),
+        new.event_id.0.as_bytes(),
+        new.endpoint_id.0.as_bytes(),
+        state.as_str(),
+        new.due_at.map(micros),
+        micros(new.created_at),
+        new.replay_of.map(|old| *old.0.as_bytes()),
+    ])?;
+    Ok(())
+}
+
+pub(super) fn find(conn: &Connection, org: OrgId, id: DeliveryId) -> Result<Option<Delivery>> {
+    let mut query = conn.prepare_cached("SELECT * FROM delivery WHERE org_id = ?1 AND id = ?2")?;
+    let found = query.query_row(params![org.0.as_bytes(), id.0.as_bytes()], |row| Ok(delivery(row)));
+    found.optional()?.transpose()
+}
+
+pub(super) fn delivery(row: &Row<'_>) -> Result<Delivery> {
+    let columns = Columns::of("delivery", row);
+    Ok(Delivery {
+        id: DeliveryId(columns.uuid("id")?),
+        org_id: OrgId(columns.uuid("org_id")?),
+        event_id: EventId(columns.uuid("event_id")?),
+        endpoint_id: EndpointId(columns.uuid("endpoint_id")?),
+        state: state(&columns)?,
+        attempts_counted: columns.get("attempts_counted")?,
+        created_at: columns.time("created_at")?,
+        replay_of: columns.maybe_uuid("replay_of")?.map(DeliveryId),
+    })
+}
+
+fn state(columns: &Columns<'_, '_>) -> Result<DeliveryState> {
+    Ok(match columns.named("state", StateKind::parse)? {
+        StateKind::Pending => DeliveryState::Pending { due_at: columns.time("due_at")? },
+        StateKind::Sending => DeliveryState::Sending {
+            lease_until: columns.time("lease_until")?,
+            lease: Lease(columns.count("lease")?),
+        },
+        StateKind::Held => DeliveryState::Held,
+        StateKind::Delivered => DeliveryState::Delivered { at: columns.time("ended_at")? },
+        StateKind::DeadLettered => DeliveryState::DeadLettered {
+            at: columns.time("ended_at")?,
+            reason: columns.named("reason", DeadLetterReason::parse)?,
+        },
+        StateKind::Cancelled => DeliveryState::Cancelled {
+            at: columns.time("ended_at")?,
+            reason: columns.named("reason", CancelReason::parse)?,
+        },
+    })
+}
+
+pub(super) fn insert_attempt(conn: &Connection, org: OrgId, id: DeliveryId, attempt: &Attempt) -> Result<()> {
+    let response = attempt.response.as_ref();
+    conn.prepare_cached(INSERT_ATTEMPT)?.execute(params![
+        org.0.as_bytes(),
+        id.0.as_bytes(),
+        attempt.number,
+        micros(attempt.started_at),
+        duration_micros(attempt.duration),
+        attempt.result.name(),
+        attempt.detail,
+        response.map(|response| response.status),
+        response.map(|response| serde_json::json!(response.headers).to_string()),
+        response.map(|response| response.body.as_slice()),
+        response.map(|response| response.truncated),
+    ])?;
+    Ok(())
+}
+
+/// All attempts of a delivery, the first one first.
+pub(super) fn attempts(conn: &Connection, org: OrgId, id: DeliveryId) -> Result<Vec<Attempt>> {
+    let mut query = conn.prepare_cached(
+        "SELECT *, delivery_id AS id FROM attempt WHERE org_id = ?1 AND delivery_id = ?2 ORDER BY number",
+    )?;
+    let mut rows = query.query(params![org.0.as_bytes(), id.0.as_bytes()])?;
+    let mut attempts = Vec::new();
+    while let Some(row) = rows.next()? {
+        attempts.push(attempt(row)?);
+    }
+    Ok(attempts)
+}
+
+fn attempt(row: &Row<'_>) -> Result<Attempt> {
+    let columns = Columns::of("attempt", row);
+    let response = match columns.get::<Option<u16>>("status")? {
+        None => None,
+        Some(status) => Some(Response {
+            status,
+            headers: columns.json("headers")?,
+            body: columns.get("body")?,
+            truncated: columns.get("truncated")?,
+        }),
+    };
+    Ok(Attempt {
+        number: columns.get("number")?,
+        started_at: columns.time("started_at")?,
+        duration: columns.duration("duration")?,
+        result: columns.named("result", AttemptResult::parse)?,
+        response,
+        detail: columns.get("detail")?,
+    })
+}
+
+/// How the latest attempts ended, newest first.
+pub(super) fn latest_results(conn: &Connection, org: OrgId, id: DeliveryId) -> Result<Vec<AttemptResult>> {
+    let mut query = conn.prepare_cached(
+        "SELECT result, delivery_id AS id FROM attempt WHERE org_id = ?1 AND delivery_id = ?2 \
+         ORDER BY number DESC LIMIT 3",
+    )?;
+    let mut rows = query.query(params![org.0.as_bytes(), id.0.as_bytes()])?;
+    let mut results = Vec::new();
+    while let Some(row) = rows.next()? {
+        results.push(Columns::of("attempt", row).named("result", AttemptResult::parse)?);
+    }
+    Ok(results)
+}

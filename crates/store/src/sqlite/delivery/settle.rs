@@ -1,0 +1,131 @@
+//! What an attempt came to: the attempt and the next state in one commit, fenced by the claim's token.
+
+use jiff::Timestamp;
+use rusqlite::{OptionalExtension, params};
+use watchbell_domain::delivery::{CancelReason, Lease, StateKind};
+use watchbell_domain::endpoint::{DisabledReason, Endpoint, EndpointState};
+use watchbell_domain::port::{Next, Settled, Settlement, StoreError};
+
+use super::row;
+use crate::sqlite::endpoint;
+use crate::sqlite::error::Result;
+use crate::sqlite::row::{micros, signed, truncated};
+use crate::sqlite::writer::Tx;
+
+// The token is part of the condition: a stale claim changes nothing, whatever it says.
+const SETTLE: &str = "UPDATE delivery SET state = ?4, due_at = ?5, ended_at = ?6, reason = ?7, \
+    attempts = max(attempts, ?8), attempts_counted = attempts_counted + ?9, lease_until = NULL, claimed_at = NULL \
+    WHERE org_id = ?1 AND id = ?2 AND endpoint_id = ?10 AND state = 'sending' AND lease = ?3 RETURNING attempts";
+
+/// The columns that say a state.
+#[derive(Debug)]
+struct NextState {
+    kind: StateKind,
+    due_at: Option<Timestamp>,
+    reason: Option<&'static str>,
+}
+
+pub(super) fn settle(tx: &mut Tx<'_>, settlement: &Settlement) -> Result<Settled> {
+    let endpoint = endpoint::cached(tx, settlement.org_id, settlement.endpoint_id)?;
+    let next = next_state(settlement.next, endpoint.as_deref());
+    let (org, id, Lease(lease)) = (settlement.org_id, settlement.delivery_id, settlement.lease);
+    let attempt = settlement.attempt.as_ref();
+    let settled: Option<u32> = tx
+        .conn
+        .prepare_cached(SETTLE)?
+        .query_row(
+            params![
+                org.0.as_bytes(),
+                id.0.as_bytes(),
+                signed(lease),
+                next.kind.as_str(),
+                next.due_at.map(micros),
+                next.kind.is_terminal().then_some(micros(settlement.settled_at)),
+                next.reason,
+                attempt.map_or(0, |attempt| attempt.number),
+                attempt.is_some() && counts(settlement.next),
+                settlement.endpoint_id.0.as_bytes(),
+            ],
+            |row| row.get(0),
+        )
+        .optional()?;
+    let attempts = settled.ok_or(StoreError::LeaseLost)?;
+    if let Some(attempt) = attempt {
+        row::insert_attempt(tx.conn, org, id, attempt)?;
+    }
+    keep_body(tx, settlement, next.kind, attempts)?;
+    if let Some(endpoint) = endpoint {
+        change_endpoint(tx, settlement, &endpoint)?;
+    }
+    Ok(Settled { state: next.kind })
+}
+
+/// Whatever happened to the endpoint meanwhile decides where a delivery waits.
+fn next_state(next: Next, endpoint: Option<&Endpoint>) -> NextState {
+    let state = |kind, due_at, reason| NextState { kind, due_at, reason };
+    match (next, endpoint.map(|endpoint| &endpoint.state)) {
+        (Next::Delivered, _) => state(StateKind::Delivered, None, None),
+        (Next::DeadLetter { reason, .. }, _) => state(StateKind::DeadLettered, None, Some(reason.as_str())),
+        (Next::Retry { due_at, .. }, Some(EndpointState::Active)) => state(StateKind::Pending, Some(due_at), None),
+        (Next::Retry { .. }, Some(EndpointState::Paused { .. } | EndpointState::Disabled { .. })) => {
+            state(StateKind::Held, None, None)
+        }
+        (Next::Retry { .. }, None) => {
+            let reason = CancelReason::EndpointDeleted.as_str();
+            state(StateKind::Cancelled, None, Some(reason))
+        }
+    }
+}
+
+const fn counts(next: Next) -> bool {
+    match next {
+        Next::Retry { counts, .. } => counts,
+        Next::Delivered | Next::DeadLetter { .. } => true,
+    }
+}
+
+/// The body is kept while there may be another attempt, and no longer.
+fn keep_body(tx: &Tx<'_>, settlement: &Settlement, kind: StateKind, attempts: u32) -> Result<()> {
+    let key = (settlement.org_id.0.as_bytes(), settlement.delivery_id.0.as_bytes());
+    match &settlement.body {
+        Some(body) if !kind.is_terminal() => {
+            tx.conn
+                .prepare_cached("INSERT OR REPLACE INTO delivery_body (org_id, delivery_id, body) VALUES (?1, ?2, ?3)")?
+                .execute(params![key.0, key.1, body.as_ref()])?;
+        }
+        // The first attempt left none.
+        Some(_) | None if kind.is_terminal() && attempts > 1 => {
+            tx.conn
+                .prepare_cached("DELETE FROM delivery_body WHERE org_id = ?1 AND delivery_id = ?2")?
+                .execute(params![key.0, key.1])?;
+        }
+        Some(_) | None => {}
+    }
+    Ok(())
+}
+
+fn change_endpoint(tx: &mut Tx<'_>, settlement: &Settlement, endpoint: &Endpoint) -> Result<()> {
+    match settlement.next {
+        Next::Delivered
+        | Next::Retry { endpoint_pause: None, .. }
+        | Next::DeadLetter { disable: None, .. } => Ok(()),
+        Next::Retry { endpoint_pause: Some(until), .. } => {
+            let until = truncated(until);
+            if endpoint.not_before.is_some_and(|known| until <= known) {
+                return Ok(());
+            }
+            endpoint::write_back(tx, Endpoint { not_before: Some(until), ..endpoint.clone() })
+        }
+        Next::DeadLetter { disable: Some(reason), .. } => disable(tx, settlement, endpoint, reason),
+    }
+}
+
+fn disable(tx: &mut Tx<'_>, settlement: &Settlement, endpoint: &Endpoint, reason: DisabledReason) -> Result<()> {
+    let since = truncated(settlement.settled_at);
+    let state = match endpoint.state {
+        EndpointState::Active | EndpointState::Paused { .. } => EndpointState::Disabled { since, reason },
+        EndpointState::Disabled { .. } => return Ok(()),
+    };
+    endpoint::write_back(tx, Endpoint { state, ..endpoint.clone() })?;
+    endpoint::hold(tx, endpoint.org_id, endpoint.id)
+}

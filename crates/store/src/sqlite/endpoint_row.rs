@@ -1,0 +1,219 @@
+//! An endpoint as a row. Secrets and header values are sealed, each list as one value, bound to the endpoint.
+
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp};
+use rusqlite::Row;
+use serde::{Deserialize, Serialize};
+use watchbell_domain::endpoint::{DisabledReason, Endpoint, EndpointPolicy, EndpointSecret, EndpointState};
+use watchbell_domain::id::{EndpointId, OrgId};
+use watchbell_wire::{EventType, Secret};
+use zeroize::Zeroizing;
+
+use super::error::Result;
+use super::row::{Columns, corrupt, duration_micros, micros, truncated};
+use super::vault::Vault;
+use crate::seal::Place;
+
+const TABLE: &str = "endpoint";
+
+/// A secret inside the sealed list.
+#[derive(Serialize, Deserialize)]
+struct StoredSecret {
+    #[serde(with = "text")]
+    text: Secret,
+    created_at: i64,
+    expires_at: Option<i64>,
+}
+
+/// A header inside the sealed list.
+#[derive(Serialize, Deserialize)]
+struct StoredHeader {
+    name: String,
+    #[serde(with = "text")]
+    value: Secret,
+}
+
+/// A secret as JSON: only ever inside what is sealed at once.
+mod text {
+    use serde::{Deserialize, Deserializer, Serializer};
+    use watchbell_wire::Secret;
+
+    pub(super) fn serialize<S: Serializer>(secret: &Secret, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(secret.expose())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error> {
+        String::deserialize(deserializer).map(Secret::new)
+    }
+}
+
+pub(super) fn decode(row: &Row<'_>, vault: &Vault) -> Result<Endpoint> {
+    let columns = Columns::of(TABLE, row);
+    let org_id = OrgId(columns.uuid("org_id")?);
+    let id = EndpointId(columns.uuid("id")?);
+    Ok(Endpoint {
+        id,
+        org_id,
+        url: columns.get("url")?,
+        dialect: columns.named("dialect", vault.find_dialect)?,
+        description: columns.get("description")?,
+        events: match columns.get::<Option<String>>("events")? {
+            Some(_) => Some(columns.json::<BTreeSet<EventType>>("events")?),
+            None => None,
+        },
+        state: state(&columns)?,
+        secrets: secrets(&columns, vault, org_id, id)?,
+        headers: headers(&columns, vault, org_id, id)?,
+        policy: EndpointPolicy {
+            retry_schedule: match columns.get::<Option<String>>("retry_schedule")? {
+                Some(_) => {
+                    let waits: Vec<i64> = columns.json("retry_schedule")?;
+                    Some(waits.into_iter().map(SignedDuration::from_micros).collect())
+                }
+                None => None,
+            },
+            timeout: columns.get::<Option<i64>>("timeout")?.map(SignedDuration::from_micros),
+            max_in_flight: columns.get("max_in_flight")?,
+        },
+        not_before: columns.maybe_time("not_before")?,
+        created_at: columns.time("created_at")?,
+        updated_at: columns.time("updated_at")?,
+    })
+}
+
+/// The endpoint as it will come back: times and durations in whole microseconds.
+pub(super) fn as_stored(mut endpoint: Endpoint) -> Endpoint {
+    let whole = |duration: SignedDuration| SignedDuration::from_micros(duration_micros(duration));
+    endpoint.state = match endpoint.state {
+        EndpointState::Active => EndpointState::Active,
+        EndpointState::Paused { since } => EndpointState::Paused { since: truncated(since) },
+        EndpointState::Disabled { since, reason } => EndpointState::Disabled { since: truncated(since), reason },
+    };
+    for secret in &mut endpoint.secrets {
+        secret.created_at = truncated(secret.created_at);
+        secret.expires_at = secret.expires_at.map(truncated);
+    }
+    if let Some(schedule) = &mut endpoint.policy.retry_schedule {
+        for wait in schedule {
+            *wait = whole(*wait);
+        }
+    }
+    endpoint.policy.timeout = endpoint.policy.timeout.map(whole);
+    endpoint.not_before = endpoint.not_before.map(truncated);
+    endpoint.created_at = truncated(endpoint.created_at);
+    endpoint.updated_at = truncated(endpoint.updated_at);
+    endpoint
+}
+
+/// `state`, `state_since`, `state_reason`.
+pub(super) fn state_columns(state: &EndpointState) -> (&'static str, Option<i64>, Option<&'static str>) {
+    match state {
+        EndpointState::Active => (state.as_str(), None, None),
+        EndpointState::Paused { since } => (state.as_str(), Some(micros(*since)), None),
+        EndpointState::Disabled { since, reason } => (state.as_str(), Some(micros(*since)), Some(reason.as_str())),
+    }
+}
+
+fn state(columns: &Columns<'_, '_>) -> Result<EndpointState> {
+    let name: String = columns.get("state")?;
+    Ok(match name.as_str() {
+        "active" => EndpointState::Active,
+        "paused" => EndpointState::Paused { since: columns.time("state_since")? },
+        "disabled" => EndpointState::Disabled {
+            since: columns.time("state_since")?,
+            reason: columns.named("state_reason", |text| {
+                [DisabledReason::Gone, DisabledReason::Failing]
+                    .into_iter()
+                    .find(|reason| reason.as_str() == text)
+            })?,
+        },
+        _ => return Err(columns.corrupt("state", "an unknown state")),
+    })
+}
+
+/// The event types as a JSON array.
+pub(super) fn events_column(endpoint: &Endpoint) -> Option<String> {
+    endpoint.events.as_ref().map(|events| {
+        let names: Vec<&str> = events.iter().map(EventType::as_str).collect();
+        serde_json::json!(names).to_string()
+    })
+}
+
+/// The waits as a JSON array of microseconds.
+pub(super) fn schedule_column(endpoint: &Endpoint) -> Option<String> {
+    endpoint.policy.retry_schedule.as_ref().map(|schedule| {
+        let waits: Vec<i64> = schedule.iter().map(|wait| duration_micros(*wait)).collect();
+        serde_json::json!(waits).to_string()
+    })
+}
+
+pub(super) fn sealed_secrets(endpoint: &Endpoint, vault: &Vault) -> Result<Vec<u8>> {
+    let secrets: Vec<StoredSecret> = endpoint
+        .secrets
+        .iter()
+        .map(|secret| StoredSecret {
+            text: secret.text.clone(),
+            created_at: micros(secret.created_at),
+            expires_at: secret.expires_at.map(micros),
+        })
+        .collect();
+    seal(endpoint, "secrets", &secrets, vault)
+}
+
+pub(super) fn sealed_headers(endpoint: &Endpoint, vault: &Vault) -> Result<Vec<u8>> {
+    let headers: Vec<StoredHeader> = endpoint
+        .headers
+        .iter()
+        .map(|(name, value)| StoredHeader {
+            name: name.clone(),
+            value: value.clone(),
+        })
+        .collect();
+    seal(endpoint, "headers", &headers, vault)
+}
+
+fn seal<T: Serialize>(endpoint: &Endpoint, field: &'static str, list: &[T], vault: &Vault) -> Result<Vec<u8>> {
+    let json = serde_json::to_vec(list).map_err(|problem| corrupt(TABLE, field, endpoint.id.to_string(), problem))?;
+    let json = Zeroizing::new(json);
+    vault.seal(place(endpoint.org_id, &endpoint.id, field), &json)
+}
+
+fn secrets(columns: &Columns<'_, '_>, vault: &Vault, org: OrgId, id: EndpointId) -> Result<Vec<EndpointSecret>> {
+    let time = |micros: i64| Timestamp::from_microsecond(micros).map_err(|problem| columns.corrupt("secrets", problem));
+    unseal::<StoredSecret>(columns, "secrets", vault, org, id)?
+        .into_iter()
+        .map(|secret| {
+            Ok(EndpointSecret {
+                text: secret.text,
+                created_at: time(secret.created_at)?,
+                expires_at: secret.expires_at.map(time).transpose()?,
+            })
+        })
+        .collect()
+}
+
+fn headers(columns: &Columns<'_, '_>, vault: &Vault, org: OrgId, id: EndpointId) -> Result<Vec<(String, Secret)>> {
+    let headers = unseal::<StoredHeader>(columns, "headers", vault, org, id)?;
+    Ok(headers
+        .into_iter()
+        .map(|header| (header.name, header.value))
+        .collect())
+}
+
+fn unseal<T: serde::de::DeserializeOwned>(
+    columns: &Columns<'_, '_>,
+    field: &'static str,
+    vault: &Vault,
+    org: OrgId,
+    id: EndpointId,
+) -> Result<Vec<T>> {
+    let sealed: Vec<u8> = columns.get(field)?;
+    let json = vault.open(place(org, &id, field), &sealed)?;
+    // Not the parser's words: they may repeat what they stumbled over.
+    serde_json::from_slice(&json).map_err(|_| columns.corrupt(field, "not the list that is kept there"))
+}
+
+fn place<'a>(org: OrgId, id: &'a EndpointId, field: &'static str) -> Place<'a> {
+    Place { org, object: id.0.as_bytes(), table: TABLE, field }
+}

@@ -1,0 +1,203 @@
+//! Events: accepting them with their deliveries, and looking them up.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
+use uuid::Uuid;
+use watchbell_domain::delivery::Delivery;
+use watchbell_domain::endpoint::Endpoint;
+use watchbell_domain::event::{Accepted, AcceptedEvent, NewEvent, Skip};
+use watchbell_domain::id::{EndpointId, EventId, OrgId, ProjectId};
+use watchbell_domain::port::{Acceptance, EventFilter, EventStore, Once, Page, PageRequest, Pending, Written};
+use watchbell_domain::route::{self, Route, SkipReason};
+use watchbell_wire::{Data, Event};
+
+use super::delivery::{self, NewDelivery};
+use super::endpoint_cache::OrgEndpoints;
+use super::error::{OrConflict, Result};
+use super::once::once;
+use super::page::{self, before};
+use super::row::{Columns, micros};
+use super::writer::Tx;
+use super::SqliteStore;
+use crate::delivery_ids::Ids;
+
+const INSERT: &str = "INSERT INTO event (org_id, id, type, occurred_at, accepted_at, project_id, skipped, data) \
+                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+
+impl EventStore for SqliteStore {
+    fn accept(&self, acceptance: Acceptance, key: Option<Once>) -> Pending<'_, Written<Vec<Accepted>>> {
+        self.write(move |tx| {
+            once(tx, acceptance.org_id, acceptance.accepted_at, key.as_ref(), |tx| accept(tx, &acceptance))
+        })
+    }
+
+    fn event(&self, org: OrgId, id: EventId) -> Pending<'_, Option<(AcceptedEvent, Vec<Delivery>)>> {
+        self.read(move |read| {
+            let mut query = read.conn.prepare_cached("SELECT * FROM event WHERE org_id = ?1 AND id = ?2")?;
+            let found = query.query_row(params![org.0.as_bytes(), id.0.as_bytes()], |row| Ok(accepted_event(row)));
+            match found.optional()?.transpose()? {
+                Some(event) => Ok(Some((event, delivery::of_event(read.conn, org, id)?))),
+                None => Ok(None),
+            }
+        })
+    }
+
+    fn events(&self, org: OrgId, filter: EventFilter, page: PageRequest) -> Pending<'_, Page<AcceptedEvent>> {
+        self.read(move |read| list(read.conn, org, &filter, page))
+    }
+}
+
+/// Writes events and a delivery for every endpoint that gets them.
+pub(super) fn accept(tx: &mut Tx<'_>, acceptance: &Acceptance) -> Result<Vec<Accepted>> {
+    let endpoints = tx.endpoints.of_org(tx.conn, tx.vault, acceptance.org_id)?;
+    let mut ids = Ids::new(&acceptance.delivery_ids, acceptance.accepted_at);
+    acceptance
+        .events
+        .iter()
+        .map(|new| accept_one(tx, acceptance, new, &endpoints, &mut ids))
+        .collect()
+}
+
+fn accept_one(
+    tx: &Tx<'_>,
+    acceptance: &Acceptance,
+    new: &NewEvent,
+    endpoints: &OrgEndpoints,
+    ids: &mut Ids,
+) -> Result<Accepted> {
+    let (routed, skipped) = route(new, endpoints);
+    let inserted = tx.conn.prepare_cached(INSERT)?.execute(params![
+        acceptance.org_id.0.as_bytes(),
+        new.event.id.as_bytes(),
+        new.event.event_type.as_str(),
+        micros(new.event.occurred_at),
+        micros(acceptance.accepted_at),
+        new.project_id.map(|project| *project.0.as_bytes()),
+        (!skipped.is_empty()).then_some(skipped),
+        new.event.data.text(),
+    ]);
+    inserted.or_conflict("an event of this id exists")?;
+    let event_id = EventId(new.event.id);
+    let mut deliveries = Vec::with_capacity(routed.len());
+    for (endpoint, held) in routed {
+        let id = ids.next();
+        delivery::insert(
+            tx.conn,
+            &NewDelivery {
+                org_id: acceptance.org_id,
+                id,
+                event_id,
+                endpoint_id: endpoint.id,
+                due_at: (!held).then_some(acceptance.accepted_at),
+                created_at: acceptance.accepted_at,
+                replay_of: None,
+            },
+        )?;
+        deliveries.push((id, endpoint.id));
+    }
+    Ok(Accepted { event_id, deliveries })
+}
+
+/// The endpoints that get the event, each with whether its delivery is held, and the others, packed.
+fn route<'e>(new: &NewEvent, endpoints: &'e OrgEndpoints) -> (Vec<(&'e Endpoint, bool)>, Vec<u8>) {
+    let mut routed = Vec::new();
+    let mut skipped = Vec::new();
+    let mut decided = |endpoint: &'e Endpoint, route: Route| match route {
+        Route::Deliver => routed.push((endpoint, false)),
+        Route::Hold => routed.push((endpoint, true)),
+        Route::Skip(reason) => {
+            skipped.extend_from_slice(endpoint.id.0.as_bytes());
+            skipped.push(skip_code(reason));
+        }
+    };
+    let event_type = &new.event.event_type;
+    match new.only {
+        Some(only) => {
+            if let Some(endpoint) = endpoints.get(&only) {
+                decided(endpoint, route::decide_addressed(event_type, endpoint));
+            }
+        }
+        None => {
+            for endpoint in endpoints.values() {
+                decided(endpoint, route::decide(event_type, endpoint));
+            }
+        }
+    }
+    (routed, skipped)
+}
+
+const fn skip_code(reason: SkipReason) -> u8 {
+    match reason {
+        SkipReason::NotSubscribed => 1,
+        SkipReason::DialectHasNoSuchEvent => 2,
+    }
+}
+
+fn skips(columns: &Columns<'_, '_>) -> Result<Vec<Skip>> {
+    let packed: Vec<u8> = columns.get::<Option<Vec<u8>>>("skipped")?.unwrap_or_default();
+    packed
+        .chunks(17)
+        .map(|skip| {
+            let (id, code) = skip
+                .split_first_chunk::<16>()
+                .ok_or_else(|| columns.corrupt("skipped", "half an entry"))?;
+            let reason = SkipReason::ALL.into_iter().find(|reason| [skip_code(*reason)] == code);
+            Ok(Skip {
+                endpoint_id: EndpointId(Uuid::from_bytes(*id)),
+                reason: reason.ok_or_else(|| columns.corrupt("skipped", "an unknown reason"))?,
+            })
+        })
+        .collect()
+}
+
+fn list(conn: &Connection, org: OrgId, filter: &EventFilter, page: PageRequest) -> Result<Page<AcceptedEvent>> {
+    let mut statement = "SELECT * FROM event WHERE org_id = ? AND id < ?".to_owned();
+    let mut values: Vec<rusqlite::types::Value> = vec![org.0.as_bytes().to_vec().into(), before(page).to_vec().into()];
+    if let Some(event_type) = &filter.event_type {
+        statement.push_str(" AND type = ?");
+        values.push(event_type.as_str().to_owned().into());
+    }
+    if let Some(project) = filter.project_id {
+        statement.push_str(" AND project_id = ?");
+        values.push(project.0.as_bytes().to_vec().into());
+    }
+    let bounds = [(" AND accepted_at >= ?", filter.since), (" AND accepted_at < ?", filter.until)];
+    for (condition, bound) in bounds {
+        if let Some(bound) = bound {
+            statement.push_str(condition);
+            values.push(micros_up(bound).into());
+        }
+    }
+    statement.push_str(" ORDER BY id DESC LIMIT ?");
+    values.push(i64::from(page::fetch(page)).into());
+    let mut query = conn.prepare_cached(&statement)?;
+    page::collect(page, query.query(params_from_iter(values))?, accepted_event)
+}
+
+/// A bound in whole microseconds: what is stored is rounded down, so a bound within a microsecond is rounded up.
+pub(super) fn micros_up(bound: Timestamp) -> i64 {
+    let whole = micros(bound);
+    if super::row::truncated(bound) < bound { whole + 1 } else { whole }
+}
+
+fn accepted_event(row: &Row<'_>) -> Result<AcceptedEvent> {
+    let columns = Columns::of("event", row);
+    Ok(AcceptedEvent {
+        event: event(&columns)?,
+        org_id: OrgId(columns.uuid("org_id")?),
+        project_id: columns.maybe_uuid("project_id")?.map(ProjectId),
+        accepted_at: columns.time("accepted_at")?,
+        skipped: skips(&columns)?,
+    })
+}
+
+/// The fact itself.
+pub(super) fn event(columns: &Columns<'_, '_>) -> Result<Event> {
+    let data: String = columns.get("data")?;
+    Ok(Event {
+        id: columns.uuid("id")?,
+        event_type: columns.named("type", |text| text.parse().ok())?,
+        occurred_at: columns.time("occurred_at")?,
+        data: Data::from_text(data).map_err(|problem| columns.corrupt("data", problem))?,
+    })
+}

@@ -1,0 +1,200 @@
+//! The one writer: takes what has gathered, commits it as one transaction, and only then answers.
+//!
+//! ```text
+//! callers ──try_send──▶ queue (bounded) ──▶ BEGIN · SAVEPOINT unit RELEASE · SAVEPOINT … · COMMIT (one fsync) ──▶ answers
+//! ```
+//!
+//! A durable commit costs one flush of the disk however much it holds, so a group shares it. No timer makes groups: they
+//! form while the flush before them runs. A unit that fails, or panics, takes back its own savepoint alone. When the
+//! commit fails, every unit of the group is told so.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::Receiver;
+
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+use watchbell_domain::port::StoreError;
+
+use super::checkpoint::Wal;
+use super::endpoint_cache::EndpointCache;
+use super::error::{Error, Result, from_sqlite};
+use super::vault::Vault;
+
+/// Most units that share a commit: bounds how long the first of them waits for its answer.
+const GROUP_UNITS_MAX: usize = 256;
+
+/// What a unit of work sees.
+#[derive(Debug)]
+pub(super) struct Tx<'a> {
+    /// The connection, inside the group's transaction and the unit's savepoint.
+    pub(super) conn: &'a Connection,
+    /// Endpoints, decoded and unsealed.
+    pub(super) endpoints: &'a mut EndpointCache,
+    /// For what is sealed.
+    pub(super) vault: &'a Vault,
+}
+
+/// How much was written since the start.
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    pub(super) commits: AtomicU64,
+    pub(super) units: AtomicU64,
+    pub(super) checkpoints: AtomicU64,
+}
+
+/// One caller's work, waiting for its commit.
+pub(super) trait Unit: Send {
+    /// Does the work; what came of it is kept until [`Self::answer`].
+    fn run(&mut self, tx: &mut Tx<'_>) -> Ran;
+
+    /// Tells the caller. `committed` is how the group's commit went.
+    fn answer(self: Box<Self>, committed: &std::result::Result<(), StoreError>);
+}
+
+/// What became of a unit.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Ran {
+    /// Done; keep what it wrote.
+    Done,
+    /// Failed; take back what it wrote.
+    Failed,
+    /// Nobody waits for it any more.
+    Unwanted,
+}
+
+/// A closure as a unit.
+struct Call<T, F> {
+    work: Option<F>,
+    result: std::result::Result<T, StoreError>,
+    reply: oneshot::Sender<std::result::Result<T, StoreError>>,
+}
+
+/// What a caller gets.
+pub(super) type Reply<T> = oneshot::Receiver<std::result::Result<T, StoreError>>;
+
+/// Makes a unit of `work`.
+pub(super) fn unit<T, F>(work: F) -> (Box<dyn Unit>, Reply<T>)
+where
+    T: Send + 'static,
+    F: FnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
+{
+    let (reply, receiver) = oneshot::channel();
+    let result = Err(StoreError::Unavailable("the unit of work did not run".to_owned()));
+    (Box::new(Call { work: Some(work), result, reply }), receiver)
+}
+
+impl<T, F> Unit for Call<T, F>
+where
+    T: Send + 'static,
+    F: FnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
+{
+    fn run(&mut self, tx: &mut Tx<'_>) -> Ran {
+        if self.reply.is_closed() {
+            return Ran::Unwanted;
+        }
+        let Some(work) = self.work.take() else {
+            return Ran::Failed;
+        };
+        // The savepoint and the endpoint cache are taken back after a panic, so nothing half-done is seen.
+        self.result = match catch_unwind(AssertUnwindSafe(|| work(tx))) {
+            Ok(result) => result.map_err(StoreError::from),
+            Err(_) => Err(StoreError::Unavailable("a unit of work panicked".to_owned())),
+        };
+        if self.result.is_ok() { Ran::Done } else { Ran::Failed }
+    }
+
+    fn answer(self: Box<Self>, committed: &std::result::Result<(), StoreError>) {
+        let answer = match (self.result, committed) {
+            (Ok(_), Err(problem)) => Err(problem.clone()),
+            (result, _) => result,
+        };
+        // The caller may be gone; the work is done all the same.
+        drop(self.reply.send(answer));
+    }
+}
+
+/// The connection that writes, and what it keeps.
+#[derive(Debug)]
+pub(super) struct Writer {
+    conn: Connection,
+    endpoints: EndpointCache,
+    vault: Arc<Vault>,
+    counters: Arc<Counters>,
+    wal: Wal,
+}
+
+impl Writer {
+    pub(super) fn new(conn: Connection, vault: Arc<Vault>, counters: Arc<Counters>, wal: Wal) -> Self {
+        Self { conn, endpoints: EndpointCache::default(), vault, counters, wal }
+    }
+
+    /// Works until every sender is gone.
+    pub(super) fn serve(mut self, queue: &Receiver<Box<dyn Unit>>) {
+        while let Ok(first) = queue.recv() {
+            let mut group = vec![first];
+            group.extend(queue.try_iter().take(GROUP_UNITS_MAX - 1));
+            self.commit(group);
+        }
+    }
+
+    /// Runs a group, commits it and answers.
+    pub(super) fn commit(&mut self, mut group: Vec<Box<dyn Unit>>) {
+        let committed = self.run(&mut group);
+        if let Err(problem) = &committed {
+            tracing::error!(units = group.len(), %problem, "commit failed");
+            self.abandon();
+        }
+        let units = u64::try_from(group.len()).unwrap_or(u64::MAX);
+        self.counters.units.fetch_add(units, Ordering::Relaxed);
+        for unit in group {
+            unit.answer(&committed);
+        }
+        self.wal.committed(&self.conn);
+    }
+
+    fn run(&mut self, group: &mut [Box<dyn Unit>]) -> std::result::Result<(), StoreError> {
+        self.execute("BEGIN IMMEDIATE")?;
+        for unit in group {
+            self.run_unit(unit.as_mut())?;
+        }
+        self.execute("COMMIT")?;
+        self.counters.commits.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn run_unit(&mut self, unit: &mut dyn Unit) -> std::result::Result<(), StoreError> {
+        self.execute("SAVEPOINT unit")?;
+        let mut tx = Tx { conn: &self.conn, endpoints: &mut self.endpoints, vault: &self.vault };
+        let ran = unit.run(&mut tx);
+        self.endpoints.unit_ended(ran == Ran::Done);
+        if ran == Ran::Failed {
+            // Out of room or broken, SQLite takes the whole transaction back by itself: then the group has failed.
+            if self.conn.is_autocommit() {
+                return Err(StoreError::Unavailable("the transaction was taken back".to_owned()));
+            }
+            self.execute("ROLLBACK TO unit")?;
+        }
+        self.execute("RELEASE unit")
+    }
+
+    fn abandon(&mut self) {
+        self.endpoints.clear();
+        if !self.conn.is_autocommit()
+            && let Err(problem) = self.execute("ROLLBACK")
+        {
+            tracing::error!(%problem, "rollback failed");
+        }
+    }
+
+    fn execute(&self, statement: &'static str) -> std::result::Result<(), StoreError> {
+        let run = || self.conn.prepare_cached(statement)?.execute([]);
+        run().map(drop).map_err(|error| from_sqlite(&error))
+    }
+}
+
+/// What a dropped reply means: the writer is gone.
+pub(super) fn gone<E>(_: E) -> Error {
+    Error::Store(StoreError::Unavailable("the store has stopped".to_owned()))
+}

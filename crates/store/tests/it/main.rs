@@ -1,0 +1,5 @@
+//! The store on SQLite: the suite of every backend, and what is special to this one.
+
+mod sqlite;
+
+watchbell_store::conformance!(crate::sqlite::open_empty);

@@ -1,0 +1,28 @@
+//! Opening stores for tests.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use watchbell_domain::Timestamp;
+use watchbell_domain::port::testing::SeededEntropy;
+use watchbell_store::conformance::{Opened, dialects};
+use watchbell_store::seal::{SealingKey, SealingKeys};
+use watchbell_store::sqlite::{OpenOptions, SqliteStore, Threads};
+
+pub(crate) fn options(directory: &Path) -> OpenOptions {
+    let entropy = SeededEntropy::new(1);
+    OpenOptions {
+        directory: directory.to_owned(),
+        keys: SealingKeys::new(SealingKey::make(&entropy), Vec::new()),
+        entropy: Arc::new(entropy),
+        now: Timestamp::from_second(1_800_000_000).unwrap(),
+        find_dialect: dialects::find,
+        threads: Threads::default(),
+    }
+}
+
+pub(crate) async fn open_empty() -> Opened {
+    let directory = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(options(directory.path())).unwrap();
+    Opened { store: Arc::new(store), keep: Box::new(directory) }
+}

@@ -1,0 +1,9 @@
+//! The decoder, reached through a right signature; see `decoder.rs`.
+#![no_main]
+
+mod decoder;
+
+libfuzzer_sys::fuzz_target!(|body: &[u8]| {
+    decoder::run("snyk", "ping/v0", body);
+    decoder::run("snyk", "project_snapshot/v0", body);
+});
