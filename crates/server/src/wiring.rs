@@ -100,7 +100,11 @@ impl From<KeyFileError> for StartError {
 
 /// Where the sealing key is.
 pub(crate) fn key_file(config: &Config) -> PathBuf {
-    config.secrets.key_file.clone().unwrap_or_else(|| config.storage.data.join(KEY_FILE))
+    config
+        .secrets
+        .key_file
+        .clone()
+        .unwrap_or_else(|| config.storage.data.join(KEY_FILE))
 }
 
 /// A running node.
@@ -134,8 +138,12 @@ impl Node {
             entropy: Arc::clone(&entropy),
             observer: Arc::default(),
         };
-        let deliveries = delivery::Service::new(config::delivery_options(config), parts, woken)
-            .map_err(|error| StartError::Setting { key: "delivery", problem: error.to_string() })?;
+        let deliveries = delivery::Service::new(config::delivery_options(config), parts, woken).map_err(|error| {
+            StartError::Setting {
+                key: "delivery",
+                problem: error.to_string(),
+            }
+        })?;
 
         let mut registry = prometheus_client::registry::Registry::default();
         let requests = Requests::register(&mut registry);
@@ -150,18 +158,35 @@ impl Node {
         };
         let edge = Edge::new(parts, config::edge_options(config, cursor_key));
 
-        let address = config::listen_address(&config.server.listen)
-            .map_err(|problem| StartError::Setting { key: "server.listen", problem })?;
-        let listener = TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })?;
-        let address = listener.local_addr().map_err(|source| StartError::Listen { address, source })?;
+        let address = config::listen_address(&config.server.listen).map_err(|problem| StartError::Setting {
+            key: "server.listen",
+            problem,
+        })?;
+        let listener = TcpListener::bind(address)
+            .await
+            .map_err(|source| StartError::Listen { address, source })?;
+        let address = listener
+            .local_addr()
+            .map_err(|source| StartError::Listen { address, source })?;
         let ready = edge.ready();
-        let server = Server { router: edge.router(), ready: ready.clone(), clock: edge_clock, options: config::serve_options(config) };
+        let server = Server {
+            router: edge.router(),
+            ready: ready.clone(),
+            clock: edge_clock,
+            options: config::serve_options(config),
+        };
 
         let (shutdown, tasks) = (CancellationToken::new(), TaskTracker::new());
         tasks.spawn(deliveries.run(shutdown.clone()));
         tasks.spawn(server.run(listener, shutdown.clone()));
         ready.set(true);
-        Ok(Self { address, made_key, shutdown, tasks, store })
+        Ok(Self {
+            address,
+            made_key,
+            shutdown,
+            tasks,
+            store,
+        })
     }
 
     /// Ends the node: nothing new is accepted, what runs may end within the grace, everything is written down.
@@ -180,14 +205,21 @@ fn load_key(config: &Config, entropy: &dyn Entropy) -> Result<SealingKey, StartE
         .recursive(true)
         .mode(0o700)
         .create(&config.storage.data)
-        .map_err(|error| StartError::Corrupt(format!("the data directory {}: {error}", config.storage.data.display())))?;
+        .map_err(|error| {
+            StartError::Corrupt(format!("the data directory {}: {error}", config.storage.data.display()))
+        })?;
     let database = config.storage.data.join(DATABASE_FILE);
     Ok(key_file::load_or_create(&key_file(config), &database, entropy)?)
 }
 
 /// A key for another purpose. Knowing it tells nothing of the sealing key.
 fn derived(sealing_key: &SealingKey, purpose: &[u8]) -> [u8; 32] {
-    Sha256::new().chain_update(b"watchbell ").chain_update(purpose).chain_update(sealing_key.expose().as_bytes()).finalize().into()
+    Sha256::new()
+        .chain_update(b"watchbell ")
+        .chain_update(purpose)
+        .chain_update(sealing_key.expose().as_bytes())
+        .finalize()
+        .into()
 }
 
 fn open(
@@ -231,7 +263,12 @@ async fn first_key<S: OrgStore + KeyStore>(
     }
     if is_first_start {
         // Last: a start that was killed before this is a first start again, and shows a key again.
-        let org = Org { id: OrgId::make(now, entropy), slug: DEFAULT_SLUG.to_owned(), name: "Default".to_owned(), created_at: now };
+        let org = Org {
+            id: OrgId::make(now, entropy),
+            slug: DEFAULT_SLUG.to_owned(),
+            name: "Default".to_owned(),
+            created_at: now,
+        };
         drop(store.create_org(org, None).await?);
     }
     Ok(made)
@@ -244,9 +281,20 @@ fn make_key(entropy: &dyn Entropy) -> Secret {
 }
 
 fn policy(config: &Config) -> Result<EgressPolicy, StartError> {
-    let refused = |problem: String| StartError::Setting { key: "egress.allow", problem };
-    let rules = config.egress.allow.iter().map(|rule| rule.parse().map_err(|error| refused(format!("{rule:?}: {error}"))));
-    Ok(EgressPolicy { allow: rules.collect::<Result<_, _>>()?, allow_http: config.egress.allow_http, own_host: None })
+    let refused = |problem: String| StartError::Setting {
+        key: "egress.allow",
+        problem,
+    };
+    let rules = config
+        .egress
+        .allow
+        .iter()
+        .map(|rule| rule.parse().map_err(|error| refused(format!("{rule:?}: {error}"))));
+    Ok(EgressPolicy {
+        allow: rules.collect::<Result<_, _>>()?,
+        allow_http: config.egress.allow_http,
+        own_host: None,
+    })
 }
 
 /// What makes the connections to endpoints.
@@ -254,14 +302,24 @@ fn client(config: &Config, policy: EgressPolicy, clock: &Arc<dyn Clock>) -> Resu
     let setting = |key: &'static str, problem: String| StartError::Setting { key, problem };
     let extra_ca = match &config.egress.extra_ca_file {
         Some(path) => {
-            let pem = std::fs::read(path).map_err(|error| setting("egress.extra_ca_file", format!("{}: {error}", path.display())))?;
+            let pem = std::fs::read(path)
+                .map_err(|error| setting("egress.extra_ca_file", format!("{}: {error}", path.display())))?;
             Some(pem)
         }
         None => None,
     };
-    let tls = Tls::new(extra_ca.as_deref(), Arc::clone(clock)).map_err(|error| setting("egress.extra_ca_file", error.to_string()))?;
-    let options = resolver::Options { servers: config::dns_servers(config), timeout: config.egress.dns_timeout.get() };
-    let resolver = DnsResolver::new(&options, Arc::clone(clock)).map_err(|error| setting("egress.dns_servers", error.to_string()))?;
+    let tls = Tls::new(extra_ca.as_deref(), Arc::clone(clock))
+        .map_err(|error| setting("egress.extra_ca_file", error.to_string()))?;
+    let options = resolver::Options {
+        servers: config::dns_servers(config),
+        timeout: config.egress.dns_timeout.get(),
+    };
+    let resolver = DnsResolver::new(&options, Arc::clone(clock))
+        .map_err(|error| setting("egress.dns_servers", error.to_string()))?;
     let connector = Connector::new(policy, Arc::new(resolver), Arc::new(TcpDial), tls, Arc::clone(clock));
-    Ok(Client::new(connector, Arc::clone(clock), config::exchange_limits(config)))
+    Ok(Client::new(
+        connector,
+        Arc::clone(clock),
+        config::exchange_limits(config),
+    ))
 }

@@ -57,15 +57,27 @@ struct Check {
 
 impl Check {
     fn ok(what: impl Into<String>) -> Self {
-        Self { mark: Mark::Ok, what: what.into(), advice: String::new() }
+        Self {
+            mark: Mark::Ok,
+            what: what.into(),
+            advice: String::new(),
+        }
     }
 
     fn warn(what: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self { mark: Mark::Warn, what: what.into(), advice: advice.into() }
+        Self {
+            mark: Mark::Warn,
+            what: what.into(),
+            advice: advice.into(),
+        }
     }
 
     fn fail(what: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self { mark: Mark::Fail, what: what.into(), advice: advice.into() }
+        Self {
+            mark: Mark::Fail,
+            what: what.into(),
+            advice: advice.into(),
+        }
     }
 }
 
@@ -85,8 +97,10 @@ impl Args {
 
 fn show(out: Output, checks: &[Check]) {
     if out.json {
-        let checks: Vec<_> =
-            checks.iter().map(|check| json!({"mark": check.mark.as_str(), "what": check.what, "advice": check.advice})).collect();
+        let checks: Vec<_> = checks
+            .iter()
+            .map(|check| json!({"mark": check.mark.as_str(), "what": check.what, "advice": check.advice}))
+            .collect();
         return out.value(&json!({"checks": checks}));
     }
     for check in checks {

@@ -71,7 +71,8 @@ impl Args {
 
 /// Runs a node until a signal, then lets it end. A second signal ends the process at once.
 async fn serve(config: &Config, admin_key: Option<Secret>) -> Done {
-    let mut signals = Signals::listen().map_err(|error| Failure::failed(format!("signals cannot be received: {error}")))?;
+    let mut signals =
+        Signals::listen().map_err(|error| Failure::failed(format!("signals cannot be received: {error}")))?;
     let node = Node::start(config, admin_key).await?;
     announce(config, &node);
     signals.next().await;
@@ -89,11 +90,21 @@ fn announce(config: &Config, node: &Node) {
     let url = format!("http://{}", node.address);
     if let Some(key) = &node.made_key {
         out.line(format!("API key, shown this once: {GOOD}{}{GOOD:#}", key.expose()));
-        out.line(format!("{FAINT}It may do everything. Keep it; `watchbell key create` makes others with less rights.{FAINT:#}"));
+        out.line(format!(
+            "{FAINT}It may do everything. Keep it; `watchbell key create` makes others with less rights.{FAINT:#}"
+        ));
     }
-    out.line(format!("Watchbell {} listens on {url} with its data in {}", env!("CARGO_PKG_VERSION"), config.storage.data.display()));
-    out.line(format!("{FAINT}next: export WATCHBELL_URL={url} WATCHBELL_KEY=…{FAINT:#}"));
-    out.line(format!("{FAINT}      watchbell endpoint create https://hooks.example.com/in --dialect standard{FAINT:#}"));
+    out.line(format!(
+        "Watchbell {} listens on {url} with its data in {}",
+        env!("CARGO_PKG_VERSION"),
+        config.storage.data.display()
+    ));
+    out.line(format!(
+        "{FAINT}next: export WATCHBELL_URL={url} WATCHBELL_KEY=…{FAINT:#}"
+    ));
+    out.line(format!(
+        "{FAINT}      watchbell endpoint create https://hooks.example.com/in --dialect standard{FAINT:#}"
+    ));
 }
 
 fn admin_key(variables: &Variables) -> Result<Option<Secret>, Failure> {

@@ -112,7 +112,8 @@ fn delivery(config: &Config) -> Result<(), Error> {
 
 fn egress(config: &Config) -> Result<(), Error> {
     for rule in &config.egress.allow {
-        rule.parse::<AllowRule>().map_err(|problem| Error::of_key("egress.allow", format!("{rule:?}: {problem}")))?;
+        rule.parse::<AllowRule>()
+            .map_err(|problem| Error::of_key("egress.allow", format!("{rule:?}: {problem}")))?;
     }
     for server in &config.egress.dns_servers {
         if server.parse::<IpAddr>().is_err() && server.parse::<SocketAddr>().is_err() {
@@ -127,12 +128,14 @@ fn egress(config: &Config) -> Result<(), Error> {
 
 /// What the delivery loop asks of its options: above all that a claim outlasts the longest attempt.
 fn storage(config: &Config) -> Result<(), Error> {
-    delivery_options(config).validate(&exchange_limits(config)).map_err(|error| {
-        let key = match &error {
-            OptionsError::Lease { .. } => "storage.lease",
-            OptionsError::Zero(key) | OptionsError::Duration(key) => key,
-        };
-        let text = error.to_string();
-        Error::of_key(key, text.strip_prefix(key).map_or(text.as_str(), str::trim_start))
-    })
+    delivery_options(config)
+        .validate(&exchange_limits(config))
+        .map_err(|error| {
+            let key = match &error {
+                OptionsError::Lease { .. } => "storage.lease",
+                OptionsError::Zero(key) | OptionsError::Duration(key) => key,
+            };
+            let text = error.to_string();
+            Error::of_key(key, text.strip_prefix(key).map_or(text.as_str(), str::trim_start))
+        })
 }

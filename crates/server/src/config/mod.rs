@@ -184,7 +184,8 @@ fn key_of_variable(name: &str) -> Option<String> {
 }
 
 /// `delivery.retry_schedule` → `WATCHBELL_DELIVERY__RETRY_SCHEDULE`.
-pub(crate) fn variable_of_key(key: &str) -> String {
+#[cfg(test)]
+fn variable_of_key(key: &str) -> String {
     format!("{VARIABLE_PREFIX}{}", key.replacen('.', "__", 1).to_ascii_uppercase())
 }
 
