@@ -79,14 +79,13 @@ impl Output {
         };
         let width = members.keys().map(String::len).max().unwrap_or(0);
         for (name, value) in members {
-            match value {
-                Value::Object(_) | Value::Array(_) if !is_flat(value) => {
-                    self.line(format!("{FAINT}{name}{FAINT:#}"));
-                    for line in format!("{value:#}").lines() {
-                        self.line(format!("  {line}"));
-                    }
+            if (value.is_object() || value.is_array()) && !is_flat(value) {
+                self.line(format!("{FAINT}{name}{FAINT:#}"));
+                for line in format!("{value:#}").lines() {
+                    self.line(format!("  {line}"));
                 }
-                value => self.line(format!("{FAINT}{name:width$}{FAINT:#}  {}", plain(value))),
+            } else {
+                self.line(format!("{FAINT}{name:width$}{FAINT:#}  {}", plain(value)));
             }
         }
     }
