@@ -46,7 +46,8 @@ impl Output {
             table.add_row(columns.iter().map(|(_, members)| first_of(item, members)));
         }
         for line in table.lines() {
-            self.line(line.trim_end());
+            // Cells are padded on both sides.
+            self.line(line.strip_prefix(' ').unwrap_or(&line).trim_end());
         }
     }
 
