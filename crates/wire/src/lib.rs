@@ -15,11 +15,14 @@
 //! *To add a dialect*: write `dialect/<vendor>.rs` with a `pub(super) static DIALECT: Dialect` and add one line to
 //! `dialect::ALL`. The law tests, the vectors runner and the fuzz targets pick it up from there.
 
+#![deny(missing_docs)]
+
 pub mod dialect;
 pub mod event;
 pub mod json;
 
 mod envelope;
+mod explain;
 mod secret;
 mod signature;
 

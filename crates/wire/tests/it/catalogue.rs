@@ -111,6 +111,7 @@ fn check_names_the_member_by_pointer() {
             r#"{"component":{"name":5}}"#,
             "/component/name",
         ),
+        ("vulnerability.created", r#"{"component":["lodash"]}"#, "/component"),
         ("vulnerability.created", r#"{"aliases":["a",5]}"#, "/aliases/1"),
         ("vulnerability.created", r#"{"detected_at":-1}"#, "/detected_at"),
         (
