@@ -10,6 +10,8 @@
 
 use std::borrow::Cow;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::{SignedDuration, Timestamp};
 use subtle::{Choice, ConstantTimeEq as _};
 
@@ -261,7 +263,6 @@ impl Secrets for Tokens {
     }
 
     fn make(&self, random: [u8; 32]) -> Secret {
-        use base64::Engine as _;
-        Secret::new(base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(random))
+        Secret::new(URL_SAFE_NO_PAD.encode(random))
     }
 }
