@@ -34,6 +34,12 @@ pub(crate) fn answer(status: u16) -> Step {
     write(format!("HTTP/1.1 {status} X\r\nContent-Length: 2\r\n\r\nok"))
 }
 
+/// So many ordinary exchanges on one connection, which then waits for more.
+pub(crate) fn exchanges(count: usize) -> Vec<Step> {
+    let exchanges = std::iter::repeat_n([Step::Read, answer(200)], count).flatten();
+    exchanges.chain([Step::Read]).collect()
+}
+
 pub(crate) struct Sink {
     pub address: SocketAddr,
     pub requests: mpsc::UnboundedReceiver<String>,
