@@ -7,12 +7,16 @@ mod config;
 mod demo;
 mod diagnosis;
 mod entropy;
+mod signals;
 mod telemetry;
 mod wiring;
 
 use std::process::ExitCode;
 
 use clap::Parser;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();

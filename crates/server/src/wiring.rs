@@ -1,58 +1,325 @@
-//! Puts a node together from its parts and runs it.
+//! Puts a node together from its parts and runs it. The only module that knows them all.
+//!
+//! ```text
+//!  config ─▶ key file ─▶ store ─▶ first organisation, first key ─▶ guard, resolver, TLS ─▶ delivery loop ─▶ HTTP edge
+//! ```
+//!
+//! Everything that may refuse to start does so before the listener is bound. A node is a value: two fit in one process.
 
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use watchbell_api::metrics::{Metrics, Requests};
+use watchbell_api::serve::Server;
+use watchbell_api::{Edge, Parts};
+use watchbell_domain::access::{ApiKey, KeyHash, Scope};
+use watchbell_domain::id::{KeyId, OrgId};
+use watchbell_domain::org::{DEFAULT_SLUG, Org};
+use watchbell_domain::port::{Clock, Entropy, KeyStore, OrgStore, StoreError};
+use watchbell_engine::delivery;
+use watchbell_engine::net::client::Client;
+use watchbell_engine::net::connector::{Connector, TcpDial};
+use watchbell_engine::net::guard::EgressPolicy;
+use watchbell_engine::net::resolver::{self, DnsResolver};
+use watchbell_engine::net::tls::Tls;
+use watchbell_store::key_file::{self, KeyFileError};
+use watchbell_store::seal::{SealingKey, SealingKeys};
+pub(crate) use watchbell_store::sqlite::DATABASE_FILE;
+use watchbell_store::sqlite::{OpenError, OpenOptions, SqliteStore, Threads};
 use watchbell_wire::Secret;
 
-use crate::config::Config;
+use crate::clock::SystemClock;
+use crate::config::{self, Config};
+use crate::entropy::OsEntropy;
+
+/// The sealing key's name in the data directory, unless `secrets.key_file` names another.
+const KEY_FILE: &str = "secrets.key";
+
+/// The file by whose lock one process has the data directory.
+pub(crate) const LOCK_FILE: &str = "watchbell.lock";
+
+/// What a made API key begins with.
+const KEY_PREFIX: &str = "wb_";
 
 /// Why a node cannot start.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StartError {
     /// Another process has the data directory.
-    #[error("another process has the data directory {}", data.display())]
-    Locked { data: PathBuf },
+    #[error("the data directory {} is in use by another process", .0.display())]
+    Locked(PathBuf),
     /// The database is damaged.
-    #[error("the database in {} is damaged: {problem}", data.display())]
-    Corrupt { data: PathBuf, problem: String },
+    #[error("{0}")]
+    Corrupt(String),
     /// The key file is missing, unsafe or another one.
-    #[error("the key file cannot be used: {problem}")]
-    KeyFile { problem: String },
-    /// A setting that only shows to be wrong when it is used.
+    #[error("{0}")]
+    KeyFile(String),
+    /// A setting that shows to be wrong only when it is used.
     #[error("{key}: {problem}")]
-    Setting { key: &'static str, problem: String },
-    /// The address is taken.
+    Setting {
+        /// Which.
+        key: &'static str,
+        /// Why.
+        problem: String,
+    },
+    /// The address is taken, or not ours.
     #[error("cannot listen on {address}: {source}")]
     Listen {
+        /// Which.
         address: SocketAddr,
+        /// Why.
         source: std::io::Error,
     },
-    /// Anything else.
+    /// The store refused the first organisation or key.
     #[error("{0}")]
-    Other(String),
+    Store(#[from] StoreError),
+}
+
+impl From<OpenError> for StartError {
+    fn from(error: OpenError) -> Self {
+        let text = error.to_string();
+        match error {
+            OpenError::Locked(data) => Self::Locked(data),
+            OpenError::Corrupt { .. } | OpenError::Io { .. } | OpenError::Database(_) => Self::Corrupt(text),
+            OpenError::UnknownKey(_) | OpenError::NewerSchema { .. } => Self::KeyFile(text),
+        }
+    }
+}
+
+impl From<KeyFileError> for StartError {
+    fn from(error: KeyFileError) -> Self {
+        Self::KeyFile(error.to_string())
+    }
+}
+
+/// Where the sealing key is.
+pub(crate) fn key_file(config: &Config) -> PathBuf {
+    config
+        .secrets
+        .key_file
+        .clone()
+        .unwrap_or_else(|| config.storage.data.join(KEY_FILE))
 }
 
 /// A running node.
-#[derive(Debug)]
 pub(crate) struct Node {
     /// Where it listens.
     pub(crate) address: SocketAddr,
+    /// The API key that was made, on a first start without one.
+    pub(crate) made_key: Option<Secret>,
+    shutdown: CancellationToken,
+    tasks: TaskTracker,
+    store: Arc<SqliteStore>,
 }
 
 impl Node {
-    pub(crate) async fn start(_config: &Config, _admin_key: Option<Secret>) -> Result<Self, StartError> {
-        Err(StartError::Other("not wired".to_owned()))
+    /// Starts a node. With `admin_key` the first API key is that one; without it one is made on the first start.
+    pub(crate) async fn start(config: &Config, admin_key: Option<Secret>) -> Result<Self, StartError> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
+        let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
+        let sealing_key = load_key(config, &*entropy)?;
+        let cursor_key = derived(&sealing_key, b"cursors");
+        let store = open(config, sealing_key, &clock, &entropy)?;
+        let made_key = first_key(&*store, admin_key, clock.now(), &*entropy).await?;
+
+        let policy = policy(config)?;
+        let client = Arc::new(client(config, policy.clone(), &clock)?);
+        let (wake, woken) = delivery::Handle::channel();
+        let parts = delivery::Parts {
+            store: Arc::clone(&store) as _,
+            client,
+            clock: Arc::clone(&clock),
+            entropy: Arc::clone(&entropy),
+            observer: Arc::default(),
+        };
+        let deliveries = delivery::Service::new(config::delivery_options(config), parts, woken).map_err(|error| {
+            StartError::Setting {
+                key: "delivery",
+                problem: error.to_string(),
+            }
+        })?;
+
+        let mut registry = prometheus_client::registry::Registry::default();
+        let requests = Requests::register(&mut registry);
+        let edge_clock = Arc::clone(&clock);
+        let parts = Parts {
+            store: Arc::clone(&store) as _,
+            clock,
+            entropy,
+            wake,
+            egress: Arc::new(policy),
+            metrics: Metrics::new(requests, Arc::new(registry)),
+        };
+        let edge = Edge::new(parts, config::edge_options(config, cursor_key));
+
+        let address = config::listen_address(&config.server.listen).map_err(|problem| StartError::Setting {
+            key: "server.listen",
+            problem,
+        })?;
+        let listener = TcpListener::bind(address)
+            .await
+            .map_err(|source| StartError::Listen { address, source })?;
+        let address = listener
+            .local_addr()
+            .map_err(|source| StartError::Listen { address, source })?;
+        let ready = edge.ready();
+        let server = Server {
+            router: edge.router(),
+            ready: ready.clone(),
+            clock: edge_clock,
+            options: config::serve_options(config),
+        };
+
+        let (shutdown, tasks) = (CancellationToken::new(), TaskTracker::new());
+        tasks.spawn(deliveries.run(shutdown.clone()));
+        tasks.spawn(server.run(listener, shutdown.clone()));
+        ready.set(true);
+        Ok(Self {
+            address,
+            made_key,
+            shutdown,
+            tasks,
+            store,
+        })
     }
 
-    pub(crate) async fn stop(self) {}
+    /// Ends the node: nothing new is accepted, what runs may end within the grace, everything is written down.
+    pub(crate) async fn stop(self) {
+        self.shutdown.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+        // The last owner: its threads write what is queued and give up the file.
+        drop(self.store);
+    }
 }
 
-pub(crate) async fn serve(_config: &Config, _admin_key: Option<Secret>) -> Result<(), StartError> {
-    Err(StartError::Other("not wired".to_owned()))
+fn load_key(config: &Config, entropy: &dyn Entropy) -> Result<SealingKey, StartError> {
+    // The key may be the first thing that is ever written to the data directory.
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&config.storage.data)
+        .map_err(|error| {
+            StartError::Corrupt(format!("the data directory {}: {error}", config.storage.data.display()))
+        })?;
+    let database = config.storage.data.join(DATABASE_FILE);
+    Ok(key_file::load_or_create(&key_file(config), &database, entropy)?)
 }
 
-/// Resolves at the first SIGTERM or SIGINT.
-pub(crate) async fn asked_to_stop() {
-    std::future::pending().await
+/// A key for another purpose. Knowing it tells nothing of the sealing key.
+fn derived(sealing_key: &SealingKey, purpose: &[u8]) -> [u8; 32] {
+    Sha256::new()
+        .chain_update(b"watchbell ")
+        .chain_update(purpose)
+        .chain_update(sealing_key.expose().as_bytes())
+        .finalize()
+        .into()
+}
+
+fn open(
+    config: &Config,
+    sealing_key: SealingKey,
+    clock: &Arc<dyn Clock>,
+    entropy: &Arc<dyn Entropy>,
+) -> Result<Arc<SqliteStore>, StartError> {
+    let options = OpenOptions {
+        directory: config.storage.data.clone(),
+        keys: SealingKeys::new(sealing_key, Vec::new()),
+        entropy: Arc::clone(entropy),
+        now: clock.now(),
+        find_dialect: watchbell_wire::dialect::find,
+        threads: Threads::default(),
+    };
+    Ok(Arc::new(SqliteStore::open(options)?))
+}
+
+/// The organisation and the key that are there from the first start on. Answers the key if it was made now.
+async fn first_key<S: OrgStore + KeyStore>(
+    store: &S,
+    given: Option<Secret>,
+    now: Timestamp,
+    entropy: &dyn Entropy,
+) -> Result<Option<Secret>, StartError> {
+    let is_first_start = store.org_by_slug(DEFAULT_SLUG.to_owned()).await?.is_none();
+    let made = (given.is_none() && is_first_start).then(|| make_key(entropy));
+    if let Some(key) = given.as_ref().or(made.as_ref()) {
+        let root = ApiKey {
+            id: KeyId::make(now, entropy),
+            org_id: None,
+            name: "first key".to_owned(),
+            scopes: [Scope::Admin].into(),
+            hash: KeyHash::of(key.expose()),
+            created_at: now,
+            expires_at: None,
+            revoked_at: None,
+        };
+        store.set_root_key(root).await?;
+    }
+    if is_first_start {
+        // Last: a start that was killed before this is a first start again, and shows a key again.
+        let org = Org {
+            id: OrgId::make(now, entropy),
+            slug: DEFAULT_SLUG.to_owned(),
+            name: "Default".to_owned(),
+            created_at: now,
+        };
+        drop(store.create_org(org, None).await?);
+    }
+    Ok(made)
+}
+
+fn make_key(entropy: &dyn Entropy) -> Secret {
+    let mut random = [0; 32];
+    entropy.fill(&mut random);
+    Secret::new(format!("{KEY_PREFIX}{}", hex::encode(random)))
+}
+
+fn policy(config: &Config) -> Result<EgressPolicy, StartError> {
+    let refused = |problem: String| StartError::Setting {
+        key: "egress.allow",
+        problem,
+    };
+    let rules = config
+        .egress
+        .allow
+        .iter()
+        .map(|rule| rule.parse().map_err(|error| refused(format!("{rule:?}: {error}"))));
+    Ok(EgressPolicy {
+        allow: rules.collect::<Result<_, _>>()?,
+        allow_http: config.egress.allow_http,
+        own_host: None,
+    })
+}
+
+/// What makes the connections to endpoints.
+fn client(config: &Config, policy: EgressPolicy, clock: &Arc<dyn Clock>) -> Result<Client, StartError> {
+    let setting = |key: &'static str, problem: String| StartError::Setting { key, problem };
+    let extra_ca = match &config.egress.extra_ca_file {
+        Some(path) => {
+            let pem = std::fs::read(path)
+                .map_err(|error| setting("egress.extra_ca_file", format!("{}: {error}", path.display())))?;
+            Some(pem)
+        }
+        None => None,
+    };
+    let tls = Tls::new(extra_ca.as_deref(), Arc::clone(clock))
+        .map_err(|error| setting("egress.extra_ca_file", error.to_string()))?;
+    let options = resolver::Options {
+        servers: config::dns_servers(config),
+        timeout: config.egress.dns_timeout.get(),
+    };
+    let resolver = DnsResolver::new(&options, Arc::clone(clock))
+        .map_err(|error| setting("egress.dns_servers", error.to_string()))?;
+    let connector = Connector::new(policy, Arc::new(resolver), Arc::new(TcpDial), tls, Arc::clone(clock));
+    Ok(Client::new(
+        connector,
+        Arc::clone(clock),
+        config::exchange_limits(config),
+    ))
 }

@@ -6,7 +6,7 @@ use clap::Subcommand;
 use http::Method;
 use serde_json::{Map, Value, json};
 use watchbell_wire::Dialect;
-use watchbell_wire::dialect::Credential;
+use watchbell_wire::dialect::{self, Credential};
 
 use super::connect::{Connect, Paging, segment};
 use super::output::{LOOK, remark};
@@ -201,7 +201,7 @@ impl Args {
             }
             Action::RotateSecret { secret_file, named } => {
                 let body = match secret_file {
-                    Some(path) => json!({"secret": message::read_secret(&path)?.expose()}),
+                    Some(path) => json!({named.credential()?: message::read_secret(&path)?.expose()}),
                     None => json!({}),
                 };
                 show_with_secret(out, &named.ask(Method::POST, "/rotate-secret", Some(&body))?);
@@ -224,6 +224,17 @@ impl Named {
             None => Request::new(method, path),
         };
         self.connect.ask(request)
+    }
+}
+
+impl Named {
+    /// What the API calls the credential of this endpoint.
+    fn credential(&self) -> Result<&'static str, Failure> {
+        let endpoint = self.ask(Method::GET, "", None)?;
+        let dialect = endpoint.get("dialect").and_then(Value::as_str).and_then(dialect::find);
+        dialect.map(credential).ok_or_else(|| {
+            Failure::failed("the endpoint speaks a dialect that this version of the command does not know")
+        })
     }
 }
 

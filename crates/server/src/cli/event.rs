@@ -87,14 +87,32 @@ impl Args {
             Action::Show(named) => out.thing(&named.ask(Method::GET, "")?),
             Action::Replay(named) => out.thing(&named.ask(Method::POST, "/replay")?),
             Action::Types { connect } => {
-                let columns: &[(&str, &[&str])] = &[("type", &["type", "name"]), ("what", &["description"])];
+                let mut page = connect.ask(Request::get(connect.path("/event-types")))?;
+                if !out.json {
+                    page.get_mut("items")
+                        .and_then(Value::as_array_mut)
+                        .into_iter()
+                        .flatten()
+                        .for_each(name_dialects);
+                }
                 out.page(
-                    &connect.ask(Request::get(connect.path("/event-types")).with("limit", Some(250)))?,
-                    columns,
+                    &page,
+                    &[("type", &["type"]), ("dialects that can say it", &["dialects"])],
                 );
             }
         }
         Ok(())
+    }
+}
+
+/// `[{"dialect": "snyk", "name": "ping/v0"}]` as `snyk ping/v0`.
+fn name_dialects(event_type: &mut Value) {
+    let Some(Value::Array(dialects)) = event_type.get_mut("dialects") else {
+        return;
+    };
+    for saying in dialects {
+        let text = |name: &str| saying.get(name).and_then(Value::as_str).unwrap_or_default();
+        *saying = Value::String(format!("{} {}", text("dialect"), text("name")));
     }
 }
 

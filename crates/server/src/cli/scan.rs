@@ -8,11 +8,15 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::connect::{Connect, segment};
+use super::output::plain;
 use super::{Done, Failure, Output};
 use crate::client::{self, Client, Request};
 
 /// No server takes a larger report.
 const REPORT_BYTES_MAX: u64 = 256 << 20;
+
+/// So many of the events that a scan made are shown.
+const EVENTS_SHOWN: u16 = 250;
 
 /// More projects than this are not searched for a name.
 const PROJECTS_MAX: usize = 100_000;
@@ -46,7 +50,7 @@ impl Args {
     pub(super) fn run(self, out: Output) -> Done {
         let report = read_report(&self.report)?;
         let client = self.connect.client()?;
-        let answer = super::wait(async {
+        let (scan, events) = super::wait(async {
             let projects = self.connect.path("/projects");
             let project = project_id(&client, &projects, &self.project).await?;
             let mut request = Request::post(format!("{projects}/{}/scans", segment(&project)), &Value::Null)
@@ -54,12 +58,24 @@ impl Args {
                 .with("partial", self.partial.then_some(true))
                 .once(self.idempotency_key.clone());
             request.body = Some((media_type(&report), report));
-            Ok(client.json(request).await?)
+            let scan = client.json(request).await?;
+            let made = Request::get(self.connect.path("/events"))
+                .with("project", Some(&project))
+                .with("since", scan.get("received_at").and_then(Value::as_str))
+                .with("limit", Some(EVENTS_SHOWN));
+            let events = client
+                .json(made)
+                .await?
+                .get("items")
+                .and_then(Value::as_array)
+                .cloned()
+                .unwrap_or_default();
+            Ok((scan, events))
         })?;
         if out.json {
-            out.value(&answer);
+            out.value(&json!({"scan": scan, "events": events}));
         } else {
-            changes(out, &self.project, &answer);
+            show(out, &self.project, &scan, &events);
         }
         Ok(())
     }
@@ -99,28 +115,31 @@ pub(crate) fn media_type(report: &[u8]) -> &'static str {
     }
 }
 
-fn changes(out: Output, project: &str, answer: &Value) {
-    let scan = answer.get("scan").unwrap_or(answer);
-    let member = |name: &str| scan.get(name).map_or_else(|| "-".to_owned(), super::output::plain);
-    out.line(format!("{project}: scan by {} {}", member("tool"), member("status")));
+/// The figures of the scan, and a line for each event it made about a finding.
+fn show(out: Output, project: &str, scan: &Value, events: &[Value]) {
+    let member = |name: &str| scan.get(name).map_or_else(|| "-".to_owned(), plain);
     out.line(format!(
-        "  findings in the report {}, new {}, removed {}",
+        "{project}: {} by {}, {} findings, {} new, {} gone",
+        member("status"),
+        member("tool"),
         member("findings_seen"),
         member("findings_new"),
         member("findings_removed")
     ));
-    let events = answer
-        .get("events")
-        .and_then(Value::as_array)
-        .map(Vec::as_slice)
-        .unwrap_or_default();
     for event in events {
-        let of = |name: &str| event.get(name).map(super::output::plain);
-        out.line(format!(
-            "  {}  {}",
-            of("type").unwrap_or_default(),
-            of("id").unwrap_or_else(|| super::output::plain(event))
-        ));
+        let of = |pointer: &str| event.pointer(pointer).map(plain).unwrap_or_default();
+        if of("/type").starts_with("vulnerability.") {
+            let name = [of("/data/cve_id"), of("/data/rule_id")]
+                .into_iter()
+                .find(|name| !name.is_empty())
+                .unwrap_or_default();
+            out.line(format!(
+                "  {:<24} {:<8} {name:<16} {}",
+                of("/type"),
+                of("/data/severity"),
+                of("/data/title")
+            ));
+        }
     }
 }
 

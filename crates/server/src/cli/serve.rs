@@ -5,11 +5,17 @@ use std::path::PathBuf;
 use watchbell_wire::Secret;
 
 use super::config::Source;
-use super::{Done, Exit, Failure, Variables};
-use crate::wiring::{self, StartError};
+use super::output::{FAINT, GOOD};
+use super::{Done, Exit, Failure, Output, Variables};
+use crate::config::Config;
+use crate::signals::Signals;
+use crate::wiring::{Node, StartError};
 
 /// Fewer characters than this can be guessed.
 const ADMIN_KEY_CHARACTERS_MIN: usize = 32;
+
+/// Exit status after a second signal: what shells call ended by SIGINT.
+const SECOND_SIGNAL: i32 = 130;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -59,10 +65,46 @@ impl Args {
         crate::telemetry::init(&loaded.config.log).map_err(Failure::usage)?;
         let runtime = tokio::runtime::Runtime::new()
             .map_err(|error| Failure::failed(format!("cannot start the runtime: {error}")))?;
-        runtime
-            .block_on(wiring::serve(&loaded.config, admin_key))
-            .map_err(Failure::from)
+        runtime.block_on(serve(&loaded.config, admin_key))
     }
+}
+
+/// Runs a node until a signal, then lets it end. A second signal ends the process at once.
+async fn serve(config: &Config, admin_key: Option<Secret>) -> Done {
+    let mut signals =
+        Signals::listen().map_err(|error| Failure::failed(format!("signals cannot be received: {error}")))?;
+    let node = Node::start(config, admin_key).await?;
+    announce(config, &node);
+    signals.next().await;
+    tracing::info!("asked to stop");
+    tokio::select! {
+        biased;
+        () = signals.next() => std::process::exit(SECOND_SIGNAL),
+        () = node.stop() => Ok(()),
+    }
+}
+
+/// Says where the server is and what comes next.
+fn announce(config: &Config, node: &Node) {
+    let out = Output { json: false };
+    let url = format!("http://{}", node.address);
+    if let Some(key) = &node.made_key {
+        out.line(format!("API key, shown this once: {GOOD}{}{GOOD:#}", key.expose()));
+        out.line(format!(
+            "{FAINT}It may do everything. Keep it; `watchbell key create` makes others with less rights.{FAINT:#}"
+        ));
+    }
+    out.line(format!(
+        "Watchbell {} listens on {url} with its data in {}",
+        env!("CARGO_PKG_VERSION"),
+        config.storage.data.display()
+    ));
+    out.line(format!(
+        "{FAINT}next: export WATCHBELL_URL={url} WATCHBELL_KEY=…{FAINT:#}"
+    ));
+    out.line(format!(
+        "{FAINT}      watchbell endpoint create https://hooks.example.com/in --dialect standard{FAINT:#}"
+    ));
 }
 
 fn admin_key(variables: &Variables) -> Result<Option<Secret>, Failure> {
@@ -90,15 +132,15 @@ fn admin_key(variables: &Variables) -> Result<Option<Secret>, Failure> {
 impl From<StartError> for Failure {
     fn from(error: StartError) -> Self {
         let (exit, advice) = match &error {
-            StartError::Locked { .. } => (
+            StartError::Locked(_) => (
                 Exit::StoreLocked,
                 Some("end the other process, or give another directory with --data"),
             ),
-            StartError::Corrupt { .. } => (
+            StartError::Corrupt(_) => (
                 Exit::StoreCorrupt,
                 Some("nothing was changed; restore a backup, or look at a copy with the sqlite3 command"),
             ),
-            StartError::KeyFile { .. } => (
+            StartError::KeyFile(_) => (
                 Exit::KeyFile,
                 Some("without its key file the data cannot be read: put the right one back, mode 0600"),
             ),
@@ -107,7 +149,7 @@ impl From<StartError> for Failure {
                 Exit::Failed,
                 Some("is another server running there? --listen names another address; port 0 takes a free one"),
             ),
-            StartError::Other(_) => (Exit::Failed, None),
+            StartError::Store(_) => (Exit::Failed, None),
         };
         let failure = Self::new(exit, error.to_string());
         match advice {

@@ -2,6 +2,10 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use watchbell_engine::delivery::OptionsError;
+use watchbell_engine::net::guard::AllowRule;
+
+use super::options::{delivery_options, exchange_limits};
 use super::{Config, Error};
 
 /// More attempts than this are a mistake.
@@ -108,7 +112,8 @@ fn delivery(config: &Config) -> Result<(), Error> {
 
 fn egress(config: &Config) -> Result<(), Error> {
     for rule in &config.egress.allow {
-        allow_rule(rule).map_err(|problem| Error::of_key("egress.allow", format!("{rule:?}: {problem}")))?;
+        rule.parse::<AllowRule>()
+            .map_err(|problem| Error::of_key("egress.allow", format!("{rule:?}: {problem}")))?;
     }
     for server in &config.egress.dns_servers {
         if server.parse::<IpAddr>().is_err() && server.parse::<SocketAddr>().is_err() {
@@ -121,41 +126,16 @@ fn egress(config: &Config) -> Result<(), Error> {
     Ok(())
 }
 
+/// What the delivery loop asks of its options: above all that a claim outlasts the longest attempt.
 fn storage(config: &Config) -> Result<(), Error> {
-    let attempt = config
-        .delivery
-        .timeout
-        .get()
-        .saturating_add(config.delivery.body_timeout.get());
-    if config.storage.lease.get() <= attempt {
-        let problem = format!(
-            "{} must be longer than delivery.timeout ({}) and delivery.body_timeout ({}) together, or a delivery is sent twice",
-            config.storage.lease, config.delivery.timeout, config.delivery.body_timeout,
-        );
-        return Err(Error::of_key("storage.lease", problem));
-    }
-    Ok(())
-}
-
-fn allow_rule(text: &str) -> Result<(), String> {
-    const WANTED: &str = "CIDR or CIDR:PORT is wanted, such as \"10.2.0.0/16:8088\" or \"[fd00::/8]:443\"";
-    let (net, port) = match text.rsplit_once("]:") {
-        Some((net, port)) => (net.trim_start_matches('['), Some(port)),
-        None => match text.rsplit_once(':') {
-            Some((net, port)) if !net.contains(':') => (net, Some(port)),
-            Some(_) | None => (text, None),
-        },
-    };
-    let (address, prefix) = net.split_once('/').ok_or(WANTED)?;
-    let address: IpAddr = address.parse().map_err(|_| WANTED)?;
-    let prefix: u8 = prefix.parse().map_err(|_| WANTED)?;
-    if port.is_some_and(|port| !matches!(port.parse::<u16>(), Ok(1..)))
-        || prefix > if address.is_ipv4() { 32 } else { 128 }
-    {
-        return Err(WANTED.to_owned());
-    }
-    if prefix == 0 {
-        return Err("/0 would switch the guard off; name the networks that are meant".to_owned());
-    }
-    Ok(())
+    delivery_options(config)
+        .validate(&exchange_limits(config))
+        .map_err(|error| {
+            let key = match &error {
+                OptionsError::Lease { .. } => "storage.lease",
+                OptionsError::Zero(key) | OptionsError::Duration(key) => key,
+            };
+            let text = error.to_string();
+            Error::of_key(key, text.strip_prefix(key).map_or(text.as_str(), str::trim_start))
+        })
 }

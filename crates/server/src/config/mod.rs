@@ -5,6 +5,7 @@
 //! the key, where it was set, and what is wanted.
 
 mod check;
+mod options;
 mod sections;
 mod value;
 
@@ -14,8 +15,10 @@ use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
+pub(crate) use check::listen_address;
+pub(crate) use options::{delivery_options, dns_servers, edge_options, exchange_limits, serve_options};
 pub(crate) use sections::{Config, Log as LogSettings, LogFormat};
-pub(crate) use value::{Duration, Rate};
+pub(crate) use value::Duration;
 
 /// Before the section in the name of a variable.
 const VARIABLE_PREFIX: &str = "WATCHBELL_";
@@ -181,7 +184,8 @@ fn key_of_variable(name: &str) -> Option<String> {
 }
 
 /// `delivery.retry_schedule` → `WATCHBELL_DELIVERY__RETRY_SCHEDULE`.
-pub(crate) fn variable_of_key(key: &str) -> String {
+#[cfg(test)]
+fn variable_of_key(key: &str) -> String {
     format!("{VARIABLE_PREFIX}{}", key.replacen('.', "__", 1).to_ascii_uppercase())
 }
 

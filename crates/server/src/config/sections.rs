@@ -215,8 +215,6 @@ pub(crate) struct Storage {
     pub(crate) data: PathBuf,
     /// How long a claimed delivery is this process's alone. Longer than an attempt can take.
     pub(crate) lease: Duration,
-    /// Nothing is accepted while the disk has less room than this.
-    pub(crate) min_free_bytes: Size,
 }
 
 impl Default for Storage {
@@ -224,7 +222,6 @@ impl Default for Storage {
         Self {
             data: PathBuf::from("./watchbell-data"),
             lease: Duration::secs(60),
-            min_free_bytes: Size::bytes(256 << 20),
         }
     }
 }

@@ -39,10 +39,6 @@ impl Duration {
     pub(crate) const fn get(self) -> SignedDuration {
         self.0
     }
-
-    pub(crate) fn std(self) -> std::time::Duration {
-        self.0.unsigned_abs()
-    }
 }
 
 impl FromStr for Duration {

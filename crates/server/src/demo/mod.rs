@@ -21,6 +21,7 @@ use crate::cli::{project_id, report_media_type};
 use crate::client::{self, Request};
 use crate::clock::SystemClock;
 use crate::entropy::OsEntropy;
+use crate::signals::Signals;
 use crate::wiring::StartError;
 use receiver::{Arrival, SHAKY};
 use show::Show;
@@ -63,33 +64,34 @@ pub(crate) enum Error {
 
 /// Shows everything; then ends (`once`) or stays up until a signal comes. Leaves nothing behind.
 pub(crate) async fn run(once: bool) -> Result<(), Error> {
+    let mut signals = Signals::listen().map_err(|error| Error::SetUp(error.to_string()))?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
     let mut show = Show::start();
     let mut stage = tokio::select! {
         biased;
-        () = crate::wiring::asked_to_stop() => return Err(Error::Interrupted),
+        () = signals.next() => return Err(Error::Interrupted),
         stage = Stage::build(Arc::clone(&clock), &OsEntropy, &show) => stage?,
     };
     let mut outcome = tokio::select! {
         biased;
-        () = crate::wiring::asked_to_stop() => Err(Error::Interrupted),
+        () = signals.next() => Err(Error::Interrupted),
         () = tokio::time::sleep(TIME_LIMIT) => Err(Error::TimeLimit),
         outcome = perform(&mut stage, &mut show) => outcome,
     };
     if outcome.is_ok() && !once {
         show.what_next(&stage);
-        outcome = stay_up(&mut stage, &mut show).await;
+        outcome = stay_up(&mut stage, &mut show, &mut signals).await;
     }
     show.end();
     stage.tear_down().await;
     outcome
 }
 
-async fn stay_up(stage: &mut Stage, show: &mut Show) -> Result<(), Error> {
+async fn stay_up(stage: &mut Stage, show: &mut Show, signals: &mut Signals) -> Result<(), Error> {
     loop {
         tokio::select! {
             biased;
-            () = crate::wiring::asked_to_stop() => return Ok(()),
+            () = signals.next() => return Ok(()),
             arrival = stage.receiver.arrivals.recv() => match arrival {
                 Some(arrival) => show.arrival(&arrival, None),
                 None => return Ok(()),

@@ -175,7 +175,6 @@ fn settings(folder: &TempDir, receiver: &Receiver) -> Vec<(String, String, Strin
     let settings = [
         ("server.listen", "127.0.0.1:0".to_owned()),
         ("storage.data", folder.path().join("data").display().to_string()),
-        ("storage.min_free_bytes", "0".to_owned()),
         ("egress.allow", format!("127.0.0.1/32:{}", receiver.address.port())),
         (
             "egress.extra_ca_file",

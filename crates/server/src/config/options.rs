@@ -1,0 +1,103 @@
+//! The settings as the parts of a node take them.
+
+use std::net::{IpAddr, SocketAddr};
+
+use jiff::SignedDuration;
+use watchbell_api::body::BodyLimits;
+use watchbell_api::limits::RateLimit;
+use watchbell_api::{Options as EdgeOptions, serve};
+use watchbell_engine::delivery;
+use watchbell_engine::net::client::Limits;
+
+use super::Config;
+use super::value::Rate;
+
+/// Where name servers listen.
+const DNS_PORT: u16 = 53;
+
+/// How many bytes of a response are read for each one that is kept.
+const READ_PER_KEPT: usize = 4;
+
+/// Until clients have seen that the node is not ready any more.
+const DRAIN: SignedDuration = SignedDuration::from_millis(500);
+
+/// The delivery loop's.
+pub(crate) fn delivery_options(config: &Config) -> delivery::Options {
+    let settings = &config.delivery;
+    delivery::Options {
+        retry_schedule: settings.retry_schedule.iter().map(|wait| wait.get()).collect(),
+        jitter_percent: settings.jitter.0,
+        retry_after_max: settings.retry_after_max.get(),
+        timeout: settings.timeout.get(),
+        max_in_flight: settings.max_in_flight,
+        max_in_flight_per_org: settings.max_in_flight_per_org,
+        max_in_flight_per_endpoint: settings.max_in_flight_per_endpoint,
+        lease: config.storage.lease.get(),
+        shutdown_grace: config.shutdown.grace.get(),
+        ..delivery::Options::default()
+    }
+}
+
+/// The bounds of one exchange with an endpoint.
+pub(crate) fn exchange_limits(config: &Config) -> Limits {
+    let settings = &config.delivery;
+    let kept = settings.max_response_bytes.usize();
+    Limits {
+        connect_timeout: settings.connect_timeout.get(),
+        body_timeout: settings.body_timeout.get(),
+        head_bytes_max: settings.max_response_header_bytes.usize(),
+        body_bytes_kept_max: kept,
+        body_bytes_read_max: kept.saturating_mul(READ_PER_KEPT),
+        ..Limits::default()
+    }
+}
+
+/// The name servers to ask; none: the system's. Checked when the configuration was loaded.
+pub(crate) fn dns_servers(config: &Config) -> Vec<SocketAddr> {
+    let with_port = |text: &String| match text.parse::<IpAddr>() {
+        Ok(address) => Some(SocketAddr::new(address, DNS_PORT)),
+        Err(_) => text.parse().ok(),
+    };
+    config.egress.dns_servers.iter().filter_map(with_port).collect()
+}
+
+/// The HTTP edge's.
+pub(crate) fn edge_options(config: &Config, cursor_key: [u8; 32]) -> EdgeOptions {
+    let bodies = BodyLimits {
+        event_bytes_max: config.api.max_event_bytes.get(),
+        json_depth_max: config.json.max_depth.into(),
+        timeout: config.server.body_timeout.get(),
+        ..BodyLimits::default()
+    };
+    EdgeOptions {
+        bodies,
+        rate_limit: match config.api.rate_limit {
+            Rate::Off => None,
+            Rate::Limit { per_second, burst } => Some(RateLimit { per_second, burst }),
+        },
+        failures_per_minute: config.auth.failures_per_minute,
+        uri_bytes_max: config.server.max_uri_bytes.usize(),
+        ..EdgeOptions::new(cursor_key)
+    }
+}
+
+/// The accept loop's.
+pub(crate) fn serve_options(config: &Config) -> serve::Options {
+    let settings = &config.server;
+    let count = |count: u32| usize::try_from(count).unwrap_or(usize::MAX);
+    serve::Options {
+        header_timeout: settings.header_timeout.get(),
+        header_bytes_max: settings.max_header_bytes.usize(),
+        headers_max: settings.max_headers.into(),
+        connections_max: count(settings.max_connections),
+        connections_per_address_max: count(settings.max_connections_per_address),
+        drain: DRAIN.min(config.shutdown.grace.get()),
+        grace: config
+            .shutdown
+            .grace
+            .get()
+            .saturating_sub(DRAIN)
+            .max(SignedDuration::ZERO),
+        ..serve::Options::default()
+    }
+}
