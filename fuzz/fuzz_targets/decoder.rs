@@ -25,7 +25,7 @@ pub fn run(id: &str, vendor_event: &str, body: &[u8]) {
     let verified = Unverified::new(headers, body).verify(dialect, &keys, now, SignedDuration::ZERO);
     let verified = verified.expect("what is signed verifies");
     for event in verified.decode().into_iter().flat_map(|decoded| decoded.events) {
-        let _fits = event::check(&event.event_type, &event.data);
+        event::check(&event.event_type, &event.data).expect("decoded events fit their type");
         for dialect in dialect::ALL {
             let Some(Ok(said)) = dialect.outbound.map(|outbound| outbound.encode(&event)) else {
                 continue;

@@ -20,7 +20,9 @@ const FILE_BYTES_MAX: u64 = 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum KeyFileError {
     /// No file, but a database that was sealed with its key.
-    #[error("the key file {path} is missing, but the database {database} exists: put the key back, it cannot be made again")]
+    #[error(
+        "the key file {path} is missing, but the database {database} exists: put the key back, it cannot be made again"
+    )]
     Missing {
         /// The file.
         path: PathBuf,
@@ -28,7 +30,9 @@ pub enum KeyFileError {
         database: PathBuf,
     },
     /// Others may read it.
-    #[error("the key file {path} has mode {mode:03o}: others may read it; run chmod 600 on it, and replace the key if they did")]
+    #[error(
+        "the key file {path} has mode {mode:03o}: others may read it; run chmod 600 on it, and replace the key if they did"
+    )]
     Exposed {
         /// The file.
         path: PathBuf,
@@ -57,7 +61,10 @@ pub enum KeyFileError {
 /// # Errors
 /// See [`KeyFileError`].
 pub fn load_or_create(path: &Path, database: &Path, entropy: &dyn Entropy) -> Result<SealingKey, KeyFileError> {
-    let failed = |source| KeyFileError::Io { path: path.to_owned(), source };
+    let failed = |source| KeyFileError::Io {
+        path: path.to_owned(),
+        source,
+    };
     match File::open(path) {
         Ok(file) => load(path, file),
         Err(problem) if problem.kind() == io::ErrorKind::NotFound => {
@@ -72,12 +79,18 @@ pub fn load_or_create(path: &Path, database: &Path, entropy: &dyn Entropy) -> Re
 }
 
 fn load(path: &Path, file: File) -> Result<SealingKey, KeyFileError> {
-    let failed = |source| KeyFileError::Io { path: path.to_owned(), source };
+    let failed = |source| KeyFileError::Io {
+        path: path.to_owned(),
+        source,
+    };
     let malformed = || KeyFileError::Malformed { path: path.to_owned() };
     // Of the open file, not of the path: what is checked is what is read.
     let mode = file.metadata().map_err(failed)?.permissions().mode() & 0o777;
     if mode & 0o077 != 0 {
-        return Err(KeyFileError::Exposed { path: path.to_owned(), mode });
+        return Err(KeyFileError::Exposed {
+            path: path.to_owned(),
+            mode,
+        });
     }
     let mut bytes = Zeroizing::new(Vec::new());
     file.take(FILE_BYTES_MAX).read_to_end(&mut bytes).map_err(failed)?;
@@ -105,7 +118,11 @@ fn create(path: &Path, entropy: &dyn Entropy) -> io::Result<SealingKey> {
         Err(problem) if problem.kind() != io::ErrorKind::NotFound => return Err(problem),
         Ok(()) | Err(_) => {}
     }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&beside)?;
     let written = file
         .write_all(format!("{}\n", *key.expose()).as_bytes())
         .and_then(|()| file.sync_all())

@@ -145,7 +145,10 @@ impl SealingKeys {
         let mut nonce = [0; NONCE_BYTES];
         entropy.fill(&mut nonce);
         let bound = bound(key.id, place);
-        let payload = Payload { msg: secret, aad: &bound };
+        let payload = Payload {
+            msg: secret,
+            aad: &bound,
+        };
         let ciphertext = key
             .cipher()
             .encrypt(&XNonce::from(nonce), payload)
@@ -175,7 +178,10 @@ impl SealingKeys {
             .find(|key| key.id == key_id)
             .ok_or(SealError::UnknownKey(key_id))?;
         let bound = bound(key_id, place);
-        let payload = Payload { msg: ciphertext, aad: &bound };
+        let payload = Payload {
+            msg: ciphertext,
+            aad: &bound,
+        };
         let secret = key.cipher().decrypt(&XNonce::from(*nonce), payload);
         secret.map(Zeroizing::new).map_err(|_| SealError::NotAuthentic)
     }
@@ -219,7 +225,12 @@ mod tests {
     use super::*;
 
     fn place(org: u128, object: &'static [u8], field: &'static str) -> Place<'static> {
-        Place { org: OrgId(Uuid::from_u128(org)), object, table: "endpoint", field }
+        Place {
+            org: OrgId(Uuid::from_u128(org)),
+            object,
+            table: "endpoint",
+            field,
+        }
     }
 
     #[test]
@@ -235,7 +246,11 @@ mod tests {
             place(1, b"ep", "headers"),
             place(1, b"epe", "secrets"),
         ] {
-            assert_eq!(keys.open(elsewhere, &sealed), Err(SealError::NotAuthentic), "{elsewhere:?}");
+            assert_eq!(
+                keys.open(elsewhere, &sealed),
+                Err(SealError::NotAuthentic),
+                "{elsewhere:?}"
+            );
         }
         assert!(!sealed.windows(5).any(|window| window == b"whsec"));
     }
@@ -261,7 +276,9 @@ mod tests {
         let entropy = SeededEntropy::new(3);
         let (old, new) = (SealingKey::make(&entropy), SealingKey::make(&entropy));
         let here = place(1, b"o", "f");
-        let sealed = SealingKeys::new(old.clone(), Vec::new()).seal(here, b"s", &entropy).unwrap();
+        let sealed = SealingKeys::new(old.clone(), Vec::new())
+            .seal(here, b"s", &entropy)
+            .unwrap();
         let rotated = SealingKeys::new(new.clone(), vec![old.clone()]);
         assert!(rotated.open(here, &sealed).is_ok());
         assert_eq!(&rotated.seal(here, b"s", &entropy).unwrap()[1..9], &new.id().0);

@@ -126,6 +126,13 @@ where
     Ok(parse(<&RawValue>::deserialize(deserializer)?))
 }
 
+/// For `#[serde(deserialize_with)]`: a number, which many tools write as text.
+pub(super) fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
+    let raw = <&RawValue>::deserialize(deserializer)?;
+    let written = || parse::<String>(raw)?.trim().parse().ok();
+    Ok(parse(raw).or_else(written))
+}
+
 /// For `#[serde(deserialize_with)]`: a list without the entries that are of the wrong type.
 pub(super) fn list<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
 where

@@ -5,6 +5,8 @@
 pub const REPORT_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Deepest nesting. Deeper ones are refused.
 pub const DEPTH_MAX: usize = 128;
+/// Deepest nesting of components in components. Deeper ones are not found, and not counted.
+pub const COMPONENT_DEPTH_MAX: usize = 16;
 /// Most vulnerabilities in one report. More are refused: leaving some out would look as if they were gone.
 pub const OBSERVATIONS_MAX: usize = 20_000;
 /// A tool's name.
@@ -13,6 +15,8 @@ pub const TOOL_MAX: usize = 64;
 pub const TITLE_MAX: usize = 300;
 /// Text for people.
 pub const DESCRIPTION_MAX: usize = 2_000;
+/// Text that a description or a fingerprint is made of.
+pub const MESSAGE_MAX: usize = 4 * DESCRIPTION_MAX;
 /// An id, a version, a vector.
 pub const NAME_MAX: usize = 256;
 /// A path, a package URL, a resource's address.

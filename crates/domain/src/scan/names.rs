@@ -28,6 +28,9 @@ pub(super) fn whole_cve(text: &str) -> Option<String> {
 
 /// Adds the weakness that a text names: `CWE-78` from `external/cwe/cwe-078`, `CWE-78: OS command…`.
 pub(super) fn add_cwe(text: &str, cwes: &mut BTreeSet<String>) {
+    if text.len() > limit::NAME_MAX {
+        return;
+    }
     let lower = text.to_ascii_lowercase();
     let number = lower
         .split("cwe-")
@@ -46,10 +49,9 @@ pub(super) fn add_cwe_number(number: u32, cwes: &mut BTreeSet<String>) {
 }
 
 /// A link that people can follow, or nothing.
-pub(super) fn url(text: Option<String>) -> Option<String> {
-    let text = text?;
+pub(super) fn url(text: &str) -> Option<String> {
     let is_link = text.starts_with("https://") || text.starts_with("http://");
-    (is_link && text.len() <= limit::URL_MAX && !text.chars().any(char::is_whitespace)).then_some(text)
+    (is_link && text.len() <= limit::URL_MAX && !text.chars().any(char::is_whitespace)).then(|| text.to_owned())
 }
 
 /// A file's path as the project sees it: no scheme, no leading `./`, forward slashes, escapes resolved.

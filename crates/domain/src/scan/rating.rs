@@ -115,7 +115,8 @@ impl Rating {
     }
 }
 
-fn is_score(score: &f64) -> bool {
+/// Whether a number can be a CVSS score.
+pub(super) fn is_score(score: &f64) -> bool {
     (0.0..=10.0).contains(score)
 }
 
@@ -151,12 +152,6 @@ pub(super) fn severity_of_level(level: &str) -> Severity {
         "none" => Severity::Info,
         _ => Severity::Unknown,
     }
-}
-
-/// A score that SARIF's `security-severity` holds, as text or number.
-pub(super) fn score_of_value(value: &serde_json::Value) -> Option<f64> {
-    let score = value.as_f64().or_else(|| value.as_str()?.trim().parse().ok());
-    score.filter(is_score)
 }
 
 #[cfg(test)]

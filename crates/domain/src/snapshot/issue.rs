@@ -139,9 +139,14 @@ pub(super) const fn severity(severity: Severity) -> &'static str {
 
 /// A resource's finding is one of configuration; all others are vulnerabilities.
 const fn issue_type(observation: &Observation) -> &'static str {
-    match (&observation.component, &observation.fingerprint) {
-        (None, None) => "configuration",
-        (Some(_), _) | (None, Some(_)) => "vuln",
+    let is_in = (
+        observation.component.is_some(),
+        observation.fingerprint.is_some(),
+        observation.location.is_some(),
+    );
+    match is_in {
+        (false, false, true) => "configuration",
+        (true, _, _) | (_, true, _) | (_, _, false) => "vuln",
     }
 }
 

@@ -375,6 +375,43 @@ fn limits_refuse_or_cut() {
 }
 
 #[test]
+fn a_long_text_of_a_rule_is_cut_once_for_all() {
+    let long = "long ".repeat(100_000);
+    let report = read(&json!({"runs": [{"tool": {"driver": {"name": "T", "rules": [
+        {"id": "R", "fullDescription": {"text": long}, "messageStrings": {"default": {"text": long}}}]}},
+        "results": vec![json!({"ruleId": "R", "message": {"id": "default"}}); 1_000]}]}));
+    assert_eq!(report.observations.len(), 1_000);
+    assert_eq!(
+        report.observations[999].description.chars().count(),
+        scan::limit::DESCRIPTION_MAX
+    );
+}
+
+#[test]
+fn components_are_found_down_to_the_limit() {
+    let mut tree = json!({"bom-ref": "deepest", "name": "deepest"});
+    for _ in 1..scan::limit::COMPONENT_DEPTH_MAX {
+        tree = json!({"name": "outer", "components": [tree]});
+    }
+    let found = |tree: &Value| {
+        let report = read(
+            &json!({"bomFormat": "CycloneDX", "specVersion": "1.6", "components": [tree],
+            "vulnerabilities": [{"id": "A", "affects": [{"ref": "deepest"}]}]}),
+        );
+        report.components
+    };
+    assert_eq!(found(&tree), Some(16));
+    assert_eq!(found(&json!({"name": "beyond", "components": [tree]})), Some(16));
+}
+
+#[test]
+fn ratings_may_write_their_score_as_text() {
+    let report = vdr(json!([{"id": "A", "ratings": [{"method": "CVSSv31", "score": "9.8"}, {"score": {"": 0}}]}]));
+    assert_eq!(report.observations[0].cvss_score, Some(9.8));
+    assert_eq!(report.observations[0].severity, Severity::Critical);
+}
+
+#[test]
 fn a_byte_order_mark_is_no_fault() {
     let report = scan::read(
         "\u{feff}{\"runs\": [{\"tool\": {\"driver\": {\"name\": \"T\"}}}]}".as_bytes(),

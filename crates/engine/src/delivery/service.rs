@@ -329,9 +329,10 @@ impl Service {
         tokio::select! {
             biased;
             // These come too late to be begun: each goes straight back.
-            Some(answer) = claiming => self.claimed(&asked, answer),
+            answer = claiming => if let Some(answer) = answer {
+                self.claimed(&asked, answer);
+            },
             () = &mut grace => {}
-            else => {}
         }
         self.attempts.close();
         tokio::select! {

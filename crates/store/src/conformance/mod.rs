@@ -12,18 +12,24 @@
 //!
 //! *To add a test*: an `async fn name(world: World)` in the module of its port, its name in the macro below.
 
-#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests, in a library so that backends share them")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests, in a library so that backends share them"
+)]
 
 pub mod claims;
 pub mod deliveries;
 pub mod dialects;
 pub mod endpoints;
 pub mod events;
+pub mod histories;
 pub mod isolation;
 pub mod once;
 pub mod orgs;
 pub mod projects;
-mod world;
+pub(crate) mod world;
 
 pub use world::{Opened, World};
 
@@ -53,6 +59,7 @@ macro_rules! conformance {
                 listed_by_filter_and_page retried_now cancelled replayed_alone replayed_by_event replayed_by_window counted
             }
             projects { found_and_listed scans_apply_in_turn findings_change_and_are_listed failed_whole }
+            histories { end_as_the_model_says }
             isolation { reads_see_nothing writes_change_nothing }
         }
     };

@@ -49,37 +49,48 @@ impl std::fmt::Debug for World {
 }
 
 /// How long the suite's claims hold.
-pub(super) const LEASE: SignedDuration = SignedDuration::from_secs(60);
+pub(crate) const LEASE: SignedDuration = SignedDuration::from_secs(60);
 
 /// Seconds after the suite's beginning.
-pub(super) fn at(seconds: i64) -> Timestamp {
+pub(crate) fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + seconds).unwrap()
 }
 
 /// The first page, of at most `limit`.
-pub(super) const fn first(limit: u16) -> PageRequest {
+pub(crate) const fn first(limit: u16) -> PageRequest {
     PageRequest { before: None, limit }
 }
 
 /// The value of a write that was done now.
 #[track_caller]
-pub(super) fn fresh<T: std::fmt::Debug>(written: Written<T>) -> T {
+pub(crate) fn fresh<T: std::fmt::Debug>(written: Written<T>) -> T {
     match written {
         Written::Fresh(value) => value,
         other => panic!("not written now: {other:?}"),
     }
 }
 
-pub(super) fn once(key: &str, request: u8) -> Option<Once> {
-    let answer = Answer { status: 202, body: format!("{{\"request\":{request}}}").into_bytes() };
-    Some(Once { key: key.to_owned(), request: [request; 32], answer })
+pub(crate) fn once(key: &str, request: u8) -> Option<Once> {
+    let answer = Answer {
+        status: 202,
+        body: format!("{{\"request\":{request}}}").into_bytes(),
+    };
+    Some(Once {
+        key: key.to_owned(),
+        request: [request; 32],
+        answer,
+    })
 }
 
-pub(super) fn secret(text: &str, seconds: i64) -> EndpointSecret {
-    EndpointSecret { text: Secret::new(text), created_at: at(seconds), expires_at: None }
+pub(crate) fn secret(text: &str, seconds: i64) -> EndpointSecret {
+    EndpointSecret {
+        text: Secret::new(text),
+        created_at: at(seconds),
+        expires_at: None,
+    }
 }
 
-pub(super) fn attempt(number: u32, result: AttemptResult, seconds: i64) -> Attempt {
+pub(crate) fn attempt(number: u32, result: AttemptResult, seconds: i64) -> Attempt {
     Attempt {
         number,
         started_at: at(seconds),
@@ -90,39 +101,52 @@ pub(super) fn attempt(number: u32, result: AttemptResult, seconds: i64) -> Attem
     }
 }
 
-pub(super) const fn retry(due_at: Timestamp) -> Next {
-    Next::Retry { due_at, counts: true, endpoint_pause: None }
+pub(crate) const fn retry(due_at: Timestamp) -> Next {
+    Next::Retry {
+        due_at,
+        counts: true,
+        endpoint_pause: None,
+    }
 }
 
-pub(super) fn pending(seconds: i64) -> DeliveryState {
+pub(crate) fn pending(seconds: i64) -> DeliveryState {
     DeliveryState::Pending { due_at: at(seconds) }
 }
 
 impl World {
     /// Around a store that was just opened.
     pub fn new(opened: Opened) -> Self {
-        Self { store: opened.store, entropy: SeededEntropy::new(7), _keep: opened.keep }
+        Self {
+            store: opened.store,
+            entropy: SeededEntropy::new(7),
+            _keep: opened.keep,
+        }
     }
 
-    pub(super) fn uuid(&self, seconds: i64) -> Uuid {
+    pub(crate) fn uuid(&self, seconds: i64) -> Uuid {
         EventId::make(at(seconds), &self.entropy).0
     }
 
-    pub(super) fn ids(&self) -> DeliveryIds {
+    pub(crate) fn ids(&self) -> DeliveryIds {
         let mut seed = [0; 32];
         self.entropy.fill(&mut seed);
         DeliveryIds { seed }
     }
 
     /// An organisation that is in the store.
-    pub(super) async fn org(&self, slug: &str) -> OrgId {
+    pub(crate) async fn org(&self, slug: &str) -> OrgId {
         let id = OrgId(self.uuid(0));
-        let org = Org { id, slug: slug.to_owned(), name: slug.to_uppercase(), created_at: at(0) };
+        let org = Org {
+            id,
+            slug: slug.to_owned(),
+            name: slug.to_uppercase(),
+            created_at: at(0),
+        };
         fresh(self.store.create_org(org, None).await.unwrap());
         id
     }
 
-    pub(super) fn new_endpoint(&self, org: OrgId) -> Endpoint {
+    pub(crate) fn new_endpoint(&self, org: OrgId) -> Endpoint {
         Endpoint {
             id: EndpointId(self.uuid(0)),
             org_id: org,
@@ -141,83 +165,116 @@ impl World {
     }
 
     /// Puts an endpoint into the store.
-    pub(super) async fn put(&self, endpoint: &Endpoint) {
-        let creation = EndpointCreation { endpoint: endpoint.clone(), greeting: None };
+    pub(crate) async fn put(&self, endpoint: &Endpoint) {
+        let creation = EndpointCreation {
+            endpoint: endpoint.clone(),
+            greeting: None,
+        };
         fresh(self.store.create_endpoint(creation, None).await.unwrap());
     }
 
     /// An active endpoint that wants everything.
-    pub(super) async fn endpoint(&self, org: OrgId) -> Endpoint {
+    pub(crate) async fn endpoint(&self, org: OrgId) -> Endpoint {
         let endpoint = self.new_endpoint(org);
         self.put(&endpoint).await;
         endpoint
     }
 
-    pub(super) async fn load(&self, endpoint: &Endpoint) -> Endpoint {
-        self.store.endpoint(endpoint.org_id, endpoint.id).await.unwrap().unwrap()
+    pub(crate) async fn load(&self, endpoint: &Endpoint) -> Endpoint {
+        self.store
+            .endpoint(endpoint.org_id, endpoint.id)
+            .await
+            .unwrap()
+            .unwrap()
     }
 
     /// Changes an endpoint as its owner would.
-    pub(super) async fn change(&self, endpoint: &Endpoint, seconds: i64, change: impl FnOnce(&mut Endpoint)) {
+    pub(crate) async fn change(&self, endpoint: &Endpoint, seconds: i64, change: impl FnOnce(&mut Endpoint)) {
         let seen = self.load(endpoint).await;
-        let mut changed = Endpoint { updated_at: at(seconds), ..seen.clone() };
+        let mut changed = Endpoint {
+            updated_at: at(seconds),
+            ..seen.clone()
+        };
         change(&mut changed);
         fresh(self.store.update_endpoint(seen, changed, None).await.unwrap());
     }
 
-    pub(super) async fn pause(&self, endpoint: &Endpoint, seconds: i64) {
+    pub(crate) async fn pause(&self, endpoint: &Endpoint, seconds: i64) {
         let since = at(seconds);
-        self.change(endpoint, seconds, |endpoint| endpoint.state = EndpointState::Paused { since }).await;
+        self.change(endpoint, seconds, |endpoint| {
+            endpoint.state = EndpointState::Paused { since }
+        })
+        .await;
     }
 
-    pub(super) async fn resume(&self, endpoint: &Endpoint, seconds: i64) {
-        self.change(endpoint, seconds, |endpoint| endpoint.state = EndpointState::Active).await;
+    pub(crate) async fn resume(&self, endpoint: &Endpoint, seconds: i64) {
+        self.change(endpoint, seconds, |endpoint| endpoint.state = EndpointState::Active)
+            .await;
     }
 
-    pub(super) fn event(&self, event_type: EventType, data: &str, seconds: i64) -> NewEvent {
+    pub(crate) fn event(&self, event_type: EventType, data: &str, seconds: i64) -> NewEvent {
         let event = Event {
             id: self.uuid(seconds),
             event_type,
             occurred_at: at(seconds),
             data: Data::from_text(data.to_owned()).unwrap(),
         };
-        NewEvent { event, project_id: None, only: None }
+        NewEvent {
+            event,
+            project_id: None,
+            only: None,
+        }
     }
 
-    pub(super) fn acceptance(&self, org: OrgId, events: Vec<NewEvent>, seconds: i64) -> Acceptance {
-        Acceptance { org_id: org, events, accepted_at: at(seconds), delivery_ids: self.ids() }
+    pub(crate) fn acceptance(&self, org: OrgId, events: Vec<NewEvent>, seconds: i64) -> Acceptance {
+        Acceptance {
+            org_id: org,
+            events,
+            accepted_at: at(seconds),
+            delivery_ids: self.ids(),
+        }
     }
 
     /// Accepts one event.
-    pub(super) async fn accept(&self, org: OrgId, seconds: i64) -> Accepted {
+    pub(crate) async fn accept(&self, org: OrgId, seconds: i64) -> Accepted {
         let event = self.event(EventType::VulnerabilityCreated, "{}", seconds);
         let acceptance = self.acceptance(org, vec![event], seconds);
         fresh(self.store.accept(acceptance, None).await.unwrap()).remove(0)
     }
 
     /// Accepts one event that goes to one endpoint only; answers its delivery.
-    pub(super) async fn deliver(&self, endpoint: &Endpoint, seconds: i64) -> DeliveryId {
+    pub(crate) async fn deliver(&self, endpoint: &Endpoint, seconds: i64) -> DeliveryId {
         let mut event = self.event(EventType::VulnerabilityCreated, "{}", seconds);
         event.only = Some(endpoint.id);
         let acceptance = self.acceptance(endpoint.org_id, vec![event], seconds);
         fresh(self.store.accept(acceptance, None).await.unwrap())[0].deliveries[0].0
     }
 
-    pub(super) async fn claim(&self, endpoint: &Endpoint, limit: u32, seconds: i64) -> Claimed {
-        let claim = Claim { org_id: endpoint.org_id, endpoint_id: endpoint.id, limit };
+    pub(crate) async fn claim(&self, endpoint: &Endpoint, limit: u32, seconds: i64) -> Claimed {
+        let claim = Claim {
+            org_id: endpoint.org_id,
+            endpoint_id: endpoint.id,
+            limit,
+        };
         let mut claimed = self.store.claim(vec![claim], at(seconds), LEASE).await.unwrap();
         assert_eq!(claimed.len(), 1);
         claimed.remove(0)
     }
 
     /// Takes the one delivery that is due.
-    pub(super) async fn take(&self, endpoint: &Endpoint, seconds: i64) -> ClaimedDelivery {
+    pub(crate) async fn take(&self, endpoint: &Endpoint, seconds: i64) -> ClaimedDelivery {
         let mut claimed = self.claim(endpoint, 10, seconds).await;
         assert_eq!(claimed.deliveries.len(), 1, "one delivery is due");
         claimed.deliveries.remove(0)
     }
 
-    pub(super) fn settlement(&self, endpoint: &Endpoint, taken: &ClaimedDelivery, next: Next, seconds: i64) -> Settlement {
+    pub(crate) fn settlement(
+        &self,
+        endpoint: &Endpoint,
+        taken: &ClaimedDelivery,
+        next: Next,
+        seconds: i64,
+    ) -> Settlement {
         let result = match next {
             Next::Delivered => AttemptResult::Http(200),
             Next::Retry { .. } | Next::DeadLetter { .. } => AttemptResult::Http(503),
@@ -234,20 +291,20 @@ impl World {
         }
     }
 
-    pub(super) async fn settle(&self, endpoint: &Endpoint, taken: &ClaimedDelivery, next: Next, seconds: i64) {
+    pub(crate) async fn settle(&self, endpoint: &Endpoint, taken: &ClaimedDelivery, next: Next, seconds: i64) {
         let settlement = self.settlement(endpoint, taken, next, seconds);
         self.store.settle(settlement).await.unwrap();
     }
 
-    pub(super) async fn delivery(&self, org: OrgId, id: DeliveryId) -> (Delivery, Vec<Attempt>) {
+    pub(crate) async fn delivery(&self, org: OrgId, id: DeliveryId) -> (Delivery, Vec<Attempt>) {
         self.store.delivery(org, id).await.unwrap().unwrap()
     }
 
-    pub(super) async fn state(&self, org: OrgId, id: DeliveryId) -> DeliveryState {
+    pub(crate) async fn state(&self, org: OrgId, id: DeliveryId) -> DeliveryState {
         self.delivery(org, id).await.0.state
     }
 
-    pub(super) async fn project(&self, org: OrgId, name: &str) -> Project {
+    pub(crate) async fn project(&self, org: OrgId, name: &str) -> Project {
         let project = Project {
             id: ProjectId(self.uuid(0)),
             org_id: org,
@@ -260,7 +317,7 @@ impl World {
         project
     }
 
-    pub(super) fn key(&self, org: Option<OrgId>, text: &str) -> ApiKey {
+    pub(crate) fn key(&self, org: Option<OrgId>, text: &str) -> ApiKey {
         ApiKey {
             id: KeyId(self.uuid(0)),
             org_id: org,
@@ -275,4 +332,4 @@ impl World {
 }
 
 /// A token that no claim has.
-pub(super) const NO_LEASE: Lease = Lease(99);
+pub(crate) const NO_LEASE: Lease = Lease(99);

@@ -8,9 +8,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use watchbell_domain::delivery::CancelReason;
 use watchbell_domain::endpoint::{Endpoint, EndpointState};
 use watchbell_domain::id::{EndpointId, OrgId};
-use watchbell_domain::port::{
-    EndpointCreation, EndpointStore, Once, Page, PageRequest, Pending, StoreError, Written,
-};
+use watchbell_domain::port::{EndpointCreation, EndpointStore, Once, Page, PageRequest, Pending, StoreError, Written};
 
 use super::error::{OrConflict, Result};
 use super::once::once;
@@ -72,9 +70,9 @@ impl EndpointStore for SqliteStore {
 
     fn endpoints(&self, org: OrgId, page: PageRequest) -> Pending<'_, Page<Endpoint>> {
         self.read(move |read| {
-            let mut query = read.conn.prepare_cached(
-                "SELECT * FROM endpoint WHERE org_id = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3",
-            )?;
+            let mut query = read
+                .conn
+                .prepare_cached("SELECT * FROM endpoint WHERE org_id = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3")?;
             let rows = query.query(params![org.0.as_bytes(), before(page), page::fetch(page)])?;
             page::collect(page, rows, |row| endpoint_row::decode(row, read.vault))
         })
@@ -82,7 +80,9 @@ impl EndpointStore for SqliteStore {
 
     fn update_endpoint(&self, seen: Endpoint, changed: Endpoint, key: Option<Once>) -> Pending<'_, Written<()>> {
         self.write(move |tx| {
-            once(tx, seen.org_id, changed.updated_at, key.as_ref(), |tx| update(tx, seen, changed))
+            once(tx, seen.org_id, changed.updated_at, key.as_ref(), |tx| {
+                update(tx, seen, changed)
+            })
         })
     }
 
@@ -131,7 +131,9 @@ pub(super) fn write_back(tx: &mut Tx<'_>, endpoint: Endpoint) -> Result<()> {
 
 /// Holds an endpoint's pending deliveries.
 pub(super) fn hold(tx: &Tx<'_>, org: OrgId, id: EndpointId) -> Result<()> {
-    tx.conn.prepare_cached(HOLD)?.execute(params![org.0.as_bytes(), id.0.as_bytes()])?;
+    tx.conn
+        .prepare_cached(HOLD)?
+        .execute(params![org.0.as_bytes(), id.0.as_bytes()])?;
     Ok(())
 }
 
@@ -156,9 +158,11 @@ fn update(tx: &mut Tx<'_>, seen: Endpoint, mut changed: Endpoint) -> Result<()> 
         }
         (EndpointState::Paused { .. } | EndpointState::Disabled { .. }, EndpointState::Active) => {
             let due_at = micros(changed.updated_at);
-            tx.conn
-                .prepare_cached(RESUME)?
-                .execute(params![changed.org_id.0.as_bytes(), changed.id.0.as_bytes(), due_at])?;
+            tx.conn.prepare_cached(RESUME)?.execute(params![
+                changed.org_id.0.as_bytes(),
+                changed.id.0.as_bytes(),
+                due_at
+            ])?;
             Ok(())
         }
         (EndpointState::Active, EndpointState::Active)
@@ -171,7 +175,9 @@ fn update(tx: &mut Tx<'_>, seen: Endpoint, mut changed: Endpoint) -> Result<()> 
 
 fn delete(tx: &mut Tx<'_>, org: OrgId, id: EndpointId, now: Timestamp) -> Result<bool> {
     let key = params![org.0.as_bytes(), id.0.as_bytes()];
-    let mut delete = tx.conn.prepare_cached("DELETE FROM endpoint WHERE org_id = ?1 AND id = ?2")?;
+    let mut delete = tx
+        .conn
+        .prepare_cached("DELETE FROM endpoint WHERE org_id = ?1 AND id = ?2")?;
     if delete.execute(key)? == 0 {
         return Ok(false);
     }

@@ -87,8 +87,13 @@ pub(super) fn as_stored(mut endpoint: Endpoint) -> Endpoint {
     let whole = |duration: SignedDuration| SignedDuration::from_micros(duration_micros(duration));
     endpoint.state = match endpoint.state {
         EndpointState::Active => EndpointState::Active,
-        EndpointState::Paused { since } => EndpointState::Paused { since: truncated(since) },
-        EndpointState::Disabled { since, reason } => EndpointState::Disabled { since: truncated(since), reason },
+        EndpointState::Paused { since } => EndpointState::Paused {
+            since: truncated(since),
+        },
+        EndpointState::Disabled { since, reason } => EndpointState::Disabled {
+            since: truncated(since),
+            reason,
+        },
     };
     for secret in &mut endpoint.secrets {
         secret.created_at = truncated(secret.created_at);
@@ -119,7 +124,9 @@ fn state(columns: &Columns<'_, '_>) -> Result<EndpointState> {
     let name: String = columns.get("state")?;
     Ok(match name.as_str() {
         "active" => EndpointState::Active,
-        "paused" => EndpointState::Paused { since: columns.time("state_since")? },
+        "paused" => EndpointState::Paused {
+            since: columns.time("state_since")?,
+        },
         "disabled" => EndpointState::Disabled {
             since: columns.time("state_since")?,
             reason: columns.named("state_reason", |text| {
@@ -195,10 +202,7 @@ fn secrets(columns: &Columns<'_, '_>, vault: &Vault, org: OrgId, id: EndpointId)
 
 fn headers(columns: &Columns<'_, '_>, vault: &Vault, org: OrgId, id: EndpointId) -> Result<Vec<(String, Secret)>> {
     let headers = unseal::<StoredHeader>(columns, "headers", vault, org, id)?;
-    Ok(headers
-        .into_iter()
-        .map(|header| (header.name, header.value))
-        .collect())
+    Ok(headers.into_iter().map(|header| (header.name, header.value)).collect())
 }
 
 fn unseal<T: serde::de::DeserializeOwned>(
@@ -215,5 +219,10 @@ fn unseal<T: serde::de::DeserializeOwned>(
 }
 
 fn place<'a>(org: OrgId, id: &'a EndpointId, field: &'static str) -> Place<'a> {
-    Place { org, object: id.0.as_bytes(), table: TABLE, field }
+    Place {
+        org,
+        object: id.0.as_bytes(),
+        table: TABLE,
+        field,
+    }
 }

@@ -11,6 +11,7 @@ use watchbell_domain::port::{Acceptance, EventFilter, EventStore, Once, Page, Pa
 use watchbell_domain::route::{self, Route, SkipReason};
 use watchbell_wire::{Data, Event};
 
+use super::SqliteStore;
 use super::delivery::{self, NewDelivery};
 use super::endpoint_cache::OrgEndpoints;
 use super::error::{OrConflict, Result};
@@ -18,7 +19,6 @@ use super::once::once;
 use super::page::{self, before};
 use super::row::{Columns, micros};
 use super::writer::Tx;
-use super::SqliteStore;
 use crate::delivery_ids::Ids;
 
 const INSERT: &str = "INSERT INTO event (org_id, id, type, occurred_at, accepted_at, project_id, skipped, data) \
@@ -27,14 +27,20 @@ const INSERT: &str = "INSERT INTO event (org_id, id, type, occurred_at, accepted
 impl EventStore for SqliteStore {
     fn accept(&self, acceptance: Acceptance, key: Option<Once>) -> Pending<'_, Written<Vec<Accepted>>> {
         self.write(move |tx| {
-            once(tx, acceptance.org_id, acceptance.accepted_at, key.as_ref(), |tx| accept(tx, &acceptance))
+            once(tx, acceptance.org_id, acceptance.accepted_at, key.as_ref(), |tx| {
+                accept(tx, &acceptance)
+            })
         })
     }
 
     fn event(&self, org: OrgId, id: EventId) -> Pending<'_, Option<(AcceptedEvent, Vec<Delivery>)>> {
         self.read(move |read| {
-            let mut query = read.conn.prepare_cached("SELECT * FROM event WHERE org_id = ?1 AND id = ?2")?;
-            let found = query.query_row(params![org.0.as_bytes(), id.0.as_bytes()], |row| Ok(accepted_event(row)));
+            let mut query = read
+                .conn
+                .prepare_cached("SELECT * FROM event WHERE org_id = ?1 AND id = ?2")?;
+            let found = query.query_row(params![org.0.as_bytes(), id.0.as_bytes()], |row| {
+                Ok(accepted_event(row))
+            });
             match found.optional()?.transpose()? {
                 Some(event) => Ok(Some((event, delivery::of_event(read.conn, org, id)?))),
                 None => Ok(None),
@@ -161,7 +167,10 @@ fn list(conn: &Connection, org: OrgId, filter: &EventFilter, page: PageRequest) 
         statement.push_str(" AND project_id = ?");
         values.push(project.0.as_bytes().to_vec().into());
     }
-    let bounds = [(" AND accepted_at >= ?", filter.since), (" AND accepted_at < ?", filter.until)];
+    let bounds = [
+        (" AND accepted_at >= ?", filter.since),
+        (" AND accepted_at < ?", filter.until),
+    ];
     for (condition, bound) in bounds {
         if let Some(bound) = bound {
             statement.push_str(condition);
@@ -177,7 +186,11 @@ fn list(conn: &Connection, org: OrgId, filter: &EventFilter, page: PageRequest) 
 /// A bound in whole microseconds: what is stored is rounded down, so a bound within a microsecond is rounded up.
 pub(super) fn micros_up(bound: Timestamp) -> i64 {
     let whole = micros(bound);
-    if super::row::truncated(bound) < bound { whole + 1 } else { whole }
+    if super::row::truncated(bound) < bound {
+        whole + 1
+    } else {
+        whole
+    }
 }
 
 fn accepted_event(row: &Row<'_>) -> Result<AcceptedEvent> {

@@ -30,6 +30,8 @@ mod page;
 mod project;
 mod reader;
 mod row;
+#[cfg(test)]
+mod tests;
 mod vault;
 mod writer;
 
@@ -124,7 +126,8 @@ impl SqliteStore {
                     let readers = Arc::clone(&readers);
                     move || readers.run(work)
                 });
-                done.await.map_err(|_| StoreError::Unavailable("a query panicked".to_owned()))?
+                done.await
+                    .map_err(|_| StoreError::Unavailable("a query panicked".to_owned()))?
             }),
             Writing::Inline(_) => Box::pin(async move { readers.run(work) }),
         }

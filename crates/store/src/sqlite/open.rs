@@ -67,7 +67,10 @@ pub enum Threads {
 
 impl Default for Threads {
     fn default() -> Self {
-        Self::Own { queue: 4096, readers: 4 }
+        Self::Own {
+            queue: 4096,
+            readers: 4,
+        }
     }
 }
 
@@ -147,12 +150,22 @@ impl SqliteStore {
         };
         let readers = Arc::new(Readers::open(&path, count, Arc::clone(&vault)).map_err(wrong)?);
         let counters = Arc::new(Counters::default());
-        let start = Start { conn, path: &path, vault, counters: Arc::clone(&counters) };
+        let start = Start {
+            conn,
+            path: &path,
+            vault,
+            counters: Arc::clone(&counters),
+        };
         let writing = match options.threads {
             Threads::Own { queue, .. } => start.threads(queue)?,
             Threads::Inline => start.inline().map_err(wrong)?,
         };
-        Ok(Self { writing, readers, counters, _lock: lock })
+        Ok(Self {
+            writing,
+            readers,
+            counters,
+            _lock: lock,
+        })
     }
 }
 
@@ -168,7 +181,10 @@ impl Start<'_> {
     fn threads(mut self, queue: usize) -> Result<Writing, OpenError> {
         let path = self.path;
         let wrong = |problem: rusqlite::Error| OpenError::of(path, &problem);
-        let failed = |source| OpenError::Io { path: path.to_owned(), source };
+        let failed = |source| OpenError::Io {
+            path: path.to_owned(),
+            source,
+        };
         let checkpointer = Connection::open(path).map_err(wrong)?;
         configure(&checkpointer).map_err(wrong)?;
         let (wake, woken) = sync_channel(1);
@@ -185,7 +201,10 @@ impl Start<'_> {
             .name("store-writer".to_owned())
             .spawn(move || writer.serve(&waiting))
             .map_err(failed)?;
-        Ok(Writing::Threads { queue: Some(queue), threads: vec![writes, checkpoints] })
+        Ok(Writing::Threads {
+            queue: Some(queue),
+            threads: vec![writes, checkpoints],
+        })
     }
 
     fn inline(mut self) -> rusqlite::Result<Writing> {
@@ -198,9 +217,10 @@ impl Start<'_> {
 impl OpenError {
     fn of(path: &Path, problem: &rusqlite::Error) -> Self {
         match problem.sqlite_error_code() {
-            Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
-                Self::Corrupt { path: path.to_owned(), problem: problem.to_string() }
-            }
+            Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => Self::Corrupt {
+                path: path.to_owned(),
+                problem: problem.to_string(),
+            },
             _ => Self::Database(problem.to_string()),
         }
     }
@@ -209,18 +229,27 @@ impl OpenError {
 fn make_directory(directory: &Path) -> Result<(), OpenError> {
     use std::os::unix::fs::DirBuilderExt;
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory);
-    made.map_err(|source| OpenError::Io { path: directory.to_owned(), source })
+    made.map_err(|source| OpenError::Io {
+        path: directory.to_owned(),
+        source,
+    })
 }
 
 fn sync_directory(directory: &Path) -> Result<(), OpenError> {
     let synced = File::open(directory).and_then(|directory| directory.sync_all());
-    synced.map_err(|source| OpenError::Io { path: directory.to_owned(), source })
+    synced.map_err(|source| OpenError::Io {
+        path: directory.to_owned(),
+        source,
+    })
 }
 
 fn lock(directory: &Path) -> Result<File, OpenError> {
     let path = directory.join(LOCK_FILE);
     let file = File::options().write(true).create(true).truncate(false).open(&path);
-    let file = file.map_err(|source| OpenError::Io { path: path.clone(), source })?;
+    let file = file.map_err(|source| OpenError::Io {
+        path: path.clone(),
+        source,
+    })?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(OpenError::Locked(directory.to_owned())),
@@ -234,7 +263,10 @@ fn refuse_orphaned_log(path: &Path) -> Result<(), OpenError> {
     let log = path.with_extension("db-wal");
     if length(path) == 0 && length(&log) > 0 {
         let problem = "the write-ahead log is there, its database is not".to_owned();
-        return Err(OpenError::Corrupt { path: path.to_owned(), problem });
+        return Err(OpenError::Corrupt {
+            path: path.to_owned(),
+            problem,
+        });
     }
     Ok(())
 }
@@ -259,14 +291,21 @@ fn verify_durable(conn: &Connection) -> rusqlite::Result<()> {
     }
     Err(rusqlite::Error::SqliteFailure(
         rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_MISUSE),
-        Some(format!("journal_mode={journal} synchronous={synchronous}, wanted wal and 2 (FULL)")),
+        Some(format!(
+            "journal_mode={journal} synchronous={synchronous}, wanted wal and 2 (FULL)"
+        )),
     ))
 }
 
 fn migrate(conn: &mut Connection, path: &Path) -> Result<(), OpenError> {
     let wrong = |problem: rusqlite::Error| OpenError::of(path, &problem);
     let runner = embedded::migrations::runner();
-    let known = runner.get_migrations().iter().map(|migration| i64::from(migration.version())).max().unwrap_or(0);
+    let known = runner
+        .get_migrations()
+        .iter()
+        .map(|migration| i64::from(migration.version()))
+        .max()
+        .unwrap_or(0);
     let history: bool = conn
         .query_row(
             "SELECT count(*) > 0 FROM sqlite_schema WHERE name = 'refinery_schema_history'",
@@ -276,13 +315,20 @@ fn migrate(conn: &mut Connection, path: &Path) -> Result<(), OpenError> {
         .map_err(wrong)?;
     if history {
         let found: i64 = conn
-            .query_row("SELECT coalesce(max(version), 0) FROM refinery_schema_history", [], |row| row.get(0))
+            .query_row(
+                "SELECT coalesce(max(version), 0) FROM refinery_schema_history",
+                [],
+                |row| row.get(0),
+            )
             .map_err(wrong)?;
         if found > known {
             return Err(OpenError::NewerSchema { found, known });
         }
     }
-    runner.run(conn).map(drop).map_err(|problem| OpenError::Database(problem.to_string()))
+    runner
+        .run(conn)
+        .map(drop)
+        .map_err(|problem| OpenError::Database(problem.to_string()))
 }
 
 /// Every key that ever sealed must be here; the one that seals from now on is noted.
@@ -299,7 +345,8 @@ fn check_keys(conn: &Connection, keys: &SealingKeys, path: &Path) -> Result<(), 
         }
     }
     if let Some(first) = keys.ids().next() {
-        conn.execute("INSERT OR IGNORE INTO sealing_key (key_id) VALUES (?1)", [first.0]).map_err(wrong)?;
+        conn.execute("INSERT OR IGNORE INTO sealing_key (key_id) VALUES (?1)", [first.0])
+            .map_err(wrong)?;
     }
     Ok(())
 }

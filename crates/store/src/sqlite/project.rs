@@ -6,9 +6,7 @@ use watchbell_domain::event::Accepted;
 use watchbell_domain::finding::{Finding, FindingStatus};
 use watchbell_domain::id::{FindingId, OrgId, ProjectId, ScanId};
 use watchbell_domain::org::Project;
-use watchbell_domain::port::{
-    Once, Page, PageRequest, Pending, ProjectStore, ScanOutcome, StoreError, Written,
-};
+use watchbell_domain::port::{Once, Page, PageRequest, Pending, ProjectStore, ScanOutcome, StoreError, Written};
 use watchbell_domain::scan::{Scan, ScanStatus};
 
 use super::error::{OrConflict, Result};
@@ -37,7 +35,9 @@ const WRITE_FINDING: &str = "INSERT INTO finding \
 impl ProjectStore for SqliteStore {
     fn create_project(&self, project: Project, key: Option<Once>) -> Pending<'_, Written<()>> {
         self.write(move |tx| {
-            once(tx, project.org_id, project.created_at, key.as_ref(), |tx| insert(tx, &project))
+            once(tx, project.org_id, project.created_at, key.as_ref(), |tx| {
+                insert(tx, &project)
+            })
         })
     }
 
@@ -57,9 +57,9 @@ impl ProjectStore for SqliteStore {
 
     fn projects(&self, org: OrgId, page: PageRequest) -> Pending<'_, Page<Project>> {
         self.read(move |read| {
-            let mut query = read.conn.prepare_cached(
-                "SELECT * FROM project WHERE org_id = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3",
-            )?;
+            let mut query = read
+                .conn
+                .prepare_cached("SELECT * FROM project WHERE org_id = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3")?;
             let rows = query.query(params![org.0.as_bytes(), before(page), page::fetch(page)])?;
             page::collect(page, rows, project)
         })
@@ -86,7 +86,9 @@ impl ProjectStore for SqliteStore {
     fn apply_scan(&self, outcome: ScanOutcome, key: Option<Once>) -> Pending<'_, Written<Vec<Accepted>>> {
         self.write(move |tx| {
             let scan = &outcome.scan;
-            once(tx, scan.org_id, scan.received_at, key.as_ref(), |tx| apply(tx, &outcome))
+            once(tx, scan.org_id, scan.received_at, key.as_ref(), |tx| {
+                apply(tx, &outcome)
+            })
         })
     }
 
@@ -102,7 +104,9 @@ impl ProjectStore for SqliteStore {
 
     fn finding(&self, org: OrgId, id: FindingId) -> Pending<'_, Option<Finding>> {
         self.read(move |read| {
-            let mut query = read.conn.prepare_cached("SELECT * FROM finding WHERE org_id = ?1 AND id = ?2")?;
+            let mut query = read
+                .conn
+                .prepare_cached("SELECT * FROM finding WHERE org_id = ?1 AND id = ?2")?;
             let found = query.query_row(params![org.0.as_bytes(), id.0.as_bytes()], |row| Ok(finding(row)));
             found.optional()?.transpose()
         })
@@ -110,7 +114,9 @@ impl ProjectStore for SqliteStore {
 
     fn scan(&self, org: OrgId, id: ScanId) -> Pending<'_, Option<Scan>> {
         self.read(move |read| {
-            let mut query = read.conn.prepare_cached("SELECT * FROM scan WHERE org_id = ?1 AND id = ?2")?;
+            let mut query = read
+                .conn
+                .prepare_cached("SELECT * FROM scan WHERE org_id = ?1 AND id = ?2")?;
             let found = query.query_row(params![org.0.as_bytes(), id.0.as_bytes()], |row| Ok(scan(row)));
             found.optional()?.transpose()
         })

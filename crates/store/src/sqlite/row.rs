@@ -73,7 +73,9 @@ impl<'r, 's> Columns<'r, 's> {
 
     pub(super) fn corrupt(&self, column: &'static str, problem: impl Display) -> Error {
         let id = match self.row.get_ref("id") {
-            Ok(ValueRef::Blob(bytes)) => Uuid::from_slice(bytes).map_or_else(|_| hex::encode(bytes), |id| id.to_string()),
+            Ok(ValueRef::Blob(bytes)) => {
+                Uuid::from_slice(bytes).map_or_else(|_| hex::encode(bytes), |id| id.to_string())
+            }
             Ok(_) | Err(_) => "a row without id".to_owned(),
         };
         corrupt(self.table, column, id, problem)
@@ -81,7 +83,12 @@ impl<'r, 's> Columns<'r, 's> {
 }
 
 pub(super) fn corrupt(table: &'static str, column: &'static str, id: String, problem: impl Display) -> Error {
-    Error::Store(StoreError::Corrupt { table, column, id, problem: problem.to_string() })
+    Error::Store(StoreError::Corrupt {
+        table,
+        column,
+        id,
+        problem: problem.to_string(),
+    })
 }
 
 /// A time as it is stored.

@@ -59,7 +59,7 @@ pub(super) enum Ran {
     /// Done; keep what it wrote.
     Done,
     /// Failed; take back what it wrote.
-    Failed,
+    Failed(StoreError),
     /// Nobody waits for it any more.
     Unwanted,
 }
@@ -82,7 +82,14 @@ where
 {
     let (reply, receiver) = oneshot::channel();
     let result = Err(StoreError::Unavailable("the unit of work did not run".to_owned()));
-    (Box::new(Call { work: Some(work), result, reply }), receiver)
+    (
+        Box::new(Call {
+            work: Some(work),
+            result,
+            reply,
+        }),
+        receiver,
+    )
 }
 
 impl<T, F> Unit for Call<T, F>
@@ -95,14 +102,17 @@ where
             return Ran::Unwanted;
         }
         let Some(work) = self.work.take() else {
-            return Ran::Failed;
+            return Ran::Unwanted;
         };
         // The savepoint and the endpoint cache are taken back after a panic, so nothing half-done is seen.
         self.result = match catch_unwind(AssertUnwindSafe(|| work(tx))) {
             Ok(result) => result.map_err(StoreError::from),
             Err(_) => Err(StoreError::Unavailable("a unit of work panicked".to_owned())),
         };
-        if self.result.is_ok() { Ran::Done } else { Ran::Failed }
+        match &self.result {
+            Ok(_) => Ran::Done,
+            Err(problem) => Ran::Failed(problem.clone()),
+        }
     }
 
     fn answer(self: Box<Self>, committed: &std::result::Result<(), StoreError>) {
@@ -127,7 +137,13 @@ pub(super) struct Writer {
 
 impl Writer {
     pub(super) fn new(conn: Connection, vault: Arc<Vault>, counters: Arc<Counters>, wal: Wal) -> Self {
-        Self { conn, endpoints: EndpointCache::default(), vault, counters, wal }
+        Self {
+            conn,
+            endpoints: EndpointCache::default(),
+            vault,
+            counters,
+            wal,
+        }
     }
 
     /// Works until every sender is gone.
@@ -166,13 +182,17 @@ impl Writer {
 
     fn run_unit(&mut self, unit: &mut dyn Unit) -> std::result::Result<(), StoreError> {
         self.execute("SAVEPOINT unit")?;
-        let mut tx = Tx { conn: &self.conn, endpoints: &mut self.endpoints, vault: &self.vault };
+        let mut tx = Tx {
+            conn: &self.conn,
+            endpoints: &mut self.endpoints,
+            vault: &self.vault,
+        };
         let ran = unit.run(&mut tx);
         self.endpoints.unit_ended(ran == Ran::Done);
-        if ran == Ran::Failed {
-            // Out of room or broken, SQLite takes the whole transaction back by itself: then the group has failed.
+        if let Ran::Failed(problem) = ran {
+            // Out of room or broken, SQLite may take back the whole transaction by itself: then the group has failed.
             if self.conn.is_autocommit() {
-                return Err(StoreError::Unavailable("the transaction was taken back".to_owned()));
+                return Err(problem);
             }
             self.execute("ROLLBACK TO unit")?;
         }

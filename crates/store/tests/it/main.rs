@@ -1,5 +1,9 @@
 //! The store on SQLite: the suite of every backend, and what is special to this one.
 
+mod corrupt;
+mod files;
+mod key_file;
+mod kill;
 mod sqlite;
 
 watchbell_store::conformance!(crate::sqlite::open_empty);

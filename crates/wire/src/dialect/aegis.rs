@@ -1,6 +1,6 @@
 //! Aegis: vulnerabilities, plans of action and evidence of a compliance product.
 //!
-//! Source: Aegis's public documentation, pages "Webhooks" and "Integrations", read 2026-11. Signature:
+//! Source: Aegis's public documentation, pages "Webhooks" and "Integrations". Signature:
 //! `X-Aegis-Signature: sha256=` and the lower-case hex HMAC-SHA256 of the raw body; the key is the secret's UTF-8 bytes.
 //! Two of the five event names are in the vendor's prose only. Vectors: `tests/vectors/aegis.json`.
 //!
@@ -21,14 +21,15 @@ use super::message::{
 };
 use super::{Credential, Dialect, EncodeError, Header, Inbound, Message, Outbound};
 use crate::event::{Evidence, Poam, Vulnerability};
+use crate::explain::{body_texts, mistake, text_keys};
 use crate::json::tree::{Object, Value};
 use crate::signature::{read_hex, sign_hex, verify_hex};
-use crate::{Decoded, Event, EventType, Key, Refusal, Severity, Unverified, Verified};
+use crate::{Decoded, Event, EventType, Key, Refusal, Secret, Severity, Unverified, Verified};
 
 pub(super) static DIALECT: Dialect = Dialect {
     id: "aegis",
     name: "Aegis",
-    source: "https://github.com/aegis-dso/aegis",
+    source: "Aegis's documentation, pages \"Webhooks\" and \"Integrations\"",
     credential: Credential::SecretGivenOrMade,
     secrets: &TextSecrets,
     inbound: Some(&Aegis),
@@ -45,6 +46,11 @@ impl Inbound for Aegis {
         verify_hex(&given, request.body(), keys, "the raw body")
     }
 
+    fn explain(&self, request: &Unverified, secret: &Secret) -> Option<String> {
+        let given = read_hex(request.headers(), SIGNATURE, "sha256=").ok()?;
+        mistake(&given, &text_keys(secret), &body_texts(request.body()))
+    }
+
     fn decode(&self, request: &Verified) -> Result<Decoded, Refusal> {
         let mut body = object_of(Value::read(request.body()).map_err(|error| malformed(&error))?)?;
         let Some(Value::String(name)) = body.take("event") else {
@@ -55,15 +61,15 @@ impl Inbound for Aegis {
         let occurred_at = sent_at.unwrap_or(request.received_at());
         let mut events = Events::of(DIALECT.id, request);
         if let Some(said) = EVENTS.iter().find(|said| said.name == name) {
-            let Some(Value::Object(data)) = body.take("data") else {
+            let Some(Value::Object(mut data)) = body.take("data") else {
                 return Err(unfit("/data", "an object"));
             };
             let ours = match said.name {
-                EVIDENCE => decode_evidence(data)?,
-                APPROACHING | OVERDUE => decode_poam(data)?,
-                _ => decode_finding(data, occurred_at)?,
+                EVIDENCE => decode_evidence(&mut data)?,
+                APPROACHING | OVERDUE => decode_poam(&mut data)?,
+                _ => decode_finding(&mut data, occurred_at)?,
             };
-            events.push(said.event_type.clone(), occurred_at, ours)?;
+            events.push(said.event_type.clone(), occurred_at, ours, data)?;
         }
         Ok(Decoded {
             vendor_event: name,
@@ -75,15 +81,15 @@ impl Inbound for Aegis {
     }
 }
 
-fn decode_finding(mut data: Object, occurred_at: Timestamp) -> Result<Object, Refusal> {
+fn decode_finding(data: &mut Object, occurred_at: Timestamp) -> Result<Object, Refusal> {
     let mut finding = Object::default();
-    finding.set_some("finding_id", take_text(&mut data, "vulnerabilityId", "/data")?);
-    let stated = take_text(&mut data, "severity", "/data")?;
+    finding.set_some("finding_id", take_text(data, "vulnerabilityId", "/data")?);
+    let stated = take_text(data, "severity", "/data")?;
     finding.set(
         "severity",
         stated.map_or(Severity::Unknown, |text| severity(&text)).as_str(),
     );
-    finding.set_some("cve_id", take_text(&mut data, "cveId", "/data")?);
+    finding.set_some("cve_id", take_text(data, "cveId", "/data")?);
     match data.take("cvssScore") {
         None | Some(Value::Null) => {}
         Some(score) if score.as_f64().is_some() => finding.set("cvss_score", score),
@@ -101,45 +107,42 @@ fn decode_finding(mut data: Object, occurred_at: Timestamp) -> Result<Object, Re
         }
         Some(_) => return Err(unfit("/data/component", "an object")),
     }
-    finding.set_some("project_id", take_text(&mut data, "projectId", "/data")?);
+    finding.set_some("project_id", take_text(data, "projectId", "/data")?);
     finding.set("detected_at", occurred_at.to_string());
-    finding.keep(data);
     Ok(finding)
 }
 
-fn decode_poam(mut data: Object) -> Result<Object, Refusal> {
-    let Some(poam_id) = take_text(&mut data, "poamId", "/data")? else {
+fn decode_poam(data: &mut Object) -> Result<Object, Refusal> {
+    let Some(poam_id) = take_text(data, "poamId", "/data")? else {
         return Err(unfit("/data/poamId", "text"));
     };
-    let date = take_text(&mut data, "scheduledCompletionDate", "/data")?.and_then(|text| text.parse::<Date>().ok());
+    let date = take_text(data, "scheduledCompletionDate", "/data")?.and_then(|text| text.parse::<Date>().ok());
     let Some(date) = date else {
         return Err(unfit("/data/scheduledCompletionDate", "a date, YYYY-MM-DD"));
     };
     let mut poam = Object::from([("poam_id", poam_id.into())]);
-    poam.set_some("finding_id", take_text(&mut data, "vulnerabilityId", "/data")?);
-    poam.set_some("cve_id", take_text(&mut data, "cveId", "/data")?);
+    poam.set_some("finding_id", take_text(data, "vulnerabilityId", "/data")?);
+    poam.set_some("cve_id", take_text(data, "cveId", "/data")?);
     poam.set("scheduled_completion_date", date.to_string());
-    poam.set_some("days_remaining", take_integer(&mut data, "daysRemaining", "/data")?);
-    poam.set_some("days_overdue", take_integer(&mut data, "daysOverdue", "/data")?);
-    poam.keep(data);
+    poam.set_some("days_remaining", take_integer(data, "daysRemaining", "/data")?);
+    poam.set_some("days_overdue", take_integer(data, "daysOverdue", "/data")?);
     Ok(poam)
 }
 
-fn decode_evidence(mut data: Object) -> Result<Object, Refusal> {
+fn decode_evidence(data: &mut Object) -> Result<Object, Refusal> {
     let mut evidence = Object::default();
-    evidence.set_some("evidence_id", take_text(&mut data, "evidenceId", "/data")?);
-    evidence.set_some("file_name", take_text(&mut data, "fileName", "/data")?);
+    evidence.set_some("evidence_id", take_text(data, "evidenceId", "/data")?);
+    evidence.set_some("file_name", take_text(data, "fileName", "/data")?);
     let counts = [
         ("vulnerabilitiesFound", "vulnerabilities_found"),
         ("criticalCount", "critical_count"),
         ("highCount", "high_count"),
     ];
     for (theirs, ours) in counts {
-        let count = take_integer(&mut data, theirs, "/data")?.unwrap_or_default();
+        let count = take_integer(data, theirs, "/data")?.unwrap_or_default();
         let count = u64::try_from(count).map_err(|_| unfit(&format!("/data/{theirs}"), "a number of 0 or more"))?;
         evidence.set(ours, count);
     }
-    evidence.keep(data);
     Ok(evidence)
 }
 

@@ -1,6 +1,6 @@
 //! Scan results with a bearer token: one kind of message, in three states.
 //!
-//! Source: a vendor's document that names no product, read 2026-11. There is no signature: the `Authorization` header
+//! Source: a vendor's document that names no product. There is no signature: the `Authorization` header
 //! carries the configured token, and so the order of judgement is token, JSON, members. A member that is wrong is a 400
 //! here, as documented, and not a 422. Method and media type are the HTTP edge's to judge. Vectors:
 //! `tests/vectors/bearer-scan.json`.
@@ -10,6 +10,8 @@
 
 use std::borrow::Cow;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::{SignedDuration, Timestamp};
 use subtle::{Choice, ConstantTimeEq as _};
 
@@ -24,7 +26,7 @@ use crate::{Decoded, Event, EventType, Headers, Key, Reason, Refusal, Secret, Se
 pub(super) static DIALECT: Dialect = Dialect {
     id: "bearer-scan",
     name: "Scan results (bearer token)",
-    source: "https://www.rfc-editor.org/rfc/rfc6750",
+    source: "the vendor's document; the token is RFC 6750's, https://www.rfc-editor.org/rfc/rfc6750",
     credential: Credential::BearerToken,
     secrets: &Tokens,
     inbound: Some(&BearerScan),
@@ -70,9 +72,8 @@ impl Inbound for BearerScan {
         for read in ["scanId", "status", "timestamp"] {
             body.take(read);
         }
-        scan.keep(body);
         let mut events = Events::of(DIALECT.id, request);
-        events.push(said.event_type.clone(), occurred_at, scan)?;
+        events.push(said.event_type.clone(), occurred_at, scan, body)?;
         Ok(Decoded {
             vendor_event: status,
             vendor_version: None,
@@ -262,7 +263,6 @@ impl Secrets for Tokens {
     }
 
     fn make(&self, random: [u8; 32]) -> Secret {
-        use base64::Engine as _;
-        Secret::new(base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(random))
+        Secret::new(URL_SAFE_NO_PAD.encode(random))
     }
 }

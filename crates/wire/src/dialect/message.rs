@@ -1,6 +1,7 @@
 //! What the dialects share when they read and write messages: members by their pointer, times, bare ids, ids of events.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fmt;
 
 use jiff::Timestamp;
@@ -8,6 +9,7 @@ use sha2::{Digest as _, Sha256};
 use uuid::{Builder, Uuid};
 
 use super::{EncodeError, Secrets};
+use crate::event::check;
 use crate::json::tree::{Object, Value};
 use crate::{Data, Event, EventType, Key, Reason, Refusal, Secret, SecretError, Verified};
 
@@ -73,12 +75,36 @@ impl<'a> Events<'a> {
         }
     }
 
-    pub(super) fn push(&mut self, event_type: EventType, occurred_at: Timestamp, data: Object) -> Result<(), Refusal> {
-        let data = Data::from_text(Value::Object(data).to_text()).map_err(|error| malformed(&error))?;
-        self.push_data(event_type, occurred_at, data);
-        Ok(())
+    /// Adds an event. `kept` are the vendor's members that we do not know, under their own names; one that bears a name
+    /// of ours and does not fit it is left out, so that every decoded event can be read as what its type says.
+    pub(super) fn push(
+        &mut self,
+        event_type: EventType,
+        occurred_at: Timestamp,
+        mut data: Object,
+        kept: Object,
+    ) -> Result<(), Refusal> {
+        let mut names: BTreeSet<String> = kept.iter().map(|(name, _)| name.to_owned()).collect();
+        names.retain(|name| data.get(name).is_none());
+        data.keep(kept);
+        let mut data = Value::Object(data);
+        loop {
+            let text = Data::from_text(data.to_text()).map_err(|error| malformed(&error))?;
+            let Err(mismatch) = check(&event_type, &text) else {
+                self.push_data(event_type, occurred_at, text);
+                return Ok(());
+            };
+            let member = mismatch.pointer.split('/').nth(1).unwrap_or_default();
+            let Value::Object(members) = &mut data else {
+                return Err(unfit("", "an object"));
+            };
+            if !names.remove(member) || members.take(member).is_none() {
+                return Err(Refusal::new(Reason::PayloadInvalid, mismatch.to_string()));
+            }
+        }
     }
 
+    /// Adds an event whose data is known to fit.
     pub(super) fn push_data(&mut self, event_type: EventType, occurred_at: Timestamp, data: Data) {
         let id = event_id(self.dialect, self.body, self.events.len());
         self.events.push(Event {

@@ -34,7 +34,7 @@ pub struct Dialect {
     pub id: &'static str,
     /// As a person says it.
     pub name: &'static str,
-    /// Where the format is written down.
+    /// Where the format is written down: a link, or words where the page has no lasting one.
     pub source: &'static str,
     /// What the credential is called where it is configured.
     pub credential: Credential,
@@ -118,6 +118,12 @@ pub trait Inbound: Sync {
 
     /// What the message says.
     fn decode(&self, request: &Verified) -> Result<Decoded, Refusal>;
+
+    /// Which of the usual mistakes a refused message shows, in words; `None` when none fits. For debugging alone.
+    fn explain(&self, request: &Unverified, secret: &Secret) -> Option<String> {
+        let _ = (request, secret);
+        None
+    }
 
     /// The status for JSON that lacks a required member: 422, unless the vendor's document says otherwise.
     fn payload_invalid_status(&self) -> u16 {

@@ -1,7 +1,7 @@
 //! Snyk's outbound webhooks, v1 (beta at the vendor): `ping` and `project_snapshot`.
 //!
-//! Source: <https://docs.snyk.io/snyk-api/using-specific-snyk-apis/webhooks-apis>, "verifying the source" and "events and
-//! payloads", read 2026-11. Signature: `X-Hub-Signature: sha256=` and the lower-case hex HMAC-SHA256 of the raw body; the
+//! Source: <https://docs.snyk.io/snyk-api/how-to-use-snyk-webhooks-apis/about-webhooks>, "verifying the source" and "events and
+//! payloads". Signature: `X-Hub-Signature: sha256=` and the lower-case hex HMAC-SHA256 of the raw body; the
 //! key is the secret's UTF-8 bytes, also when the secret looks like hex. Neither the event header nor the time header is
 //! signed. Vectors: `tests/vectors/snyk.json`.
 //!
@@ -24,15 +24,16 @@ use super::message::{
 };
 use super::{Credential, Dialect, EncodeError, Header, Inbound, Message, Outbound};
 use crate::event::{self, Ping};
+use crate::explain::{body_texts, mistake, text_keys};
 use crate::json::javascript;
 use crate::json::tree::{Object, Value};
 use crate::signature::{read_hex, sign_hex, verify_hex};
-use crate::{Data, Decoded, Event, EventType, Key, Reason, Refusal, Severity, Unverified, Verified};
+use crate::{Data, Decoded, Event, EventType, Key, Reason, Refusal, Secret, Severity, Unverified, Verified};
 
 pub(super) static DIALECT: Dialect = Dialect {
     id: "snyk",
     name: "Snyk",
-    source: "https://docs.snyk.io/snyk-api/using-specific-snyk-apis/webhooks-apis",
+    source: "https://docs.snyk.io/snyk-api/how-to-use-snyk-webhooks-apis/about-webhooks",
     credential: Credential::SecretGiven,
     secrets: &message::TextSecrets,
     inbound: Some(&Snyk),
@@ -52,6 +53,11 @@ impl Inbound for Snyk {
         verify_hex(&given, request.body(), keys, "the raw body")
     }
 
+    fn explain(&self, request: &Unverified, secret: &Secret) -> Option<String> {
+        let given = read_hex(request.headers(), SIGNATURE, "sha256=").ok()?;
+        mistake(&given, &text_keys(secret), &body_texts(request.body()))
+    }
+
     fn decode(&self, request: &Verified) -> Result<Decoded, Refusal> {
         let headers = request.headers();
         let Some(event) = headers.one(EVENT)?.filter(|value| !value.is_empty()) else {
@@ -67,6 +73,7 @@ impl Inbound for Snyk {
         };
         let delivery_id = headers
             .one(TRANSPORT_ID)?
+            .filter(|value| !value.is_empty())
             .map(|value| plain_header(value, TRANSPORT_ID))
             .transpose()?;
         let body = object_of(Value::read(request.body()).map_err(|error| malformed(&error))?)?;
@@ -123,7 +130,7 @@ fn decode_snapshot(body: Object, occurred_at: Timestamp, events: &mut Events<'_>
             .collect()
     };
     let (new, removed) = (list("newIssues")?, list("removedIssues")?);
-    events.push(EventType::ProjectSnapshot, occurred_at, body)?;
+    events.push(EventType::ProjectSnapshot, occurred_at, body, Object::default())?;
 
     let open: BTreeSet<String> = new.iter().map(|issue| issue.key.clone()).collect();
     for mut issue in new {
@@ -133,11 +140,16 @@ fn decode_snapshot(body: Object, occurred_at: Timestamp, events: &mut Events<'_>
         } else {
             EventType::VulnerabilityCreated
         };
-        events.push(event_type, occurred_at, issue.data)?;
+        events.push(event_type, occurred_at, issue.data, Object::default())?;
     }
     for mut issue in removed.into_iter().filter(|issue| !open.contains(&issue.key)) {
         issue.data.set("remediated_at", occurred_at.to_string());
-        events.push(EventType::VulnerabilityRemediated, occurred_at, issue.data)?;
+        events.push(
+            EventType::VulnerabilityRemediated,
+            occurred_at,
+            issue.data,
+            Object::default(),
+        )?;
     }
     Ok(())
 }

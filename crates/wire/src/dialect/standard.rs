@@ -1,12 +1,12 @@
 //! Standard Webhooks 1.0: any event, signed with its id and the time of the attempt.
 //!
-//! Source: <https://www.standardwebhooks.com>, specification and reference libraries, read 2026-11. Signed are
+//! Source: <https://www.standardwebhooks.com>, specification and reference libraries. Signed are
 //! `id.timestamp.body`; `v1` is HMAC-SHA256 with the base64-decoded secret, `v1a` is Ed25519, verified strictly.
 //! Vectors: `tests/vectors/standard-webhooks.json`, with the reference libraries' known answers.
 //!
 //! The body is `{"type", "timestamp", "data"}` with `data` byte for byte as it was posted. Received bodies may be
-//! anything: what has this shape and a type of the form `word.word` is an event, everything else is authentic and says
-//! nothing to us. With several keys every one signs, and a receiver may hold either.
+//! anything: what has this shape, a type of the form `word.word` and data that fits a type of ours is an event, everything
+//! else is authentic and says nothing to us. With several keys every one signs, and a receiver may hold either.
 
 use std::borrow::Cow;
 
@@ -21,6 +21,8 @@ use zeroize::Zeroizing;
 
 use super::message::Events;
 use super::{Credential, Dialect, EncodeError, Header, Inbound, Message, Outbound, Secrets};
+use crate::event::check;
+use crate::explain::{body_texts, mistake};
 use crate::signature::digest;
 use crate::{
     Data, Decoded, Event, EventType, Headers, Key, Reason, Refusal, Secret, SecretError, Unverified, Verified,
@@ -153,6 +155,36 @@ impl Inbound for Standard {
         Err(Refusal::new(Reason::SignatureMismatch, detail))
     }
 
+    fn explain(&self, request: &Unverified, secret: &Secret) -> Option<String> {
+        let signed = Signed::read(request.headers()).ok()?;
+        let text = secret.expose();
+        let unprefixed = text.strip_prefix(HMAC_PREFIX).unwrap_or(text);
+        let mut keys: Vec<_> = PrefixedSecrets::hmac(text)
+            .ok()
+            .map(|key| (key.to_vec(), ""))
+            .into_iter()
+            .collect();
+        let as_text = "the secret was used as text; what is behind whsec_ is to be decoded from base64";
+        keys.push((text.as_bytes().to_vec(), as_text));
+        keys.push((unprefixed.as_bytes().to_vec(), as_text));
+        let mut texts = body_texts(request.body());
+        for (body, _) in &mut texts {
+            *body = prefix(signed.id, signed.timestamp, body).concat();
+        }
+        texts.push((
+            request.body().to_vec(),
+            "the body alone was signed; id, timestamp and body are, joined by full stops",
+        ));
+        let entries = signed
+            .signatures
+            .split(' ')
+            .filter_map(|entry| entry.strip_prefix("v1,"));
+        let digests = entries
+            .take(SIGNATURES_MAX)
+            .filter_map(|entry| BASE64.decode(entry).ok()?.try_into().ok());
+        digests.into_iter().find_map(|given| mistake(&given, &keys, &texts))
+    }
+
     fn decode(&self, request: &Verified) -> Result<Decoded, Refusal> {
         let signed = Signed::read(request.headers())?;
         let sent_at = Timestamp::from_second(signed.seconds).ok();
@@ -162,7 +194,9 @@ impl Inbound for Standard {
         let data = envelope
             .data
             .and_then(|data| Data::from_text(data.get().to_owned()).ok());
-        if let (Ok(event_type), Some(data)) = (vendor_event.parse(), data) {
+        if let (Ok(event_type), Some(data)) = (vendor_event.parse(), data)
+            && check(&event_type, &data).is_ok()
+        {
             let stated = envelope.timestamp.and_then(text).and_then(|text| text.parse().ok());
             events.push_data(event_type, stated.or(sent_at).unwrap_or(request.received_at()), data);
         }

@@ -1,6 +1,6 @@
 //! Symbiotic: `vulnerability.created`, `vulnerability.remediated`, `training.completed`.
 //!
-//! Source: Symbiotic Security's documentation, "Webhooks", read 2026-11. Signature: `symbioticsec_signature` (with an
+//! Source: Symbiotic Security's documentation, "Webhooks". Signature: `symbioticsec_signature` (with an
 //! underscore), the lower-case hex HMAC-SHA256 of the payload's *canonical text* (see [`crate::json::python`]) and not of
 //! the bytes received; the key is the hex-decoded signing key. Vectors: `tests/vectors/symbiotic.json`.
 //!
@@ -22,6 +22,7 @@ use super::message::{
 };
 use super::{Credential, Dialect, EncodeError, Header, Inbound, Message, Outbound, Secrets};
 use crate::event::{Component, Training, Vulnerability};
+use crate::explain::mistake;
 use crate::json::python;
 use crate::json::tree::{Object, Value};
 use crate::signature::{read_hex, sign_hex, verify_hex};
@@ -30,7 +31,7 @@ use crate::{Decoded, Event, EventType, Key, Refusal, Secret, SecretError, Unveri
 pub(super) static DIALECT: Dialect = Dialect {
     id: "symbiotic",
     name: "Symbiotic",
-    source: "https://docs.symbioticsec.ai/",
+    source: "Symbiotic Security's documentation, page \"Webhooks\"",
     credential: Credential::SecretGivenOrMade,
     secrets: &HexSecrets,
     inbound: Some(&Symbiotic),
@@ -51,6 +52,26 @@ impl Inbound for Symbiotic {
             keys,
             "the body's canonical text (sorted keys, no blanks, ASCII)",
         )
+    }
+
+    fn explain(&self, request: &Unverified, secret: &Secret) -> Option<String> {
+        let given = read_hex(request.headers(), SIGNATURE, "").ok()?;
+        let mut keys = vec![(
+            secret.expose().as_bytes().to_vec(),
+            "the secret was used as text; it is to be decoded from hex",
+        )];
+        keys.extend(HexSecrets::bytes(secret).ok().map(|bytes| (bytes.to_vec(), "")));
+        let canonical = python::canonical(request.body()).ok()?;
+        let raw = "the raw body was signed; the canonical text (sorted keys, no blanks, ASCII) is to be signed";
+        let mut texts = vec![(canonical.clone().into_bytes(), ""), (request.body().to_vec(), raw)];
+        let blanks = "blanks were left behind commas and colons; Python's separators are to be `,` and `:`";
+        texts.push((spaced(&canonical).into_bytes(), blanks));
+        let compact = |body: &[u8]| Value::read_python(body).map(|value| value.to_text().into_bytes());
+        if let (Ok(sorted), Ok(as_sent)) = (compact(canonical.as_bytes()), compact(request.body())) {
+            texts.push((sorted, "characters outside ASCII were not escaped as \\uxxxx"));
+            texts.push((as_sent, "the keys were not sorted"));
+        }
+        mistake(&given, &keys, &texts)
     }
 
     fn decode(&self, request: &Verified) -> Result<Decoded, Refusal> {
@@ -112,15 +133,14 @@ fn decode_finding(
         if time == "created_at" { "detected_at" } else { time },
         occurred_at.to_string(),
     );
-    finding.keep(data);
-    events.push(event_type, occurred_at, finding)
+    events.push(event_type, occurred_at, finding, data)
 }
 
 /// A training's data has no member that may be absent in ours, so empty text and zero stand for what is not said.
 fn decode_training(mut data: Object, fallback: Timestamp, events: &mut Events<'_>) -> Result<(), Refusal> {
     let completed_at = take_seconds(&mut data, "completed_at", "/data")?.unwrap_or(fallback);
     let started_at = take_seconds(&mut data, "started_at", "/data")?.unwrap_or(completed_at);
-    let mut training = Object::from([
+    let training = Object::from([
         (
             "user",
             take_text(&mut data, "user", "/data")?.unwrap_or_default().into(),
@@ -136,8 +156,7 @@ fn decode_training(mut data: Object, fallback: Timestamp, events: &mut Events<'_
         ("started_at", started_at.to_string().into()),
         ("completed_at", completed_at.to_string().into()),
     ]);
-    training.keep(data);
-    events.push(EventType::TrainingCompleted, completed_at, training)
+    events.push(EventType::TrainingCompleted, completed_at, training, data)
 }
 
 impl Outbound for Symbiotic {
@@ -240,6 +259,22 @@ fn training(event: &Event) -> Result<Object, EncodeError> {
         ("training", training.training.into()),
         ("score", training.score.into()),
     ]))
+}
+
+/// With a blank behind every comma and colon that stands outside strings, as Python separates by default.
+fn spaced(compact: &str) -> String {
+    let (mut out, mut in_string, mut escaped) = (String::with_capacity(compact.len() * 2), false, false);
+    for character in compact.chars() {
+        out.push(character);
+        match character {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            '"' => in_string = !in_string,
+            ',' | ':' if !in_string => out.push(' '),
+            _ => {}
+        }
+    }
+    out
 }
 
 /// Keys spelled in hex, as Python's `bytes.fromhex` reads it: either case, ASCII white space between bytes.

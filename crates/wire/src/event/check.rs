@@ -1,6 +1,6 @@
 //! Does an event's data fit its type? What is wrong is named by JSON pointer, for the one who posted it.
 //!
-//! Two steps: the members that a type cannot do without, and then the types of all members that we know. Members that
+//! Two steps: the members that a type cannot do without (or whose type is easily mistaken), and then the types of all members that we know. Members that
 //! we do not know are nobody's business.
 
 use serde::de::DeserializeOwned;
@@ -60,12 +60,15 @@ pub(crate) fn check_value(event_type: &EventType, data: &Value) -> Result<(), Mi
             Wanted::Text => found.and_then(Value::as_str).is_some_and(|text| !text.is_empty()),
             Wanted::Integer => found.and_then(Value::as_i64).is_some(),
             Wanted::List => found.and_then(Value::as_array).is_some(),
+            // A struct would be read from an array as well, member by member.
+            Wanted::MembersOrNothing => matches!(found, None | Some(Value::Null | Value::Object(_))),
         };
         if !fits {
             let kind = match wanted {
                 Wanted::Text => "text that is not empty",
                 Wanted::Integer => "an integer",
                 Wanted::List => "an array",
+                Wanted::MembersOrNothing => "an object",
             };
             let verb = if found.is_some() {
                 "must be"
@@ -86,6 +89,7 @@ enum Wanted {
     Text,
     Integer,
     List,
+    MembersOrNothing,
 }
 
 const fn required(event_type: &EventType) -> &'static [(&'static str, Wanted)] {
@@ -108,13 +112,13 @@ const fn required(event_type: &EventType) -> &'static [(&'static str, Wanted)] {
             ("/started_at", Wanted::Text),
             ("/completed_at", Wanted::Text),
         ],
-        EventType::WebhookPing
-        | EventType::VulnerabilityCreated
+        EventType::VulnerabilityCreated
         | EventType::VulnerabilityCritical
         | EventType::VulnerabilityRemediated
         | EventType::VulnerabilityReopened
         | EventType::VulnerabilitySuppressed
-        | EventType::VulnerabilityChanged
+        | EventType::VulnerabilityChanged => &[("/component", Wanted::MembersOrNothing)],
+        EventType::WebhookPing
         | EventType::EndpointDisabled
         | EventType::DeliveryDeadLettered
         | EventType::SourceSilent

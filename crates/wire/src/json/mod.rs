@@ -1,7 +1,7 @@
 //! JSON where `serde_json` is not enough: strictness at the edge, and Python's and JavaScript's exact spellings.
 //!
-//! All of it stands on one iterative scanner ([`scan`]), which knows JSON's grammar and nothing else; numbers and strings
-//! stay pieces of the text until somebody needs their value. [`strict`] judges, [`tree`] reads for the dialects,
+//! All of it stands on one iterative scanner (`scan`), which knows JSON's grammar and nothing else; numbers and strings
+//! stay pieces of the text until somebody needs their value. [`strict`] judges, `tree` reads for the dialects,
 //! [`python`] and [`javascript`] write what those languages would write. Nothing here recurses on reading, so no input
 //! reaches the end of the stack.
 

@@ -24,7 +24,7 @@ pub(super) const RULES: Rules = Rules {
 /// Reads `bytes` as Python would and writes the canonical text, which is pure ASCII.
 ///
 /// ```
-/// let canonical = watchbell_wire::json::python::canonical(br#"{"b": 1.50, "a": "é"}"#)?;
+/// let canonical = watchbell_wire::json::python::canonical(r#"{"b": 1.50, "a": "é"}"#.as_bytes())?;
 /// assert_eq!(canonical, r#"{"a":"\u00e9","b":1.5}"#);
 /// # Ok::<(), watchbell_wire::json::Error>(())
 /// ```

@@ -399,7 +399,7 @@ fn receive_everywhere(body: &[u8]) {
                 .verify(dialect, &keys, now, SignedDuration::ZERO)
                 .unwrap();
             for event in verified.decode().into_iter().flat_map(|decoded| decoded.events) {
-                let _fits = watchbell_wire::event::check(&event.event_type, &event.data);
+                watchbell_wire::event::check(&event.event_type, &event.data).expect("decoded events fit their type");
                 for dialect in dialect::ALL {
                     let _said = dialect.outbound.unwrap().encode(&event);
                 }

@@ -1,5 +1,7 @@
 //! What holds for every dialect, now and whenever one is added.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use jiff::{SignedDuration, Timestamp, ToSpan};
 use uuid::Uuid;
 use watchbell_wire::{Dialect, Event, EventType, Headers, Key, Message, Reason, Secret, Unverified, dialect};
@@ -309,5 +311,77 @@ fn refusals_explain_what_somebody_did_wrong() {
             .verify(dialect, &[key(dialect, 1)], now(), TOLERANCE)
             .unwrap_err();
         assert!(refusal.detail.contains(word), "{id} {name}: {}", refusal.detail);
+    }
+}
+
+/// What is wrong with a message that was signed by someone who made one of the usual mistakes.
+#[test]
+fn usual_mistakes_are_named() {
+    let vectors = [
+        (
+            "snyk",
+            include_str!("../vectors/snyk.json"),
+            vec![
+                ("snyk-051", "newline"),
+                ("snyk-052", "re-serialised"),
+                ("snyk-057", "hex"),
+                ("snyk-058", "sorted"),
+            ],
+        ),
+        (
+            "aegis",
+            include_str!("../vectors/aegis.json"),
+            vec![("aegis-040", "newline"), ("aegis-041", "re-serialised")],
+        ),
+        (
+            "symbiotic",
+            include_str!("../vectors/symbiotic.json"),
+            vec![
+                ("sym-089", "hex"),
+                ("sym-094", "raw body"),
+                ("sym-095", "raw body"),
+                ("sym-096", "blanks"),
+                ("sym-097", "escaped"),
+            ],
+        ),
+        (
+            "standard",
+            include_str!("../vectors/standard-webhooks.json"),
+            vec![
+                ("sw-035", "re-serialised"),
+                ("sw-037", "base64"),
+                ("sw-038", "body alone"),
+            ],
+        ),
+    ];
+    for (id, file, cases) in vectors {
+        let dialect = dialect::find(id).unwrap();
+        let file: serde_json::Value = serde_json::from_str(file).unwrap();
+        for (case_id, word) in cases {
+            let case = file["cases"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .find(|case| case["id"] == case_id)
+                .unwrap();
+            let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+            let lines = case["request"]["headers"].as_array().unwrap().iter();
+            let headers: Headers = lines.map(|line| (text(&line[0]), text(&line[1]))).collect();
+            let body = BASE64.decode(text(&case["request"]["body_b64"])).unwrap();
+            let request = Unverified::new(headers, body);
+            let secret = Secret::new(text(&case["secret"]));
+            let words = request
+                .explain(dialect, &secret)
+                .unwrap_or_else(|| panic!("{case_id} {}", case["title"]));
+            assert!(words.contains(word), "{case_id} {}: {words}", case["title"]);
+            assert!(!words.contains(secret.expose()));
+        }
+        // Nothing usual about another secret.
+        let (headers, body) = messages(dialect, &[key(dialect, 1)]).swap_remove(0);
+        assert_eq!(
+            Unverified::new(headers, body).explain(dialect, &secret(dialect, 2)),
+            None,
+            "{id}"
+        );
     }
 }

@@ -266,3 +266,38 @@ fn what_symbiotic_does_not_document_is_kept() {
         "{text}"
     );
 }
+
+#[test]
+fn a_kept_member_never_spoils_the_event() {
+    let dialect = dialect::find("symbiotic").unwrap();
+    let body = br#"{"event":"vulnerability.created","timestamp":1,"data":{"pubkey":"k","severity":"HIGH!","title":"t","component":[]}}"#;
+    let decoded = receive(dialect, "", body);
+    let text = decoded.events[0].data.text();
+    assert!(
+        text.contains(r#""title":"t""#) && !text.contains("HIGH!") && !text.contains("component"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_snapshot_is_not_lost_for_a_member_we_can_do_without() {
+    let dialect = dialect::find("snyk").unwrap();
+    let body = br#"{"project":{"id":"p","name":"n"},"org":{"id":"o","name":null},"group":[],"removedIssues":null,
+        "newIssues":[{"id":"A","pkgVersions":null,"isPatched":"no","issueData":{"cvssScore":"9","identifiers":null}}]}"#;
+    let decoded = receive(dialect, "project_snapshot/v0", body);
+    assert_eq!(types(&decoded), ["project.snapshot", "vulnerability.created"]);
+    let snapshot: watchbell_wire::event::ProjectSnapshot = decoded.events[0].data.typed().unwrap();
+    assert_eq!(snapshot.new_issues[0].id, "A");
+    encode(dialect, &decoded);
+}
+
+#[test]
+fn a_standard_message_that_does_not_fit_its_type_says_nothing() {
+    let dialect = dialect::find("standard").unwrap();
+    let body = br#"{"type":"vulnerability.created","timestamp":"2024-10-09T08:47:57Z","data":{"severity":5}}"#;
+    let decoded = receive(dialect, "", body);
+    assert_eq!(
+        (decoded.vendor_event.as_str(), decoded.events.len()),
+        ("vulnerability.created", 0)
+    );
+}

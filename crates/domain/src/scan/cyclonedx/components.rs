@@ -29,11 +29,16 @@ impl Components {
             found.add(&entry);
         }
         found.count = 0;
-        let mut open: Vec<Raw<'_>> = listed.and_then(lenient::parse).unwrap_or_default();
-        while let Some(raw) = open.pop() {
-            if let Some(mut entry) = lenient::parse::<ComponentEntry<'_>>(raw) {
-                found.add(&entry);
-                open.extend(entry.components.take().unwrap_or_default());
+        let top: Vec<Raw<'_>> = listed.and_then(lenient::parse).unwrap_or_default();
+        let mut open: Vec<(usize, Raw<'_>)> = top.into_iter().map(|raw| (1, raw)).collect();
+        while let Some((depth, raw)) = open.pop() {
+            let Some(entry) = lenient::parse::<ComponentEntry<'_>>(raw) else {
+                continue;
+            };
+            found.add(&entry);
+            let inner = entry.components.unwrap_or_default().into_iter();
+            if depth < limit::COMPONENT_DEPTH_MAX {
+                open.extend(inner.map(|raw| (depth + 1, raw)));
             }
         }
         found

@@ -17,10 +17,10 @@ use std::collections::BTreeSet;
 use watchbell_wire::event::Component;
 
 use self::components::Components;
-use self::schema::{Affect, Bom, Entry, Metadata, ToolName, Tools};
+use self::schema::{Affect, Bom, Entry, Metadata, Source, ToolName, Tools};
 use super::error::ReportError;
 use super::lenient::{self, Raw, limit_text};
-use super::rating::{self, Method, Rating};
+use super::rating::{Method, Rating};
 use super::{Report, ReportFormat, limit, names};
 use crate::finding::Observation;
 
@@ -101,21 +101,27 @@ fn observe(tool: &str, entry: &Entry, components: &Components, out: &mut Vec<Obs
         suppressed: matches!(state, Some("not_affected" | "false_positive")),
         ..general(tool, entry)
     };
+    let headline = headline(entry);
     if entry.affects.is_empty() {
         // Taken as it stands: the tool named no component.
-        out.push(titled(general, entry, None));
+        out.push(titled(general, headline, None));
         return;
     }
+    let advised = entry
+        .recommendation
+        .as_deref()
+        .map(names::versions_in_advice)
+        .unwrap_or_default();
     for affect in entry.affects.iter().filter(|affect| is_affected(affect)) {
         if out.len() > limit::OBSERVATIONS_MAX {
             return;
         }
         let component = affect.reference.as_deref().map(|reference| components.get(reference));
         let observation = Observation {
-            fixed_in: fixed_in(entry, affect, component.as_ref()),
+            fixed_in: fixed_in(affect, &advised, component.as_ref()),
             ..general.clone()
         };
-        out.push(titled(observation, entry, component));
+        out.push(titled(observation, headline, component));
     }
 }
 
@@ -130,13 +136,9 @@ fn general(tool: &str, entry: &Entry) -> Observation {
     for number in &entry.cwes {
         names::add_cwe_number(*number, &mut cwes);
     }
-    let own_url = entry.source.as_ref().and_then(|source| names::url(source.url.clone()));
-    let advisory = || {
-        entry
-            .advisories
-            .iter()
-            .find_map(|advisory| names::url(advisory.url.clone()))
-    };
+    let link = |source: &Source| source.url.as_deref().and_then(names::url);
+    let own_url = entry.source.as_ref().and_then(link);
+    let advisory = || entry.advisories.iter().find_map(link);
     let text = [&entry.description, &entry.detail]
         .into_iter()
         .flatten()
@@ -178,7 +180,7 @@ fn best_rating(entry: &Entry) -> Option<Rating> {
         Rating::new(
             Method::of_word(rating.method.as_deref().unwrap_or_default()),
             rating.severity.as_deref(),
-            rating.score.as_ref().and_then(rating::score_of_value),
+            rating.score,
             rating.vector.as_deref(),
         )
     });
@@ -195,7 +197,7 @@ fn is_affected(affect: &Affect) -> bool {
             .all(|version| is_clear(version.status.as_deref()))
 }
 
-fn fixed_in(entry: &Entry, affect: &Affect, component: Option<&Component>) -> Vec<String> {
+fn fixed_in(affect: &Affect, advised: &[String], component: Option<&Component>) -> Vec<String> {
     let is_clear = |status: Option<&str>| status == Some("unaffected");
     let mut versions = Vec::new();
     for listed in &affect.versions {
@@ -204,9 +206,7 @@ fn fixed_in(entry: &Entry, affect: &Affect, component: Option<&Component>) -> Ve
             false => versions.extend(listed.range.iter().flat_map(|range| names::versions_after_range(range))),
         }
     }
-    if let Some(advice) = &entry.recommendation {
-        versions.extend(names::versions_in_advice(advice));
-    }
+    versions.extend(advised.iter().cloned());
     let installed = component.and_then(|component| component.version.as_ref());
     let mut seen = BTreeSet::new();
     versions.retain(|version| !version.is_empty() && Some(version) != installed && seen.insert(version.clone()));
@@ -214,19 +214,22 @@ fn fixed_in(entry: &Entry, affect: &Affect, component: Option<&Component>) -> Ve
     versions
 }
 
-/// Adds component and title: the description where it is one short line, else what is where.
-fn titled(observation: Observation, entry: &Entry, component: Option<Component>) -> Observation {
+/// The description, where it is one short line.
+fn headline(entry: &Entry) -> Option<&str> {
     const SHORT: usize = 120;
-    let text = entry.description.as_deref().map(str::trim).unwrap_or_default();
-    let is_short = !text.is_empty() && text.len() <= SHORT && !text.contains('\n');
+    let text = entry.description.as_deref()?.trim();
+    (!text.is_empty() && text.len() <= SHORT && !text.contains('\n')).then_some(text)
+}
+
+/// Adds component and title: the headline, else what is where.
+fn titled(observation: Observation, headline: Option<&str>, component: Option<Component>) -> Observation {
     let id = observation.cve_id.as_ref().unwrap_or(&observation.rule_id);
-    let title = match (&component, is_short) {
-        (_, true) => text.to_owned(),
-        (Some(component), false) => match &component.version {
-            Some(version) => format!("{id} in {} {version}", component.name),
-            None => format!("{id} in {}", component.name),
-        },
-        (None, false) => id.clone(),
+    let version = component.as_ref().and_then(|component| component.version.as_ref());
+    let title = match (headline, &component, version) {
+        (Some(headline), _, _) => headline.to_owned(),
+        (None, Some(component), Some(version)) => format!("{id} in {} {version}", component.name),
+        (None, Some(component), None) => format!("{id} in {}", component.name),
+        (None, None, _) => id.clone(),
     };
     Observation {
         title: limit_text(&title, limit::TITLE_MAX),

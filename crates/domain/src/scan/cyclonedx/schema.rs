@@ -1,7 +1,6 @@
 //! The part of CycloneDX 1.4 to 1.7 that findings are made of. Names as in the specification.
 
 use serde::Deserialize;
-use serde_json::Value;
 
 use crate::scan::lenient::{self, Raw};
 
@@ -95,8 +94,8 @@ pub(super) struct Reference {
 
 #[derive(Deserialize)]
 pub(super) struct RatingEntry {
-    #[serde(default, deserialize_with = "lenient::member")]
-    pub(super) score: Option<Value>,
+    #[serde(default, deserialize_with = "lenient::number")]
+    pub(super) score: Option<f64>,
     #[serde(default, deserialize_with = "lenient::member")]
     pub(super) severity: Option<String>,
     #[serde(default, deserialize_with = "lenient::member")]

@@ -116,7 +116,7 @@ fn failure(invocations: &[Invocation]) -> Option<String> {
         .find(|notification| notification.level.as_deref() == Some("error"))
         .or(notifications.first());
     let told = worst
-        .and_then(|notification| plain(notification.message.as_ref()))
+        .and_then(|notification| plain(notification.message.as_ref()).map(str::to_owned))
         .or_else(|| failed.exit_code_description.clone())
         .or_else(|| failed.exit_code.map(|code| format!("exit code {code}")));
     let reason = match told {
@@ -132,13 +132,13 @@ fn is_finding(entry: &Entry) -> bool {
 }
 
 fn observe(tool: &str, entry: &Entry, rule: &Rule, artifacts: &[Option<String>]) -> Option<Observation> {
-    let reference = entry.rule.as_ref().and_then(|rule| rule.id.clone());
-    let rule_id = entry.rule_id.clone().or(reference).or_else(|| rule.id.clone());
+    let reference = entry.rule.as_ref().and_then(|rule| rule.id.as_deref());
+    let rule_id = entry.rule_id.as_deref().or(reference).or(rule.id.as_deref());
     let message = message_of(entry, rule);
     if rule_id.is_none() && message.is_none() {
         return None;
     }
-    let rule_id = limit_text(&rule_id.unwrap_or_default(), limit::NAME_MAX);
+    let rule_id = limit_text(rule_id.unwrap_or_default(), limit::NAME_MAX);
     let (title, description) = words(&rule_id, message.as_deref(), rule);
     let place = place(entry.locations.first(), artifacts);
     let (severity, cvss_score) = severity(entry, rule);
@@ -152,7 +152,7 @@ fn observe(tool: &str, entry: &Entry, rule: &Rule, artifacts: &[Option<String>])
         cvss_score,
         fingerprint: fingerprint(entry, &place, message.as_deref()),
         location: place.shown(),
-        url: names::url(rule.help_uri.clone()),
+        url: rule.help_uri.as_deref().and_then(names::url),
         suppressed: is_suppressed(entry),
         rule_id,
         ..Observation::default()
@@ -164,18 +164,16 @@ fn severity(entry: &Entry, rule: &Rule) -> (Severity, Option<f64>) {
     let scored = [own, rule.properties.as_ref()]
         .into_iter()
         .flatten()
-        .find_map(|properties| properties.security_severity.as_ref().and_then(rating::score_of_value))
+        .find_map(|properties| properties.security_severity.filter(rating::is_score))
         .filter(|score| *score > 0.0);
     if let Some(score) = scored {
         return (rating::severity_of_score(score, Method::Cvss31), Some(score));
     }
     let is_fail = matches!(entry.kind.as_deref(), None | Some("fail"));
-    let default = || match is_fail {
-        true => rule.default_configuration.as_ref().and_then(|it| it.level.clone()),
-        false => Some("none".to_owned()),
-    };
-    let level = entry.level.clone().or_else(default);
-    (rating::severity_of_level(level.as_deref().unwrap_or("warning")), None)
+    let configured = rule.default_configuration.as_ref().and_then(|it| it.level.as_deref());
+    let default = if is_fail { configured } else { Some("none") };
+    let level = entry.level.as_deref().or(default);
+    (rating::severity_of_level(level.unwrap_or("warning")), None)
 }
 
 /// One that is under review or rejected keeps the finding alive.
@@ -219,15 +217,16 @@ fn message_of(entry: &Entry, rule: &Rule) -> Option<String> {
         let strings = rule.message_strings.as_ref()?;
         plain(strings.get(message.id.as_ref()?))
     })?;
-    Some(filled(&template, &message.arguments))
+    // Thousands of results may share one long text of their rule: what is beyond the limit is not even copied.
+    Some(filled(&limit_text(template, limit::MESSAGE_MAX), &message.arguments))
 }
 
 /// Text, or Markdown where a tool gives that only.
-fn plain(message: Option<&Message>) -> Option<String> {
+fn plain(message: Option<&Message>) -> Option<&str> {
     let message = message?;
-    let is_said = |text: &&String| !text.trim().is_empty();
-    let text = message.text.as_ref().filter(is_said);
-    text.or(message.markdown.as_ref().filter(is_said)).cloned()
+    let is_said = |text: &&str| !text.trim().is_empty();
+    let text = message.text.as_deref().filter(is_said);
+    text.or(message.markdown.as_deref().filter(is_said))
 }
 
 /// `{0}` is the first argument; `{{` and `}}` are braces. What names no argument stays as it is.
@@ -238,10 +237,7 @@ fn filled(template: &str, arguments: &[String]) -> String {
     let mut out = String::new();
     let mut rest = template;
     // Arguments may repeat; what is beyond the limit is cut anyway.
-    while let Some(at) = rest
-        .find(['{', '}'])
-        .filter(|_| out.len() <= 4 * limit::DESCRIPTION_MAX)
-    {
+    while let Some(at) = rest.find(['{', '}']).filter(|_| out.len() <= limit::MESSAGE_MAX) {
         let (before, from) = rest.split_at(at);
         out.push_str(before);
         let argument = from.strip_prefix('{').and_then(|inner| {
@@ -267,19 +263,19 @@ fn filled(template: &str, arguments: &[String]) -> String {
 /// Title and description. A message of one short line is a title; of a longer one the rule's short description is.
 fn words(rule_id: &str, message: Option<&str>, rule: &Rule) -> (String, String) {
     const SHORT: usize = 160;
-    let short = plain(rule.short_description.as_ref()).or_else(|| rule.name.clone());
+    let short = plain(rule.short_description.as_ref()).or(rule.name.as_deref());
     let full = plain(rule.full_description.as_ref());
     let message = message.map(str::trim);
     let is_short = |text: &&str| text.len() <= SHORT && !text.contains('\n');
     let title = message
         .filter(is_short)
-        .or(short.as_deref().filter(|text| !text.trim().is_empty()))
+        .or(short.filter(|text| !text.trim().is_empty()))
         .or(message)
         .unwrap_or(rule_id);
     let title = limit_text(title.trim().lines().next().unwrap_or_default(), limit::TITLE_MAX);
     let description = message
         .filter(|message| *message != title)
-        .or(full.as_deref().filter(|full| *full != title))
+        .or(full.filter(|full| *full != title))
         .unwrap_or_default();
     (title, limit_text(description, limit::DESCRIPTION_MAX))
 }
@@ -313,7 +309,9 @@ fn place(location: Option<&Location>, artifacts: &[Option<String>]) -> Place {
     Place {
         file: file.filter(|file| !file.is_empty()),
         line: region.and_then(|region| region.start_line),
-        snippet: region.and_then(|region| plain(region.snippet.as_ref())),
+        snippet: region
+            .and_then(|region| plain(region.snippet.as_ref()))
+            .and_then(first_line),
         resource: resource
             .map(|name| limit_text(name, limit::PATH_MAX))
             .filter(|name| !name.is_empty()),
@@ -326,7 +324,8 @@ fn uri(location: &ArtifactLocation, artifacts: &[Option<String>]) -> Option<Stri
 }
 
 fn artifact_uri(raw: Raw<'_>) -> Option<String> {
-    lenient::parse::<Artifact>(raw)?.location?.uri
+    let uri = lenient::parse::<Artifact>(raw)?.location?.uri;
+    uri.filter(|uri| uri.len() <= 4 * limit::PATH_MAX)
 }
 
 /// What tells this result from others of its rule; see [`Observation::identity`] for the forms.
@@ -353,14 +352,15 @@ fn fingerprint(entry: &Entry, place: &Place, message: Option<&str>) -> Option<St
         return None;
     }
     // Only the first line: the others of a function or resource change while the weakness stays.
-    let line = place
-        .snippet
-        .as_deref()
-        .and_then(|text| text.lines().find(|line| !line.trim().is_empty()));
-    Some(match line {
+    Some(match &place.snippet {
         Some(line) => format!("snippet:{}", digest(&squeezed(line))),
         None => format!("message:{}", digest(&squeezed(message.unwrap_or_default()))),
     })
+}
+
+fn first_line(snippet: &str) -> Option<String> {
+    let line = snippet.lines().find(|line| !line.trim().is_empty());
+    line.map(str::to_owned)
 }
 
 fn squeezed(text: &str) -> String {

@@ -3,8 +3,12 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use super::schema::{Entry, Rule, RuleName, Tool, ToolComponent};
-use crate::scan::lenient::{self, Raw};
+use super::schema::{Entry, Message, Rule, RuleName, Tool, ToolComponent};
+use crate::scan::lenient::{self, Raw, limit_text};
+use crate::scan::limit;
+
+/// Extensions of a tool, and tags and relations of a rule, that are looked at.
+const LOOKED_AT_MAX: usize = 4 * limit::LIST_MAX;
 
 /// A run's rules. A rule is read when the first result needs it: logs carry hundreds that no result is of.
 pub(super) struct Rules<'a> {
@@ -22,6 +26,7 @@ impl<'a> Rules<'a> {
         let (driver, extensions) = tool.map_or((None, Vec::new()), |tool| (tool.driver, tool.extensions));
         let components: Vec<_> = std::iter::once(driver.unwrap_or_default())
             .chain(extensions)
+            .take(LOOKED_AT_MAX)
             .map(|ToolComponent { name, rules }| (name, rules.unwrap_or_default()))
             .collect();
         let mut by_id = HashMap::new();
@@ -48,7 +53,8 @@ impl<'a> Rules<'a> {
             return Rc::clone(rule);
         }
         let raw = self.components.get(place.0).and_then(|(_, rules)| rules.get(place.1));
-        let rule: Rc<Rule> = Rc::new(raw.and_then(|raw| lenient::parse(raw)).unwrap_or_default());
+        let rule = raw.and_then(|raw| lenient::parse(raw)).unwrap_or_default();
+        let rule = Rc::new(shortened(rule));
         self.read.insert(place, Rc::clone(&rule));
         rule
     }
@@ -84,4 +90,23 @@ impl<'a> Rules<'a> {
         let is_named = |(name, _): &(Option<String>, Vec<Raw<'_>>)| name.is_some() && *name == reference.name;
         self.components.iter().position(is_named).unwrap_or(0)
     }
+}
+
+/// Thousands of results may be of one rule, so that its texts are cut once and not for each of them.
+fn shortened(mut rule: Rule) -> Rule {
+    let texts = [&mut rule.id, &mut rule.name, &mut rule.help_uri];
+    let messages = [rule.short_description.as_mut(), rule.full_description.as_mut()];
+    let strings = rule.message_strings.iter_mut().flat_map(|strings| strings.values_mut());
+    let said = messages.into_iter().flatten().chain(strings);
+    let said = said.flat_map(|Message { text, markdown, .. }| [text, markdown]);
+    for text in texts.into_iter().chain(said).flatten() {
+        if text.len() > limit::MESSAGE_MAX {
+            *text = limit_text(text, limit::MESSAGE_MAX);
+        }
+    }
+    rule.relationships.truncate(LOOKED_AT_MAX);
+    if let Some(properties) = &mut rule.properties {
+        properties.tags.truncate(LOOKED_AT_MAX);
+    }
+    rule
 }

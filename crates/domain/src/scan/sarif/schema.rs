@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use serde_json::Value;
 
 use crate::scan::lenient::{self, Raw};
 
@@ -129,8 +128,8 @@ pub(super) struct ComponentReference {
 pub(super) struct Properties {
     #[serde(default, deserialize_with = "lenient::list")]
     pub(super) tags: Vec<String>,
-    #[serde(default, deserialize_with = "lenient::member", rename = "security-severity")]
-    pub(super) security_severity: Option<Value>,
+    #[serde(default, deserialize_with = "lenient::number", rename = "security-severity")]
+    pub(super) security_severity: Option<f64>,
 }
 
 #[derive(Deserialize, Default)]

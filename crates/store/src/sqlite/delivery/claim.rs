@@ -19,16 +19,16 @@ use crate::sqlite::row::{Columns, micros, signed};
 use crate::sqlite::writer::Tx;
 use crate::sqlite::{endpoint, event};
 
-const DUE: &str = "SELECT org_id, id, event_id, lease, attempts, attempts_counted \
+pub(super) const DUE: &str = "SELECT org_id, id, event_id, lease, attempts, attempts_counted \
     FROM delivery INDEXED BY delivery_pending \
     WHERE state = 'pending' AND endpoint_id = ?1 AND org_id = ?2 AND due_at <= ?3 ORDER BY due_at, id LIMIT ?4";
-const NEXT_DUE: &str = "SELECT due_at FROM delivery INDEXED BY delivery_pending \
+pub(super) const NEXT_DUE: &str = "SELECT due_at FROM delivery INDEXED BY delivery_pending \
     WHERE state = 'pending' AND endpoint_id = ?1 AND org_id = ?2 ORDER BY due_at, id LIMIT 1";
-const TAKE: &str = "UPDATE delivery SET state = 'sending', due_at = NULL, lease = ?3, lease_until = ?4, claimed_at = ?5 \
+pub(super) const TAKE: &str = "UPDATE delivery SET state = 'sending', due_at = NULL, lease = ?3, lease_until = ?4, claimed_at = ?5 \
                     WHERE org_id = ?1 AND id = ?2";
 const GIVE_UP: &str = "UPDATE delivery SET state = 'dead_lettered', due_at = NULL, ended_at = ?3, reason = ?4 \
                        WHERE org_id = ?1 AND id = ?2";
-const EXPIRED: &str = "SELECT id, claimed_at, lease_until, attempts FROM delivery INDEXED BY delivery_sending \
+pub(super) const EXPIRED: &str = "SELECT id, claimed_at, lease_until, attempts FROM delivery INDEXED BY delivery_sending \
     WHERE state = 'sending' AND endpoint_id = ?1 AND org_id = ?2 AND lease_until <= ?3";
 const RELEASE: &str = "UPDATE delivery SET state = ?3, due_at = ?4, ended_at = ?5, reason = ?6, \
     lease_until = NULL, claimed_at = NULL, attempts = attempts + 1 WHERE org_id = ?1 AND id = ?2";
@@ -73,7 +73,11 @@ pub(super) fn claim(tx: &mut Tx<'_>, claims: &[Claim], now: Timestamp, lease: Si
             Vec::new()
         };
         let next_due_at = next_due_at(tx.conn, &endpoint)?;
-        all.push(Claimed { endpoint, deliveries, next_due_at });
+        all.push(Claimed {
+            endpoint,
+            deliveries,
+            next_due_at,
+        });
     }
     Ok(all)
 }
@@ -88,7 +92,9 @@ fn may_send(endpoint: &Endpoint, now: Timestamp) -> bool {
 fn next_due_at(conn: &Connection, endpoint: &Endpoint) -> Result<Option<Timestamp>> {
     let due_at: Option<i64> = conn
         .prepare_cached(NEXT_DUE)?
-        .query_row(params![endpoint.id.0.as_bytes(), endpoint.org_id.0.as_bytes()], |row| row.get(0))
+        .query_row(params![endpoint.id.0.as_bytes(), endpoint.org_id.0.as_bytes()], |row| {
+            row.get(0)
+        })
         .optional()?;
     let due_at = due_at.map(|micros| Timestamp::from_microsecond(micros).unwrap_or(Timestamp::MAX));
     Ok(due_at.map(|due_at| due_at.max(endpoint.not_before.unwrap_or(Timestamp::MIN))))
@@ -110,7 +116,8 @@ fn take(
                 // One bad row must not keep everything behind it from being delivered.
                 tracing::error!(delivery = %due.id, %problem, "delivery given up: its event cannot be read");
                 let reason = DeadLetterReason::Internal.as_str();
-                conn.prepare_cached(GIVE_UP)?.execute(params![key.0, key.1, micros(now), reason])?;
+                conn.prepare_cached(GIVE_UP)?
+                    .execute(params![key.0, key.1, micros(now), reason])?;
                 continue;
             }
             Err(problem) => return Err(problem),
@@ -126,7 +133,11 @@ fn take(
             lease,
             attempt_number: due.attempts + 1,
             attempts_counted: due.attempts_counted,
-            latest_results: if tried { row::latest_results(conn, claim.org_id, due.id)? } else { Vec::new() },
+            latest_results: if tried {
+                row::latest_results(conn, claim.org_id, due.id)?
+            } else {
+                Vec::new()
+            },
             event,
             body: if tried { body(conn, claim.org_id, due.id)? } else { None },
         });
@@ -185,7 +196,12 @@ fn release_expired(conn: &Connection, claim: &Claim, endpoint: Option<&Endpoint>
         let (state, due_at, ended_at, reason) = match endpoint.map(|endpoint| &endpoint.state) {
             Some(EndpointState::Active) => ("pending", Some(micros(expired.lease_until)), None, None),
             Some(EndpointState::Paused { .. } | EndpointState::Disabled { .. }) => ("held", None, None, None),
-            None => ("cancelled", None, Some(micros(now)), Some(CancelReason::EndpointDeleted.as_str())),
+            None => (
+                "cancelled",
+                None,
+                Some(micros(now)),
+                Some(CancelReason::EndpointDeleted.as_str()),
+            ),
         };
         conn.prepare_cached(RELEASE)?.execute(params![
             claim.org_id.0.as_bytes(),
@@ -220,7 +236,11 @@ fn expired(conn: &Connection, org: OrgId, endpoint: EndpointId, now: Timestamp) 
             response: None,
             detail: Some("the claim ran out before the attempt was settled".to_owned()),
         };
-        all.push(Expired { id: DeliveryId(columns.uuid("id")?), lease_until, attempt });
+        all.push(Expired {
+            id: DeliveryId(columns.uuid("id")?),
+            lease_until,
+            attempt,
+        });
     }
     Ok(all)
 }
@@ -228,5 +248,8 @@ fn expired(conn: &Connection, org: OrgId, endpoint: EndpointId, now: Timestamp) 
 /// At the start: takes back every claim of the process before. `now` is when they become due.
 pub(in crate::sqlite) fn release_all(conn: &Connection, now: Timestamp) -> rusqlite::Result<usize> {
     conn.execute(INTERRUPT_ALL, [])?;
-    conn.execute(RELEASE_ALL, params![micros(now), CancelReason::EndpointDeleted.as_str()])
+    conn.execute(
+        RELEASE_ALL,
+        params![micros(now), CancelReason::EndpointDeleted.as_str()],
+    )
 }

@@ -9,7 +9,7 @@ use crate::sqlite::error::Result;
 use crate::sqlite::row::Columns;
 
 // Each step of the recursion seeks the first entry of the next endpoint in the index.
-const PENDING: &str = "WITH RECURSIVE step (id) AS ( \
+pub(super) const PENDING: &str = "WITH RECURSIVE step (id) AS ( \
     SELECT * FROM (SELECT endpoint_id FROM delivery INDEXED BY delivery_pending WHERE state = 'pending' \
                    ORDER BY endpoint_id LIMIT 1) \
     UNION ALL \
@@ -25,7 +25,7 @@ const PENDING: &str = "WITH RECURSIVE step (id) AS ( \
   LEFT JOIN endpoint ON endpoint.org_id = first.org_id AND endpoint.id = first.endpoint_id \
   WHERE step.id IS NOT NULL";
 // As many as are in flight: few.
-const SENDING: &str = "SELECT claim.org_id, claim.endpoint_id AS id, min(claim.lease_until) AS due_at, \
+pub(super) const SENDING: &str = "SELECT claim.org_id, claim.endpoint_id AS id, min(claim.lease_until) AS due_at, \
     NULL AS not_before, endpoint.max_in_flight \
   FROM delivery AS claim INDEXED BY delivery_sending \
   LEFT JOIN endpoint ON endpoint.org_id = claim.org_id AND endpoint.id = claim.endpoint_id \

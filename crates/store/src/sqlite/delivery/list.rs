@@ -47,7 +47,9 @@ pub(super) fn page(
 fn statement(org: OrgId, filter: &DeliveryFilter, page: PageRequest) -> (String, Vec<Value>) {
     let index = match filter {
         DeliveryFilter { event_id: Some(_), .. } => " INDEXED BY delivery_event",
-        DeliveryFilter { endpoint_id: Some(_), .. } => " INDEXED BY delivery_endpoint",
+        DeliveryFilter {
+            endpoint_id: Some(_), ..
+        } => " INDEXED BY delivery_endpoint",
         DeliveryFilter { .. } => "",
     };
     let mut statement = format!("SELECT * FROM delivery{index} WHERE org_id = ? AND id < ?");
@@ -58,13 +60,28 @@ fn statement(org: OrgId, filter: &DeliveryFilter, page: PageRequest) -> (String,
             values.push(value);
         }
     };
-    narrow(" AND state = ?", filter.state.map(|state| state.as_str().to_owned().into()));
-    narrow(" AND endpoint_id = ?", filter.endpoint_id.map(|id| id.0.as_bytes().to_vec().into()));
-    narrow(" AND event_id = ?", filter.event_id.map(|id| id.0.as_bytes().to_vec().into()));
-    narrow(" AND created_at >= ?", filter.since.map(|since| micros_up(since).into()));
+    narrow(
+        " AND state = ?",
+        filter.state.map(|state| state.as_str().to_owned().into()),
+    );
+    narrow(
+        " AND endpoint_id = ?",
+        filter.endpoint_id.map(|id| id.0.as_bytes().to_vec().into()),
+    );
+    narrow(
+        " AND event_id = ?",
+        filter.event_id.map(|id| id.0.as_bytes().to_vec().into()),
+    );
+    narrow(
+        " AND created_at >= ?",
+        filter.since.map(|since| micros_up(since).into()),
+    );
     narrow(" AND created_at < ?", filter.until.map(|until| micros_up(until).into()));
     // Ids begin with the millisecond of creation: bounds of time are bounds of the key.
-    narrow(" AND id >= ?", filter.since.map(|since| first_id(since).0.as_bytes().to_vec().into()));
+    narrow(
+        " AND id >= ?",
+        filter.since.map(|since| first_id(since).0.as_bytes().to_vec().into()),
+    );
     statement.push_str(" ORDER BY id DESC LIMIT ?");
     values.push(i64::from(page::fetch(page)).into());
     (statement, values)

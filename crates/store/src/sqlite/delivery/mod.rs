@@ -63,10 +63,26 @@ impl DeliveryStore for SqliteStore {
     }
 
     fn replay(&self, replay: Replay, key: Option<Once>) -> Pending<'_, Written<Vec<Delivery>>> {
-        self.write(move |tx| once(tx, replay.org_id, replay.now, key.as_ref(), |tx| replay::replay(tx, &replay)))
+        self.write(move |tx| {
+            once(tx, replay.org_id, replay.now, key.as_ref(), |tx| {
+                replay::replay(tx, &replay)
+            })
+        })
     }
 
     fn count_deliveries(&self, org: OrgId) -> Pending<'_, Vec<(StateKind, u64)>> {
         self.read(move |read| list::count(read.conn, org))
     }
 }
+
+/// The statements that run while a million deliveries wait.
+#[cfg(test)]
+pub(super) const HOT_STATEMENTS: [&str; 7] = [
+    due::PENDING,
+    due::SENDING,
+    claim::DUE,
+    claim::NEXT_DUE,
+    claim::EXPIRED,
+    claim::TAKE,
+    settle::SETTLE,
+];

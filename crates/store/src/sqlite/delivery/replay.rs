@@ -53,7 +53,9 @@ pub(super) fn replay(tx: &mut Tx<'_>, replay: &Replay) -> Result<Vec<Delivery>> 
             org_id: new.org_id,
             event_id: new.event_id,
             endpoint_id: new.endpoint_id,
-            state: new.due_at.map_or(DeliveryState::Held, |due_at| DeliveryState::Pending { due_at }),
+            state: new
+                .due_at
+                .map_or(DeliveryState::Held, |due_at| DeliveryState::Pending { due_at }),
             attempts_counted: 0,
             created_at: now,
             replay_of: new.replay_of,
@@ -78,7 +80,13 @@ fn chosen(conn: &Connection, replay: &Replay) -> Result<Vec<Old>> {
             }
             Ok(newest.into_values().collect())
         }
-        ReplayWhat::Window { endpoint_id, since, until, state, limit } => {
+        ReplayWhat::Window {
+            endpoint_id,
+            since,
+            until,
+            state,
+            limit,
+        } => {
             let mut query = conn.prepare_cached(WINDOW)?;
             let mut rows = query.query(params![
                 endpoint_id.0.as_bytes(),

@@ -13,7 +13,7 @@ use crate::sqlite::row::{micros, signed, truncated};
 use crate::sqlite::writer::Tx;
 
 // The token is part of the condition: a stale claim changes nothing, whatever it says.
-const SETTLE: &str = "UPDATE delivery SET state = ?4, due_at = ?5, ended_at = ?6, reason = ?7, \
+pub(super) const SETTLE: &str = "UPDATE delivery SET state = ?4, due_at = ?5, ended_at = ?6, reason = ?7, \
     attempts = max(attempts, ?8), attempts_counted = attempts_counted + ?9, lease_until = NULL, claimed_at = NULL \
     WHERE org_id = ?1 AND id = ?2 AND endpoint_id = ?10 AND state = 'sending' AND lease = ?3 RETURNING attempts";
 
@@ -107,16 +107,29 @@ fn keep_body(tx: &Tx<'_>, settlement: &Settlement, kind: StateKind, attempts: u3
 fn change_endpoint(tx: &mut Tx<'_>, settlement: &Settlement, endpoint: &Endpoint) -> Result<()> {
     match settlement.next {
         Next::Delivered
-        | Next::Retry { endpoint_pause: None, .. }
+        | Next::Retry {
+            endpoint_pause: None, ..
+        }
         | Next::DeadLetter { disable: None, .. } => Ok(()),
-        Next::Retry { endpoint_pause: Some(until), .. } => {
+        Next::Retry {
+            endpoint_pause: Some(until),
+            ..
+        } => {
             let until = truncated(until);
             if endpoint.not_before.is_some_and(|known| until <= known) {
                 return Ok(());
             }
-            endpoint::write_back(tx, Endpoint { not_before: Some(until), ..endpoint.clone() })
+            endpoint::write_back(
+                tx,
+                Endpoint {
+                    not_before: Some(until),
+                    ..endpoint.clone()
+                },
+            )
         }
-        Next::DeadLetter { disable: Some(reason), .. } => disable(tx, settlement, endpoint, reason),
+        Next::DeadLetter {
+            disable: Some(reason), ..
+        } => disable(tx, settlement, endpoint, reason),
     }
 }
 
@@ -126,6 +139,12 @@ fn disable(tx: &mut Tx<'_>, settlement: &Settlement, endpoint: &Endpoint, reason
         EndpointState::Active | EndpointState::Paused { .. } => EndpointState::Disabled { since, reason },
         EndpointState::Disabled { .. } => return Ok(()),
     };
-    endpoint::write_back(tx, Endpoint { state, ..endpoint.clone() })?;
+    endpoint::write_back(
+        tx,
+        Endpoint {
+            state,
+            ..endpoint.clone()
+        },
+    )?;
     endpoint::hold(tx, endpoint.org_id, endpoint.id)
 }

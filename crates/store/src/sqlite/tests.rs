@@ -1,0 +1,267 @@
+//! What only the inside can bring about: a unit that panics, a disk that is full, a writer that is held up.
+
+use std::path::Path;
+use std::sync::mpsc::channel;
+use std::sync::{Arc, PoisonError};
+
+use jiff::Timestamp;
+use rusqlite::Connection;
+use watchbell_domain::port::testing::SeededEntropy;
+use watchbell_domain::port::{EndpointCreation, EndpointStore, EventFilter, EventStore, StoreError};
+use watchbell_wire::EventType;
+
+use super::*;
+use crate::conformance::{Opened, World, dialects, world};
+use crate::seal::{SealingKey, SealingKeys};
+
+fn options(directory: &Path, threads: Threads) -> OpenOptions {
+    let entropy = SeededEntropy::new(1);
+    OpenOptions {
+        directory: directory.to_owned(),
+        keys: SealingKeys::new(SealingKey::make(&entropy), Vec::new()),
+        entropy: Arc::new(entropy),
+        now: Timestamp::UNIX_EPOCH,
+        find_dialect: dialects::find,
+        threads,
+    }
+}
+
+fn open(threads: Threads) -> (Arc<SqliteStore>, World) {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Arc::new(SqliteStore::open(options(directory.path(), threads)).unwrap());
+    let opened = Opened {
+        store: Arc::clone(&store) as _,
+        keep: Box::new(directory),
+    };
+    (store, World::new(opened))
+}
+
+async fn count_events(world: &World, org: watchbell_domain::id::OrgId) -> usize {
+    let page = world
+        .store
+        .events(org, EventFilter::default(), world::first(250))
+        .await
+        .unwrap();
+    page.items.len()
+}
+
+#[tokio::test]
+async fn a_panic_takes_back_its_own_unit_alone() {
+    let (store, world) = open(Threads::default());
+    let org = world.org("acme").await;
+    let broken = store.write(|tx| -> Result<()> {
+        tx.conn.execute("DELETE FROM org", [])?;
+        panic!("inside a unit");
+    });
+    let accepted = world.accept(org, 1);
+    let (broken, _) = tokio::join!(broken, accepted);
+    assert!(matches!(broken, Err(StoreError::Unavailable(_))), "{broken:?}");
+    assert_eq!(count_events(&world, org).await, 1);
+}
+
+#[tokio::test]
+async fn a_failed_unit_leaves_the_others_of_its_group() {
+    let (store, world) = open(Threads::default());
+    let org = world.org("acme").await;
+    let before = store.stats();
+    // Holds the writer up until everything below waits in its queue: then it is one group.
+    let (go, wait) = channel();
+    let hold = tokio::spawn({
+        let store = Arc::clone(&store);
+        async move { store.write(move |_| Ok(wait.recv().unwrap_or_default())).await }
+    });
+    while store.stats() == before && !hold.is_finished() && Arc::strong_count(&store) < 3 {
+        tokio::task::yield_now().await;
+    }
+    let event = world.event(EventType::ScanStarted, "{}", 1);
+    let again = event.clone();
+    let calls = async {
+        tokio::join!(
+            store.accept(world.acceptance(org, vec![event], 1), None),
+            store.accept(world.acceptance(org, vec![again], 1), None),
+            store.accept(
+                world.acceptance(org, vec![world.event(EventType::ScanStarted, "{}", 1)], 1),
+                None
+            ),
+            async { go.send(()).unwrap() },
+        )
+    };
+    let (first, same, other, ()) = calls.await;
+    hold.await.unwrap().unwrap();
+    assert!(first.is_ok() && other.is_ok(), "{first:?} {other:?}");
+    assert!(matches!(same, Err(StoreError::Conflict(_))), "{same:?}");
+    assert_eq!(count_events(&world, org).await, 2);
+    let stats = store.stats();
+    assert_eq!(stats.units - before.units, 4);
+    assert!(stats.commits - before.commits <= 2, "{stats:?}");
+}
+
+#[tokio::test]
+async fn a_full_queue_refuses() {
+    let (store, world) = open(Threads::Own { queue: 2, readers: 1 });
+    let org = world.org("acme").await;
+    let (go, wait) = channel::<()>();
+    let mut hold = store.write(move |_| Ok(wait.recv().unwrap_or_default()));
+    let accept = || {
+        store.accept(
+            world.acceptance(org, vec![world.event(EventType::ScanStarted, "{}", 1)], 1),
+            None,
+        )
+    };
+    let mut waiting = Vec::new();
+    // The held unit may still be in the queue itself.
+    futures_poll(&mut hold).await;
+    let refused = loop {
+        let mut call = accept();
+        match futures_poll(&mut call).await {
+            Some(result) => break result,
+            None => waiting.push(call),
+        }
+    };
+    assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+    assert!((1..=3).contains(&waiting.len()), "{}", waiting.len());
+    go.send(()).unwrap();
+    hold.await.unwrap();
+    let accepted = waiting.len();
+    for call in waiting {
+        drop(call.await.unwrap());
+    }
+    assert_eq!(count_events(&world, org).await, accepted);
+}
+
+/// Polls once.
+async fn futures_poll<T>(future: &mut Pending<'_, T>) -> Option<std::result::Result<T, StoreError>> {
+    std::future::poll_fn(|context| {
+        std::task::Poll::Ready(match future.as_mut().poll(context) {
+            std::task::Poll::Ready(value) => Some(value),
+            std::task::Poll::Pending => None,
+        })
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_call_nobody_waits_for_is_not_done() {
+    let (store, world) = open(Threads::default());
+    let org = world.org("acme").await;
+    let (go, wait) = channel::<()>();
+    let mut hold = store.write(move |_| Ok(wait.recv().unwrap_or_default()));
+    futures_poll(&mut hold).await;
+    let mut abandoned = store.accept(
+        world.acceptance(org, vec![world.event(EventType::ScanStarted, "{}", 1)], 1),
+        None,
+    );
+    assert!(futures_poll(&mut abandoned).await.is_none());
+    drop(abandoned);
+    go.send(()).unwrap();
+    hold.await.unwrap();
+    world.accept(org, 2).await;
+    assert_eq!(count_events(&world, org).await, 1);
+}
+
+#[tokio::test]
+async fn a_full_disk_is_said_and_survived() {
+    let (store, world) = open(Threads::default());
+    let org = world.org("acme").await;
+    let limit = |pages: i64| {
+        store.write(move |tx| {
+            let used: i64 = tx.conn.pragma_query_value(None, "page_count", |row| row.get(0))?;
+            tx.conn
+                .pragma_update_and_check(None, "max_page_count", used + pages, |_| Ok(()))?;
+            Ok(())
+        })
+    };
+    limit(8).await.unwrap();
+    let large = format!("{{\"x\":\"{}\"}}", "y".repeat(9000));
+    let mut taken = 0;
+    let refused = loop {
+        let event = world.event(EventType::ScanStarted, &large, 1);
+        match store.accept(world.acceptance(org, vec![event], 1), None).await {
+            Ok(_) => taken += 1,
+            Err(problem) => break problem,
+        }
+    };
+    assert_eq!(refused, StoreError::Full);
+    assert_eq!(count_events(&world, org).await, taken);
+    limit(1000).await.unwrap();
+    world.accept(org, 1).await;
+    assert_eq!(count_events(&world, org).await, taken + 1);
+}
+
+#[tokio::test]
+async fn what_a_failed_group_changed_is_not_remembered() {
+    let (store, world) = open(Threads::default());
+    let org = world.org("acme").await;
+    world.endpoint(org).await;
+    // An endpoint made in a transaction that SQLite takes back as a whole must not be routed to afterwards.
+    let other = world.new_endpoint(org);
+    let creation = EndpointCreation {
+        endpoint: other,
+        greeting: None,
+    };
+    let (go, wait) = channel::<()>();
+    let mut hold = store.write(move |_| Ok(wait.recv().unwrap_or_default()));
+    futures_poll(&mut hold).await;
+    let mut created = store.create_endpoint(creation, None);
+    futures_poll(&mut created).await;
+    let mut breaks = store.write(|tx| -> Result<()> {
+        tx.conn.execute_batch("ROLLBACK")?;
+        Err(StoreError::Full.into())
+    });
+    futures_poll(&mut breaks).await;
+    go.send(()).unwrap();
+    drop(hold.await);
+    assert_eq!(breaks.await, Err(StoreError::Full));
+    match created.await {
+        // They were two groups after all: nothing was taken back.
+        Ok(_) => assert_eq!(world.accept(org, 1).await.deliveries.len(), 2),
+        Err(problem) => {
+            assert_eq!(problem, StoreError::Full);
+            assert_eq!(world.accept(org, 1).await.deliveries.len(), 1);
+        }
+    }
+}
+
+#[tokio::test]
+async fn without_threads_the_caller_does_the_work() {
+    let (store, world) = open(Threads::Inline);
+    let org = world.org("acme").await;
+    let endpoint = world.endpoint(org).await;
+    world.accept(org, 1).await;
+    let taken = world.take(&endpoint, 1).await;
+    world
+        .settle(&endpoint, &taken, watchbell_domain::port::Next::Delivered, 2)
+        .await;
+    assert_eq!(store.stats().commits, store.stats().units);
+    let Writing::Inline(writer) = &store.writing else {
+        panic!("threads")
+    };
+    drop(writer.lock().unwrap_or_else(PoisonError::into_inner));
+}
+
+#[test]
+fn what_is_due_is_found_by_seeks() {
+    let directory = tempfile::tempdir().unwrap();
+    drop(SqliteStore::open(options(directory.path(), Threads::Inline)).unwrap());
+    let conn = Connection::open(directory.path().join(DATABASE_FILE)).unwrap();
+    for statement in delivery::HOT_STATEMENTS {
+        let mut query = conn.prepare(&format!("EXPLAIN QUERY PLAN {statement}")).unwrap();
+        let nulls = vec![rusqlite::types::Null; query.parameter_count()];
+        let steps: Vec<String> = query
+            .query_map(rusqlite::params_from_iter(nulls), |row| row.get(3))
+            .unwrap()
+            .map(std::result::Result::unwrap)
+            .collect();
+        // The recursion's own queue; the claims in flight, few and all wanted; the first entry of what is pending.
+        let fine = ["SCAN step", "SCAN claim USING COVERING INDEX delivery_sending"];
+        let first = "SCAN delivery USING COVERING INDEX delivery_pending";
+        let scans = |step: &&String| {
+            step.starts_with("SCAN") && !fine.contains(&step.as_str()) && *step != first && !step.starts_with("SCAN (subquery")
+        };
+        assert_eq!(steps.iter().find(scans), None, "{statement}\n{steps:#?}");
+        assert!(
+            !steps.iter().any(|step| step.contains("TEMP B-TREE FOR ORDER")),
+            "{statement}\n{steps:#?}"
+        );
+    }
+}
