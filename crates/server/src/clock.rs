@@ -26,7 +26,9 @@ impl SystemClock {
 impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "the clock that everything else takes")]
     fn now(&self) -> Timestamp {
-        Timestamp::now()
+        // Whole microseconds, which is what stores keep: a time that was answered is the time that is found again.
+        let now = Timestamp::now();
+        Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now)
     }
 
     fn monotonic(&self) -> SignedDuration {

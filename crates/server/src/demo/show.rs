@@ -67,10 +67,10 @@ impl Show {
     /// One line: who, what, the verdict, how long it took.
     pub(super) fn arrival(&mut self, arrival: &Arrival, ms: Option<i64>) {
         let took = ms.map(|ms| format!("{ms} ms")).unwrap_or_default();
-        let again = if arrival.path == SHAKY {
-            format!("attempt {}: ", arrival.number)
-        } else {
-            String::new()
+        let again = match (arrival.path == SHAKY, arrival.number) {
+            (false, _) => String::new(),
+            (true, 1) => "attempt 1: ".to_owned(),
+            (true, number) => format!("retry, attempt {number}: "),
         };
         let path = &arrival.path;
         self.line(match &arrival.verdict {
@@ -154,7 +154,7 @@ impl Show {
             verified_in_all += verified;
             if verified > 0 && refused.is_empty() {
                 self.line(format!(
-                    "{:<12} {GOOD}verified{GOOD:#}  {verified} of {verified} ({})",
+                    "{:<12} {GOOD}verified{GOOD:#}  {verified} of {verified}, {}",
                     dialect.id, dialect.name
                 ));
             } else {

@@ -300,6 +300,22 @@ fn a_user_works_from_the_command_line() {
     let made = user(&["key", "create", "--name", "reader", "--scopes", "events:read"]);
     assert_eq!(user(&["key", "list"])["items"].as_array().expect("keys").len(), 1);
     user(&["key", "revoke", made["id"].as_str().expect("an id")]);
+    let report = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../examples/webshop/reports/before/bandit.sarif"
+    );
+    let scanned = user(&["scan", report, "--project", "webshop"]);
+    assert_eq!(scanned["scan"]["findings_new"], 7);
+    let created = scanned["events"]
+        .as_array()
+        .expect("events")
+        .iter()
+        .filter(|event| event["type"] == "vulnerability.created");
+    assert_eq!(created.count(), 7);
+    assert_eq!(
+        user(&["scan", report, "--project", "webshop"])["scan"]["findings_new"],
+        0
+    );
     user(&["endpoint", "delete", id]);
     assert_eq!(
         user(&["endpoint", "list"])["items"]
