@@ -256,9 +256,9 @@ fn show_with_secret(out: Output, answer: &Value) {
 }
 
 fn show_or(out: Output, answer: &Value, what: &str, id: &str) {
-    match answer {
-        Value::Object(members) if !members.is_empty() => out.thing(answer),
-        _ => done(out, what, id),
+    match answer.as_object().is_some_and(|members| !members.is_empty()) {
+        true => out.thing(answer),
+        false => done(out, what, id),
     }
 }
 

@@ -46,7 +46,8 @@ impl Output {
             table.add_row(columns.iter().map(|(_, members)| first_of(item, members)));
         }
         for line in table.lines() {
-            self.line(line.trim_end());
+            // Cells are padded on both sides.
+            self.line(line.strip_prefix(' ').unwrap_or(&line).trim_end());
         }
     }
 
@@ -79,14 +80,13 @@ impl Output {
         };
         let width = members.keys().map(String::len).max().unwrap_or(0);
         for (name, value) in members {
-            match value {
-                Value::Object(_) | Value::Array(_) if !is_flat(value) => {
-                    self.line(format!("{FAINT}{name}{FAINT:#}"));
-                    for line in format!("{value:#}").lines() {
-                        self.line(format!("  {line}"));
-                    }
+            if (value.is_object() || value.is_array()) && !is_flat(value) {
+                self.line(format!("{FAINT}{name}{FAINT:#}"));
+                for line in format!("{value:#}").lines() {
+                    self.line(format!("  {line}"));
                 }
-                value => self.line(format!("{FAINT}{name:width$}{FAINT:#}  {}", plain(value))),
+            } else {
+                self.line(format!("{FAINT}{name:width$}{FAINT:#}  {}", plain(value)));
             }
         }
     }

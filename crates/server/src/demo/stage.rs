@@ -113,13 +113,15 @@ impl Stage {
         secret: &Secret,
         only: Option<&str>,
     ) -> Result<(), Error> {
-        let mut body = json!({
-            "url": format!("https://{}/{path}", self.receiver.address),
-            "dialect": dialect.id,
-            "description": format!("demo: {}", dialect.name),
-        });
+        let mut body = serde_json::Map::new();
+        body.insert(
+            "url".to_owned(),
+            json!(format!("https://{}/{path}", self.receiver.address)),
+        );
+        body.insert("dialect".to_owned(), json!(dialect.id));
+        body.insert("description".to_owned(), json!(format!("demo: {}", dialect.name)));
         if let Some(only) = only {
-            body["events"] = json!([only]);
+            body.insert("events".to_owned(), json!([only]));
         }
         let key_of = |secret: &Secret| {
             dialect
@@ -130,16 +132,19 @@ impl Stage {
         match dialect.credential {
             // Known before the creation, which may send a ping at once.
             Credential::SecretGiven | Credential::SecretGivenOrMade => {
-                body["secret"] = json!(secret.expose());
+                body.insert("secret".to_owned(), json!(secret.expose()));
                 self.receiver.expect(path, dialect, key_of(secret)?);
             }
             Credential::BearerToken => {
-                body["bearer_token"] = json!(secret.expose());
+                body.insert("bearer_token".to_owned(), json!(secret.expose()));
                 self.receiver.expect(path, dialect, key_of(secret)?);
             }
             Credential::SecretMade => {}
         }
-        let endpoint = self.client.json(Request::post(self.path("/endpoints"), &body)).await?;
+        let endpoint = self
+            .client
+            .json(Request::post(self.path("/endpoints"), &Value::Object(body)))
+            .await?;
         if let (Credential::SecretMade, Some(made)) =
             (dialect.credential, endpoint.get("secret").and_then(Value::as_str))
         {

@@ -103,10 +103,11 @@ fn explain(received: &Received<'_>, refusal: Refusal) -> Refused {
     let mut causes = Vec::new();
     let mut detail = refusal.detail;
     if let Some(time) = header::time_of_sending(received) {
-        match refusal.reason {
-            Reason::TimestampStale => detail = stale(received.now.duration_since(time.at), received.tolerance),
-            Reason::TimestampFuture => detail = ahead(time.at.duration_since(received.now), received.tolerance),
-            _ => {}
+        if refusal.reason == Reason::TimestampStale {
+            detail = stale(received.now.duration_since(time.at), received.tolerance);
+        }
+        if refusal.reason == Reason::TimestampFuture {
+            detail = ahead(time.at.duration_since(received.now), received.tolerance);
         }
         causes.extend(time.remark);
     }

@@ -1,9 +1,16 @@
 //! The binary from outside: what it prints, and how it ends.
 
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on fails"
+)]
+
 mod config;
 mod demo;
 mod docs;
 mod help;
+mod serve;
 mod signing;
 
 use assert_cmd::Command;
