@@ -16,6 +16,9 @@ use watchbell_domain::port::Clock;
 use crate::once::OnceKey;
 use crate::problem::{At, Problem, Result};
 
+/// Longest piece of input that a message repeats, in characters.
+const ECHO_LENGTH_MAX: usize = 60;
+
 /// How much of a body there may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BodyLimits {
@@ -82,8 +85,7 @@ pub(crate) fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T> {
         let pointer = pointer(error.path());
         // serde's words without the position, which is of no use beside the pointer.
         let words = error.inner().to_string();
-        let detail = words.split(" at line ").next().unwrap_or_default();
-        let detail = detail.chars().take(200).collect();
+        let detail = short(words.split(" at line ").next().unwrap_or_default());
         Problem::PayloadInvalid(vec![At { pointer, detail }])
     })
 }
@@ -192,6 +194,16 @@ fn check_media_type(headers: &HeaderMap) -> Result<()> {
     }
 }
 
+/// The message with long pieces of input cut: it repeats what was sent.
+fn short(words: &str) -> String {
+    let cut = |word: &str| match word.char_indices().nth(ECHO_LENGTH_MAX) {
+        Some((end, _)) => format!("{}…", word.get(..end).unwrap_or_default()),
+        None => word.to_owned(),
+    };
+    let cut = words.split(' ').map(cut).collect::<Vec<_>>().join(" ");
+    cut.chars().take(200).collect()
+}
+
 /// A JSON pointer (RFC 6901) of serde's path.
 fn pointer(path: &serde_path_to_error::Path) -> String {
     use serde_path_to_error::Segment;
@@ -200,7 +212,7 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
         match segment {
             Segment::Seq { index } => text.push_str(&format!("/{index}")),
             Segment::Map { key } | Segment::Enum { variant: key } => {
-                let key: String = key.chars().take(100).collect();
+                let key: String = key.chars().take(ECHO_LENGTH_MAX).collect();
                 text.push('/');
                 text.push_str(&key.replace('~', "~0").replace('/', "~1"));
             }

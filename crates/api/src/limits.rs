@@ -78,7 +78,7 @@ impl Limiter {
         }
         limiter.check_key(&key).map_err(|refused| {
             let wait: Duration = refused.wait_time_from(self.clock.now());
-            wait.as_secs() + 1
+            wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
         })
     }
 }

@@ -263,7 +263,7 @@ async fn list_endpoints(
     Ok(axum::Json(cursors.list(&scope, page, |endpoint| endpoint.id.0, show)))
 }
 
-/// One endpoint.
+/// Show an endpoint.
 #[utoipa::path(get, path = "/api/v1/orgs/{org}/endpoints/{id}", tag = "endpoints",
     params(("org" = String, Path, description = "Id or slug"), ("id" = String, Path)),
     responses((status = 200, body = EndpointView), (status = "4XX", body = Body, content_type = "application/problem+json")))]

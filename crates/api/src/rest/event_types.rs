@@ -2,9 +2,11 @@
 
 use axum::extract::RawPathParams;
 use serde::Serialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
-use watchbell_wire::{EventType, dialect};
+use watchbell_wire::{Data, EventType, dialect};
 
 use crate::auth::{Tenant, right};
 use crate::edge::Edge;
@@ -23,6 +25,13 @@ pub(super) fn routes() -> OpenApiRouter<Edge> {
 struct TypeView {
     #[serde(rename = "type")]
     name: String,
+    /// When it is told.
+    description: &'static str,
+    /// An example of its data.
+    #[schema(value_type = Object)]
+    example: Box<RawValue>,
+    /// JSON Schema (2020-12) of its data.
+    schema: Value,
     /// Who can say it, and in which word.
     dialects: Vec<Saying>,
 }
@@ -44,11 +53,18 @@ fn view(event_type: &EventType) -> TypeView {
     };
     TypeView {
         name: event_type.to_string(),
+        description: event_type.description().unwrap_or_default(),
+        example: event_type.sample().map(raw).unwrap_or_default(),
+        schema: event_type.schema().unwrap_or_default(),
         dialects: dialect::ALL.iter().filter_map(says).collect(),
     }
 }
 
-/// Every type of ours.
+fn raw(data: Data) -> Box<RawValue> {
+    RawValue::from_string(data.text().to_owned()).unwrap_or_default()
+}
+
+/// The catalogue of built-in types.
 #[utoipa::path(get, path = "/api/v1/orgs/{org}/event-types", tag = "event types",
     params(("org" = String, Path, description = "Id or slug")),
     responses((status = 200, body = List<TypeView>), (status = "4XX", body = Body, content_type = "application/problem+json")))]
@@ -59,7 +75,7 @@ async fn list_event_types(_tenant: Tenant<right::EventsRead>) -> axum::Json<List
     })
 }
 
-/// One type.
+/// One type of the catalogue.
 #[utoipa::path(get, path = "/api/v1/orgs/{org}/event-types/{type}", tag = "event types",
     params(("org" = String, Path, description = "Id or slug"), ("type" = String, Path, description = "Such as scan.completed")),
     responses((status = 200, body = TypeView), (status = "4XX", body = Body, content_type = "application/problem+json")))]

@@ -107,7 +107,7 @@ async fn list_orgs(
     Ok(axum::Json(cursors.list("orgs", page, |org| org.id.0, OrgView::from)))
 }
 
-/// One organisation.
+/// Show an organisation.
 #[utoipa::path(get, path = "/api/v1/orgs/{org}", tag = "orgs", params(("org" = String, Path, description = "Id or slug")),
     responses((status = 200, body = OrgView), (status = "4XX", body = Body, content_type = "application/problem+json")))]
 async fn get_org(tenant: Tenant<right::AnyKey>, State(orgs): State<Arc<dyn OrgStore>>) -> Result<axum::Json<OrgView>> {

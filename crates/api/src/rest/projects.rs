@@ -12,7 +12,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use watchbell_domain::finding::{Finding, FindingStatus};
 use watchbell_domain::id::{ProjectId, ScanId};
 use watchbell_domain::org::Project;
-use watchbell_domain::port::{ProjectStore, Written};
+use watchbell_domain::port::{OrgStore, ProjectStore, Written};
 use watchbell_domain::scan::{Scan, ScanStatus};
 use watchbell_engine::admin::org;
 use watchbell_engine::delivery::Handle;
@@ -192,7 +192,7 @@ async fn list_projects(
     )))
 }
 
-/// One project.
+/// Show a project.
 #[utoipa::path(get, path = "/api/v1/orgs/{org}/projects/{id}", tag = "projects",
     params(("org" = String, Path, description = "Id or slug"), ("id" = String, Path)),
     responses((status = 200, body = ProjectView), (status = "4XX", body = Body, content_type = "application/problem+json")))]
@@ -219,6 +219,7 @@ struct ScanQuery {
 /// What posting a scan takes.
 #[derive(Clone)]
 struct Scanning {
+    orgs: Arc<dyn OrgStore>,
     projects: Arc<dyn ProjectStore>,
     wake: Handle,
     making: Making,
@@ -228,6 +229,7 @@ struct Scanning {
 impl FromRef<Edge> for Scanning {
     fn from_ref(edge: &Edge) -> Self {
         Self {
+            orgs: Arc::from_ref(edge),
             projects: Arc::from_ref(edge),
             wake: Handle::from_ref(edge),
             making: Making::from_ref(edge),
@@ -252,14 +254,15 @@ async fn post_scan(
     let write = scanning.bodies.raw(request, limit).await?;
     let now = scanning.making.clock.now();
     let ports = scan::Ports {
+        orgs: &*scanning.orgs,
         projects: &*scanning.projects,
         wake: &scanning.wake,
         entropy: &*scanning.making.entropy,
     };
     let submission = Submission {
         scan_id: ScanId::make(now, ports.entropy),
-        report: &write.body,
-        tool: query.tool.as_deref(),
+        report: write.body.clone(),
+        tool: query.tool,
         partial: query.partial,
         received_at: now,
     };

@@ -379,10 +379,10 @@ fn a_long_text_of_a_rule_is_cut_once_for_all() {
     let long = "long ".repeat(100_000);
     let report = read(&json!({"runs": [{"tool": {"driver": {"name": "T", "rules": [
         {"id": "R", "fullDescription": {"text": long}, "messageStrings": {"default": {"text": long}}}]}},
-        "results": vec![json!({"ruleId": "R", "message": {"id": "default"}}); 1_000]}]}));
-    assert_eq!(report.observations.len(), 1_000);
+        "results": vec![json!({"ruleId": "R", "message": {"id": "default"}}); 50]}]}));
+    assert_eq!(report.observations.len(), 50);
     assert_eq!(
-        report.observations[999].description.chars().count(),
+        report.observations[49].description.chars().count(),
         scan::limit::DESCRIPTION_MAX
     );
 }

@@ -378,8 +378,8 @@ fn assert_members(documented: &Value, sent: &Value, at: &str) {
 
 #[test]
 fn no_event_is_larger_than_the_limit_and_no_issue_is_lost() {
-    let long = "\u{1F514}\"".repeat(600);
-    let results: Vec<Value> = (0..2_000)
+    let long = "\u{1F514}\"".repeat(300);
+    let results: Vec<Value> = (0..1_100)
         .map(|n| {
             let mut one = result(&format!("R{n}"), &format!("{n}/{}", "d".repeat(900)), 1, "x");
             one["message"] = json!({"text": format!("{long}\n{long}")});
@@ -397,7 +397,7 @@ fn no_event_is_larger_than_the_limit_and_no_issue_is_lost() {
         );
     }
     let completed: Vec<ScanData> = data(&outcome, &EventType::ScanCompleted);
-    assert_eq!(completed[0].threats_found, Some(2_000));
+    assert_eq!(completed[0].threats_found, Some(1_100));
     assert!(
         (500..=1_000).contains(&completed[0].details.len()),
         "{}",
@@ -410,7 +410,7 @@ fn no_event_is_larger_than_the_limit_and_no_issue_is_lost() {
         .flat_map(|part| &part.new_issues)
         .map(|issue| issue.id.as_str())
         .collect();
-    assert_eq!(told.len(), 2_000);
+    assert_eq!(told.len(), 1_100);
 }
 
 #[test]

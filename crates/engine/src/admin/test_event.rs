@@ -61,3 +61,54 @@ fn candidates(endpoint: &Endpoint, id: EventId, now: Timestamp) -> [(EventType, 
         (EventType::ScanCompleted, scan),
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    use watchbell_domain::endpoint::{EndpointPolicy, EndpointState};
+    use watchbell_domain::id::{EndpointId, OrgId};
+    use watchbell_domain::port::testing::SeededEntropy;
+    use watchbell_wire::dialect;
+
+    use super::*;
+
+    #[test]
+    fn every_dialect_that_is_sent_can_say_its_test() {
+        let entropy = SeededEntropy::new(1);
+        let now = Timestamp::from_second(1_700_000_000).unwrap();
+        let mut said = Vec::new();
+        for dialect in dialect::ALL.iter().filter(|dialect| dialect.outbound.is_some()) {
+            let endpoint = Endpoint {
+                id: EndpointId::make(now, &entropy),
+                org_id: OrgId::make(now, &entropy),
+                url: "https://example.com/".into(),
+                dialect,
+                description: None,
+                events: None,
+                state: EndpointState::Active,
+                secrets: Vec::new(),
+                headers: Vec::new(),
+                policy: EndpointPolicy::default(),
+                not_before: None,
+                created_at: now,
+                updated_at: now,
+            };
+            let acceptance = for_endpoint(&endpoint, now, &entropy).unwrap();
+            let new = &acceptance.events[0];
+            assert_eq!(new.only, Some(endpoint.id));
+            watchbell_wire::event::check(&new.event.event_type, &new.event.data).unwrap();
+            dialect.outbound.unwrap().encode(&new.event).unwrap();
+            said.push((dialect.id, new.event.event_type.to_string()));
+        }
+        let said: Vec<_> = said.iter().map(|(id, event)| (*id, event.as_str())).collect();
+        assert_eq!(
+            said,
+            [
+                ("snyk", "webhook.ping"),
+                ("symbiotic", "vulnerability.created"),
+                ("aegis", "vulnerability.created"),
+                ("bearer-scan", "scan.completed"),
+                ("standard", "webhook.ping"),
+            ]
+        );
+    }
+}

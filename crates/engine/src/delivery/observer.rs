@@ -76,13 +76,13 @@ impl Observer {
     }
 
     pub(super) fn attempt_ended(&self, result: AttemptResult) {
-        let counter = match result {
-            AttemptResult::Http(status) => self.by_status.get(usize::from(status)),
-            other => self
-                .by_result
+        let counter = if let AttemptResult::Http(status) = result {
+            self.by_status.get(usize::from(status))
+        } else {
+            self.by_result
                 .iter()
-                .find(|(result, _)| *result == other)
-                .map(|(_, count)| count),
+                .find(|(known, _)| *known == result)
+                .map(|(_, count)| count)
         };
         if let Some(counter) = counter {
             counter.fetch_add(1, Ordering::Relaxed);

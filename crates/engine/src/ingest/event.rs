@@ -79,7 +79,10 @@ impl<'a> Intake<'a> {
     /// When the data does not fit the type. Nothing is added then.
     pub fn take(&mut self, post: Post) -> Result<Taken, Unfit> {
         let data = self.with_finding_id(&post.event_type, post.data)?;
-        fits(&post.event_type, &data)?;
+        watchbell_wire::event::check(&post.event_type, &data).map_err(|mismatch| Unfit {
+            pointer: mismatch.pointer,
+            detail: mismatch.message,
+        })?;
         let occurred_at = post.occurred_at.unwrap_or(self.now);
         let is_critical = post.event_type == EventType::VulnerabilityCreated && severity(&data) == Severity::Critical;
         let id = self.add(post.event_type.clone(), occurred_at, post.project_id, data.clone());
@@ -91,11 +94,6 @@ impl<'a> Intake<'a> {
             occurred_at,
             critical,
         })
-    }
-
-    /// Adds a fact of our own making about a project. It fits its type by construction.
-    pub fn tell<T: serde::Serialize>(&mut self, event_type: EventType, project_id: ProjectId, data: &T) -> EventId {
-        self.add(event_type, self.now, Some(project_id), Data::from_typed(data))
     }
 
     /// Whether nothing was taken.
@@ -213,37 +211,6 @@ fn instead_of(text: &str, part: &str, by: &str) -> String {
     let head = text.get(..start).unwrap_or_default();
     let tail = text.get(start + part.len()..).unwrap_or_default();
     format!("{head}{by}{tail}")
-}
-
-/// Whether the data fits the type, as the vocabulary says.
-fn fits(event_type: &EventType, data: &Data) -> Result<(), Unfit> {
-    use watchbell_wire::event as view;
-    let read = match event_type {
-        EventType::WebhookPing => data.typed::<view::Ping>().map(drop),
-        EventType::ProjectSnapshot => data.typed::<view::ProjectSnapshot>().map(drop),
-        EventType::ScanStarted | EventType::ScanCompleted | EventType::ScanFailed => {
-            data.typed::<view::Scan>().map(drop)
-        }
-        EventType::VulnerabilityCreated
-        | EventType::VulnerabilityCritical
-        | EventType::VulnerabilityRemediated
-        | EventType::VulnerabilityReopened
-        | EventType::VulnerabilitySuppressed
-        | EventType::VulnerabilityChanged => data.typed::<view::Vulnerability>().map(drop),
-        EventType::PoamDeadlineApproaching | EventType::PoamOverdue | EventType::PoamCompleted => {
-            data.typed::<view::Poam>().map(drop)
-        }
-        EventType::EvidenceCompleted | EventType::EvidenceFailed => data.typed::<view::Evidence>().map(drop),
-        EventType::TrainingCompleted => data.typed::<view::Training>().map(drop),
-        EventType::EndpointDisabled => data.typed::<view::EndpointDisabled>().map(drop),
-        EventType::DeliveryDeadLettered => data.typed::<view::DeliveryDeadLettered>().map(drop),
-        EventType::SourceSilent => data.typed::<view::SourceSilent>().map(drop),
-        EventType::Custom(_) => Ok(()),
-    };
-    read.map_err(|error| Unfit {
-        pointer: String::new(),
-        detail: error.to_string(),
-    })
 }
 
 #[cfg(test)]

@@ -5,13 +5,15 @@
 //!
 //! A report that cannot be read changes no finding, yet is written: a failed scan with its `scan.failed`.
 
+use bytes::Bytes;
 use jiff::Timestamp;
 use watchbell_domain::event::Accepted;
 use watchbell_domain::finding::Finding;
 use watchbell_domain::id::{OrgId, ProjectId, ScanId};
 use watchbell_domain::org::Project;
-use watchbell_domain::port::{Entropy, Once, ProjectStore, ScanOutcome, StoreError, Written};
-use watchbell_domain::scan::{Scan, ScanStatus};
+use watchbell_domain::port::{Entropy, Once, OrgStore, ProjectStore, ScanOutcome, StoreError, Written};
+use watchbell_domain::scan::{self, Report, ReportError, Scan};
+use watchbell_domain::snapshot::{self, ScanFacts};
 
 use super::event::wake_for;
 use crate::delivery::Handle;
@@ -20,14 +22,14 @@ use crate::delivery::Handle;
 const ROUNDS_MAX: u32 = 8;
 
 /// A report as it came in.
-#[derive(Debug, Clone, Copy)]
-pub struct Submission<'a> {
+#[derive(Debug, Clone)]
+pub struct Submission {
     /// The scan's id, made by the caller: the answer names it.
     pub scan_id: ScanId,
     /// The report.
-    pub report: &'a [u8],
+    pub report: Bytes,
     /// The tool, where the caller says it.
-    pub tool: Option<&'a str>,
+    pub tool: Option<String>,
     /// The report covers a part of the project: what it does not mention is not gone.
     pub partial: bool,
     /// When it came in.
@@ -41,6 +43,8 @@ pub struct Submission<'a> {
     reason = "ports are object-safe and say nothing about themselves"
 )]
 pub struct Ports<'a> {
+    /// The organisation, which a snapshot names.
+    pub orgs: &'a dyn OrgStore,
     /// Projects and findings.
     pub projects: &'a dyn ProjectStore,
     /// The delivery loop.
@@ -79,11 +83,38 @@ pub async fn apply(
     ports: Ports<'_>,
     org_id: OrgId,
     project_id: ProjectId,
-    submission: Submission<'_>,
+    submission: Submission,
     once: impl Fn(&Scan) -> Option<Once> + Send,
 ) -> Result<Applied, Error> {
-    let weigh = |project: &Project, known: &[Finding]| weigh(project, known, submission, ports.entropy);
+    let org = ports.orgs.org(org_id).await?.ok_or(Error::NoSuchProject)?;
+    // A report that nobody will keep need not be read.
+    ports
+        .projects
+        .project(org_id, project_id)
+        .await?
+        .ok_or(Error::NoSuchProject)?;
+    let facts = ScanFacts {
+        scan_id: submission.scan_id,
+        received_at: submission.received_at,
+        partial: submission.partial,
+    };
+    let (report, tool) = read(submission).await;
+    let weigh = |project: &Project, known: &[Finding]| match &report {
+        Ok(report) => snapshot::weigh(&org, project, known, report, facts, ports.entropy),
+        Err(error) => snapshot::unreadable(project, tool.as_deref(), error, facts, ports.entropy),
+    };
     apply_weighed(ports, org_id, project_id, weigh, once).await
+}
+
+/// Reads the report off the async threads: tens of megabytes take their time.
+async fn read(submission: Submission) -> (Result<Report, ReportError>, Option<String>) {
+    let tool = submission.tool.clone();
+    let reading = tokio::task::spawn_blocking(move || scan::read(&submission.report, submission.tool.as_deref()));
+    match reading.await {
+        Ok(report) => (report, tool),
+        // A reader that panics is our fault, and shall be seen as that by whoever catches panics.
+        Err(failed) => std::panic::resume_unwind(failed.into_panic()),
+    }
 }
 
 async fn apply_weighed(
@@ -111,40 +142,5 @@ async fn apply_weighed(
             Err(StoreError::Conflict(_)) if round < ROUNDS_MAX => round += 1,
             Err(error) => return Err(error.into()),
         }
-    }
-}
-
-/// What a report means for a project whose findings are `known`.
-///
-/// Readers of reports and the comparison belong to the domain. Until they are called here every report counts as
-/// unreadable: a failed scan that changes no finding.
-fn weigh(project: &Project, known: &[Finding], submission: Submission<'_>, entropy: &dyn Entropy) -> ScanOutcome {
-    let _ = known;
-    let scan = Scan {
-        id: submission.scan_id,
-        org_id: project.org_id,
-        project_id: project.id,
-        tool: submission.tool.unwrap_or("unknown").to_owned(),
-        received_at: submission.received_at,
-        status: ScanStatus::Failed,
-        findings_seen: 0,
-        findings_new: 0,
-        findings_removed: 0,
-        error: Some("the report's format is not known".to_owned()),
-    };
-    let mut intake = super::event::Intake::new(project.org_id, submission.received_at, entropy);
-    let told = watchbell_wire::event::Scan {
-        scan_id: scan.id.bare(),
-        error: scan.error.clone(),
-        project_id: Some(project.id.bare()),
-        tool: Some(scan.tool.clone()),
-        ..Default::default()
-    };
-    intake.tell(watchbell_wire::EventType::ScanFailed, project.id, &told);
-    ScanOutcome {
-        scan,
-        seen_version: project.version,
-        findings: Vec::new(),
-        acceptance: intake.acceptance(),
     }
 }

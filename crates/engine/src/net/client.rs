@@ -265,7 +265,10 @@ impl Client {
         let connection = Http1::open(connected.stream, head_bytes_max, self.limits.headers_max)
             .await
             .map_err(|error| fault::of_hyper(&error))?;
-        Ok(Lent::Http1 { connection, born_at })
+        Ok(Lent::Http1 {
+            connection: Box::new(connection),
+            born_at,
+        })
     }
 
     fn request(&self, peer: &Peer, outgoing: &Outgoing<'_>, casing: &Casing, is_http2: bool) -> Request<Full<Bytes>> {

@@ -33,11 +33,13 @@ impl Fault {
 }
 
 /// A failed read, write or connect.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the operating system knows more errors than we name"
+)]
 pub(super) fn of_io(error: &io::Error) -> Fault {
-    if let Some(inner) = error.get_ref() {
-        if let Some(fault) = of_source(inner) {
-            return fault;
-        }
+    if let Some(fault) = error.get_ref().and_then(|inner| of_source(inner)) {
+        return fault;
     }
     let result = match error.kind() {
         io::ErrorKind::ConnectionRefused => AttemptResult::ConnectRefused,
@@ -57,12 +59,11 @@ pub(super) fn of_io(error: &io::Error) -> Fault {
 
 /// A failed TLS handshake: whatever is not the socket's fault is the protocol's.
 pub(super) fn of_handshake(error: &io::Error) -> Fault {
-    match error.kind() {
-        io::ErrorKind::InvalidData if error.get_ref().and_then(of_source_ref).is_none() => {
-            Fault::from(AttemptResult::TlsProtocol)
-        }
-        _ => of_io(error),
+    let known = error.get_ref().is_some_and(|inner| inner.is::<TlsError>());
+    if error.kind() == io::ErrorKind::InvalidData && !known {
+        return Fault::from(AttemptResult::TlsProtocol);
     }
+    of_io(error)
 }
 
 /// A failed exchange on an open connection.
@@ -99,10 +100,6 @@ pub(super) fn is_unprocessed(error: &hyper::Error) -> bool {
     false
 }
 
-fn of_source_ref<'a>(error: &'a (dyn Error + Send + Sync + 'static)) -> Option<&'a TlsError> {
-    error.downcast_ref::<TlsError>()
-}
-
 fn of_source(error: &(dyn Error + 'static)) -> Option<Fault> {
     if let Some(error) = error.downcast_ref::<TlsError>() {
         return Some(of_tls(error));
@@ -136,6 +133,10 @@ fn of_h2(error: &h2::Error) -> Fault {
     }
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "whatever else rustls finds wrong is the protocol"
+)]
 fn of_tls(error: &TlsError) -> Fault {
     match error {
         TlsError::InvalidCertificate(problem) => Fault::new(of_certificate(problem), problem.to_string()),
@@ -145,6 +146,10 @@ fn of_tls(error: &TlsError) -> Fault {
     }
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "whatever else is wrong with a certificate makes it untrusted"
+)]
 fn of_certificate(problem: &CertificateError) -> AttemptResult {
     match problem {
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => AttemptResult::TlsExpired,

@@ -305,10 +305,10 @@ fn is_scheme(text: &str) -> bool {
 }
 
 fn refused_by_parser(problem: url::ParseError, text: &str) -> UrlRefused {
-    match problem {
-        url::ParseError::InvalidPort => port_refused(format!("the port of {} is no port", echo(text))),
-        other => invalid(format!("{} is no URL: {other}", echo(text))),
+    if problem == url::ParseError::InvalidPort {
+        return port_refused(format!("the port of {} is no port", echo(text)));
     }
+    invalid(format!("{} is no URL: {problem}", echo(text)))
 }
 
 fn echo(text: &str) -> String {

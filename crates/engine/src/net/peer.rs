@@ -29,7 +29,7 @@ struct Idle {
 
 /// An idle connection, counted among all idle ones.
 struct Kept {
-    connection: Http1,
+    connection: Box<Http1>,
     born_at: SignedDuration,
     idle_since: SignedDuration,
     _counted: Counted,
@@ -53,8 +53,13 @@ struct Shared {
 
 /// A connection taken for one exchange.
 pub(super) enum Lent {
-    Http1 { connection: Http1, born_at: SignedDuration },
-    Http2 { connection: Http2 },
+    Http1 {
+        connection: Box<Http1>,
+        born_at: SignedDuration,
+    },
+    Http2 {
+        connection: Http2,
+    },
 }
 
 /// How many connections may idle, and how long.
@@ -100,7 +105,7 @@ impl Peer {
     /// Keeps a connection for the next exchange, if there is room.
     pub(super) fn keep(
         &self,
-        mut connection: Http1,
+        mut connection: Box<Http1>,
         born_at: SignedDuration,
         now: SignedDuration,
         limits: &IdleLimits,

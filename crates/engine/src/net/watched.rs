@@ -79,7 +79,7 @@ impl Watched {
                 self.watch.write_failed.store(true, Ordering::Relaxed);
                 Poll::Ready(Ok(instead))
             }
-            other => other,
+            Poll::Ready(Ok(_)) | Poll::Pending => written,
         }
     }
 }

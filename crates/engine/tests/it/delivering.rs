@@ -15,7 +15,7 @@ use crate::support::store::result_of;
 fn due_at(settlement: &Settlement) -> jiff::Timestamp {
     match settlement.next {
         Next::Retry { due_at, .. } => due_at,
-        ref other => panic!("{other:?}"),
+        ref other @ (Next::Delivered | Next::DeadLetter { .. }) => panic!("{other:?}"),
     }
 }
 

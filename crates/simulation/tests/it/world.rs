@@ -190,12 +190,6 @@ impl Node {
         self.clock.advance(wait.max(SignedDuration::ZERO));
     }
 
-    /// Ends the node as a kill does: nothing of what runs is finished or written down.
-    pub(crate) async fn kill(self) {
-        self.service.abort();
-        self.service.await.ok();
-    }
-
     /// Ends the node as an operator does.
     pub(crate) async fn stop(self) {
         self.stop.cancel();

@@ -150,7 +150,7 @@ pub async fn cancelled(world: World) {
     ));
     let held = world.deliver(&endpoint, 4).await;
     world.pause(&endpoint, 4).await;
-    drop(world.store.cancel(org, held, at(5)).await.unwrap().unwrap());
+    world.store.cancel(org, held, at(5)).await.unwrap().unwrap();
     world.resume(&endpoint, 6).await;
     assert_eq!(world.state(org, held).await.as_str(), "cancelled");
     assert_eq!(
@@ -277,7 +277,7 @@ pub async fn replayed_by_window(world: World) {
         let old: Vec<_> = replayed.iter().filter_map(|delivery| delivery.replay_of).collect();
         assert_eq!(old, expected, "{what:?}");
         for delivery in replayed {
-            drop(world.store.cancel(org, delivery.id, at(100)).await.unwrap());
+            world.store.cancel(org, delivery.id, at(100)).await.unwrap().unwrap();
         }
     }
 }

@@ -66,7 +66,7 @@ pub(crate) const fn first(limit: u16) -> PageRequest {
 pub(crate) fn fresh<T: std::fmt::Debug>(written: Written<T>) -> T {
     match written {
         Written::Fresh(value) => value,
-        other => panic!("not written now: {other:?}"),
+        other @ (Written::Repeated(_) | Written::KeyReused) => panic!("not written now: {other:?}"),
     }
 }
 

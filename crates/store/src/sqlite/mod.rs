@@ -121,12 +121,14 @@ impl SqliteStore {
         let readers = Arc::clone(&self.readers);
         match self.writing {
             Writing::Threads { .. } => Box::pin(async move {
-                let _turn = readers.turn().await?;
-                let done = tokio::task::spawn_blocking({
-                    let readers = Arc::clone(&readers);
-                    move || readers.run(work)
+                let turn = readers.turn().await?;
+                let query = tokio::task::spawn_blocking(move || {
+                    let result = readers.run(work);
+                    drop(turn);
+                    result
                 });
-                done.await
+                query
+                    .await
                     .map_err(|_| StoreError::Unavailable("a query panicked".to_owned()))?
             }),
             Writing::Inline(_) => Box::pin(async move { readers.run(work) }),

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, OpenFlags};
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use watchbell_domain::port::StoreError;
 
 use super::configure;
@@ -22,7 +22,7 @@ pub(super) struct Read<'a> {
 #[derive(Debug)]
 pub(super) struct Readers {
     idle: Mutex<Vec<Connection>>,
-    turns: Semaphore,
+    turns: Arc<Semaphore>,
     vault: Arc<Vault>,
 }
 
@@ -39,14 +39,15 @@ impl Readers {
         }
         Ok(Self {
             idle: Mutex::new(idle),
-            turns: Semaphore::new(count),
+            turns: Arc::new(Semaphore::new(count)),
             vault,
         })
     }
 
     /// Waits until a connection is free. Callers beyond the pool wait without a thread.
-    pub(super) async fn turn(&self) -> std::result::Result<SemaphorePermit<'_>, StoreError> {
-        let turn = self.turns.acquire().await;
+    /// Whoever runs the query keeps the turn, for its caller may stop waiting before it ends.
+    pub(super) async fn turn(&self) -> std::result::Result<OwnedSemaphorePermit, StoreError> {
+        let turn = Arc::clone(&self.turns).acquire_owned().await;
         turn.map_err(|_| StoreError::Unavailable("the store has stopped".to_owned()))
     }
 

@@ -24,9 +24,12 @@ impl<'r, 's> Columns<'r, 's> {
 
     /// The value of a column.
     pub(super) fn get<T: FromSql>(&self, column: &'static str) -> Result<T> {
-        self.row.get(column).map_err(|error| match error {
-            rusqlite::Error::SqliteFailure(..) => error.into(),
-            other => self.corrupt(column, other),
+        self.row.get(column).map_err(|error| {
+            if error.sqlite_error().is_some() {
+                error.into()
+            } else {
+                self.corrupt(column, error)
+            }
         })
     }
 

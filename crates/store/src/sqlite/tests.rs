@@ -1,7 +1,7 @@
 //! What only the inside can bring about: a unit that panics, a disk that is full, a writer that is held up.
 
 use std::path::Path;
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, PoisonError};
 
 use jiff::Timestamp;
@@ -68,7 +68,7 @@ async fn a_failed_unit_leaves_the_others_of_its_group() {
     let (go, wait) = channel();
     let hold = tokio::spawn({
         let store = Arc::clone(&store);
-        async move { store.write(move |_| Ok(wait.recv().unwrap_or_default())).await }
+        async move { held_up(&store, wait).await }
     });
     while store.stats() == before && !hold.is_finished() && Arc::strong_count(&store) < 3 {
         tokio::task::yield_now().await;
@@ -101,7 +101,7 @@ async fn a_full_queue_refuses() {
     let (store, world) = open(Threads::Own { queue: 2, readers: 1 });
     let org = world.org("acme").await;
     let (go, wait) = channel::<()>();
-    let mut hold = store.write(move |_| Ok(wait.recv().unwrap_or_default()));
+    let mut hold = held_up(&store, wait);
     let accept = || {
         store.accept(
             world.acceptance(org, vec![world.event(EventType::ScanStarted, "{}", 1)], 1),
@@ -110,10 +110,10 @@ async fn a_full_queue_refuses() {
     };
     let mut waiting = Vec::new();
     // The held unit may still be in the queue itself.
-    futures_poll(&mut hold).await;
+    poll_once(&mut hold).await;
     let refused = loop {
         let mut call = accept();
-        match futures_poll(&mut call).await {
+        match poll_once(&mut call).await {
             Some(result) => break result,
             None => waiting.push(call),
         }
@@ -129,8 +129,16 @@ async fn a_full_queue_refuses() {
     assert_eq!(count_events(&world, org).await, accepted);
 }
 
+/// A unit that lasts until `wait` is told, or given up.
+fn held_up(store: &SqliteStore, wait: Receiver<()>) -> Pending<'_, ()> {
+    store.write(move |_| {
+        wait.recv().ok();
+        Ok(())
+    })
+}
+
 /// Polls once.
-async fn futures_poll<T>(future: &mut Pending<'_, T>) -> Option<std::result::Result<T, StoreError>> {
+async fn poll_once<T>(future: &mut Pending<'_, T>) -> Option<std::result::Result<T, StoreError>> {
     std::future::poll_fn(|context| {
         std::task::Poll::Ready(match future.as_mut().poll(context) {
             std::task::Poll::Ready(value) => Some(value),
@@ -145,18 +153,40 @@ async fn a_call_nobody_waits_for_is_not_done() {
     let (store, world) = open(Threads::default());
     let org = world.org("acme").await;
     let (go, wait) = channel::<()>();
-    let mut hold = store.write(move |_| Ok(wait.recv().unwrap_or_default()));
-    futures_poll(&mut hold).await;
+    let mut hold = held_up(&store, wait);
+    poll_once(&mut hold).await;
     let mut abandoned = store.accept(
         world.acceptance(org, vec![world.event(EventType::ScanStarted, "{}", 1)], 1),
         None,
     );
-    assert!(futures_poll(&mut abandoned).await.is_none());
+    assert!(poll_once(&mut abandoned).await.is_none());
     drop(abandoned);
     go.send(()).unwrap();
     hold.await.unwrap();
     world.accept(org, 2).await;
     assert_eq!(count_events(&world, org).await, 1);
+}
+
+#[tokio::test]
+async fn a_query_nobody_waits_for_keeps_its_turn() {
+    let (store, world) = open(Threads::Own { queue: 9, readers: 1 });
+    let org = world.org("acme").await;
+    let ((begun, begins), (go, wait)) = (channel::<()>(), channel::<()>());
+    let mut query = store.read(move |_| {
+        begun.send(()).ok();
+        wait.recv().ok();
+        Ok(())
+    });
+    assert!(poll_once(&mut query).await.is_none());
+    begins.recv().unwrap();
+    drop(query);
+    let mut next = world.store.org(org);
+    assert!(
+        poll_once(&mut next).await.is_none(),
+        "there is one connection, and it is out"
+    );
+    go.send(()).unwrap();
+    assert!(next.await.unwrap().is_some());
 }
 
 #[tokio::test]
@@ -200,15 +230,15 @@ async fn what_a_failed_group_changed_is_not_remembered() {
         greeting: None,
     };
     let (go, wait) = channel::<()>();
-    let mut hold = store.write(move |_| Ok(wait.recv().unwrap_or_default()));
-    futures_poll(&mut hold).await;
+    let mut hold = held_up(&store, wait);
+    poll_once(&mut hold).await;
     let mut created = store.create_endpoint(creation, None);
-    futures_poll(&mut created).await;
+    poll_once(&mut created).await;
     let mut breaks = store.write(|tx| -> Result<()> {
         tx.conn.execute_batch("ROLLBACK")?;
         Err(StoreError::Full.into())
     });
-    futures_poll(&mut breaks).await;
+    poll_once(&mut breaks).await;
     go.send(()).unwrap();
     drop(hold.await);
     assert_eq!(breaks.await, Err(StoreError::Full));
@@ -256,7 +286,10 @@ fn what_is_due_is_found_by_seeks() {
         let fine = ["SCAN step", "SCAN claim USING COVERING INDEX delivery_sending"];
         let first = "SCAN delivery USING COVERING INDEX delivery_pending";
         let scans = |step: &&String| {
-            step.starts_with("SCAN") && !fine.contains(&step.as_str()) && *step != first && !step.starts_with("SCAN (subquery")
+            step.starts_with("SCAN")
+                && !fine.contains(&step.as_str())
+                && *step != first
+                && !step.starts_with("SCAN (subquery")
         };
         assert_eq!(steps.iter().find(scans), None, "{statement}\n{steps:#?}");
         assert!(

@@ -73,7 +73,7 @@ fn refused_when_it_holds_something_else() {
         String::new(),
         "hunter2".to_owned(),
         key.replace("wbk1_", ""),
-        key[..40].to_owned(),
+        key.chars().take(40).collect(),
         format!("{key}00"),
         format!("{key}\n{key}"),
     ] {

@@ -60,7 +60,7 @@ impl Tables {
         match row.state {
             StateKind::Pending => Some(endpoint.not_before.map_or(row.due_at, |pause| pause.max(row.due_at))),
             StateKind::Sending => Some(row.lease_until),
-            _ => None,
+            StateKind::Held | StateKind::Delivered | StateKind::DeadLettered | StateKind::Cancelled => None,
         }
     }
 
@@ -126,7 +126,7 @@ impl Tables {
                 endpoint.not_before = endpoint_pause.or(endpoint.not_before);
                 row.state = match endpoint.state {
                     EndpointState::Active => StateKind::Pending,
-                    _ => StateKind::Held,
+                    EndpointState::Paused { .. } | EndpointState::Disabled { .. } => StateKind::Held,
                 };
             }
             Next::DeadLetter { disable, .. } => {
