@@ -15,8 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use bytes::Bytes;
-use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, HOST, USER_AGENT};
-use http::{HeaderName, HeaderValue, Method, Request};
+use http::{HeaderValue, Request};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
 use jiff::SignedDuration;
@@ -27,7 +26,6 @@ use watchbell_domain::port::Clock;
 use watchbell_domain::retry::RetryAfter;
 
 use super::answer::{Head, ReadBody};
-use super::casing::Casing;
 use super::connector::Connector;
 use super::fault::{self, Fault};
 use super::guard::UrlRefused;
@@ -35,6 +33,7 @@ use super::http1::Http1;
 use super::http2::Http2;
 use super::mask::Mask;
 use super::peer::{IdleLimits, Lent};
+use super::request;
 
 pub use super::peer::Peer;
 
@@ -201,7 +200,7 @@ impl Client {
     }
 
     async fn head(&self, peer: &Peer, outgoing: &Outgoing<'_>, connected: &AtomicBool) -> Result<Answered, Fault> {
-        let names = SENT_FIRST
+        let names = request::SENT_FIRST
             .iter()
             .copied()
             .chain(outgoing.headers.iter().map(|(name, _)| *name));
@@ -209,7 +208,7 @@ impl Client {
             .casing
             .of(names)
             .map_err(|error| Fault::new(AttemptResult::Internal, error.to_string()))?;
-        let request = |is_http2| self.request(peer, outgoing, &casing, is_http2);
+        let request = |is_http2| request::of(&peer.target, outgoing, &self.limits.user_agent, &casing, is_http2);
         let mut resent = false;
         loop {
             let idle = match resent {
@@ -271,38 +270,6 @@ impl Client {
         })
     }
 
-    fn request(&self, peer: &Peer, outgoing: &Outgoing<'_>, casing: &Casing, is_http2: bool) -> Request<Full<Bytes>> {
-        let target = &peer.target;
-        let mut request = Request::new(Full::new(outgoing.body.clone()));
-        *request.method_mut() = Method::POST;
-        let uri = match is_http2 {
-            true => format!("https://{}{}", target.authority, target.path),
-            false => target.path.clone(),
-        };
-        // The path of a parsed URL is a request target; were it not, the peer would say so.
-        *request.uri_mut() = uri.parse().unwrap_or_default();
-        let headers = request.headers_mut();
-        headers.reserve(casing.names.len());
-        if let (false, Ok(authority)) = (is_http2, HeaderValue::from_str(&target.authority)) {
-            headers.insert(HOST, authority);
-        }
-        headers.insert(USER_AGENT, self.limits.user_agent.clone());
-        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        headers.insert(CONTENT_LENGTH, HeaderValue::from(outgoing.body.len()));
-        let given = casing.names.iter().skip(SENT_FIRST.len()).zip(&outgoing.headers);
-        for (name, (_, value)) in given {
-            if *name == USER_AGENT {
-                headers.insert(name, value.clone());
-            } else if !is_ours(name) {
-                headers.append(name, value.clone());
-            }
-        }
-        if !is_http2 {
-            *request.extensions_mut() = casing.extensions.clone();
-        }
-        request
-    }
-
     /// Reads what may be read of the body, and keeps the connection if it can serve again.
     async fn finish(&self, peer: &Peer, mut body: Incoming, mut lent: Lent, stop: &CancellationToken) -> ReadBody {
         let mut read = ReadBody::default();
@@ -353,25 +320,6 @@ impl Client {
             age_max: self.limits.connection_age_max,
         }
     }
-}
-
-/// The lines that every request begins with, as they are spelled on HTTP/1.1.
-const SENT_FIRST: [&str; 4] = ["Host", "User-Agent", "Accept-Encoding", "Content-Length"];
-
-/// Lines that belong to the connection and the framing: no dialect and no endpoint sets them.
-fn is_ours(name: &HeaderName) -> bool {
-    const OURS: [HeaderName; 9] = [
-        HOST,
-        CONTENT_LENGTH,
-        ACCEPT_ENCODING,
-        http::header::CONNECTION,
-        http::header::TRANSFER_ENCODING,
-        http::header::TE,
-        http::header::TRAILER,
-        http::header::UPGRADE,
-        http::header::EXPECT,
-    ];
-    OURS.contains(name)
 }
 
 /// Why an open connection gave no answer.

@@ -20,4 +20,5 @@ mod casing;
 mod http1;
 mod http2;
 mod peer;
+mod request;
 mod watched;

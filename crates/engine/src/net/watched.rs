@@ -91,6 +91,8 @@ impl AsyncRead for Watched {
         let count = buf.filled().len() - before;
         let read = self.watch.read.fetch_add(count, Ordering::Relaxed) + count;
         if self.watch.in_head.load(Ordering::Relaxed) && read > self.head_bytes_max {
+            // A failed read has read nothing.
+            buf.set_filled(before);
             return Poll::Ready(Err(io::Error::other(HeadTooLarge {
                 only_informational: self.watch.informational.load(Ordering::Relaxed) > 1,
             })));
@@ -135,5 +137,58 @@ impl AsyncWrite for Watched {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    /// A peer that has answered and reads nothing more.
+    struct Answered(&'static [u8]);
+
+    impl AsyncRead for Answered {
+        fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.0).poll_read(cx, buf)
+        }
+    }
+
+    impl AsyncWrite for Answered {
+        fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
+            Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[tokio::test]
+    async fn f23_a_failed_write_leaves_the_early_answer_to_be_read() {
+        let watch = Arc::new(Watch::default());
+        let mut stream = Watched::new(Box::new(Answered(b"HTTP/1.1 202 X")), Arc::clone(&watch), 1024);
+        watch.begin();
+        stream.write_all(&[0; 4096]).await.unwrap();
+        stream.flush().await.unwrap();
+        assert!(watch.has_write_failed() && watch.is_silent());
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.unwrap();
+        assert_eq!(answer, b"HTTP/1.1 202 X");
+        assert!(!watch.is_silent());
+    }
+
+    #[tokio::test]
+    async fn f14_a_head_is_not_read_beyond_its_bound() {
+        let watch = Arc::new(Watch::default());
+        let mut stream = Watched::new(Box::new(Answered(&[b'x'; 100])), Arc::clone(&watch), 99);
+        watch.begin();
+        let error = stream.read_to_end(&mut Vec::new()).await.unwrap_err();
+        assert!(error.get_ref().is_some_and(|inner| inner.is::<HeadTooLarge>()));
     }
 }

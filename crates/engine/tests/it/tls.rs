@@ -314,6 +314,80 @@ async fn http2_where_it_is_offered_on_one_connection() {
     client.closed().await;
 }
 
+/// What an HTTP/2 server does with the streams it is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stream {
+    Answer,
+    Reset(h2::Reason),
+    /// Takes no more streams, this one included.
+    GoAway,
+}
+
+/// Each connection treats its first stream so; later connections as the last.
+async fn http2_sink(presented: Presented, treatment: Vec<Stream>) -> (u16, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let acceptor = TlsAcceptor::from(presented.config());
+    let streams = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&streams);
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let stream = acceptor.accept(stream).await.unwrap();
+            let (count, treatment) = (Arc::clone(&count), treatment.clone());
+            tokio::spawn(async move {
+                let mut connection = h2::server::handshake(stream).await.unwrap();
+                while let Some(Ok((_, mut respond))) = connection.accept().await {
+                    let number = count.fetch_add(1, Ordering::SeqCst);
+                    match treatment.get(number).or(treatment.last()).unwrap() {
+                        Stream::Answer => {
+                            respond.send_response(http::Response::new(()), true).unwrap();
+                        }
+                        Stream::Reset(reason) => respond.send_reset(*reason),
+                        Stream::GoAway => connection.abrupt_shutdown(h2::Reason::NO_ERROR),
+                    }
+                }
+            });
+        }
+    });
+    (port, streams)
+}
+
+#[rstest]
+#[case(vec![Stream::Reset(h2::Reason::REFUSED_STREAM), Stream::Answer], Http(200), 2)]
+#[case(vec![Stream::Reset(h2::Reason::REFUSED_STREAM)], ConnectionReset, 2)]
+#[case(vec![Stream::Reset(h2::Reason::INTERNAL_ERROR), Stream::Answer], ConnectionReset, 1)]
+#[tokio::test]
+async fn f24_f25_http2_resends_only_what_was_not_processed(
+    #[case] treatment: Vec<Stream>,
+    #[case] wanted: AttemptResult,
+    #[case] streams: usize,
+) {
+    let (ca, root) = ca("root");
+    let mut presented = Presented::leaf(&params(&["hooks.example.com"]), &ca);
+    presented.alpn = &[b"h2"];
+    let (port, count) = http2_sink(presented, treatment).await;
+    let url = format!("https://hooks.example.com:{port}/hook");
+    assert_eq!(post(&net(&root).client(), &url, "{}").await.result, wanted);
+    assert_eq!(count.load(Ordering::SeqCst), streams);
+}
+
+#[tokio::test]
+async fn f25_a_connection_that_goes_away_costs_the_attempt_and_not_the_next() {
+    let (ca, root) = ca("root");
+    let mut presented = Presented::leaf(&params(&["hooks.example.com"]), &ca);
+    presented.alpn = &[b"h2"];
+    let (port, _) = http2_sink(presented, vec![Stream::GoAway, Stream::Answer]).await;
+    let client = net(&root).client();
+    let peer = client.peer(&format!("https://hooks.example.com:{port}/hook")).unwrap();
+    let first = post_to(&client, &peer, "{}").await.result;
+    assert!(
+        matches!(first, Http(200) | ConnectionClosed | ConnectionReset),
+        "{first:?}"
+    );
+    assert_eq!(post_to(&client, &peer, "{}").await.result, Http(200));
+}
+
 async fn echo(request: http::Request<hyper::body::Incoming>) -> Result<http::Response<Full<Bytes>>, Infallible> {
     let (parts, body) = request.into_parts();
     let headers: BTreeMap<_, _> = parts
