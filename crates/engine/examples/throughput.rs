@@ -6,6 +6,7 @@
     clippy::unwrap_used,
     clippy::print_stdout,
     clippy::unimplemented,
+    clippy::disallowed_methods,
     reason = "a measurement, not a part"
 )]
 

@@ -29,6 +29,9 @@ use crate::net::client::Client;
 const STORE_WAIT: SignedDuration = SignedDuration::from_millis(250);
 const STORE_WAIT_MAX: SignedDuration = SignedDuration::from_secs(5);
 
+/// Before an endpoint is asked for again that had nothing to hand out, although something is said to be due.
+const EMPTY_CLAIM_WAIT: SignedDuration = SignedDuration::from_millis(100);
+
 /// After the grace: how long interrupted attempts may take to write that down.
 const INTERRUPT_WAIT: SignedDuration = SignedDuration::from_secs(2);
 
@@ -222,8 +225,11 @@ impl Service {
             let taken = u32::try_from(claimed.deliveries.len()).unwrap_or(u32::MAX);
             let window = claimed.endpoint.policy.max_in_flight;
             self.schedule.set_window(claim.endpoint_id, window);
-            self.schedule
-                .claimed(claim.endpoint_id, taken, claimed.next_due_at, now);
+            let next_due = claimed.next_due_at.map(|due| match taken {
+                0 => due.max(now.saturating_add(EMPTY_CLAIM_WAIT).unwrap_or(Timestamp::MAX)),
+                _ => due,
+            });
+            self.schedule.claimed(claim.endpoint_id, taken, next_due, now);
             self.start(claimed);
         }
         self.context.observer.set_in_flight(self.schedule.in_flight());
