@@ -80,7 +80,7 @@ impl Watch {
         }
     }
 
-    /// How long to wait between judgements: a connection is given up at most so much late.
+    /// How long to wait between judgements: a connection is given up at most twice so much late.
     pub(super) fn tick(&self) -> SignedDuration {
         let shorter = self.header_timeout.min(self.keep_alive);
         (shorter / 4).max(SignedDuration::from_millis(10))
