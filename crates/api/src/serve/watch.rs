@@ -18,6 +18,8 @@ use super::Options;
 #[derive(Debug, Default)]
 pub(super) struct Activity {
     bytes_read: AtomicU64,
+    /// How many they were when the last request ended: what comes later belongs to the next head.
+    bytes_at_end: AtomicU64,
     begun: AtomicU64,
     ended: AtomicU64,
     is_http2: AtomicBool,
@@ -38,6 +40,8 @@ pub(super) struct Working(Arc<Activity>);
 
 impl Drop for Working {
     fn drop(&mut self) {
+        let bytes = self.0.bytes_read.load(Ordering::Acquire);
+        self.0.bytes_at_end.store(bytes, Ordering::Release);
         self.0.ended.fetch_add(1, Ordering::AcqRel);
     }
 }
@@ -80,7 +84,7 @@ impl Watch {
         }
     }
 
-    /// How long to wait between judgements: a connection is given up at most so much late.
+    /// How long to wait between judgements: a connection is given up at most twice so much late.
     pub(super) fn tick(&self) -> SignedDuration {
         let shorter = self.header_timeout.min(self.keep_alive);
         (shorter / 4).max(SignedDuration::from_millis(10))
@@ -93,7 +97,7 @@ impl Watch {
         if begun != ended || ended != self.ended_seen {
             self.quiet_since = now;
             self.ended_seen = ended;
-            self.bytes_seen = bytes;
+            self.bytes_seen = activity.bytes_at_end.load(Ordering::Acquire);
             self.head_since = None;
             return Verdict::Keep;
         }

@@ -30,7 +30,7 @@ fn path(world: &World, rest: &str) -> String {
 #[case("/api/v1")]
 #[tokio::test]
 async fn the_five_calls_answer_as_documented(#[case] base: &str) {
-    let mut world = World::new().await;
+    let world = World::new().await;
     let hooks = format!("{base}/org/{}/webhooks", world.org.bare());
     let made = call(&world, Method::POST, &hooks, HOOK).await.is(200);
     let id = made.json()["id"].as_str().unwrap().to_owned();
@@ -48,7 +48,6 @@ async fn the_five_calls_answer_as_documented(#[case] base: &str) {
         .is(200)
         .json();
     assert_eq!(deliveries["items"].as_array().unwrap().len(), 1);
-    assert!(world.woken.try_recv().is_ok());
 
     let listed = call(&world, Method::GET, &hooks, "").await.is(200).json();
     assert_eq!(listed, json!({"results": [hook], "total": 1}));

@@ -12,13 +12,12 @@ use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
 use prometheus_client::registry::Registry;
 use serde_json::{Value, json};
-use tokio::sync::mpsc::UnboundedReceiver;
 use tower::ServiceExt;
 use watchbell_api::auth::Peer;
 use watchbell_api::metrics::{Metrics, Requests};
 use watchbell_api::{Edge, Options, Parts};
 use watchbell_domain::access::{ApiKey, KeyHash, Scope};
-use watchbell_domain::id::{EndpointId, KeyId, OrgId};
+use watchbell_domain::id::{KeyId, OrgId};
 use watchbell_domain::org::Org;
 use watchbell_domain::port::testing::{ManualClock, SeededEntropy};
 use watchbell_domain::port::{Clock, OrgStore, Store};
@@ -36,7 +35,8 @@ pub(crate) struct World {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: ManualClock,
     pub(crate) org: OrgId,
-    pub(crate) woken: UnboundedReceiver<(OrgId, EndpointId)>,
+    /// The loop's end: hints go nowhere here.
+    _woken: Box<dyn std::any::Any + Send + Sync>,
     /// How often the clock may still be read before it panics.
     pub(crate) blows_after: Arc<AtomicI64>,
     pub(crate) router: Router,
@@ -120,7 +120,7 @@ impl World {
             store,
             clock,
             org,
-            woken,
+            _woken: Box::new(woken),
             blows_after,
             router,
             _directory: directory,
