@@ -36,7 +36,7 @@ pub(crate) fn run() -> anyhow::Result<Outcome> {
         .args(["--checks", "not_a_server_error"])
         .args(["--phases", "examples,coverage,fuzzing"])
         .args(["--max-examples", EXAMPLES_PER_OPERATION])
-        .args(["--max-time", "240", "--seed", "1", "--request-timeout", "10"])
+        .args(["--max-time", "60", "--seed", "1", "--request-timeout", "10"])
         .args(["--warnings", "off", "--no-color", "--continue-on-failure"])
         .current_dir(&server.folder)
         .status()?
