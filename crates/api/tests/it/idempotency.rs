@@ -125,7 +125,6 @@ async fn a_key_is_plain_text_and_given_once() {
 }
 
 #[tokio::test]
-#[ignore = "the store remembers the key under the new organisation, which a repetition does not know"]
 async fn an_organisation_is_made_once() {
     let world = World::new().await;
     let first = world

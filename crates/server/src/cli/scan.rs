@@ -23,9 +23,11 @@ const PROJECTS_MAX: usize = 100_000;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  bandit -r . -f json -o bandit.json; watchbell scan bandit.json --project shop
-  trivy image --format json shop:1.2 | watchbell scan - --project shop
-  watchbell scan pip-audit.json --project shop --tool pip-audit")]
+  bandit -r . -f sarif -o bandit.sarif; watchbell scan bandit.sarif --project shop
+  trivy image --format cyclonedx --scanners vuln shop:1.2 | watchbell scan - --project shop
+  pip-audit -f cyclonedx-json -o audit.cdx.json; watchbell scan audit.cdx.json --project shop
+
+Formats: SARIF 2.1.0 (any tool) and CycloneDX JSON; which one it is shows in the report itself.")]
 pub(super) struct Args {
     /// The report as the tool wrote it, or - for stdin
     #[arg(value_name = "FILE")]

@@ -14,9 +14,12 @@ use super::page::{self, before};
 use super::row::{Columns, micros};
 use super::writer::Tx;
 
+/// Under whom the making of organisations is remembered: a repetition does not know the id that the first try made.
+const NO_ORG: OrgId = OrgId(uuid::Uuid::nil());
+
 impl OrgStore for SqliteStore {
     fn create_org(&self, org: Org, key: Option<Once>) -> Pending<'_, Written<()>> {
-        self.write(move |tx| once(tx, org.id, org.created_at, key.as_ref(), |tx| insert_org(tx, &org)))
+        self.write(move |tx| once(tx, NO_ORG, org.created_at, key.as_ref(), |tx| insert_org(tx, &org)))
     }
 
     fn org(&self, id: OrgId) -> Pending<'_, Option<Org>> {
