@@ -202,7 +202,8 @@ async fn around(State(edge): State<Edge>, mut request: Request, next: Next) -> R
     let route = route.as_ref().map_or("none", MatchedPath::as_str);
     let began = edge.making.clock.monotonic();
     let response = match (unfit(&request, edge.uri_bytes_max), edge.slots.try_acquire()) {
-        (Some(problem), _) => problem.into_response(),
+        // How its body would be framed is not to be trusted: nothing more is read from the connection.
+        (Some(problem), _) => ([(header::CONNECTION, "close")], problem).into_response(),
         (None, Err(_)) => Problem::Overloaded.into_response(),
         (None, Ok(_slot)) => next.run(request).await,
     };
@@ -224,7 +225,17 @@ fn unfit(request: &Request, uri_bytes_max: usize) -> Option<Problem> {
         Version::HTTP_11 => hosts == 1,
         _ => hosts <= 1,
     };
-    (!is_hosted).then(|| Problem::HeaderInvalid("Host is to be given once".to_owned()))
+    if !is_hosted {
+        return Some(Problem::HeaderInvalid("Host is to be given once".to_owned()));
+    }
+    let mut codings = request.headers().get_all(header::TRANSFER_ENCODING).iter();
+    // hyper looks at the last coding alone, and would hand a gzipped body on as it is.
+    let is_plain = match (codings.next(), codings.next()) {
+        (None, _) => true,
+        (Some(coding), None) => coding.as_bytes().eq_ignore_ascii_case(b"chunked"),
+        (Some(_), Some(_)) => false,
+    };
+    (!is_plain).then(|| Problem::HeaderInvalid("Transfer-Encoding can only be chunked, given once".to_owned()))
 }
 
 /// A problem gets its body here, unless a vendor's router has written one.

@@ -3,8 +3,9 @@
 #![expect(unused_qualifications, reason = "utoipa's macros qualify what they name")]
 
 use axum::middleware::from_fn_with_state;
+use http::StatusCode;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{ComponentsBuilder, InfoBuilder, OpenApiBuilder, SecurityRequirement};
+use utoipa::openapi::{ComponentsBuilder, InfoBuilder, OpenApiBuilder, PathItem, RefOr, Response, SecurityRequirement};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::auth::authenticate;
@@ -48,10 +49,37 @@ pub(crate) fn contract() -> utoipa::openapi::OpenApi {
         .components(Some(components.build()))
         .security(Some([SecurityRequirement::new("key", [] as [String; 0])]))
         .build();
-    OpenApiRouter::<Edge>::with_openapi(base)
+    let mut contract = OpenApiRouter::<Edge>::with_openapi(base)
         .merge(areas())
         .merge(open())
-        .into_openapi()
+        .into_openapi();
+    contract.paths.paths.values_mut().for_each(describe_responses);
+    contract
+}
+
+/// OpenAPI wants each response described. Where a handler says nothing special, the status says it.
+fn describe_responses(item: &mut PathItem) {
+    let methods = [
+        &mut item.get,
+        &mut item.post,
+        &mut item.patch,
+        &mut item.put,
+        &mut item.delete,
+    ];
+    let responses = methods
+        .into_iter()
+        .flatten()
+        .flat_map(|operation| &mut operation.responses.responses);
+    for (status, response) in responses {
+        if let RefOr::T(Response { description, .. }) = response
+            && description.is_empty()
+        {
+            *description = match status.parse::<StatusCode>() {
+                Ok(status) => status.canonical_reason().unwrap_or("Answered").to_owned(),
+                Err(_) => "Refused: `code` says why".to_owned(),
+            };
+        }
+    }
 }
 
 fn areas() -> OpenApiRouter<Edge> {

@@ -95,6 +95,9 @@ async fn create(
     let write = hooks.bodies.json(request, hooks.bodies.limits.other_bytes_max).await?;
     let given: Value = write.parse()?;
     let (url, secret) = members(&given)?;
+    // Snyk takes `https` alone, whatever our own API may take.
+    let checked = hooks.egress.check_https_url(&url).map_err(Refused::from);
+    checked.map_err(|refused| Problem::payload("", text_of(&refused)))?;
     let spec = Spec {
         url,
         dialect: DIALECT.to_owned(),

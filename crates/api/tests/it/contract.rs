@@ -39,10 +39,12 @@ fn every_operation_is_described_and_named_once() {
             assert!(ids.insert(id.to_owned()), "{id} is there twice");
             let described = operation["summary"].as_str().is_some_and(|text| text.len() > 10);
             assert!(described, "{name} is not described");
-            assert!(
-                operation["responses"].as_object().is_some_and(|all| !all.is_empty()),
-                "{name}"
-            );
+            let responses = operation["responses"].as_object().unwrap();
+            assert!(!responses.is_empty(), "{name}");
+            for (status, response) in responses {
+                let described = response["description"].as_str().is_some_and(|text| !text.is_empty());
+                assert!(described, "{name} does not describe {status}");
+            }
             let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
             for placeholder in path.split('{').skip(1).map(|rest| rest.split('}').next().unwrap()) {
                 let is_there = parameters

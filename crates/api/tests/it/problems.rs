@@ -117,6 +117,27 @@ async fn a_host_is_given_once() {
     assert_eq!(world.send(twice).await.is(400).code(), "header_invalid");
 }
 
+#[rstest]
+#[case::chunked(&["Chunked"], 200)]
+#[case::gzipped(&["gzip, chunked"], 400)]
+#[case::twice(&["chunked", "chunked"], 400)]
+#[case::unknown(&["xchunked"], 400)]
+#[tokio::test]
+async fn c1_a_transfer_coding_other_than_chunked_ends_the_connection(#[case] codings: &[&str], #[case] status: u16) {
+    let world = World::new().await;
+    let mut coded = request(ROOT, Method::GET, "/healthz", None);
+    for coding in codings {
+        let headers = coded.headers_mut();
+        headers.append(header::TRANSFER_ENCODING, coding.parse().unwrap());
+    }
+    let reply = world.send(coded).await.is(status);
+    let is_closed = reply
+        .headers
+        .get(header::CONNECTION)
+        .is_some_and(|value| value == "close");
+    assert_eq!(is_closed, status == 400);
+}
+
 #[tokio::test]
 async fn long_input_is_not_echoed() {
     let world = World::new().await;

@@ -100,6 +100,26 @@ impl EgressPolicy {
         Ok(url)
     }
 
+    /// As [`Self::check_url`], for who takes `https` alone: plain HTTP is left to addresses (and `localhost`) that the
+    /// operator opened one by one. A name may lead anywhere, so for names [`Self::allow_http`] does not count.
+    ///
+    /// # Errors
+    /// With the code and the reason in words.
+    pub fn check_https_url(&self, text: &str) -> Result<Url, UrlRefused> {
+        let url = self.check_url(text)?;
+        let port = url.port_or_known_default().unwrap_or_default();
+        let is_opened = match url.host() {
+            Some(Host::Ipv4(address)) => self.opens(SocketAddr::new(address.into(), port)),
+            Some(Host::Ipv6(address)) => self.opens(SocketAddr::new(address.into(), port)),
+            Some(Host::Domain(name)) => loopback_addresses(port).any(|at| names::is_localhost(name) && self.opens(at)),
+            None => false,
+        };
+        match url.scheme() == "https" || is_opened {
+            true => Ok(url),
+            false => Err(scheme_refused(url.scheme())),
+        }
+    }
+
     /// Judges an address just before connecting to it.
     ///
     /// # Errors
@@ -108,7 +128,7 @@ impl EgressPolicy {
         if address.port() == 0 {
             return Err(Forbidden);
         }
-        if self.allow.iter().any(|rule| rule.covers(address)) {
+        if self.opens(address) {
             return Ok(());
         }
         if ports::is_denied(address.port()) || addresses::is_refused(address.ip()) {
@@ -124,10 +144,7 @@ impl EgressPolicy {
             .ok_or_else(|| invalid("the URL has no scheme; https:// is wanted"))?;
         let known = scheme.eq_ignore_ascii_case("https") || (self.allow_http && scheme.eq_ignore_ascii_case("http"));
         if !known {
-            return Err(UrlRefused {
-                code: "endpoint_url_scheme",
-                detail: format!("the scheme is {}; https is wanted", echo(scheme)),
-            });
+            return Err(scheme_refused(scheme));
         }
         match rest.strip_prefix("//") {
             Some(after) if !after.is_empty() && !after.starts_with('/') => Ok(after),
@@ -136,11 +153,7 @@ impl EgressPolicy {
     }
 
     fn check_literal(&self, address: IpAddr, port: u16) -> Result<(), UrlRefused> {
-        if self
-            .allow
-            .iter()
-            .any(|rule| rule.covers(SocketAddr::new(address, port)))
-        {
+        if self.opens(SocketAddr::new(address, port)) {
             return Ok(());
         }
         if addresses::is_refused(address) {
@@ -151,8 +164,7 @@ impl EgressPolicy {
 
     fn check_name(&self, name: &str, port: u16) -> Result<(), UrlRefused> {
         if names::is_localhost(name) {
-            let allowed = loopback_addresses(port).any(|address| self.allow.iter().any(|rule| rule.covers(address)));
-            return match allowed {
+            return match loopback_addresses(port).any(|address| self.opens(address)) {
                 true => Ok(()),
                 false => Err(forbidden("the URL names this machine")),
             };
@@ -164,6 +176,11 @@ impl EgressPolicy {
             return Err(forbidden("the URL's host is this server"));
         }
         self.check_port(port)
+    }
+
+    /// Whether the operator opened exactly this address.
+    fn opens(&self, address: SocketAddr) -> bool {
+        self.allow.iter().any(|rule| rule.covers(address))
     }
 
     fn check_port(&self, port: u16) -> Result<(), UrlRefused> {
@@ -319,6 +336,13 @@ fn invalid(detail: impl Into<String>) -> UrlRefused {
     UrlRefused {
         code: "endpoint_url_invalid",
         detail: detail.into(),
+    }
+}
+
+fn scheme_refused(scheme: &str) -> UrlRefused {
+    UrlRefused {
+        code: "endpoint_url_scheme",
+        detail: format!("the scheme is {}; https is wanted", echo(scheme)),
     }
 }
 

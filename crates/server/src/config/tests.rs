@@ -69,7 +69,9 @@ fn every_key_can_be_set_by_its_variable() {
                 .filter_map(|item| item.as_str())
                 .collect::<Vec<_>>()
                 .join(","),
-            other => other.to_string(),
+            other @ (serde_json::Value::Bool(_) | serde_json::Value::Number(_) | serde_json::Value::Object(_)) => {
+                other.to_string()
+            }
         };
         let loaded =
             with_variable(&variable_of_key(&key), &text).unwrap_or_else(|error| panic!("{key}={text}: {error}"));

@@ -4,6 +4,14 @@
 //! - [`isolation`]: one of ten endpoints hangs; the other nine do not notice.
 //! - [`vendors`]: the vendors' own way of verifying, in Python and Node, accepts what is sent.
 
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on fails, and says what it left out"
+)]
+
 mod client;
 mod crash;
 mod isolation;

@@ -368,3 +368,28 @@ proptest::proptest! {
         let _refused = closed().check_url(&format!("https://{host}/"));
     }
 }
+
+#[rstest]
+#[case::https("https://my.app.com/", "accepted")]
+#[case::name("http://my.app.com/", SCHEME)]
+#[case::public_address("http://8.8.8.8/", SCHEME)]
+#[case::opened("http://127.0.0.1:3000/", "accepted")]
+#[case::opened_by_name("http://localhost:3000/", "accepted")]
+#[case::opened_v6("http://[fd00::1]:8088/", "accepted")]
+#[case::other_port("http://[fd00::1]:8089/", FORBIDDEN)]
+#[case::not_opened("http://10.0.0.1/", FORBIDDEN)]
+fn where_https_alone_is_taken_the_switch_opens_plain_http_to_named_addresses_only(
+    #[case] text: &str,
+    #[case] expected: &str,
+) {
+    let policy = open(&["127.0.0.0/8", "[fd00::/8]:8088"]);
+    let verdict = policy
+        .check_https_url(text)
+        .map_or_else(|refused| refused.code, |_| "accepted");
+    assert_eq!(verdict, expected);
+    let without_switch = EgressPolicy {
+        allow_http: false,
+        ..policy
+    };
+    assert_eq!(without_switch.check_https_url(text).is_ok(), text.starts_with("https:"));
+}
