@@ -146,7 +146,7 @@ fn secrets(endpoint: &Endpoint, now: Timestamp) -> Vec<SecretView> {
 }
 
 /// The URL with what its query may hold of credentials masked.
-fn masked(text: &str) -> String {
+pub(crate) fn masked(text: &str) -> String {
     let Ok(mut url) = Url::parse(text) else {
         return text.to_owned();
     };

@@ -29,6 +29,7 @@ use crate::body::BodyReader;
 use crate::edge::{Edge, Making};
 use crate::once::{answer, finish};
 use crate::problem::{Problem, Result};
+use crate::rest::endpoint_view::masked;
 use crate::rest::endpoints::creation;
 
 const DIALECT: &str = "snyk";
@@ -71,7 +72,7 @@ impl FromRef<Edge> for Hooks {
     }
 }
 
-/// A webhook as Snyk shows it. The secret is never returned.
+/// A webhook as Snyk shows it. The secret is never returned, nor a credential in the URL's query.
 #[derive(Debug, Serialize)]
 struct Hook {
     id: String,
@@ -82,7 +83,7 @@ impl Hook {
     fn new(endpoint: &Endpoint) -> Self {
         Self {
             id: endpoint.id.bare(),
-            url: endpoint.url.clone(),
+            url: masked(&endpoint.url),
         }
     }
 }
