@@ -27,6 +27,7 @@ use watchbell_wire::Secret;
 use crate::auth::{Tenant, authenticate, right};
 use crate::body::BodyReader;
 use crate::edge::{Edge, Making};
+use crate::limits::Limiter;
 use crate::once::{answer, finish};
 use crate::problem::{Problem, Result};
 use crate::rest::endpoint_view::masked;
@@ -167,9 +168,11 @@ async fn ping(
     tenant: Tenant<right::EndpointsRead>,
     State(hooks): State<Hooks>,
     State(events): State<Arc<dyn EventStore>>,
+    State(limiter): State<Limiter>,
     params: RawPathParams,
 ) -> Result<()> {
     let endpoint = hooks.hook(tenant.org, &params).await?;
+    limiter.ping(tenant.org)?;
     let acceptance = test_event::for_endpoint(&endpoint, hooks.making.clock.now(), &*hooks.making.entropy);
     let acceptance = acceptance.ok_or(Problem::NothingToSend)?;
     // Without an idempotency key every call is one ping.
