@@ -96,6 +96,7 @@ pub struct Edge {
     parts: Parts,
     making: Making,
     auth: Authenticator,
+    limiter: Limiter,
     bodies: BodyReader,
     cursors: Cursors,
     ready: Ready,
@@ -140,7 +141,8 @@ impl Edge {
                 clock: Arc::clone(&parts.clock),
                 entropy: Arc::clone(&parts.entropy),
             },
-            auth: Authenticator::new(keys, Arc::clone(&parts.clock), limiter),
+            auth: Authenticator::new(keys, Arc::clone(&parts.clock), limiter.clone()),
+            limiter,
             bodies: BodyReader {
                 limits: options.bodies,
                 clock: Arc::clone(&parts.clock),
@@ -267,6 +269,7 @@ macro_rules! substates {
 }
 
 substates! {
+    Limiter = |edge| edge.limiter.clone();
     Arc<dyn OrgStore> = |edge| Arc::clone(&edge.parts.store) as _;
     Arc<dyn KeyStore> = |edge| Arc::clone(&edge.parts.store) as _;
     Arc<dyn EndpointStore> = |edge| Arc::clone(&edge.parts.store) as _;

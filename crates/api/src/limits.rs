@@ -1,4 +1,4 @@
-//! How often: requests a key, and wrong keys an address. Both forget what they need not know any more.
+//! How often: requests a key, pings an organisation, and wrong keys an address. Both forget what they need not know any more.
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
@@ -10,7 +10,7 @@ use governor::middleware::NoOpMiddleware;
 use governor::nanos::Nanos;
 use governor::state::keyed::DashMapStateStore;
 use governor::{Quota, RateLimiter};
-use watchbell_domain::id::KeyId;
+use watchbell_domain::id::{KeyId, OrgId};
 use watchbell_domain::port::Clock;
 
 use crate::clock::Monotonic;
@@ -18,6 +18,9 @@ use crate::problem::Problem;
 
 /// Beyond this many keys or addresses, those that are at rest are forgotten.
 const REMEMBERED_MAX: usize = 10_000;
+
+/// Tests of endpoints that an organisation may ask for in a minute: each is a request to a host of its choice.
+const PINGS_PER_MINUTE: NonZeroU32 = const { NonZeroU32::new(10).unwrap() };
 
 /// So many a second, and so many at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,22 +38,28 @@ type Keyed<K> = RateLimiter<K, DashMapStateStore<K>, Monotonic, NoOpMiddleware<N
 #[expect(missing_debug_implementations, reason = "a rate limiter has nothing to show")]
 pub struct Limiter {
     requests: Option<Arc<Keyed<KeyId>>>,
+    pings: Option<Arc<Keyed<OrgId>>>,
     failures: Arc<Keyed<IpAddr>>,
     clock: Monotonic,
 }
 
 impl Limiter {
-    /// `None`: no limit a key. `failures_per_minute` is for each address.
+    /// `None`: no limit a key, and none of pings. `failures_per_minute` is for each address.
     pub fn new(per_key: Option<RateLimit>, failures_per_minute: NonZeroU32, clock: Arc<dyn Clock>) -> Self {
         let clock = Monotonic(clock);
         let requests = per_key.map(|limit| {
             let quota = Quota::per_second(limit.per_second).allow_burst(limit.burst);
             Arc::new(RateLimiter::new(quota, DashMapStateStore::default(), clock.clone()))
         });
+        let pings = per_key.map(|_| {
+            let quota = Quota::per_minute(PINGS_PER_MINUTE);
+            Arc::new(RateLimiter::new(quota, DashMapStateStore::default(), clock.clone()))
+        });
         let quota = Quota::per_minute(failures_per_minute);
         let failures = Arc::new(RateLimiter::new(quota, DashMapStateStore::default(), clock.clone()));
         Self {
             requests,
+            pings,
             failures,
             clock,
         }
@@ -60,6 +69,14 @@ impl Limiter {
     pub(crate) fn request(&self, key: KeyId) -> Result<(), Problem> {
         match &self.requests {
             Some(limiter) => self.count(limiter, key).map_err(Problem::RateLimited),
+            None => Ok(()),
+        }
+    }
+
+    /// Counts a ping of one of an organisation's endpoints.
+    pub(crate) fn ping(&self, org: OrgId) -> Result<(), Problem> {
+        match &self.pings {
+            Some(limiter) => self.count(limiter, org).map_err(Problem::RateLimited),
             None => Ok(()),
         }
     }

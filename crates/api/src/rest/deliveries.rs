@@ -11,7 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 use watchbell_domain::delivery::{Delivery, StateKind};
 use watchbell_domain::id::{DeliveryId, EndpointId, EventId, OrgId};
-use watchbell_domain::port::{DeliveryFilter, DeliveryStore, ReplayWhat, StoreError};
+use watchbell_domain::port::{DeliveryFilter, DeliveryStore, EndpointStore, ReplayWhat, StoreError};
 use watchbell_engine::delivery::Handle;
 
 use super::replay::Replays;
@@ -135,6 +135,7 @@ async fn retry_delivery(
     tenant: Tenant<right::DeliveriesReplay>,
     IdIn(id): IdIn<DeliveryId>,
     State(replays): State<Replays>,
+    State(endpoints): State<Arc<dyn EndpointStore>>,
     State(wake): State<Handle>,
     State(bodies): State<BodyReader>,
     request: Request,
@@ -143,6 +144,8 @@ async fn retry_delivery(
     let found = replays.deliveries.delivery(tenant.org, id).await?;
     let (delivery, _) = found.ok_or(Problem::NotFound)?;
     if delivery.state.kind().is_terminal() {
+        let endpoint = endpoints.endpoint(tenant.org, delivery.endpoint_id).await?;
+        endpoint.ok_or(Problem::DeliveryState("the delivery's endpoint was deleted"))?;
         return replays
             .replay(tenant.org, ReplayWhat::Delivery(id), 1, &write.once)
             .await;

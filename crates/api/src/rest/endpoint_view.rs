@@ -9,25 +9,11 @@ use utoipa::ToSchema;
 use watchbell_domain::endpoint::{Endpoint, EndpointState};
 use watchbell_domain::id::EndpointId;
 use watchbell_domain::port::Acceptance;
+use watchbell_engine::net::mask::is_credential;
 use watchbell_wire::Secret;
 use watchbell_wire::dialect::Credential;
 
 use super::duration::Text;
-
-/// Query parameters that hold credentials.
-const CREDENTIALS: &[&str] = &[
-    "access_token",
-    "api_key",
-    "apikey",
-    "auth",
-    "code",
-    "key",
-    "password",
-    "secret",
-    "sig",
-    "signature",
-    "token",
-];
 
 /// An endpoint.
 #[derive(Debug, Serialize, ToSchema)]
@@ -146,18 +132,17 @@ fn secrets(endpoint: &Endpoint, now: Timestamp) -> Vec<SecretView> {
 }
 
 /// The URL with what its query may hold of credentials masked.
-fn masked(text: &str) -> String {
+pub(crate) fn masked(text: &str) -> String {
     let Ok(mut url) = Url::parse(text) else {
         return text.to_owned();
     };
-    let is_secret = |name: &str| CREDENTIALS.contains(&name.to_ascii_lowercase().as_str());
-    if !url.query_pairs().any(|(name, _)| is_secret(&name)) {
+    if !url.query_pairs().any(|(name, _)| is_credential(&name)) {
         return text.to_owned();
     }
     let pairs: Vec<_> = url.query_pairs().into_owned().collect();
     url.query_pairs_mut()
         .clear()
-        .extend_pairs(pairs.iter().map(|(name, value)| match is_secret(name) {
+        .extend_pairs(pairs.iter().map(|(name, value)| match is_credential(name) {
             true => (name.as_str(), "****"),
             false => (name.as_str(), value.as_str()),
         }));

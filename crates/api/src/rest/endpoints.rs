@@ -25,6 +25,7 @@ use super::endpoint_view::{EndpointView, Pinged};
 use crate::auth::{Tenant, right};
 use crate::body::{BodyReader, Write};
 use crate::edge::{Edge, Making};
+use crate::limits::Limiter;
 use crate::once::{answer, finish, send};
 use crate::page::{Cursors, List, PageQuery, QueryOf};
 use crate::path::IdIn;
@@ -332,10 +333,12 @@ async fn ping_endpoint(
     IdIn(id): IdIn<EndpointId>,
     State(admin): State<Admin>,
     State(events): State<Arc<dyn EventStore>>,
+    State(limiter): State<Limiter>,
     request: Request,
 ) -> Result<Response> {
     let write = admin.bodies.optional_json(request).await?;
     let endpoint = admin.seen(tenant.org, id).await?;
+    limiter.ping(tenant.org)?;
     let acceptance = test_event::for_endpoint(&endpoint, admin.making.clock.now(), &*admin.making.entropy);
     let acceptance = acceptance.ok_or(Problem::NothingToSend)?;
     let answer = answer(StatusCode::ACCEPTED, &Pinged::new(id, &acceptance));

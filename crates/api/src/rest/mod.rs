@@ -13,7 +13,7 @@ use crate::edge::Edge;
 
 mod deliveries;
 mod duration;
-mod endpoint_view;
+pub(crate) mod endpoint_view;
 pub(crate) mod endpoints;
 mod event_types;
 mod events;

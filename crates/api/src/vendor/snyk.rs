@@ -27,8 +27,10 @@ use watchbell_wire::Secret;
 use crate::auth::{Tenant, authenticate, right};
 use crate::body::BodyReader;
 use crate::edge::{Edge, Making};
+use crate::limits::Limiter;
 use crate::once::{answer, finish};
 use crate::problem::{Problem, Result};
+use crate::rest::endpoint_view::masked;
 use crate::rest::endpoints::creation;
 
 const DIALECT: &str = "snyk";
@@ -71,7 +73,7 @@ impl FromRef<Edge> for Hooks {
     }
 }
 
-/// A webhook as Snyk shows it. The secret is never returned.
+/// A webhook as Snyk shows it. The secret is never returned, nor a credential in the URL's query.
 #[derive(Debug, Serialize)]
 struct Hook {
     id: String,
@@ -82,7 +84,7 @@ impl Hook {
     fn new(endpoint: &Endpoint) -> Self {
         Self {
             id: endpoint.id.bare(),
-            url: endpoint.url.clone(),
+            url: masked(&endpoint.url),
         }
     }
 }
@@ -166,9 +168,11 @@ async fn ping(
     tenant: Tenant<right::EndpointsRead>,
     State(hooks): State<Hooks>,
     State(events): State<Arc<dyn EventStore>>,
+    State(limiter): State<Limiter>,
     params: RawPathParams,
 ) -> Result<()> {
     let endpoint = hooks.hook(tenant.org, &params).await?;
+    limiter.ping(tenant.org)?;
     let acceptance = test_event::for_endpoint(&endpoint, hooks.making.clock.now(), &*hooks.making.entropy);
     let acceptance = acceptance.ok_or(Problem::NothingToSend)?;
     // Without an idempotency key every call is one ping.

@@ -183,3 +183,26 @@ async fn requests_of_a_key_are_limited() {
         unlimited.get("/api/v1/orgs").await.is(200);
     }
 }
+
+#[tokio::test]
+async fn a22_the_eleventh_ping_of_an_organisation_in_a_minute_is_429() {
+    let world = World::new().await;
+    let endpoint = world.endpoint().await;
+    let id = endpoint["id"].as_str().unwrap();
+    let ours = world.path(&format!("/endpoints/{id}/ping"));
+    for _ in 0..10 {
+        world.call(ROOT, Method::POST, &ours, None).await.is(202);
+    }
+    let refused = world.call(ROOT, Method::POST, &ours, None).await.is(429);
+    assert_eq!(refused.code(), "rate_limited");
+    assert_eq!(refused.headers[header::RETRY_AFTER], "6");
+    world.later(6);
+    world.call(ROOT, Method::POST, &ours, None).await.is(202);
+
+    let unlimited = World::with(|options| options.rate_limit = None).await;
+    let endpoint = unlimited.endpoint().await;
+    let theirs = unlimited.path(&format!("/endpoints/{}/ping", endpoint["id"].as_str().unwrap()));
+    for _ in 0..11 {
+        unlimited.call(ROOT, Method::POST, &theirs, None).await.is(202);
+    }
+}

@@ -185,6 +185,11 @@ async fn a_delivery_can_be_counted_retried_cancelled_and_repeated() {
         .json();
     assert_eq!((&new["replay_of"], &new["state"]), (&json!(id), &json!("pending")));
     assert_eq!(world.get(&path("")).await.is(200).json()["state"], "cancelled");
+
+    // Nothing is promised to an endpoint that is gone.
+    let gone = world.path(&format!("/endpoints/{}", endpoint["id"].as_str().unwrap()));
+    world.call(ROOT, Method::DELETE, &gone, None).await.is(204);
+    assert_eq!(call(path("/retry")).await.is(409).code(), "delivery_state");
 }
 
 #[tokio::test]

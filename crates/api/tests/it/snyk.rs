@@ -108,6 +108,16 @@ async fn what_does_not_fit_is_a_validation_error(#[case] body: &str, #[case] tex
 }
 
 #[tokio::test]
+async fn credentials_in_a_url_are_masked() {
+    let world = World::new().await;
+    let body = r#"{"url": "https://my.app.com/in?a=1&token=deadbeef", "secret": "a8be22bb7bed43a3ac24de3580093560"}"#;
+    let made = call(&world, Method::POST, &path(&world, ""), body).await.is(200).json();
+    let listed = call(&world, Method::GET, &path(&world, ""), "").await.is(200).json();
+    assert_eq!(listed["results"][0]["url"], "https://my.app.com/in?a=1&token=****");
+    assert_eq!(listed["results"][0], made);
+}
+
+#[tokio::test]
 async fn plain_http_is_refused_in_snyks_words() {
     let world = World::new().await;
     let body = r#"{"url": "http://my.app.com/", "secret": "a8be22bb7bed43a3ac24de3580093560"}"#;

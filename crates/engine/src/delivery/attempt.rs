@@ -111,7 +111,7 @@ impl Context {
             Attempt {
                 number: job.delivery.attempt_number,
                 started_at,
-                duration: self.clock.monotonic() - begun,
+                duration: told(result, self.clock.monotonic() - begun),
                 result,
                 response,
                 detail,
@@ -242,6 +242,14 @@ impl Drop for Unsettled<'_> {
     }
 }
 
+/// How long an attempt took, where that may be known: of a refused address it would map the network behind the guard.
+fn told(result: AttemptResult, took: SignedDuration) -> SignedDuration {
+    match result == AttemptResult::EgressForbidden {
+        true => SignedDuration::ZERO,
+        false => took,
+    }
+}
+
 fn next(decision: Decision) -> Next {
     match decision {
         Decision::Delivered => Next::Delivered,
@@ -258,5 +266,17 @@ fn next(decision: Decision) -> Next {
             reason,
             disable: endpoint_gone.then_some(DisabledReason::Gone),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a23_how_long_a_refusal_took_is_not_told() {
+        let took = SignedDuration::from_millis(17);
+        assert_eq!(told(AttemptResult::EgressForbidden, took), SignedDuration::ZERO);
+        assert_eq!(told(AttemptResult::DnsError, took), took);
     }
 }

@@ -11,7 +11,7 @@ use watchbell_wire::{Key, Secret};
 
 use super::options::Options;
 use crate::net::client::{Client, Peer};
-use crate::net::mask::Mask;
+use crate::net::mask::{self, Mask};
 
 #[derive(Debug)]
 pub(super) struct Prepared {
@@ -44,7 +44,12 @@ impl Prepared {
             keys: keys.collect(),
             peer,
             headers: header_lines(&endpoint.headers),
-            mask: Mask::new(secrets.chain(values).cloned()),
+            mask: Mask::new(
+                secrets
+                    .chain(values)
+                    .cloned()
+                    .chain(mask::credentials_of(&endpoint.url)),
+            ),
             policy: options.retry_policy(endpoint.dialect, endpoint.policy.retry_schedule.as_ref()),
             timeout: options.timeout_within_lease(endpoint.policy.timeout, client.limits()),
             endpoint,

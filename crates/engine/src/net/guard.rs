@@ -322,6 +322,8 @@ fn is_scheme(text: &str) -> bool {
 }
 
 fn refused_by_parser(problem: url::ParseError, text: &str) -> UrlRefused {
+    // The query may hold a credential.
+    let text = text.split(['?', '#']).next().unwrap_or_default();
     if problem == url::ParseError::InvalidPort {
         return port_refused(format!("the port of {} is no port", echo(text)));
     }

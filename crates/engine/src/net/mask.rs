@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use url::Url;
 use watchbell_wire::Secret;
 
 /// What stands in a secret's place.
@@ -10,6 +11,39 @@ const MASK: &[u8] = "••••".as_bytes();
 
 /// Shorter texts are too common to be looked for.
 const SECRET_LEN_MIN: usize = 6;
+
+/// Query parameters that hold credentials.
+const CREDENTIALS: &[&str] = &[
+    "access_token",
+    "api_key",
+    "apikey",
+    "auth",
+    "code",
+    "key",
+    "password",
+    "secret",
+    "sig",
+    "signature",
+    "token",
+];
+
+/// Whether a query parameter of this name holds a credential.
+pub fn is_credential(name: &str) -> bool {
+    CREDENTIALS.iter().any(|known| name.eq_ignore_ascii_case(known))
+}
+
+/// The credentials in a URL's query: as they are written there, and as they are meant.
+pub(crate) fn credentials_of(url: &str) -> Vec<Secret> {
+    let Ok(url) = Url::parse(url) else { return Vec::new() };
+    let meant = url.query_pairs().filter(|(name, _)| is_credential(name));
+    let mut found: Vec<_> = meant.map(|(_, value)| Secret::new(value)).collect();
+    let pairs = url.query().into_iter().flat_map(|query| query.split('&'));
+    let written = pairs
+        .filter_map(|pair| pair.split_once('='))
+        .filter(|(name, _)| is_credential(name));
+    found.extend(written.map(|(_, value)| Secret::new(value)));
+    found
+}
 
 /// The secrets of one endpoint, longest first.
 #[derive(Clone, Default)]
@@ -69,6 +103,18 @@ fn replace(bytes: &[u8], secret: &[u8]) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn credentials_in_the_query_of_the_url_are_secrets() {
+        let mask = Mask::new(credentials_of(
+            "https://a.example/in?tenant=blue-team&Token=dead%2Fbeef&x",
+        ));
+        let echo = b"POST /in?tenant=blue-team&Token=dead%2Fbeef&x: no such token dead/beef";
+        assert_eq!(
+            mask.text(echo),
+            "POST /in?tenant=blue-team&Token=••••&x: no such token ••••"
+        );
+    }
 
     #[test]
     fn secrets_are_replaced_wherever_they_stand() {

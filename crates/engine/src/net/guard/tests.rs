@@ -393,3 +393,12 @@ fn where_https_alone_is_taken_the_switch_opens_plain_http_to_named_addresses_onl
     };
     assert_eq!(without_switch.check_https_url(text).is_ok(), text.starts_with("https:"));
 }
+
+#[test]
+fn e8_a_credential_in_the_query_is_not_repeated() {
+    let refused = closed().check_url("https://a.com%%/in?token=deadbeef").unwrap_err();
+    assert!(
+        refused.detail.contains("a.com%%/in") && !refused.detail.contains("deadbeef"),
+        "{refused}"
+    );
+}
