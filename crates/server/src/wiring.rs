@@ -32,7 +32,7 @@ use watchbell_engine::net::tls::Tls;
 use watchbell_store::key_file::{self, KeyFileError};
 use watchbell_store::seal::{SealingKey, SealingKeys};
 pub(crate) use watchbell_store::sqlite::DATABASE_FILE;
-use watchbell_store::sqlite::{OpenError, OpenOptions, SqliteStore, Threads};
+use watchbell_store::sqlite::{FileSystem, OpenError, OpenOptions, SqliteStore, Threads};
 use watchbell_wire::Secret;
 
 use crate::clock::SystemClock;
@@ -232,9 +232,11 @@ fn open(
         directory: config.storage.data.clone(),
         keys: SealingKeys::new(sealing_key, Vec::new()),
         entropy: Arc::clone(entropy),
-        now: clock.now(),
+        clock: Arc::clone(clock),
         find_dialect: watchbell_wire::dialect::find,
         threads: Threads::default(),
+        min_free_bytes: config.storage.min_free_bytes.get(),
+        free_space: Arc::new(FileSystem),
     };
     Ok(Arc::new(SqliteStore::open(options)?))
 }

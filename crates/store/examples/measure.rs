@@ -15,7 +15,7 @@ use watchbell_domain::endpoint::{Endpoint, EndpointPolicy, EndpointSecret, Endpo
 use watchbell_domain::event::NewEvent;
 use watchbell_domain::id::{EndpointId, EventId, OrgId};
 use watchbell_domain::org::Org;
-use watchbell_domain::port::testing::SeededEntropy;
+use watchbell_domain::port::testing::{ManualClock, SeededEntropy};
 use watchbell_domain::port::{
     Acceptance, Claim, DeliveryIds, DeliveryStore, EndpointCreation, EndpointStore, Entropy, EventStore, Next,
     OrgStore, Settlement,
@@ -23,7 +23,7 @@ use watchbell_domain::port::{
 use watchbell_domain::{SignedDuration, Timestamp};
 use watchbell_store::conformance::dialects;
 use watchbell_store::seal::{SealingKey, SealingKeys};
-use watchbell_store::sqlite::{OpenOptions, SqliteStore, Threads};
+use watchbell_store::sqlite::{FileSystem, OpenOptions, SqliteStore, Threads};
 use watchbell_wire::{Data, Event, EventType, Secret};
 
 const CALLERS: usize = 64;
@@ -61,9 +61,11 @@ impl Bench {
             directory: directory.to_owned(),
             keys: SealingKeys::new(SealingKey::make(&*entropy), Vec::new()),
             entropy: Arc::clone(&entropy) as Arc<dyn Entropy>,
-            now: Timestamp::now(),
+            clock: Arc::new(ManualClock::at(Timestamp::now())),
             find_dialect: dialects::find,
             threads: Threads::default(),
+            min_free_bytes: 0,
+            free_space: Arc::new(FileSystem),
         };
         let store = Arc::new(SqliteStore::open(options).unwrap());
         let now = Timestamp::now();

@@ -1,11 +1,12 @@
 //! What operators and their machines ask: alive, ready, figures, the contract, the pages about problems.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use axum::extract::{RawPathParams, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use utoipa_axum::{router::OpenApiRouter, routes};
+use watchbell_domain::port::RoomStore;
 
 use crate::auth::Caller;
 use crate::edge::{Edge, Ready};
@@ -30,12 +31,15 @@ async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// The node wants requests.
+/// The node wants requests, and has room for what they add.
 #[utoipa::path(get, path = "/readyz", tag = "operation", security(()), responses((status = 200), (status = 503)))]
-async fn readyz(State(ready): State<Ready>) -> (StatusCode, &'static str) {
-    match ready.get() {
-        true => (StatusCode::OK, "ready\n"),
-        false => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
+async fn readyz(State(ready): State<Ready>, State(store): State<Arc<dyn RoomStore>>) -> (StatusCode, &'static str) {
+    if !ready.get() {
+        return (StatusCode::SERVICE_UNAVAILABLE, "not ready\n");
+    }
+    match store.has_room().await {
+        Ok(true) => (StatusCode::OK, "ready\n"),
+        Ok(false) | Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "storage full\n"),
     }
 }
 

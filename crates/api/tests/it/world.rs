@@ -2,9 +2,10 @@
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use axum::Router;
 use axum::body::Body;
@@ -25,10 +26,23 @@ use watchbell_domain::{SignedDuration, Timestamp};
 use watchbell_engine::delivery::Handle;
 use watchbell_engine::net::guard::EgressPolicy;
 use watchbell_store::seal::{SealingKey, SealingKeys};
-use watchbell_store::sqlite::{OpenOptions, SqliteStore, Threads};
+use watchbell_store::sqlite::{FreeSpace, OpenOptions, SqliteStore, Threads};
 
 /// Reaches every organisation.
 pub(crate) const ROOT: &str = "root-key-of-at-least-thirty-two-characters";
+
+/// With less, nothing is added.
+pub(crate) const MIN_FREE_BYTES: u64 = 1000;
+
+/// A disk that has what it is told to have.
+#[derive(Debug)]
+struct Disk(Arc<AtomicU64>);
+
+impl FreeSpace for Disk {
+    fn free_bytes(&self, _: &Path) -> std::io::Result<u64> {
+        Ok(self.0.load(Ordering::Relaxed))
+    }
+}
 
 pub(crate) struct World {
     pub(crate) edge: Edge,
@@ -39,6 +53,8 @@ pub(crate) struct World {
     _woken: Box<dyn std::any::Any + Send + Sync>,
     /// How often the clock may still be read before it panics.
     pub(crate) blows_after: Arc<AtomicI64>,
+    /// What the disk has left.
+    pub(crate) free_bytes: Arc<AtomicU64>,
     pub(crate) router: Router,
     _directory: tempfile::TempDir,
 }
@@ -86,13 +102,16 @@ impl World {
         let directory = tempfile::tempdir().unwrap();
         let entropy = Arc::new(SeededEntropy::new(7));
         let clock = ManualClock::at(Timestamp::from_second(1_800_000_000).unwrap());
+        let free_bytes = Arc::new(AtomicU64::new(u64::MAX));
         let store = SqliteStore::open(OpenOptions {
             directory: directory.path().to_owned(),
             keys: SealingKeys::new(SealingKey::make(&*entropy), Vec::new()),
             entropy: Arc::clone(&entropy) as _,
-            now: clock.now(),
+            clock: Arc::new(clock.clone()),
             find_dialect: watchbell_wire::dialect::find,
             threads: Threads::Inline,
+            min_free_bytes: MIN_FREE_BYTES,
+            free_space: Arc::new(Disk(Arc::clone(&free_bytes))),
         });
         let store: Arc<dyn Store> = Arc::new(store.unwrap());
         let (wake, woken) = Handle::channel();
@@ -122,6 +141,7 @@ impl World {
             org,
             _woken: Box::new(woken),
             blows_after,
+            free_bytes,
             router,
             _directory: directory,
         };

@@ -46,9 +46,16 @@ pub trait Entropy: Send + Sync + Debug {
 }
 
 /// Everything a node stores. The wiring holds this; a handler takes the ports it uses.
-pub trait Store: OrgStore + KeyStore + EndpointStore + EventStore + DeliveryStore + ProjectStore {}
+pub trait Store: OrgStore + KeyStore + EndpointStore + EventStore + DeliveryStore + ProjectStore + RoomStore {}
 
-impl<T: OrgStore + KeyStore + EndpointStore + EventStore + DeliveryStore + ProjectStore> Store for T {}
+impl<T: OrgStore + KeyStore + EndpointStore + EventStore + DeliveryStore + ProjectStore + RoomStore> Store for T {}
+
+/// What a store says of itself.
+pub trait RoomStore: Send + Sync {
+    /// Whether it takes what is added. While it does not, additions answer [`StoreError::Full`], and what was begun can
+    /// still be settled.
+    fn has_room(&self) -> Pending<'_, bool>;
+}
 
 /// Why a storage call failed. Nothing was changed, except after `Unavailable`, when that is not known.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -215,6 +215,9 @@ pub(crate) struct Storage {
     pub(crate) data: PathBuf,
     /// How long a claimed delivery is this process's alone. Longer than an attempt can take.
     pub(crate) lease: Duration,
+    /// Free space on the data directory's file system below which nothing new is accepted; what was accepted before is
+    /// still delivered. 0: until the disk is full.
+    pub(crate) min_free_bytes: Size,
 }
 
 impl Default for Storage {
@@ -222,6 +225,7 @@ impl Default for Storage {
         Self {
             data: PathBuf::from("./watchbell-data"),
             lease: Duration::secs(60),
+            min_free_bytes: Size::bytes(256 << 20),
         }
     }
 }

@@ -21,7 +21,8 @@ use watchbell_domain::id::{DeliveryId, EndpointId, EventId, OrgId};
 use watchbell_domain::org::Org;
 use watchbell_domain::port::testing::{ManualClock, SeededEntropy};
 use watchbell_domain::port::{
-    Acceptance, Clock, DeliveryIds, DeliveryStore, EndpointCreation, EndpointStore, Entropy, EventStore, OrgStore, Written,
+    Acceptance, Clock, DeliveryIds, DeliveryStore, EndpointCreation, EndpointStore, Entropy, EventStore, OrgStore,
+    Written,
 };
 use watchbell_engine::delivery::{Handle, Observer, Options, Parts, Service};
 use watchbell_engine::net::client::{Client, Limits};
@@ -30,7 +31,7 @@ use watchbell_engine::net::guard::{AllowRule, EgressPolicy};
 use watchbell_engine::net::resolver::{Lookup, Resolver};
 use watchbell_engine::net::tls::Tls;
 use watchbell_store::seal::{SealingKey, SealingKeys};
-use watchbell_store::sqlite::{OpenOptions, SqliteStore, Threads};
+use watchbell_store::sqlite::{FileSystem, OpenOptions, SqliteStore, Threads};
 use watchbell_wire::{Data, Event, Secret, dialect};
 
 /// The times of a test begin here.
@@ -59,12 +60,24 @@ impl Script {
     async fn answer(self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, std::convert::Infallible> {
         let (head, body) = request.into_parts();
         let body = Limited::new(body, 1 << 20).collect().await.unwrap().to_bytes();
-        self.tell.send(Arrival { at: self.clock.now(), headers: head.headers, body }).unwrap();
+        self.tell
+            .send(Arrival {
+                at: self.clock.now(),
+                headers: head.headers,
+                body,
+            })
+            .unwrap();
         let status = {
             let mut statuses = self.statuses.lock().unwrap();
-            if statuses.len() > 1 { statuses.remove(0) } else { statuses[0] }
+            if statuses.len() > 1 {
+                statuses.remove(0)
+            } else {
+                statuses[0]
+            }
         };
-        let Some(status) = status else { return std::future::pending().await };
+        let Some(status) = status else {
+            return std::future::pending().await;
+        };
         let mut response = Response::new(Full::default());
         *response.status_mut() = StatusCode::from_u16(status).unwrap();
         Ok(response)
@@ -77,7 +90,12 @@ impl Dial for Script {
         let script = self.clone();
         let service = service_fn(move |request| script.clone().answer(request));
         tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(far), service));
-        Box::pin(async move { Ok(Dialled { stream: Box::new(near), peer: address }) })
+        Box::pin(async move {
+            Ok(Dialled {
+                stream: Box::new(near),
+                peer: address,
+            })
+        })
     }
 }
 
@@ -111,23 +129,43 @@ impl Node {
             directory: folder.to_owned(),
             keys: SealingKeys::new(SealingKey::from_bytes([7; 32]), Vec::new()),
             entropy: entropy.clone(),
-            now: clock.now(),
+            clock: Arc::new(clock.clone()),
             find_dialect: dialect::find,
             threads: Threads::Inline,
+            min_free_bytes: 0,
+            free_space: Arc::new(FileSystem),
         })
         .unwrap();
         let store = Arc::new(store);
         let (tell, arrivals) = mpsc::unbounded_channel();
-        let script = Script { clock: clock.clone(), statuses: Arc::new(Mutex::new(statuses)), tell };
+        let script = Script {
+            clock: clock.clone(),
+            statuses: Arc::new(Mutex::new(statuses)),
+            tell,
+        };
         let (handle, service, stop) = spawn_service(store.clone(), script, clock.clone(), entropy.clone());
         let org = OrgId(uuid::Uuid::from_u128(1));
-        Self { clock, store, arrivals, org, entropy, handle, service, stop }
+        Self {
+            clock,
+            store,
+            arrivals,
+            org,
+            entropy,
+            handle,
+            service,
+            stop,
+        }
     }
 
     /// Makes the organisation and its endpoint.
     pub(crate) async fn set_up(&self) -> EndpointId {
         let now = self.clock.now();
-        let org = Org { id: self.org, slug: "acme".to_owned(), name: "Acme".to_owned(), created_at: now };
+        let org = Org {
+            id: self.org,
+            slug: "acme".to_owned(),
+            name: "Acme".to_owned(),
+            created_at: now,
+        };
         let _ = self.store.create_org(org, None).await.unwrap();
         let standard = dialect::find("standard").unwrap();
         let endpoint = Endpoint {
@@ -138,7 +176,11 @@ impl Node {
             description: None,
             events: None,
             state: EndpointState::Active,
-            secrets: vec![EndpointSecret { text: standard.secrets.make([9; 32]), created_at: now, expires_at: None }],
+            secrets: vec![EndpointSecret {
+                text: standard.secrets.make([9; 32]),
+                created_at: now,
+                expires_at: None,
+            }],
             headers: vec![("X-Team".to_owned(), Secret::new("blue"))],
             policy: EndpointPolicy::default(),
             not_before: None,
@@ -146,7 +188,17 @@ impl Node {
             updated_at: now,
         };
         let id = endpoint.id;
-        let _ = self.store.create_endpoint(EndpointCreation { endpoint, greeting: None }, None).await.unwrap();
+        let _ = self
+            .store
+            .create_endpoint(
+                EndpointCreation {
+                    endpoint,
+                    greeting: None,
+                },
+                None,
+            )
+            .await
+            .unwrap();
         id
     }
 
@@ -163,11 +215,17 @@ impl Node {
         self.entropy.fill(&mut seed);
         let acceptance = Acceptance {
             org_id: self.org,
-            events: vec![NewEvent { event, project_id: None, only: None }],
+            events: vec![NewEvent {
+                event,
+                project_id: None,
+                only: None,
+            }],
             accepted_at: now,
             delivery_ids: DeliveryIds { seed },
         };
-        let Written::Fresh(accepted) = self.store.accept(acceptance, None).await.unwrap() else { unreachable!() };
+        let Written::Fresh(accepted) = self.store.accept(acceptance, None).await.unwrap() else {
+            unreachable!()
+        };
         let (delivery, endpoint) = accepted[0].deliveries[0];
         self.handle.wake(self.org, [endpoint]);
         delivery
@@ -205,7 +263,10 @@ fn spawn_service(
 ) -> (Handle, JoinHandle<()>, CancellationToken) {
     let clock: Arc<dyn Clock> = Arc::new(clock);
     let policy = EgressPolicy {
-        allow: vec![AllowRule { net: "10.0.0.0/8".parse().unwrap(), port: None }],
+        allow: vec![AllowRule {
+            net: "10.0.0.0/8".parse().unwrap(),
+            port: None,
+        }],
         allow_http: true,
         own_host: None,
     };
@@ -213,7 +274,13 @@ fn spawn_service(
     let connector = Connector::new(policy, Arc::new(NoNames), Arc::new(script), tls, clock.clone());
     let client = Arc::new(Client::new(connector, clock.clone(), Limits::default()));
     let (handle, woken) = Handle::channel();
-    let parts = Parts { store, client, clock, entropy, observer: Arc::new(Observer::default()) };
+    let parts = Parts {
+        store,
+        client,
+        clock,
+        entropy,
+        observer: Arc::new(Observer::default()),
+    };
     let service = Service::new(Options::default(), parts, woken).unwrap();
     let stop = CancellationToken::new();
     (handle, tokio::spawn(service.run(stop.clone())), stop)

@@ -44,7 +44,7 @@ const DROP_BODIES: &str = "DELETE FROM delivery_body WHERE org_id = ?1 AND deliv
 
 impl EndpointStore for SqliteStore {
     fn create_endpoint(&self, creation: EndpointCreation, key: Option<Once>) -> Pending<'_, Written<()>> {
-        self.write(move |tx| {
+        self.add(move |tx| {
             let endpoint = &creation.endpoint;
             once(tx, endpoint.org_id, endpoint.created_at, key.as_ref(), |tx| {
                 write(tx, INSERT, endpoint, "an endpoint of this id exists")?;

@@ -26,7 +26,7 @@ const INSERT: &str = "INSERT INTO event (org_id, id, type, occurred_at, accepted
 
 impl EventStore for SqliteStore {
     fn accept(&self, acceptance: Acceptance, key: Option<Once>) -> Pending<'_, Written<Vec<Accepted>>> {
-        self.write(move |tx| {
+        self.add(move |tx| {
             once(tx, acceptance.org_id, acceptance.accepted_at, key.as_ref(), |tx| {
                 accept(tx, &acceptance)
             })

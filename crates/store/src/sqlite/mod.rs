@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use rusqlite::Connection;
-use watchbell_domain::port::{Pending, StoreError};
+use watchbell_domain::port::{Pending, RoomStore, StoreError};
 
 mod checkpoint;
 mod delivery;
@@ -29,6 +29,7 @@ mod org;
 mod page;
 mod project;
 mod reader;
+mod room;
 mod row;
 #[cfg(test)]
 mod tests;
@@ -36,10 +37,12 @@ mod vault;
 mod writer;
 
 pub use open::{DATABASE_FILE, OpenError, OpenOptions, Threads};
+pub use room::{FileSystem, FreeSpace};
 pub use vault::FindDialect;
 
 use error::Result;
 use reader::{Read, Readers};
+use room::Room;
 use writer::{Counters, Tx, Unit, Writer, gone, unit};
 
 /// Watchbell's store on SQLite. Cheap to share in an `Arc`; dropping it ends its threads and gives up the file.
@@ -48,6 +51,7 @@ pub struct SqliteStore {
     writing: Writing,
     readers: Arc<Readers>,
     counters: Arc<Counters>,
+    room: Arc<Room>,
     /// Held until everything above is gone.
     _lock: std::fs::File,
 }
@@ -85,6 +89,18 @@ impl SqliteStore {
             units: load(&self.counters.units),
             checkpoints: load(&self.counters.checkpoints),
         }
+    }
+
+    /// Runs `work`, which adds something, in the writer; refused while there is little room.
+    fn add<T, F>(&self, work: F) -> Pending<'_, T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
+    {
+        self.write(move |tx| {
+            tx.room.for_intake()?;
+            work(tx)
+        })
     }
 
     /// Runs `work` in the writer; answers once it is committed.
@@ -133,6 +149,13 @@ impl SqliteStore {
             }),
             Writing::Inline(_) => Box::pin(async move { readers.run(work) }),
         }
+    }
+}
+
+impl RoomStore for SqliteStore {
+    fn has_room(&self) -> Pending<'_, bool> {
+        // Not by the queue, which may be long just then. Looking reads figures in memory, never the disk.
+        Box::pin(async move { Ok(self.room.is_there()) })
     }
 }
 

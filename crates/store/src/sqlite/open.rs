@@ -13,10 +13,11 @@ use std::thread;
 
 use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode};
-use watchbell_domain::port::Entropy;
+use watchbell_domain::port::{Clock, Entropy};
 
 use super::checkpoint::{self, Wal};
 use super::reader::Readers;
+use super::room::{FreeSpace, Room};
 use super::vault::{FindDialect, Vault};
 use super::writer::{Counters, Writer};
 use super::{SqliteStore, Writing, configure, delivery};
@@ -43,12 +44,16 @@ pub struct OpenOptions {
     pub keys: SealingKeys,
     /// Chance, for nonces.
     pub entropy: Arc<dyn Entropy>,
-    /// The time of the start: claims of a process that died become due at it.
-    pub now: Timestamp,
+    /// Time: claims of a process that died become due at the start, and room is looked at now and then.
+    pub clock: Arc<dyn Clock>,
     /// Finds a dialect by its id; `watchbell_wire::dialect::find`.
     pub find_dialect: FindDialect,
     /// Threads, or none.
     pub threads: Threads,
+    /// Nothing is added while fewer bytes are free; 0: until the disk is full.
+    pub min_free_bytes: u64,
+    /// Says how many are.
+    pub free_space: Arc<dyn FreeSpace>,
 }
 
 /// Who does the work.
@@ -132,7 +137,7 @@ impl SqliteStore {
         verify_durable(&conn).map_err(wrong)?;
         migrate(&mut conn, &path)?;
         check_keys(&conn, &options.keys, &path)?;
-        let released = release_claims(&mut conn, options.now).map_err(wrong)?;
+        let released = release_claims(&mut conn, options.clock.now()).map_err(wrong)?;
         if released > 0 {
             tracing::info!(released, "claims of the process before were taken back");
         }
@@ -150,11 +155,14 @@ impl SqliteStore {
         };
         let readers = Arc::new(Readers::open(&path, count, Arc::clone(&vault)).map_err(wrong)?);
         let counters = Arc::new(Counters::default());
+        let room = Room::new(directory, options.min_free_bytes, options.free_space, options.clock);
+        let room = Arc::new(room);
         let start = Start {
             conn,
             path: &path,
             vault,
             counters: Arc::clone(&counters),
+            room: Arc::clone(&room),
         };
         let writing = match options.threads {
             Threads::Own { queue, .. } => start.threads(queue)?,
@@ -164,6 +172,7 @@ impl SqliteStore {
             writing,
             readers,
             counters,
+            room,
             _lock: lock,
         })
     }
@@ -175,6 +184,7 @@ struct Start<'p> {
     path: &'p Path,
     vault: Arc<Vault>,
     counters: Arc<Counters>,
+    room: Arc<Room>,
 }
 
 impl Start<'_> {
@@ -196,7 +206,7 @@ impl Start<'_> {
             .spawn(move || checkpoint::serve(&checkpointer, &woken, &bulk_moved, &counters))
             .map_err(failed)?;
         let (queue, waiting) = sync_channel(queue.max(1));
-        let writer = Writer::new(self.conn, self.vault, self.counters, wal);
+        let writer = Writer::new(self.conn, self.vault, self.counters, self.room, wal);
         let writes = thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || writer.serve(&waiting))
@@ -209,7 +219,7 @@ impl Start<'_> {
 
     fn inline(mut self) -> rusqlite::Result<Writing> {
         let wal = Wal::watch(&mut self.conn, None, Arc::new(AtomicBool::new(false)))?;
-        let writer = Writer::new(self.conn, self.vault, self.counters, wal);
+        let writer = Writer::new(self.conn, self.vault, self.counters, self.room, wal);
         Ok(Writing::Inline(Box::new(Mutex::new(writer))))
     }
 }

@@ -19,7 +19,7 @@ const NO_ORG: OrgId = OrgId(uuid::Uuid::nil());
 
 impl OrgStore for SqliteStore {
     fn create_org(&self, org: Org, key: Option<Once>) -> Pending<'_, Written<()>> {
-        self.write(move |tx| once(tx, NO_ORG, org.created_at, key.as_ref(), |tx| insert_org(tx, &org)))
+        self.add(move |tx| once(tx, NO_ORG, org.created_at, key.as_ref(), |tx| insert_org(tx, &org)))
     }
 
     fn org(&self, id: OrgId) -> Pending<'_, Option<Org>> {
@@ -75,7 +75,7 @@ const UPDATE_ROOT: &str = "UPDATE api_key SET name = ?1, scopes = ?2, hash = ?3,
 
 impl KeyStore for SqliteStore {
     fn create_key(&self, org: OrgId, key: ApiKey, idempotency: Option<Once>) -> Pending<'_, Written<()>> {
-        self.write(move |tx| {
+        self.add(move |tx| {
             once(tx, org, key.created_at, idempotency.as_ref(), |tx| {
                 insert_key(tx, &key, false)
             })

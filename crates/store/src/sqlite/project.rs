@@ -34,7 +34,7 @@ const WRITE_FINDING: &str = "INSERT INTO finding \
 
 impl ProjectStore for SqliteStore {
     fn create_project(&self, project: Project, key: Option<Once>) -> Pending<'_, Written<()>> {
-        self.write(move |tx| {
+        self.add(move |tx| {
             once(tx, project.org_id, project.created_at, key.as_ref(), |tx| {
                 insert(tx, &project)
             })
@@ -84,7 +84,7 @@ impl ProjectStore for SqliteStore {
     }
 
     fn apply_scan(&self, outcome: ScanOutcome, key: Option<Once>) -> Pending<'_, Written<Vec<Accepted>>> {
-        self.write(move |tx| {
+        self.add(move |tx| {
             let scan = &outcome.scan;
             once(tx, scan.org_id, scan.received_at, key.as_ref(), |tx| {
                 apply(tx, &outcome)

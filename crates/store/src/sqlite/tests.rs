@@ -1,13 +1,16 @@
 //! What only the inside can bring about: a unit that panics, a disk that is full, a writer that is held up.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, PoisonError};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rusqlite::Connection;
-use watchbell_domain::port::testing::SeededEntropy;
-use watchbell_domain::port::{EndpointCreation, EndpointStore, EventFilter, EventStore, StoreError};
+use watchbell_domain::port::testing::{ManualClock, SeededEntropy};
+use watchbell_domain::port::{
+    Claim, DeliveryStore, EndpointCreation, EndpointStore, EventFilter, EventStore, Next, StoreError,
+};
 use watchbell_wire::EventType;
 
 use super::*;
@@ -20,15 +23,21 @@ fn options(directory: &Path, threads: Threads) -> OpenOptions {
         directory: directory.to_owned(),
         keys: SealingKeys::new(SealingKey::make(&entropy), Vec::new()),
         entropy: Arc::new(entropy),
-        now: Timestamp::UNIX_EPOCH,
+        clock: Arc::new(ManualClock::at(Timestamp::UNIX_EPOCH)),
         find_dialect: dialects::find,
         threads,
+        min_free_bytes: 0,
+        free_space: Arc::new(FileSystem),
     }
 }
 
 fn open(threads: Threads) -> (Arc<SqliteStore>, World) {
+    open_with(|directory| options(directory, threads))
+}
+
+fn open_with(options: impl FnOnce(&Path) -> OpenOptions) -> (Arc<SqliteStore>, World) {
     let directory = tempfile::tempdir().unwrap();
-    let store = Arc::new(SqliteStore::open(options(directory.path(), threads)).unwrap());
+    let store = Arc::new(SqliteStore::open(options(directory.path())).unwrap());
     let opened = Opened {
         store: Arc::clone(&store) as _,
         keep: Box::new(directory),
@@ -218,6 +227,80 @@ async fn a_full_disk_is_said_and_survived() {
     assert_eq!(count_events(&world, org).await, taken + 1);
 }
 
+/// A disk that has what it is told to have, and counts how often it was asked.
+#[derive(Debug, Default)]
+struct Disk {
+    free_bytes: AtomicU64,
+    looks: AtomicU64,
+}
+
+impl FreeSpace for Disk {
+    fn free_bytes(&self, _: &Path) -> std::io::Result<u64> {
+        self.looks.fetch_add(1, Ordering::Relaxed);
+        Ok(self.free_bytes.load(Ordering::Relaxed))
+    }
+}
+
+#[tokio::test]
+async fn h4_little_room_refuses_intake_and_the_last_of_it_claims() {
+    let disk = Arc::new(Disk::default());
+    let clock = ManualClock::at(Timestamp::UNIX_EPOCH);
+    let left = |free_bytes| {
+        disk.free_bytes.store(free_bytes, Ordering::Relaxed);
+        clock.advance(SignedDuration::from_secs(1));
+    };
+    left(800);
+    let (store, world) = open_with(|directory| OpenOptions {
+        clock: Arc::new(clock.clone()),
+        min_free_bytes: 800,
+        free_space: Arc::clone(&disk) as _,
+        ..options(directory, Threads::default())
+    });
+    let org = world.org("acme").await;
+    let endpoint = world.endpoint(org).await;
+    world.accept(org, 1).await;
+    assert_eq!(disk.looks.load(Ordering::Relaxed), 1, "once a second");
+    let accept = || {
+        let event = world.event(EventType::ScanStarted, "{}", 1);
+        store.accept(world.acceptance(org, vec![event], 1), None)
+    };
+    left(799);
+    assert_eq!(accept().await, Err(StoreError::Full));
+    assert!(!store.has_room().await.unwrap());
+    let taken = world.take(&endpoint, 1).await;
+    left(99);
+    assert_eq!(accept().await, Err(StoreError::Full));
+    let claim = Claim {
+        org_id: org,
+        endpoint_id: endpoint.id,
+        limit: 1,
+    };
+    let claimed = store.claim(vec![claim], world::at(1), world::LEASE).await;
+    assert_eq!(claimed.map(drop), Err(StoreError::Full));
+    world.settle(&endpoint, &taken, Next::Delivered, 2).await;
+    left(800);
+    assert!(store.has_room().await.unwrap());
+    drop(accept().await.unwrap());
+    assert_eq!(count_events(&world, org).await, 2);
+}
+
+#[tokio::test]
+async fn h4_what_sqlite_had_no_room_for_is_remembered_for_a_while() {
+    let clock = ManualClock::at(Timestamp::UNIX_EPOCH);
+    let (store, world) = open_with(|directory| OpenOptions {
+        clock: Arc::new(clock.clone()),
+        ..options(directory, Threads::default())
+    });
+    assert!(store.has_room().await.unwrap());
+    let refused = store.write(|_| -> Result<()> { Err(StoreError::Full.into()) }).await;
+    assert_eq!(refused, Err(StoreError::Full));
+    assert!(!store.has_room().await.unwrap());
+    // Intake is not kept from trying: how else would it be known that there is room again?
+    world.org("acme").await;
+    clock.advance(SignedDuration::from_secs(5));
+    assert!(store.has_room().await.unwrap());
+}
+
 #[tokio::test]
 async fn what_a_failed_group_changed_is_not_remembered() {
     let (store, world) = open(Threads::default());
@@ -260,7 +343,7 @@ async fn without_threads_the_caller_does_the_work() {
     world.accept(org, 1).await;
     let taken = world.take(&endpoint, 1).await;
     world
-        .settle(&endpoint, &taken, watchbell_domain::port::Next::Delivered, 2)
+        .settle(&endpoint, &taken, Next::Delivered, 2)
         .await;
     assert_eq!(store.stats().commits, store.stats().units);
     let Writing::Inline(writer) = &store.writing else {

@@ -20,6 +20,7 @@ use watchbell_domain::port::StoreError;
 use super::checkpoint::Wal;
 use super::endpoint_cache::EndpointCache;
 use super::error::{Error, Result, from_sqlite};
+use super::room::Room;
 use super::vault::Vault;
 
 /// Most units that share a commit: bounds how long the first of them waits for its answer.
@@ -34,6 +35,8 @@ pub(super) struct Tx<'a> {
     pub(super) endpoints: &'a mut EndpointCache,
     /// For what is sealed.
     pub(super) vault: &'a Vault,
+    /// What there is room for.
+    pub(super) room: &'a Room,
 }
 
 /// How much was written since the start.
@@ -132,16 +135,18 @@ pub(super) struct Writer {
     endpoints: EndpointCache,
     vault: Arc<Vault>,
     counters: Arc<Counters>,
+    room: Arc<Room>,
     wal: Wal,
 }
 
 impl Writer {
-    pub(super) fn new(conn: Connection, vault: Arc<Vault>, counters: Arc<Counters>, wal: Wal) -> Self {
+    pub(super) fn new(conn: Connection, vault: Arc<Vault>, counters: Arc<Counters>, room: Arc<Room>, wal: Wal) -> Self {
         Self {
             conn,
             endpoints: EndpointCache::default(),
             vault,
             counters,
+            room,
             wal,
         }
     }
@@ -160,6 +165,8 @@ impl Writer {
         let committed = self.run(&mut group);
         if let Err(problem) = &committed {
             tracing::error!(units = group.len(), %problem, "commit failed");
+            // Whatever the reason: nothing can be promised now.
+            self.room.refused();
             self.abandon();
         }
         let units = u64::try_from(group.len()).unwrap_or(u64::MAX);
@@ -186,10 +193,14 @@ impl Writer {
             conn: &self.conn,
             endpoints: &mut self.endpoints,
             vault: &self.vault,
+            room: &self.room,
         };
         let ran = unit.run(&mut tx);
         self.endpoints.unit_ended(ran == Ran::Done);
         if let Ran::Failed(problem) = ran {
+            if problem == StoreError::Full && self.room.for_intake().is_ok() {
+                self.room.refused();
+            }
             // Out of room or broken, SQLite may take back the whole transaction by itself: then the group has failed.
             if self.conn.is_autocommit() {
                 return Err(problem);

@@ -27,7 +27,7 @@ struct Fixture {
 async fn fixture() -> Fixture {
     let directory = tempfile::tempdir().unwrap();
     let options = options(directory.path());
-    let now = options.now;
+    let now = options.clock.now();
     let store = SqliteStore::open(options).unwrap();
     let entropy = SeededEntropy::new(3);
     let org = OrgId::make(now, &entropy);

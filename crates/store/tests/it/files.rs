@@ -26,7 +26,7 @@ const HUSH: [&str; 5] = [
 ];
 
 fn endpoint(org: OrgId, entropy: &SeededEntropy) -> Endpoint {
-    let now = options(Path::new("")).now;
+    let now = options(Path::new("")).clock.now();
     let secret = |text: &str| EndpointSecret {
         text: Secret::new(text),
         created_at: now,
@@ -52,7 +52,7 @@ fn endpoint(org: OrgId, entropy: &SeededEntropy) -> Endpoint {
 /// Puts every kind of secret into the store.
 async fn fill(store: &SqliteStore) -> Endpoint {
     let entropy = SeededEntropy::new(9);
-    let now = options(Path::new("")).now;
+    let now = options(Path::new("")).clock.now();
     let org = OrgId::make(now, &entropy);
     let row = Org {
         id: org,
@@ -253,7 +253,7 @@ async fn commits_are_shared() {
     for number in 0..1000_u64 {
         let store = Arc::clone(&store);
         calls.spawn(async move {
-            let now = options(Path::new("")).now;
+            let now = options(Path::new("")).clock.now();
             let id = OrgId::make(now, &SeededEntropy::new(number));
             store
                 .create_org(

@@ -125,7 +125,7 @@ async fn loses_nothing_that_was_acknowledged() {
 
 /// The one organisation and endpoint, made by whoever comes first.
 async fn owner(store: &SqliteStore, entropy: &SeededEntropy) -> (OrgId, EndpointId) {
-    let now = options(Path::new("")).now;
+    let now = options(Path::new("")).clock.now();
     let page = PageRequest { before: None, limit: 1 };
     if store.org_by_slug("acme".into()).await.unwrap().is_none() {
         let org = Org {
@@ -172,7 +172,7 @@ async fn owner(store: &SqliteStore, entropy: &SeededEntropy) -> (OrgId, Endpoint
 }
 
 async fn accept(store: &SqliteStore, org: OrgId, entropy: &SeededEntropy) -> EventId {
-    let now = options(Path::new("")).now;
+    let now = options(Path::new("")).clock.now();
     let id = EventId::make(now, entropy);
     let mut seed = [0; 32];
     watchbell_domain::port::Entropy::fill(entropy, &mut seed);
@@ -207,7 +207,7 @@ async fn accept(store: &SqliteStore, org: OrgId, entropy: &SeededEntropy) -> Eve
 
 /// Claims some and settles every other one.
 async fn deliver(store: &SqliteStore, org: OrgId, endpoint: EndpointId) {
-    let now = options(Path::new("")).now;
+    let now = options(Path::new("")).clock.now();
     let claim = Claim {
         org_id: org,
         endpoint_id: endpoint,

@@ -4,10 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use watchbell_domain::Timestamp;
-use watchbell_domain::port::testing::SeededEntropy;
+use watchbell_domain::port::testing::{ManualClock, SeededEntropy};
 use watchbell_store::conformance::{Opened, dialects};
 use watchbell_store::seal::{SealingKey, SealingKeys};
-use watchbell_store::sqlite::{OpenOptions, SqliteStore, Threads};
+use watchbell_store::sqlite::{FileSystem, OpenOptions, SqliteStore, Threads};
 
 pub(crate) fn options(directory: &Path) -> OpenOptions {
     let entropy = SeededEntropy::new(1);
@@ -15,9 +15,11 @@ pub(crate) fn options(directory: &Path) -> OpenOptions {
         directory: directory.to_owned(),
         keys: SealingKeys::new(SealingKey::make(&entropy), Vec::new()),
         entropy: Arc::new(entropy),
-        now: Timestamp::from_second(1_800_000_000).unwrap(),
+        clock: Arc::new(ManualClock::at(Timestamp::from_second(1_800_000_000).unwrap())),
         find_dialect: dialects::find,
         threads: Threads::default(),
+        min_free_bytes: 0,
+        free_space: Arc::new(FileSystem),
     }
 }
 

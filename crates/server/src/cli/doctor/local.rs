@@ -5,6 +5,8 @@ use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use watchbell_store::sqlite::{FileSystem, FreeSpace};
+
 use super::Check;
 use crate::client;
 use crate::config::Config;
@@ -26,6 +28,7 @@ pub(super) fn look(config: &Config) -> Vec<Check> {
         return checks;
     }
     checks.push(directory(data));
+    checks.push(free_space(data, config.storage.min_free_bytes.get(), &FileSystem));
     checks.push(lock(&data.join(wiring::LOCK_FILE)));
     let database = data.join(wiring::DATABASE_FILE);
     checks.push(self::database(&database));
@@ -91,6 +94,24 @@ fn directory(data: &Path) -> Check {
             format!("chmod go-w {}", data.display()),
         ),
         Ok(_) => Check::ok(format!("the data directory {} is there", data.display())),
+    }
+}
+
+fn free_space(data: &Path, min_free_bytes: u64, free_space: &dyn FreeSpace) -> Check {
+    match free_space.free_bytes(data) {
+        Ok(free) if free < min_free_bytes => Check::fail(
+            format!(
+                "{} MiB are free, storage.min_free_bytes asks for {} MiB: nothing new is accepted",
+                free >> 20,
+                min_free_bytes >> 20
+            ),
+            "make room on the disk; the server goes on by itself",
+        ),
+        Ok(free) => Check::ok(format!("{} MiB are free", free >> 20)),
+        Err(error) => Check::warn(
+            format!("free space cannot be seen: {error}"),
+            "the server cannot see it either, and accepts until the disk is full",
+        ),
     }
 }
 
@@ -164,6 +185,21 @@ mod tests {
         assert_eq!(key_file(&path, true).mark, Mark::Fail);
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("set");
         assert_eq!(key_file(&path, true).mark, Mark::Ok);
+    }
+
+    #[test]
+    fn less_room_than_is_asked_for_fails() {
+        #[derive(Debug)]
+        struct Disk(u64);
+        impl FreeSpace for Disk {
+            fn free_bytes(&self, _: &Path) -> std::io::Result<u64> {
+                Ok(self.0)
+            }
+        }
+        let look = |free, wanted| free_space(Path::new("/"), wanted, &Disk(free)).mark;
+        assert_eq!(look(100, 100), Mark::Ok);
+        assert_eq!(look(99, 100), Mark::Fail);
+        assert_eq!(look(0, 0), Mark::Ok);
     }
 
     #[test]

@@ -29,7 +29,10 @@ impl DeliveryStore for SqliteStore {
     }
 
     fn claim(&self, claims: Vec<Claim>, now: Timestamp, lease: SignedDuration) -> Pending<'_, Vec<Claimed>> {
-        self.write(move |tx| claim::claim(tx, &claims, now, lease))
+        self.write(move |tx| {
+            tx.room.for_claims()?;
+            claim::claim(tx, &claims, now, lease)
+        })
     }
 
     fn settle(&self, settlement: Settlement) -> Pending<'_, Settled> {
@@ -63,7 +66,7 @@ impl DeliveryStore for SqliteStore {
     }
 
     fn replay(&self, replay: Replay, key: Option<Once>) -> Pending<'_, Written<Vec<Delivery>>> {
-        self.write(move |tx| {
+        self.add(move |tx| {
             once(tx, replay.org_id, replay.now, key.as_ref(), |tx| {
                 replay::replay(tx, &replay)
             })
