@@ -7,6 +7,7 @@ mod config;
 mod demo;
 mod diagnosis;
 mod entropy;
+mod figures;
 mod signals;
 mod telemetry;
 mod wiring;

@@ -38,6 +38,7 @@ use watchbell_wire::Secret;
 use crate::clock::SystemClock;
 use crate::config::{self, Config};
 use crate::entropy::OsEntropy;
+use crate::figures::Figures;
 
 /// The sealing key's name in the data directory, unless `secrets.key_file` names another.
 const KEY_FILE: &str = "secrets.key";
@@ -131,12 +132,13 @@ impl Node {
         let policy = policy(config)?;
         let client = Arc::new(client(config, policy.clone(), &clock)?);
         let (wake, woken) = delivery::Handle::channel();
+        let observer = Arc::<delivery::Observer>::default();
         let parts = delivery::Parts {
             store: Arc::clone(&store) as _,
             client,
             clock: Arc::clone(&clock),
             entropy: Arc::clone(&entropy),
-            observer: Arc::default(),
+            observer: Arc::clone(&observer),
         };
         let deliveries = delivery::Service::new(config::delivery_options(config), parts, woken).map_err(|error| {
             StartError::Setting {
@@ -147,6 +149,10 @@ impl Node {
 
         let mut registry = prometheus_client::registry::Registry::default();
         let requests = Requests::register(&mut registry);
+        registry.register_collector(Box::new(Figures {
+            observer,
+            store: Arc::clone(&store),
+        }));
         let edge_clock = Arc::clone(&clock);
         let parts = Parts {
             store: Arc::clone(&store) as _,

@@ -35,6 +35,13 @@ impl Client {
         self.send(Method::POST, path, body.to_string()).await
     }
 
+    /// The body of a page that is no JSON.
+    pub(crate) async fn text(&mut self, path: &str) -> String {
+        let (status, answer) = self.get(path).await.expect("the server answers");
+        assert_eq!(status, 200, "GET {path}: {answer}");
+        answer.as_str().unwrap_or_default().to_owned()
+    }
+
     /// As [`Self::post`], but anything other than 2xx fails the test.
     pub(crate) async fn must_post(&mut self, path: &str, body: Value) -> Value {
         let (status, answer) = self.post(path, &body).await.expect("the server answers");
@@ -64,7 +71,7 @@ impl Client {
         let value = if bytes.is_empty() {
             Value::Null
         } else {
-            serde_json::from_slice(&bytes).unwrap_or(Value::Null)
+            serde_json::from_slice(&bytes).unwrap_or_else(|_| String::from_utf8_lossy(&bytes).into())
         };
         Ok((status, value))
     }

@@ -1,6 +1,7 @@
 //! The binary as its users meet it: started, loaded, killed, asked. Everything goes over real sockets on loopback.
 //!
 //! - [`crash`]: `kill -9` at random moments under load; nothing that was acknowledged is lost.
+//! - [`figures`]: what was sent and stored is seen in `/metrics`.
 //! - [`isolation`]: one of ten endpoints hangs; the other nine do not notice.
 //! - [`vendors`]: the vendors' own way of verifying, in Python and Node, accepts what is sent.
 
@@ -14,6 +15,7 @@
 
 mod client;
 mod crash;
+mod figures;
 mod isolation;
 mod process;
 mod sink;

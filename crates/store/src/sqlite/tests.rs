@@ -342,9 +342,7 @@ async fn without_threads_the_caller_does_the_work() {
     let endpoint = world.endpoint(org).await;
     world.accept(org, 1).await;
     let taken = world.take(&endpoint, 1).await;
-    world
-        .settle(&endpoint, &taken, Next::Delivered, 2)
-        .await;
+    world.settle(&endpoint, &taken, Next::Delivered, 2).await;
     assert_eq!(store.stats().commits, store.stats().units);
     let Writing::Inline(writer) = &store.writing else {
         panic!("threads")
