@@ -151,6 +151,9 @@ async fn another_host_needs_another_secret() {
         .await
         .is(422);
     assert_eq!(reply.code(), "endpoint_secret_required");
+    // Somebody else may listen at another port.
+    let port = json!({"url": "https://hooks.example.com:8443/in"});
+    world.patch(&path, port).await.is(422);
     // The same host may have another path.
     world
         .patch(&path, json!({"url": "https://hooks.example.com/other"}))

@@ -344,8 +344,9 @@ fn check_policy(policy: &EndpointPolicy) -> Result<(), Refused> {
     Ok(())
 }
 
+/// Another scheme, host or port: somebody else may listen there, or along the way.
 fn is_elsewhere(old: &str, new: &Url) -> bool {
-    !Url::parse(old).is_ok_and(|old| old.host_str() == new.host_str())
+    !Url::parse(old).is_ok_and(|old| old.origin() == new.origin())
 }
 
 fn check_new_host(seen: &Endpoint, renews: bool, headers_kept: bool) -> Result<(), Refused> {
@@ -356,11 +357,11 @@ fn check_new_host(seen: &Endpoint, renews: bool, headers_kept: bool) -> Result<(
             Credential::SecretGivenOrMade => "give secret, or \"rotate_secret\": true",
             Credential::SecretMade => "give \"rotate_secret\": true",
         };
-        let detail = format!("the URL names another host, which must not learn the old one's secret: {how} as well");
+        let detail = format!("the URL names another scheme, host or port, which must not learn the old one's secret: {how} as well");
         return Err(Refused::NewHost { detail });
     }
     if headers_kept {
-        let detail = "the URL names another host, which must not learn the old one's headers: give headers as well";
+        let detail = "the URL names another scheme, host or port, which must not learn the old one's headers: give headers as well";
         return Err(Refused::NewHost { detail: detail.into() });
     }
     Ok(())
