@@ -1,11 +1,11 @@
 //! Looking deliveries up, and what people do to them.
 
-use watchbell_domain::delivery::{CancelReason, DeliveryState, StateKind};
+use watchbell_domain::delivery::{CancelReason, DeadLetterReason, DeliveryState, StateKind};
 use watchbell_domain::id::DeliveryId;
 use watchbell_domain::port::{DeliveryFilter, Next, PageRequest, Replay, ReplayWhat, StoreError};
 
 use super::World;
-use super::world::{at, fresh, pending, retry};
+use super::world::{at, first, fresh, pending, retry};
 
 /// Filters narrow, pages go on, attempts come along.
 pub async fn listed_by_filter_and_page(world: World) {
@@ -291,23 +291,45 @@ pub async fn counted(world: World) {
         world.endpoint(other).await,
     );
     world.deliver(&foreign, 0).await;
-    for _ in 0..3 {
-        world.deliver(&endpoint, 0).await;
+    let mut waiting = Vec::new();
+    for _ in 0..5 {
+        waiting.push(world.deliver(&endpoint, 0).await);
     }
-    let claimed = world.claim(&endpoint, 2, 0).await;
-    world
-        .settle(&endpoint, &claimed.deliveries[0], Next::Delivered, 1)
-        .await;
+    let claimed = world.claim(&endpoint, 3, 0).await.deliveries;
+    waiting.retain(|id| claimed.iter().all(|taken| taken.id != *id));
+    world.settle(&endpoint, &claimed[0], Next::Delivered, 1).await;
+    let dead = Next::DeadLetter {
+        reason: DeadLetterReason::Exhausted,
+        disable: None,
+    };
+    world.settle(&endpoint, &claimed[1], dead, 1).await;
+    world.store.cancel(org, waiting[0], at(1)).await.unwrap().unwrap();
     for _ in 0..2 {
         world.deliver(&paused, 0).await;
     }
     world.pause(&paused, 1).await;
     let count = |kind| match kind {
         StateKind::Pending | StateKind::Sending | StateKind::Delivered => 1,
+        StateKind::DeadLettered | StateKind::Cancelled => 1,
         StateKind::Held => 2,
-        StateKind::DeadLettered | StateKind::Cancelled => 0,
     };
     let mut counts = world.store.count_deliveries(org).await.unwrap();
     counts.sort();
     assert_eq!(counts, StateKind::ALL.map(|kind| (kind, count(kind))).to_vec());
+    // The list of a state is what is counted, whichever way it is found.
+    for kind in StateKind::ALL {
+        for endpoint_id in [None, Some(endpoint.id), Some(paused.id)] {
+            let filter = DeliveryFilter {
+                state: Some(kind),
+                endpoint_id,
+                ..DeliveryFilter::default()
+            };
+            let listed = world.store.deliveries(org, filter, first(250)).await.unwrap().items;
+            let at_paused = kind == StateKind::Held;
+            let is_elsewhere = endpoint_id.is_some_and(|id| (id == paused.id) != at_paused);
+            let expected = if is_elsewhere { 0 } else { count(kind) };
+            assert_eq!(listed.len() as u64, expected, "{kind:?} {endpoint_id:?}");
+            assert!(listed.iter().all(|(delivery, _)| delivery.state.kind() == kind));
+        }
+    }
 }

@@ -30,7 +30,7 @@ pub(super) fn page(
     filter: &DeliveryFilter,
     page: PageRequest,
 ) -> Result<Page<(Delivery, Vec<Attempt>)>> {
-    let (statement, values) = statement(org, filter, page);
+    let (statement, values) = statement(way(conn, org, filter)?, org, filter, page);
     let mut query = conn.prepare_cached(&statement)?;
     let found = page::collect(page, query.query(params_from_iter(values))?, row::delivery)?;
     let with_attempts = |delivery: Delivery| {
@@ -43,16 +43,60 @@ pub(super) fn page(
     })
 }
 
+/// How the rows are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// By the index of what the filter names; `None`: by the table's own key, newest first.
+    Index(Option<&'static str>),
+    /// All that waits for its time, sorted: for when that is little.
+    Pending,
+}
+
 /// The index is named, for SQLite knows nothing of how many rows a condition leaves.
-fn statement(org: OrgId, filter: &DeliveryFilter, page: PageRequest) -> (String, Vec<Value>) {
-    let index = match filter {
-        DeliveryFilter { event_id: Some(_), .. } => " INDEXED BY delivery_event",
-        DeliveryFilter {
-            endpoint_id: Some(_), ..
-        } => " INDEXED BY delivery_endpoint",
-        DeliveryFilter { .. } => "",
+fn way(conn: &Connection, org: OrgId, filter: &DeliveryFilter) -> Result<Way> {
+    if filter.event_id.is_some() {
+        return Ok(Way::Index(Some("delivery_event")));
+    }
+    let of_endpoint = filter.endpoint_id.map(|_| "delivery_endpoint");
+    let rare = match of_endpoint {
+        Some(_) => "delivery_rare_endpoint",
+        None => "delivery_rare",
+    };
+    Ok(match filter.state {
+        Some(StateKind::Held | StateKind::DeadLettered | StateKind::Cancelled) => Way::Index(Some(rare)),
+        // Never more than are in flight.
+        Some(StateKind::Sending) => Way::Index(Some("delivery_sending")),
+        Some(StateKind::Pending) if little_waits(conn, org)? => Way::Pending,
+        Some(StateKind::Pending | StateKind::Delivered) | None => Way::Index(of_endpoint),
+    })
+}
+
+/// More than this that wait are not sorted: then one of them is soon met by walking from the newest.
+const PENDING_SORTED_MAX: u32 = 10_000;
+
+const OF_ORG: &str = "endpoint_id IN (SELECT id FROM endpoint WHERE org_id = ?)";
+
+fn little_waits(conn: &Connection, org: OrgId) -> Result<bool> {
+    let waiting: u32 = conn
+        .prepare_cached(&format!(
+            "SELECT count(*) FROM (SELECT 1 FROM delivery INDEXED BY delivery_pending \
+             WHERE state = 'pending' AND {OF_ORG} LIMIT {PENDING_SORTED_MAX} + 1)"
+        ))?
+        .query_row([org.0.as_bytes()], |row| row.get(0))?;
+    Ok(waiting <= PENDING_SORTED_MAX)
+}
+
+fn statement(way: Way, org: OrgId, filter: &DeliveryFilter, page: PageRequest) -> (String, Vec<Value>) {
+    let index = match way {
+        Way::Index(Some(index)) => format!(" INDEXED BY {index}"),
+        Way::Index(None) => String::new(),
+        Way::Pending => " INDEXED BY delivery_pending".to_owned(),
     };
     let mut statement = format!("SELECT * FROM delivery{index} WHERE org_id = ? AND id < ?");
+    if let Some(state) = filter.state {
+        // In the statement's text, for a partial index serves no state that is bound.
+        statement.push_str(&format!(" AND state = '{}'", state.as_str()));
+    }
     let mut values: Vec<Value> = vec![org.0.as_bytes().to_vec().into(), before(page).to_vec().into()];
     let mut narrow = |condition: &str, value: Option<Value>| {
         if let Some(value) = value {
@@ -61,8 +105,8 @@ fn statement(org: OrgId, filter: &DeliveryFilter, page: PageRequest) -> (String,
         }
     };
     narrow(
-        " AND state = ?",
-        filter.state.map(|state| state.as_str().to_owned().into()),
+        &format!(" AND {OF_ORG}"),
+        (way == Way::Pending).then(|| org.0.as_bytes().to_vec().into()),
     );
     narrow(
         " AND endpoint_id = ?",
@@ -112,4 +156,61 @@ pub(super) fn count(conn: &Connection, org: OrgId) -> Result<Vec<(StateKind, u64
         }
     }
     Ok(counts)
+}
+
+#[cfg(test)]
+mod tests {
+    use watchbell_domain::id::EndpointId;
+
+    use super::*;
+
+    fn plan(conn: &Connection, filter: &DeliveryFilter) -> Vec<String> {
+        let org = OrgId(uuid::Uuid::nil());
+        let page = PageRequest {
+            before: None,
+            limit: 50,
+        };
+        let (statement, values) = statement(way(conn, org, filter).unwrap(), org, filter, page);
+        let mut query = conn.prepare(&format!("EXPLAIN QUERY PLAN {statement}")).unwrap();
+        let steps = query.query_map(params_from_iter(values), |row| row.get(3)).unwrap();
+        steps.map(std::result::Result::unwrap).collect()
+    }
+
+    #[test]
+    fn no_list_looks_at_what_it_does_not_show() {
+        let conn = Connection::open_in_memory().unwrap();
+        conn.execute_batch(include_str!("../../../migrations/V1__initial.sql"))
+            .unwrap();
+        let ids = [None, Some(uuid::Uuid::nil())];
+        for (state, endpoint, event) in StateKind::ALL
+            .into_iter()
+            .flat_map(|state| ids.map(|endpoint| (state, endpoint)))
+            .flat_map(|(state, endpoint)| ids.map(|event| (state, endpoint, event)))
+        {
+            let filter = DeliveryFilter {
+                state: Some(state),
+                endpoint_id: endpoint.map(EndpointId),
+                event_id: event.map(EventId),
+                ..DeliveryFilter::default()
+            };
+            let steps = plan(&conn, &filter);
+            let index = match (event, state) {
+                (Some(_), _) => "delivery_event (event_id=? AND org_id=? AND id<?)",
+                (None, StateKind::Sending) => "delivery_sending",
+                (None, StateKind::Pending) => "delivery_pending (endpoint_id=?)",
+                (None, StateKind::Held | StateKind::DeadLettered | StateKind::Cancelled) => match endpoint {
+                    Some(_) => "delivery_rare_endpoint (endpoint_id=? AND state=? AND id<?)",
+                    None => "delivery_rare (org_id=? AND state=? AND id<?)",
+                },
+                (None, StateKind::Delivered) => match endpoint {
+                    Some(_) => "delivery_endpoint (endpoint_id=? AND id<?)",
+                    None => "PRIMARY KEY (org_id=? AND id<?)",
+                },
+            };
+            assert!(steps.iter().any(|step| step.contains(index)), "{filter:?}\n{steps:#?}");
+            let sorted = steps.iter().any(|step| step.contains("TEMP B-TREE"));
+            let few = event.is_none() && matches!(state, StateKind::Sending | StateKind::Pending);
+            assert_eq!(sorted, few, "only what is little is sorted: {filter:?}\n{steps:#?}");
+        }
+    }
 }
