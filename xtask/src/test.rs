@@ -41,7 +41,9 @@ fn name_what_is_missing() {
     ];
     for (program, package, what_for) in wanted {
         if !is_there(program, &["--version"]) {
-            println!("note: {program} is not there, so these are SKIPPED: {what_for}. Debian: apt-get install {package}");
+            println!(
+                "note: {program} is not there, so these are SKIPPED: {what_for}. Debian: apt-get install {package}"
+            );
         }
     }
 }

@@ -48,7 +48,8 @@ fn walls(problems: &mut Vec<String>) -> anyhow::Result<()> {
             let Some(name) = line.trim().strip_prefix("watchbell-") else { continue };
             let used = name.split(['.', ' ', '=']).next().unwrap_or_default();
             if !may_use.contains(&used) {
-                problems.push(format!("crates/{krate} may not depend on watchbell-{used} (see xtask/src/tidy.rs, WALLS)"));
+                problems
+                    .push(format!("crates/{krate} may not depend on watchbell-{used} (see xtask/src/tidy.rs, WALLS)"));
             }
         }
     }

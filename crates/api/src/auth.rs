@@ -39,10 +39,7 @@ type Remembered = BTreeMap<KeyHash, (Arc<ApiKey>, SignedDuration)>;
 
 /// Finds keys.
 #[derive(Clone)]
-#[expect(
-    missing_debug_implementations,
-    reason = "ports are object-safe and say nothing about themselves"
-)]
+#[expect(missing_debug_implementations, reason = "ports are object-safe and say nothing about themselves")]
 pub struct Authenticator {
     keys: Arc<dyn KeyStore>,
     clock: Arc<dyn Clock>,
@@ -53,12 +50,7 @@ pub struct Authenticator {
 impl Authenticator {
     /// Looks keys up in `keys`.
     pub fn new(keys: Arc<dyn KeyStore>, clock: Arc<dyn Clock>, limiter: Limiter) -> Self {
-        Self {
-            keys,
-            clock,
-            limiter,
-            remembered: Arc::default(),
-        }
+        Self { keys, clock, limiter, remembered: Arc::default() }
     }
 
     /// Forgets every key, so that the next request sees what the store says.
@@ -222,19 +214,13 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
         let caller = Caller::from_request_parts(parts, state).await?;
-        let params = RawPathParams::from_request_parts(parts, state)
-            .await
-            .map_err(|_| Problem::NotFound)?;
+        let params = RawPathParams::from_request_parts(parts, state).await.map_err(|_| Problem::NotFound)?;
         let text = params.iter().find_map(|(name, value)| (name == "org").then_some(value));
         let org = resolve(text.unwrap_or_default(), &caller, &Arc::from_ref(state)).await?;
         if let Some(scope) = R::SCOPE {
             caller.must(scope)?;
         }
-        Ok(Self {
-            org,
-            caller,
-            right: PhantomData,
-        })
+        Ok(Self { org, caller, right: PhantomData })
     }
 }
 
@@ -246,13 +232,8 @@ async fn resolve(text: &str, caller: &Caller, orgs: &Arc<dyn OrgStore>) -> Resul
             return Ok(id);
         }
         let org = orgs.org(id).await?;
-        return org
-            .map(|org| org.id)
-            .filter(|id| caller.sees(*id))
-            .ok_or(Problem::NotFound);
+        return org.map(|org| org.id).filter(|id| caller.sees(*id)).ok_or(Problem::NotFound);
     }
     let org = orgs.org_by_slug(text.to_owned()).await?;
-    org.map(|org| org.id)
-        .filter(|id| caller.sees(*id))
-        .ok_or(Problem::NotFound)
+    org.map(|org| org.id).filter(|id| caller.sees(*id)).ok_or(Problem::NotFound)
 }

@@ -53,10 +53,7 @@ impl Options {
         let non_zero = |n| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);
         Self {
             bodies: BodyLimits::default(),
-            rate_limit: Some(RateLimit {
-                per_second: non_zero(50),
-                burst: non_zero(200),
-            }),
+            rate_limit: Some(RateLimit { per_second: non_zero(50), burst: non_zero(200) }),
             failures_per_minute: non_zero(20),
             requests_max: 2048,
             uri_bytes_max: 8 * 1024,
@@ -67,10 +64,7 @@ impl Options {
 
 /// What the edge works on.
 #[derive(Clone)]
-#[expect(
-    missing_debug_implementations,
-    reason = "ports are object-safe and say nothing about themselves"
-)]
+#[expect(missing_debug_implementations, reason = "ports are object-safe and say nothing about themselves")]
 pub struct Parts {
     /// Every storage port.
     pub store: Arc<dyn Store>,
@@ -88,10 +82,7 @@ pub struct Parts {
 
 /// The HTTP edge of a node.
 #[derive(Clone)]
-#[expect(
-    missing_debug_implementations,
-    reason = "ports are object-safe and say nothing about themselves"
-)]
+#[expect(missing_debug_implementations, reason = "ports are object-safe and say nothing about themselves")]
 pub struct Edge {
     parts: Parts,
     making: Making,
@@ -131,22 +122,12 @@ impl Edge {
     /// An edge that is not ready yet: see [`Self::ready`].
     pub fn new(parts: Parts, options: Options) -> Self {
         let keys: Arc<dyn KeyStore> = Arc::clone(&parts.store) as _;
-        let limiter = Limiter::new(
-            options.rate_limit,
-            options.failures_per_minute,
-            Arc::clone(&parts.clock),
-        );
+        let limiter = Limiter::new(options.rate_limit, options.failures_per_minute, Arc::clone(&parts.clock));
         Self {
-            making: Making {
-                clock: Arc::clone(&parts.clock),
-                entropy: Arc::clone(&parts.entropy),
-            },
+            making: Making { clock: Arc::clone(&parts.clock), entropy: Arc::clone(&parts.entropy) },
             auth: Authenticator::new(keys, Arc::clone(&parts.clock), limiter.clone()),
             limiter,
-            bodies: BodyReader {
-                limits: options.bodies,
-                clock: Arc::clone(&parts.clock),
-            },
+            bodies: BodyReader { limits: options.bodies, clock: Arc::clone(&parts.clock) },
             cursors: Cursors::new(options.cursor_key),
             ready: Ready::default(),
             slots: Arc::new(Semaphore::new(options.requests_max)),

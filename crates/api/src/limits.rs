@@ -57,12 +57,7 @@ impl Limiter {
         });
         let quota = Quota::per_minute(failures_per_minute);
         let failures = Arc::new(RateLimiter::new(quota, DashMapStateStore::default(), clock.clone()));
-        Self {
-            requests,
-            pings,
-            failures,
-            clock,
-        }
+        Self { requests, pings, failures, clock }
     }
 
     /// Counts a request of a key.

@@ -60,15 +60,9 @@ impl Metrics {
     }
 
     pub(crate) fn request(&self, method: &Method, route: &str, status: StatusCode, took: SignedDuration) {
-        let labels = Labels {
-            method: known(method),
-            route: route.to_owned(),
-            status: status.as_u16(),
-        };
+        let labels = Labels { method: known(method), route: route.to_owned(), status: status.as_u16() };
         self.requests.answered.get_or_create(&labels).inc();
-        let route = RouteLabel {
-            route: route.to_owned(),
-        };
+        let route = RouteLabel { route: route.to_owned() };
         self.requests.seconds.get_or_create(&route).observe(took.as_secs_f64());
     }
 

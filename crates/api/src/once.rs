@@ -42,10 +42,7 @@ impl OnceKey {
         };
         let route = request.extensions().get::<MatchedPath>();
         let route = route.map_or_else(|| request.uri().path(), MatchedPath::as_str);
-        Ok(Self {
-            key: key.map(|key| format!("{} {route} {key}", request.method())),
-            request: hash,
-        })
+        Ok(Self { key: key.map(|key| format!("{} {route} {key}", request.method())), request: hash })
     }
 
     pub(crate) fn with_body(mut self, body: &[u8]) -> Self {
@@ -103,9 +100,7 @@ pub(crate) fn finish<T>(written: Written<T>, fresh: Answer) -> Result<Response> 
         Written::Fresh(_) => Ok(send(fresh)),
         Written::Repeated(first) => {
             let mut response = send(first);
-            response
-                .headers_mut()
-                .insert(REPLAYED, HeaderValue::from_static("true"));
+            response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
             Ok(response)
         }
         Written::KeyReused => Err(Problem::IdempotencyConflict),

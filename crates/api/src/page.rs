@@ -87,10 +87,7 @@ impl Cursors {
         show: impl Fn(T) -> J,
     ) -> List<J> {
         let last = page.items.last().map(id).filter(|_| page.more);
-        List {
-            items: page.items.into_iter().map(show).collect(),
-            next_cursor: last.map(|id| self.make(scope, id)),
-        }
+        List { items: page.items.into_iter().map(show).collect(), next_cursor: last.map(|id| self.make(scope, id)) }
     }
 
     fn make(&self, scope: &str, id: Uuid) -> String {

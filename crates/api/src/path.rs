@@ -15,12 +15,8 @@ impl<T: FromStr, S: Send + Sync> FromRequestParts<S> for IdIn<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
-        let params = RawPathParams::from_request_parts(parts, state)
-            .await
-            .map_err(|_| Problem::NotFound)?;
+        let params = RawPathParams::from_request_parts(parts, state).await.map_err(|_| Problem::NotFound)?;
         let text = params.iter().find_map(|(name, value)| (name == "id").then_some(value));
-        text.and_then(|text| text.parse().ok())
-            .map(Self)
-            .ok_or(Problem::NotFound)
+        text.and_then(|text| text.parse().ok()).map(Self).ok_or(Problem::NotFound)
     }
 }

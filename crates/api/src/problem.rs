@@ -142,10 +142,7 @@ problems! {
 impl Problem {
     /// One place of the body does not fit.
     pub fn payload(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self::PayloadInvalid(vec![At {
-            pointer: pointer.into(),
-            detail: detail.into(),
-        }])
+        Self::PayloadInvalid(vec![At { pointer: pointer.into(), detail: detail.into() }])
     }
 
     /// What is wrong this time, and what would be right.

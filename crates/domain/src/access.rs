@@ -147,16 +147,10 @@ mod tests {
     #[test]
     fn a_key_is_dead_from_the_second_it_expires_and_once_revoked() {
         let end = Timestamp::from_second(100).unwrap();
-        let expiring = ApiKey {
-            expires_at: Some(end),
-            ..key(&[])
-        };
+        let expiring = ApiKey { expires_at: Some(end), ..key(&[]) };
         assert!(expiring.is_live(Timestamp::from_second(99).unwrap()));
         assert!(!expiring.is_live(end));
-        let revoked = ApiKey {
-            revoked_at: Some(Timestamp::UNIX_EPOCH),
-            ..key(&[])
-        };
+        let revoked = ApiKey { revoked_at: Some(Timestamp::UNIX_EPOCH), ..key(&[]) };
         assert!(!revoked.is_live(Timestamp::UNIX_EPOCH));
     }
 }

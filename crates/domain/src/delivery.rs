@@ -112,14 +112,8 @@ pub enum StateKind {
 
 impl StateKind {
     /// Every kind.
-    pub const ALL: [Self; 6] = [
-        Self::Pending,
-        Self::Sending,
-        Self::Held,
-        Self::Delivered,
-        Self::DeadLettered,
-        Self::Cancelled,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::Pending, Self::Sending, Self::Held, Self::Delivered, Self::DeadLettered, Self::Cancelled];
 
     /// The name in API and store.
     pub const fn as_str(self) -> &'static str {
@@ -167,14 +161,8 @@ pub enum DeadLetterReason {
 
 impl DeadLetterReason {
     /// Every reason.
-    pub const ALL: [Self; 6] = [
-        Self::Exhausted,
-        Self::Gone,
-        Self::EgressForbidden,
-        Self::NotEncodable,
-        Self::Refused,
-        Self::Internal,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::Exhausted, Self::Gone, Self::EgressForbidden, Self::NotEncodable, Self::Refused, Self::Internal];
 
     /// The name in API and store.
     pub const fn as_str(self) -> &'static str {

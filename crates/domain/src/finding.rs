@@ -130,11 +130,7 @@ impl Observation {
             (Some(component), _) => joined(&["component", self.best_name(), &package(component)]),
             (None, Some(print)) if print.starts_with("full:") => joined(&["code", &self.tool, rule, print]),
             (None, Some(print)) => joined(&["code", &self.tool, rule, self.file(), print]),
-            (None, None) => joined(&[
-                "resource",
-                self.best_name(),
-                self.location.as_deref().unwrap_or_default(),
-            ]),
+            (None, None) => joined(&["resource", self.best_name(), self.location.as_deref().unwrap_or_default()]),
         }
     }
 
@@ -161,10 +157,7 @@ impl Observation {
 
 /// The package URL without version, qualifiers and subpath, else the name.
 fn package(component: &Component) -> String {
-    let purl = component
-        .purl
-        .as_deref()
-        .and_then(|purl| PackageUrl::from_str(purl).ok());
+    let purl = component.purl.as_deref().and_then(|purl| PackageUrl::from_str(purl).ok());
     match purl {
         Some(mut purl) => {
             purl.without_version().clear_qualifiers().without_subpath();
@@ -205,11 +198,7 @@ mod tests {
             rule_id: "PYSEC-2021-142".to_owned(),
             cve_id: cve.map(str::to_owned),
             aliases: aliases.iter().map(|&alias| alias.to_owned()).collect(),
-            component: Some(Component {
-                name: "PyYAML".to_owned(),
-                version: None,
-                purl: Some(purl.to_owned()),
-            }),
+            component: Some(Component { name: "PyYAML".to_owned(), version: None, purl: Some(purl.to_owned()) }),
             ..Observation::default()
         }
     }
@@ -230,22 +219,13 @@ mod tests {
         let ghsa = &["GHSA-8q59-q68h-6hv4"];
         let by_cve = component(Some("CVE-2020-14343"), ghsa, purl);
         assert_eq!(by_cve.identity(), "component|CVE-2020-14343|pkg:pypi/pyyaml");
-        assert_eq!(
-            component(None, ghsa, purl).identity(),
-            "component|GHSA-8q59-q68h-6hv4|pkg:pypi/pyyaml"
-        );
-        assert_eq!(
-            component(None, &[], purl).identity(),
-            "component|PYSEC-2021-142|pkg:pypi/pyyaml"
-        );
+        assert_eq!(component(None, ghsa, purl).identity(), "component|GHSA-8q59-q68h-6hv4|pkg:pypi/pyyaml");
+        assert_eq!(component(None, &[], purl).identity(), "component|PYSEC-2021-142|pkg:pypi/pyyaml");
     }
 
     #[test]
     fn another_tool_sees_the_same_component_but_its_own_code() {
-        let other = |observation: &Observation| Observation {
-            tool: "other".to_owned(),
-            ..observation.clone()
-        };
+        let other = |observation: &Observation| Observation { tool: "other".to_owned(), ..observation.clone() };
         let in_component = component(Some("CVE-2020-14343"), &[], "pkg:pypi/pyyaml@5.3.1");
         assert_eq!(in_component.identity(), other(&in_component).identity());
         let in_code = code("shop.py:3", "snippet:00");
@@ -254,22 +234,10 @@ mod tests {
 
     #[test]
     fn lines_play_no_part_and_files_do_unless_the_tool_says_who_is_who() {
-        assert_eq!(
-            code("shop.py:3", "snippet:00").identity(),
-            code("shop.py:99", "snippet:00").identity()
-        );
-        assert_ne!(
-            code("shop.py:3", "snippet:00").identity(),
-            code("other.py:3", "snippet:00").identity()
-        );
-        assert_ne!(
-            code("shop.py:3", "partial:00").identity(),
-            code("other.py:3", "partial:00").identity()
-        );
-        assert_eq!(
-            code("shop.py:3", "full:00").identity(),
-            code("other.py:3", "full:00").identity()
-        );
+        assert_eq!(code("shop.py:3", "snippet:00").identity(), code("shop.py:99", "snippet:00").identity());
+        assert_ne!(code("shop.py:3", "snippet:00").identity(), code("other.py:3", "snippet:00").identity());
+        assert_ne!(code("shop.py:3", "partial:00").identity(), code("other.py:3", "partial:00").identity());
+        assert_eq!(code("shop.py:3", "full:00").identity(), code("other.py:3", "full:00").identity());
     }
 
     #[test]
@@ -287,10 +255,7 @@ mod tests {
     #[test]
     fn parts_do_not_run_into_each_other() {
         assert_ne!(code("a|b", "snippet:0").identity(), code("a", "b|snippet:0").identity());
-        assert_ne!(
-            code("a#2", "snippet:0").identity(),
-            code("a%232", "snippet:0").identity()
-        );
+        assert_ne!(code("a#2", "snippet:0").identity(), code("a%232", "snippet:0").identity());
     }
 
     #[test]

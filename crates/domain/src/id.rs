@@ -117,13 +117,8 @@ mod tests {
 
     #[test]
     fn another_types_prefix_and_other_spellings_of_a_uuid_are_refused() {
-        let refused = [
-            format!("evt_{BARE}"),
-            BARE.replace('-', ""),
-            format!("{{{BARE}}}"),
-            String::new(),
-            "ep_".to_owned(),
-        ];
+        let refused =
+            [format!("evt_{BARE}"), BARE.replace('-', ""), format!("{{{BARE}}}"), String::new(), "ep_".to_owned()];
         for text in refused {
             assert!(text.parse::<EndpointId>().is_err(), "{text}");
         }

@@ -85,27 +85,15 @@ pub fn decide(policy: &RetryPolicy, ended: &Ended<'_>) -> Decision {
         return Decision::Delivered;
     }
     if let Some(reason) = final_reason(policy, ended) {
-        return Decision::DeadLetter {
-            reason,
-            endpoint_gone: reason == DeadLetterReason::Gone,
-        };
+        return Decision::DeadLetter { reason, endpoint_gone: reason == DeadLetterReason::Gone };
     }
     if ended.result == AttemptResult::Interrupted {
-        return Decision::Retry {
-            at: ended.now,
-            counts: false,
-            endpoint_pause: None,
-        };
+        return Decision::Retry { at: ended.now, counts: false, endpoint_pause: None };
     }
     // Entry n is the wait before attempt n + 1, so the count of attempts made is the index of the next wait.
-    let counted = usize::try_from(ended.counted_before)
-        .unwrap_or(usize::MAX)
-        .saturating_add(1);
+    let counted = usize::try_from(ended.counted_before).unwrap_or(usize::MAX).saturating_add(1);
     let Some(scheduled) = policy.schedule.get(counted) else {
-        return Decision::DeadLetter {
-            reason: DeadLetterReason::Exhausted,
-            endpoint_gone: false,
-        };
+        return Decision::DeadLetter { reason: DeadLetterReason::Exhausted, endpoint_gone: false };
     };
     let scheduled = (*scheduled).max(SignedDuration::ZERO);
     let asked = asked_wait(policy, ended);
@@ -190,20 +178,13 @@ impl RetryAfter {
         if text.len() > DATE_LEN_MAX {
             return None;
         }
-        const FORMS: [&str; 3] = [
-            "%a, %d %b %Y %H:%M:%S GMT",
-            "%A, %d-%b-%y %H:%M:%S GMT",
-            "%a %b %e %H:%M:%S %Y",
-        ];
+        const FORMS: [&str; 3] = ["%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"];
         FORMS.iter().find_map(|form| date(form, text)).map(Self::At)
     }
 
     /// Of several header lines, the one that asks for most; those that cannot be read do not count.
     pub fn longest<'a>(values: impl IntoIterator<Item = &'a [u8]>, now: Timestamp) -> Option<Self> {
-        values
-            .into_iter()
-            .filter_map(Self::parse)
-            .max_by_key(|asked| asked.wait(now))
+        values.into_iter().filter_map(Self::parse).max_by_key(|asked| asked.wait(now))
     }
 
     /// How long it asks to wait, from `now`. Negative for a date gone by.
@@ -218,8 +199,5 @@ impl RetryAfter {
 fn date(form: &str, text: &str) -> Option<Timestamp> {
     let date: DateTime = strtime::parse(form, text).ok()?.to_datetime().ok()?;
     // The last day of the year 9999 lies beyond our times.
-    Some(
-        date.to_zoned(jiff::tz::TimeZone::UTC)
-            .map_or(Timestamp::MAX, |zoned| zoned.timestamp()),
-    )
+    Some(date.to_zoned(jiff::tz::TimeZone::UTC).map_or(Timestamp::MAX, |zoned| zoned.timestamp()))
 }

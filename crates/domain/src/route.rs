@@ -47,10 +47,7 @@ impl SkipReason {
 /// A `webhook.ping` is addressed to one endpoint and never routed by subscription: callers deliver it with
 /// [`NewEvent::only`](crate::event::NewEvent::only).
 pub fn decide(event_type: &EventType, endpoint: &Endpoint) -> Route {
-    let can_say = endpoint
-        .dialect
-        .outbound
-        .is_some_and(|out| out.event_name(event_type).is_some());
+    let can_say = endpoint.dialect.outbound.is_some_and(|out| out.event_name(event_type).is_some());
     if !can_say {
         return Route::Skip(SkipReason::DialectHasNoSuchEvent);
     }
@@ -117,27 +114,16 @@ mod tests {
     fn without_a_subscription_everything_but_pings_comes() {
         let standard = endpoint("standard", None);
         assert_eq!(decide(&EventType::TrainingCompleted, &standard), Route::Deliver);
-        assert_eq!(
-            decide(&EventType::WebhookPing, &standard),
-            Route::Skip(SkipReason::NotSubscribed)
-        );
+        assert_eq!(decide(&EventType::WebhookPing, &standard), Route::Skip(SkipReason::NotSubscribed));
         assert_eq!(decide_addressed(&EventType::WebhookPing, &standard), Route::Deliver);
     }
 
     #[test]
     fn a_subscription_limits_and_a_pause_holds() {
         let mut standard = endpoint("standard", Some(&[EventType::PoamOverdue]));
-        assert_eq!(
-            decide(&EventType::PoamCompleted, &standard),
-            Route::Skip(SkipReason::NotSubscribed)
-        );
-        standard.state = EndpointState::Paused {
-            since: Timestamp::UNIX_EPOCH,
-        };
+        assert_eq!(decide(&EventType::PoamCompleted, &standard), Route::Skip(SkipReason::NotSubscribed));
+        standard.state = EndpointState::Paused { since: Timestamp::UNIX_EPOCH };
         assert_eq!(decide(&EventType::PoamOverdue, &standard), Route::Hold);
-        assert_eq!(
-            decide(&EventType::PoamCompleted, &standard),
-            Route::Skip(SkipReason::NotSubscribed)
-        );
+        assert_eq!(decide(&EventType::PoamCompleted, &standard), Route::Skip(SkipReason::NotSubscribed));
     }
 }

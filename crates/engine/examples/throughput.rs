@@ -142,10 +142,7 @@ impl DeliveryStore for Endless {
     fn claim(&self, claims: Vec<Claim>, now: Timestamp, _: SignedDuration) -> Pending<'_, Vec<Claimed>> {
         let take = |claim: Claim| {
             let left = |left: u64| Some(left.saturating_sub(claim.limit.into()));
-            let before = self
-                .left
-                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, left)
-                .unwrap();
+            let before = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, left).unwrap();
             let count = before.min(claim.limit.into());
             let deliveries = (0..count).map(|number| ClaimedDelivery {
                 id: DeliveryId(Uuid::from_u64_pair(before, number)),
@@ -173,11 +170,7 @@ impl DeliveryStore for Endless {
         if self.unsettled.fetch_sub(1, Ordering::Relaxed) == 1 {
             self.done.cancel();
         }
-        Box::pin(async {
-            Ok(Settled {
-                state: StateKind::Delivered,
-            })
-        })
+        Box::pin(async { Ok(Settled { state: StateKind::Delivered }) })
     }
 
     fn delivery(&self, _: OrgId, _: DeliveryId) -> Pending<'_, Option<(Delivery, Vec<Attempt>)>> {
@@ -212,34 +205,18 @@ fn main() {
     }
     let number = |at: usize, default| arguments.get(at).map_or(default, |text| text.parse().unwrap());
     let (deliveries, endpoints) = (number(0, 200_000), number(1, 8));
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .arg("sink")
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child = Command::new(std::env::current_exe().unwrap()).arg("sink").stdout(Stdio::piped()).spawn().unwrap();
     let mut address = String::new();
-    BufReader::new(child.stdout.as_mut().unwrap())
-        .read_line(&mut address)
-        .unwrap();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build();
-    runtime
-        .unwrap()
-        .block_on(measure(deliveries, endpoints, address.trim()));
+    BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut address).unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    runtime.unwrap().block_on(measure(deliveries, endpoints, address.trim()));
     child.kill().unwrap();
     child.wait().unwrap();
 }
 
 async fn measure(deliveries: u64, endpoints: u64, address: &str) {
     let clock: Arc<dyn Clock> = Arc::new(RealClock(Instant::now()));
-    let store = Arc::new(store(
-        deliveries,
-        endpoints,
-        &format!("http://{address}/hook"),
-        clock.now(),
-    ));
+    let store = Arc::new(store(deliveries, endpoints, &format!("http://{address}/hook"), clock.now()));
     let (_handle, woken) = Handle::channel();
     let parts = Parts {
         store: Arc::clone(&store) as _,
@@ -248,10 +225,7 @@ async fn measure(deliveries: u64, endpoints: u64, address: &str) {
         entropy: Arc::new(SeededEntropy::new(1)),
         observer: Arc::new(Observer::default()),
     };
-    let options = Options {
-        max_in_flight: 64,
-        ..Options::default()
-    };
+    let options = Options { max_in_flight: 64, ..Options::default() };
     let service = Service::new(options, parts, woken).unwrap();
     let (begun, cpu) = (Instant::now(), cpu_seconds());
     service.run(store.done.clone()).await;
@@ -280,10 +254,7 @@ fn store(deliveries: u64, endpoints: u64, url: &str, now: Timestamp) -> Endless 
             expires_at: None,
         }],
         headers: Vec::new(),
-        policy: EndpointPolicy {
-            max_in_flight: Some(64),
-            ..EndpointPolicy::default()
-        },
+        policy: EndpointPolicy { max_in_flight: Some(64), ..EndpointPolicy::default() },
         not_before: None,
         created_at: now,
         updated_at: now,
@@ -306,43 +277,25 @@ fn store(deliveries: u64, endpoints: u64, url: &str, now: Timestamp) -> Endless 
 }
 
 fn client(clock: &Arc<dyn Clock>) -> Client {
-    let policy = EgressPolicy {
-        allow: vec!["127.0.0.0/8".parse().unwrap()],
-        allow_http: true,
-        own_host: None,
-    };
-    let dns = DnsOptions {
-        servers: vec!["127.0.0.1:9".parse().unwrap()],
-        timeout: SignedDuration::from_secs(3),
-    };
+    let policy = EgressPolicy { allow: vec!["127.0.0.0/8".parse().unwrap()], allow_http: true, own_host: None };
+    let dns = DnsOptions { servers: vec!["127.0.0.1:9".parse().unwrap()], timeout: SignedDuration::from_secs(3) };
     let resolver = Arc::new(DnsResolver::new(&dns, Arc::clone(clock)).unwrap());
     let tls = Tls::new(None, Arc::clone(clock)).unwrap();
     let connector = Connector::new(policy, resolver, Arc::new(TcpDial), tls, Arc::clone(clock));
-    let limits = Limits {
-        idle_per_peer_max: 64,
-        ..Limits::default()
-    };
+    let limits = Limits { idle_per_peer_max: 64, ..Limits::default() };
     Client::new(connector, Arc::clone(clock), limits)
 }
 
 /// User and system time of this process so far.
 fn cpu_seconds() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
-    let ticks: f64 = stat
-        .split_whitespace()
-        .skip(13)
-        .take(2)
-        .map(|field| field.parse::<f64>().unwrap())
-        .sum();
+    let ticks: f64 = stat.split_whitespace().skip(13).take(2).map(|field| field.parse::<f64>().unwrap()).sum();
     ticks / 100.0
 }
 
 /// Endpoints that say 200 to everything.
 fn sink() {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         println!("{}", listener.local_addr().unwrap());

@@ -17,9 +17,7 @@ impl SystemClock {
     /// A clock whose monotonic half counts from now.
     #[expect(clippy::disallowed_methods, reason = "the clock that everything else takes")]
     pub(crate) fn start() -> Self {
-        Self {
-            started: Instant::now(),
-        }
+        Self { started: Instant::now() }
     }
 }
 

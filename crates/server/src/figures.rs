@@ -30,11 +30,7 @@ impl Collector for Figures {
         ConstGauge::new(in_flight).encode(gauge)?;
         let stats = self.store.stats();
         let counters = [
-            (
-                "watchbell_delivery_leases_lost",
-                "Outcomes that came after their lease",
-                self.observer.leases_lost(),
-            ),
+            ("watchbell_delivery_leases_lost", "Outcomes that came after their lease", self.observer.leases_lost()),
             (
                 "watchbell_delivery_settle_failures",
                 "Times the store did not take an outcome",
@@ -45,18 +41,10 @@ impl Collector for Figures {
                 "Times the store did not hand out deliveries",
                 self.observer.claim_failures(),
             ),
-            (
-                "watchbell_delivery_panics",
-                "Attempts that panicked",
-                self.observer.panics(),
-            ),
+            ("watchbell_delivery_panics", "Attempts that panicked", self.observer.panics()),
             ("watchbell_store_commits", "Transactions committed", stats.commits),
             ("watchbell_store_units", "Writes that shared them", stats.units),
-            (
-                "watchbell_store_checkpoints",
-                "Checkpoints of the log",
-                stats.checkpoints,
-            ),
+            ("watchbell_store_checkpoints", "Checkpoints of the log", stats.checkpoints),
         ];
         for (name, help, count) in counters {
             let counter = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;

@@ -101,11 +101,7 @@ impl From<KeyFileError> for StartError {
 
 /// Where the sealing key is.
 pub(crate) fn key_file(config: &Config) -> PathBuf {
-    config
-        .secrets
-        .key_file
-        .clone()
-        .unwrap_or_else(|| config.storage.data.join(KEY_FILE))
+    config.secrets.key_file.clone().unwrap_or_else(|| config.storage.data.join(KEY_FILE))
 }
 
 /// A running node.
@@ -140,19 +136,12 @@ impl Node {
             entropy: Arc::clone(&entropy),
             observer: Arc::clone(&observer),
         };
-        let deliveries = delivery::Service::new(config::delivery_options(config), parts, woken).map_err(|error| {
-            StartError::Setting {
-                key: "delivery",
-                problem: error.to_string(),
-            }
-        })?;
+        let deliveries = delivery::Service::new(config::delivery_options(config), parts, woken)
+            .map_err(|error| StartError::Setting { key: "delivery", problem: error.to_string() })?;
 
         let mut registry = prometheus_client::registry::Registry::default();
         let requests = Requests::register(&mut registry);
-        registry.register_collector(Box::new(Figures {
-            observer,
-            store: Arc::clone(&store),
-        }));
+        registry.register_collector(Box::new(Figures { observer, store: Arc::clone(&store) }));
         let edge_clock = Arc::clone(&clock);
         let parts = Parts {
             store: Arc::clone(&store) as _,
@@ -164,16 +153,10 @@ impl Node {
         };
         let edge = Edge::new(parts, config::edge_options(config, cursor_key));
 
-        let address = config::listen_address(&config.server.listen).map_err(|problem| StartError::Setting {
-            key: "server.listen",
-            problem,
-        })?;
-        let listener = TcpListener::bind(address)
-            .await
-            .map_err(|source| StartError::Listen { address, source })?;
-        let address = listener
-            .local_addr()
-            .map_err(|source| StartError::Listen { address, source })?;
+        let address = config::listen_address(&config.server.listen)
+            .map_err(|problem| StartError::Setting { key: "server.listen", problem })?;
+        let listener = TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })?;
+        let address = listener.local_addr().map_err(|source| StartError::Listen { address, source })?;
         let ready = edge.ready();
         let server = Server {
             router: edge.router(),
@@ -186,13 +169,7 @@ impl Node {
         tasks.spawn(deliveries.run(shutdown.clone()));
         tasks.spawn(server.run(listener, shutdown.clone()));
         ready.set(true);
-        Ok(Self {
-            address,
-            made_key,
-            shutdown,
-            tasks,
-            store,
-        })
+        Ok(Self { address, made_key, shutdown, tasks, store })
     }
 
     /// Ends the node: nothing new is accepted, what runs may end within the grace, everything is written down.
@@ -207,13 +184,9 @@ impl Node {
 
 fn load_key(config: &Config, entropy: &dyn Entropy) -> Result<SealingKey, StartError> {
     // The key may be the first thing that is ever written to the data directory.
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(&config.storage.data)
-        .map_err(|error| {
-            StartError::Corrupt(format!("the data directory {}: {error}", config.storage.data.display()))
-        })?;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&config.storage.data).map_err(|error| {
+        StartError::Corrupt(format!("the data directory {}: {error}", config.storage.data.display()))
+    })?;
     let database = config.storage.data.join(DATABASE_FILE);
     Ok(key_file::load_or_create(&key_file(config), &database, entropy)?)
 }
@@ -289,20 +262,10 @@ fn make_key(entropy: &dyn Entropy) -> Secret {
 }
 
 fn policy(config: &Config) -> Result<EgressPolicy, StartError> {
-    let refused = |problem: String| StartError::Setting {
-        key: "egress.allow",
-        problem,
-    };
-    let rules = config
-        .egress
-        .allow
-        .iter()
-        .map(|rule| rule.parse().map_err(|error| refused(format!("{rule:?}: {error}"))));
-    Ok(EgressPolicy {
-        allow: rules.collect::<Result<_, _>>()?,
-        allow_http: config.egress.allow_http,
-        own_host: None,
-    })
+    let refused = |problem: String| StartError::Setting { key: "egress.allow", problem };
+    let rules =
+        config.egress.allow.iter().map(|rule| rule.parse().map_err(|error| refused(format!("{rule:?}: {error}"))));
+    Ok(EgressPolicy { allow: rules.collect::<Result<_, _>>()?, allow_http: config.egress.allow_http, own_host: None })
 }
 
 /// What makes the connections to endpoints.
@@ -318,16 +281,9 @@ fn client(config: &Config, policy: EgressPolicy, clock: &Arc<dyn Clock>) -> Resu
     };
     let tls = Tls::new(extra_ca.as_deref(), Arc::clone(clock))
         .map_err(|error| setting("egress.extra_ca_file", error.to_string()))?;
-    let options = resolver::Options {
-        servers: config::dns_servers(config),
-        timeout: config.egress.dns_timeout.get(),
-    };
+    let options = resolver::Options { servers: config::dns_servers(config), timeout: config.egress.dns_timeout.get() };
     let resolver = DnsResolver::new(&options, Arc::clone(clock))
         .map_err(|error| setting("egress.dns_servers", error.to_string()))?;
     let connector = Connector::new(policy, Arc::new(resolver), Arc::new(TcpDial), tls, Arc::clone(clock));
-    Ok(Client::new(
-        connector,
-        Arc::clone(clock),
-        config::exchange_limits(config),
-    ))
+    Ok(Client::new(connector, Arc::clone(clock), config::exchange_limits(config)))
 }

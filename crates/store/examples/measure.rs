@@ -32,9 +32,7 @@ const LEASE: SignedDuration = SignedDuration::from_secs(60);
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() {
     let temporary = tempfile::tempdir().unwrap();
-    let root = std::env::args()
-        .nth(1)
-        .map_or_else(|| temporary.path().to_owned(), Into::into);
+    let root = std::env::args().nth(1).map_or_else(|| temporary.path().to_owned(), Into::into);
     let count = |fallback: u64| std::env::args().nth(2).map_or(fallback, |text| text.parse().unwrap());
     for (fan_out, events) in [(1, count(100_000)), (10, count(100_000) / 5)] {
         let bench = Bench::open(&root.join(format!("fan-out-{fan_out}")), fan_out).await;
@@ -70,27 +68,13 @@ impl Bench {
         let store = Arc::new(SqliteStore::open(options).unwrap());
         let now = Timestamp::now();
         let org = OrgId::make(now, &*entropy);
-        let row = Org {
-            id: org,
-            slug: "acme".into(),
-            name: "Acme".into(),
-            created_at: now,
-        };
+        let row = Org { id: org, slug: "acme".into(), name: "Acme".into(), created_at: now };
         drop(store.create_org(row, None).await.unwrap());
-        let mut bench = Self {
-            store,
-            entropy,
-            org,
-            endpoints: Vec::new(),
-            data: "".into(),
-        };
+        let mut bench = Self { store, entropy, org, endpoints: Vec::new(), data: "".into() };
         for _ in 0..endpoints {
             let endpoint = bench.endpoint(now);
             bench.endpoints.push(endpoint.id);
-            let creation = EndpointCreation {
-                endpoint,
-                greeting: None,
-            };
+            let creation = EndpointCreation { endpoint, greeting: None };
             drop(bench.store.create_endpoint(creation, None).await.unwrap());
         }
         let description = "x".repeat(700);
@@ -108,11 +92,7 @@ impl Bench {
             description: None,
             events: None,
             state: EndpointState::Active,
-            secrets: vec![EndpointSecret {
-                text,
-                created_at: now,
-                expires_at: None,
-            }],
+            secrets: vec![EndpointSecret { text, created_at: now, expires_at: None }],
             headers: Vec::new(),
             policy: EndpointPolicy::default(),
             not_before: None,
@@ -126,18 +106,11 @@ impl Bench {
         let before = (Instant::now(), cpu_seconds(), self.store.stats());
         let mut callers = tokio::task::JoinSet::new();
         for _ in 0..CALLERS {
-            let (store, entropy, data) = (
-                Arc::clone(&self.store),
-                Arc::clone(&self.entropy),
-                Arc::clone(&self.data),
-            );
+            let (store, entropy, data) = (Arc::clone(&self.store), Arc::clone(&self.entropy), Arc::clone(&self.data));
             let (org, left) = (self.org, Arc::clone(&left));
             callers.spawn(async move {
                 let mut waits = Vec::new();
-                while left
-                    .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1))
-                    .is_ok()
-                {
+                while left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok() {
                     let acceptance = acceptance(org, &data, &*entropy);
                     let began = Instant::now();
                     drop(store.accept(acceptance, None).await.unwrap());
@@ -160,22 +133,14 @@ impl Bench {
         let mut done = 0;
         loop {
             let now = Timestamp::now();
-            let claim = |endpoint: &EndpointId| Claim {
-                org_id: self.org,
-                endpoint_id: *endpoint,
-                limit: 256,
-            };
+            let claim = |endpoint: &EndpointId| Claim { org_id: self.org, endpoint_id: *endpoint, limit: 256 };
             let claims = self.endpoints.iter().map(claim).collect();
             let claimed = self.store.claim(claims, now, LEASE).await.unwrap();
             let mut settles = tokio::task::JoinSet::new();
             for claimed in claimed {
                 for taken in claimed.deliveries {
-                    let response = Response {
-                        status: 200,
-                        headers: Vec::new(),
-                        body: b"ok".to_vec(),
-                        truncated: false,
-                    };
+                    let response =
+                        Response { status: 200, headers: Vec::new(), body: b"ok".to_vec(), truncated: false };
                     let settlement = Settlement {
                         org_id: self.org,
                         delivery_id: taken.id,
@@ -203,12 +168,7 @@ impl Bench {
             }
             done += settled;
         }
-        report(
-            &format!("claim + settle, {} endpoints", self.endpoints.len()),
-            done,
-            &before,
-            &self.store,
-        );
+        report(&format!("claim + settle, {} endpoints", self.endpoints.len()), done, &before, &self.store);
     }
 
     /// With a large backlog: what is due, and a claim.
@@ -216,35 +176,18 @@ impl Bench {
         for round in 0..3 {
             let began = Instant::now();
             let due = self.store.due_endpoints().await.unwrap();
-            println!(
-                "due_endpoints {round}: {} endpoints in {:?}",
-                due.len(),
-                began.elapsed()
-            );
+            println!("due_endpoints {round}: {} endpoints in {:?}", due.len(), began.elapsed());
         }
         for limit in [1, 16, 256] {
-            let claims = self.endpoints.iter().take(4).map(|id| Claim {
-                org_id: self.org,
-                endpoint_id: *id,
-                limit,
-            });
+            let claims = self.endpoints.iter().take(4).map(|id| Claim { org_id: self.org, endpoint_id: *id, limit });
             let began = Instant::now();
-            let claimed = self
-                .store
-                .claim(claims.collect(), Timestamp::now(), LEASE)
-                .await
-                .unwrap();
+            let claimed = self.store.claim(claims.collect(), Timestamp::now(), LEASE).await.unwrap();
             let taken: usize = claimed.iter().map(|claimed| claimed.deliveries.len()).sum();
             println!("claim of {taken} from 4 endpoints in {:?}", began.elapsed());
         }
         let Some(first) = self.endpoints.first() else { return };
         let seen = self.store.endpoint(self.org, *first).await.unwrap().unwrap();
-        let paused = Endpoint {
-            state: EndpointState::Paused {
-                since: Timestamp::now(),
-            },
-            ..seen.clone()
-        };
+        let paused = Endpoint { state: EndpointState::Paused { since: Timestamp::now() }, ..seen.clone() };
         let began = Instant::now();
         drop(self.store.update_endpoint(seen, paused, None).await.unwrap());
         println!("pause of an endpoint in {:?}", began.elapsed());
@@ -265,17 +208,8 @@ fn acceptance(org: OrgId, data: &str, entropy: &dyn Entropy) -> Acceptance {
         occurred_at: now,
         data: Data::from_text(data.to_owned()).unwrap(),
     };
-    let events = vec![NewEvent {
-        event,
-        project_id: None,
-        only: None,
-    }];
-    Acceptance {
-        org_id: org,
-        events,
-        accepted_at: now,
-        delivery_ids: DeliveryIds { seed },
-    }
+    let events = vec![NewEvent { event, project_id: None, only: None }];
+    Acceptance { org_id: org, events, accepted_at: now, delivery_ids: DeliveryIds { seed } }
 }
 
 fn report(what: &str, done: u64, before: &(Instant, f64, watchbell_store::sqlite::Stats), store: &SqliteStore) {
@@ -283,37 +217,22 @@ fn report(what: &str, done: u64, before: &(Instant, f64, watchbell_store::sqlite
     let (cpu, stats) = (cpu_seconds() - before.1, store.stats());
     let (commits, units) = (stats.commits - before.2.commits, stats.units - before.2.units);
     #[expect(clippy::cast_precision_loss, reason = "for people")]
-    let (rate, cost, group) = (
-        done as f64 / seconds,
-        cpu / (done as f64 / 1000.0),
-        units as f64 / commits.max(1) as f64,
-    );
+    let (rate, cost, group) =
+        (done as f64 / seconds, cpu / (done as f64 / 1000.0), units as f64 / commits.max(1) as f64);
     println!("{what}: {done} in {seconds:.2} s = {rate:.0}/s, {cost:.4} CPU s / 1000, {group:.1} units a commit");
-    println!(
-        "    {} checkpoints beside the writer",
-        stats.checkpoints - before.2.checkpoints
-    );
+    println!("    {} checkpoints beside the writer", stats.checkpoints - before.2.checkpoints);
 }
 
 /// Of this process, user and system.
 fn cpu_seconds() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
     let after_name = stat.rsplit_once(") ").unwrap().1;
-    let ticks = after_name
-        .split(' ')
-        .skip(11)
-        .take(2)
-        .map(|ticks| ticks.parse::<f64>().unwrap());
+    let ticks = after_name.split(' ').skip(11).take(2).map(|ticks| ticks.parse::<f64>().unwrap());
     ticks.sum::<f64>() / 100.0
 }
 
 fn memory() -> String {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let lines = status
-        .lines()
-        .filter(|line| line.starts_with("VmRSS") || line.starts_with("VmHWM"));
-    lines
-        .map(|line| line.split_ascii_whitespace().collect::<Vec<_>>().join(" "))
-        .collect::<Vec<_>>()
-        .join(", ")
+    let lines = status.lines().filter(|line| line.starts_with("VmRSS") || line.starts_with("VmHWM"));
+    lines.map(|line| line.split_ascii_whitespace().collect::<Vec<_>>().join(" ")).collect::<Vec<_>>().join(", ")
 }

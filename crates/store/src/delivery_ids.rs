@@ -14,11 +14,7 @@ pub(crate) struct Ids {
 
 impl Ids {
     pub(crate) fn new(ids: &DeliveryIds, at: Timestamp) -> Self {
-        Self {
-            seed: ids.seed,
-            millis: u64::try_from(at.as_millisecond()).unwrap_or_default(),
-            given: 0,
-        }
+        Self { seed: ids.seed, millis: u64::try_from(at.as_millisecond()).unwrap_or_default(), given: 0 }
     }
 
     pub(crate) fn next(&mut self) -> DeliveryId {

@@ -61,10 +61,7 @@ pub enum KeyFileError {
 /// # Errors
 /// See [`KeyFileError`].
 pub fn load_or_create(path: &Path, database: &Path, entropy: &dyn Entropy) -> Result<SealingKey, KeyFileError> {
-    let failed = |source| KeyFileError::Io {
-        path: path.to_owned(),
-        source,
-    };
+    let failed = |source| KeyFileError::Io { path: path.to_owned(), source };
     match File::open(path) {
         Ok(file) => load(path, file),
         Err(problem) if problem.kind() == io::ErrorKind::NotFound => {
@@ -79,18 +76,12 @@ pub fn load_or_create(path: &Path, database: &Path, entropy: &dyn Entropy) -> Re
 }
 
 fn load(path: &Path, file: File) -> Result<SealingKey, KeyFileError> {
-    let failed = |source| KeyFileError::Io {
-        path: path.to_owned(),
-        source,
-    };
+    let failed = |source| KeyFileError::Io { path: path.to_owned(), source };
     let malformed = || KeyFileError::Malformed { path: path.to_owned() };
     // Of the open file, not of the path: what is checked is what is read.
     let mode = file.metadata().map_err(failed)?.permissions().mode() & 0o777;
     if mode & 0o077 != 0 {
-        return Err(KeyFileError::Exposed {
-            path: path.to_owned(),
-            mode,
-        });
+        return Err(KeyFileError::Exposed { path: path.to_owned(), mode });
     }
     let mut bytes = Zeroizing::new(Vec::new());
     file.take(FILE_BYTES_MAX).read_to_end(&mut bytes).map_err(failed)?;
@@ -118,11 +109,7 @@ fn create(path: &Path, entropy: &dyn Entropy) -> io::Result<SealingKey> {
         Err(problem) if problem.kind() != io::ErrorKind::NotFound => return Err(problem),
         Ok(()) | Err(_) => {}
     }
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&beside)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
     let written = file
         .write_all(format!("{}\n", *key.expose()).as_bytes())
         .and_then(|()| file.sync_all())

@@ -43,18 +43,12 @@ pub struct SealingKey {
 impl SealingKey {
     /// A key of 32 random bytes.
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
-        let digest = Sha256::new()
-            .chain_update(b"watchbell sealing key id\0")
-            .chain_update(bytes)
-            .finalize();
+        let digest = Sha256::new().chain_update(b"watchbell sealing key id\0").chain_update(bytes).finalize();
         let mut id = [0; KEY_ID_BYTES];
         for (to, from) in id.iter_mut().zip(digest) {
             *to = from;
         }
-        Self {
-            id: SealingKeyId(id),
-            bytes: Zeroizing::new(bytes),
-        }
+        Self { id: SealingKeyId(id), bytes: Zeroizing::new(bytes) }
     }
 
     /// A new key.
@@ -145,14 +139,8 @@ impl SealingKeys {
         let mut nonce = [0; NONCE_BYTES];
         entropy.fill(&mut nonce);
         let bound = bound(key.id, place);
-        let payload = Payload {
-            msg: secret,
-            aad: &bound,
-        };
-        let ciphertext = key
-            .cipher()
-            .encrypt(&XNonce::from(nonce), payload)
-            .map_err(|_| SealError::TooLong)?;
+        let payload = Payload { msg: secret, aad: &bound };
+        let ciphertext = key.cipher().encrypt(&XNonce::from(nonce), payload).map_err(|_| SealError::TooLong)?;
         let mut sealed = Vec::with_capacity(HEAD_BYTES + ciphertext.len());
         sealed.push(VERSION);
         sealed.extend_from_slice(&key.id.0);
@@ -173,15 +161,9 @@ impl SealingKeys {
         let (key_id, rest) = rest.split_first_chunk::<KEY_ID_BYTES>().ok_or(SealError::Malformed)?;
         let (nonce, ciphertext) = rest.split_first_chunk::<NONCE_BYTES>().ok_or(SealError::Malformed)?;
         let key_id = SealingKeyId(*key_id);
-        let key = self
-            .all()
-            .find(|key| key.id == key_id)
-            .ok_or(SealError::UnknownKey(key_id))?;
+        let key = self.all().find(|key| key.id == key_id).ok_or(SealError::UnknownKey(key_id))?;
         let bound = bound(key_id, place);
-        let payload = Payload {
-            msg: ciphertext,
-            aad: &bound,
-        };
+        let payload = Payload { msg: ciphertext, aad: &bound };
         let secret = key.cipher().decrypt(&XNonce::from(*nonce), payload);
         secret.map(Zeroizing::new).map_err(|_| SealError::NotAuthentic)
     }
@@ -225,12 +207,7 @@ mod tests {
     use super::*;
 
     fn place(org: u128, object: &'static [u8], field: &'static str) -> Place<'static> {
-        Place {
-            org: OrgId(Uuid::from_u128(org)),
-            object,
-            table: "endpoint",
-            field,
-        }
+        Place { org: OrgId(Uuid::from_u128(org)), object, table: "endpoint", field }
     }
 
     #[test]
@@ -246,11 +223,7 @@ mod tests {
             place(1, b"ep", "headers"),
             place(1, b"epe", "secrets"),
         ] {
-            assert_eq!(
-                keys.open(elsewhere, &sealed),
-                Err(SealError::NotAuthentic),
-                "{elsewhere:?}"
-            );
+            assert_eq!(keys.open(elsewhere, &sealed), Err(SealError::NotAuthentic), "{elsewhere:?}");
         }
         assert!(!sealed.windows(5).any(|window| window == b"whsec"));
     }
@@ -276,9 +249,7 @@ mod tests {
         let entropy = SeededEntropy::new(3);
         let (old, new) = (SealingKey::make(&entropy), SealingKey::make(&entropy));
         let here = place(1, b"o", "f");
-        let sealed = SealingKeys::new(old.clone(), Vec::new())
-            .seal(here, b"s", &entropy)
-            .unwrap();
+        let sealed = SealingKeys::new(old.clone(), Vec::new()).seal(here, b"s", &entropy).unwrap();
         let rotated = SealingKeys::new(new.clone(), vec![old.clone()]);
         assert!(rotated.open(here, &sealed).is_ok());
         assert_eq!(&rotated.seal(here, b"s", &entropy).unwrap()[1..9], &new.id().0);

@@ -19,10 +19,7 @@ impl Headers {
 
     /// Every value of `name`, in the order received.
     pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
-        self.0
-            .iter()
-            .filter(move |(given, _)| given.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value.as_slice())
+        self.0.iter().filter(move |(given, _)| given.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_slice())
     }
 
     /// Every line, in the order received.
@@ -36,22 +33,14 @@ impl Headers {
         let first = values.next();
         match values.next() {
             None => Ok(first.map(|(_, value)| value.as_slice())),
-            Some(_) => Err(Refusal::new(
-                Reason::HeaderRepeated,
-                format!("{name} is given more than once"),
-            )),
+            Some(_) => Err(Refusal::new(Reason::HeaderRepeated, format!("{name} is given more than once"))),
         }
     }
 }
 
 impl<N: Into<String>, V: Into<Vec<u8>>> FromIterator<(N, V)> for Headers {
     fn from_iter<I: IntoIterator<Item = (N, V)>>(lines: I) -> Self {
-        Self(
-            lines
-                .into_iter()
-                .map(|(name, value)| (name.into(), value.into()))
-                .collect(),
-        )
+        Self(lines.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
     }
 }
 
@@ -65,10 +54,7 @@ pub struct Unverified {
 impl Unverified {
     /// Takes the header lines and the body bytes exactly as received.
     pub fn new(headers: Headers, body: impl Into<Vec<u8>>) -> Self {
-        Self {
-            headers,
-            body: body.into(),
-        }
+        Self { headers, body: body.into() }
     }
 
     /// Checks the request's authenticity in `dialect` with any of `keys` (two are valid during a rotation).
@@ -86,18 +72,10 @@ impl Unverified {
         tolerance: jiff::SignedDuration,
     ) -> Result<Verified, Refusal> {
         let Some(inbound) = dialect.inbound else {
-            return Err(Refusal::new(
-                Reason::Unsupported,
-                format!("{} is never received", dialect.name),
-            ));
+            return Err(Refusal::new(Reason::Unsupported, format!("{} is never received", dialect.name)));
         };
         inbound.verify(&self, keys, now, tolerance)?;
-        Ok(Verified {
-            inbound,
-            headers: self.headers,
-            body: self.body,
-            received_at: now,
-        })
+        Ok(Verified { inbound, headers: self.headers, body: self.body, received_at: now })
     }
 
     /// Why a message whose signature did not match may have failed, for a person who debugs the sender: the secret
@@ -154,9 +132,7 @@ impl Verified {
 
 impl fmt::Debug for Verified {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Verified")
-            .field("body_bytes", &self.body.len())
-            .finish_non_exhaustive()
+        f.debug_struct("Verified").field("body_bytes", &self.body.len()).finish_non_exhaustive()
     }
 }
 
@@ -189,10 +165,7 @@ pub struct Refusal {
 impl Refusal {
     /// A refusal with its explanation.
     pub fn new(reason: Reason, detail: impl Into<String>) -> Self {
-        Self {
-            reason,
-            detail: detail.into(),
-        }
+        Self { reason, detail: detail.into() }
     }
 }
 

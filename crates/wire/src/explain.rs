@@ -25,11 +25,7 @@ pub(crate) fn mistake(given: &[u8; DIGEST_BYTES], keys: &[KeyGuess], texts: &[Te
     };
     let ((_, key), (_, text)) = guesses.into_iter().find(fits)?;
     let words: Vec<_> = [*key, *text].into_iter().filter(|words| !words.is_empty()).collect();
-    if words.is_empty() {
-        None
-    } else {
-        Some(words.join("; and "))
-    }
+    if words.is_empty() { None } else { Some(words.join("; and ")) }
 }
 
 /// The secret's text, without the white space around it, and decoded from hex and base64.
@@ -42,21 +38,12 @@ pub(crate) fn text_keys(secret: &Secret) -> Vec<KeyGuess> {
             "the secret has white space around it here, and has none at the sender",
         ));
     }
-    keys.push((
-        format!("{text}\n").into_bytes(),
-        "the sender's secret has a newline at its end",
-    ));
+    keys.push((format!("{text}\n").into_bytes(), "the sender's secret has a newline at its end"));
     if let Ok(key) = hex::decode(text.trim()) {
-        keys.push((
-            key,
-            "the sender decoded the secret from hex; the key is the secret's text",
-        ));
+        keys.push((key, "the sender decoded the secret from hex; the key is the secret's text"));
     }
     if let Ok(key) = BASE64.decode(text.trim()) {
-        keys.push((
-            key,
-            "the sender decoded the secret from base64; the key is the secret's text",
-        ));
+        keys.push((key, "the sender decoded the secret from base64; the key is the secret's text"));
     }
     keys
 }
@@ -69,10 +56,7 @@ pub(crate) fn body_texts(body: &[u8]) -> Vec<TextGuess> {
         texts.push((body.trim_ascii().to_vec(), words));
     }
     texts.push(([body, b"\n"].concat(), "a final newline was signed that did not arrive"));
-    if let Some(compact) = std::str::from_utf8(body)
-        .ok()
-        .and_then(|text| javascript::restringify(text).ok())
-    {
+    if let Some(compact) = std::str::from_utf8(body).ok().and_then(|text| javascript::restringify(text).ok()) {
         let words = "the body was re-serialised: the signature fits its compact JSON; sign and verify the raw bytes";
         texts.push((compact.into_bytes(), words));
     }
@@ -81,10 +65,7 @@ pub(crate) fn body_texts(body: &[u8]) -> Vec<TextGuess> {
         texts.push((canonical.into_bytes(), words));
     }
     if let Some(pretty) = pretty(body) {
-        texts.push((
-            pretty,
-            "the body was re-serialised: the signature fits its indented JSON",
-        ));
+        texts.push((pretty, "the body was re-serialised: the signature fits its indented JSON"));
     }
     texts
 }

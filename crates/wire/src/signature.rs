@@ -39,19 +39,14 @@ pub(crate) fn read_hex(headers: &Headers, name: &'static str, prefix: &str) -> R
     };
     let malformed = |what: String| Refusal::new(Reason::SignatureMalformed, format!("{name}: {what}"));
     let Some(digits) = value.strip_prefix(prefix.as_bytes()) else {
-        return Err(malformed(format!(
-            "the value must begin with `{prefix}` in lower case, before the digest"
-        )));
+        return Err(malformed(format!("the value must begin with `{prefix}` in lower case, before the digest")));
     };
     let mut digest = [0; DIGEST_BYTES];
     let lower_case = digits.iter().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
     if lower_case && hex::decode_to_slice(digits, &mut digest).is_ok() {
         return Ok(digest);
     }
-    Err(malformed(format!(
-        "64 lower-case hex digits are wanted after `{prefix}`; {}",
-        describe(digits)
-    )))
+    Err(malformed(format!("64 lower-case hex digits are wanted after `{prefix}`; {}", describe(digits))))
 }
 
 /// Checks `given` against the digest of `signed` with each key.
@@ -88,9 +83,8 @@ fn look_alike(headers: &Headers, name: &str) -> String {
 
 fn describe(digits: &[u8]) -> String {
     let hex = digits.iter().all(u8::is_ascii_hexdigit);
-    let base64 = digits
-        .iter()
-        .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'-' | b'_'));
+    let base64 =
+        digits.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'-' | b'_'));
     match digits.len() {
         0 => "the digest is missing".to_owned(),
         64 if hex => "found upper-case digits".to_owned(),

@@ -88,12 +88,7 @@ async fn list_deliveries(
     let scope = format!("{}/deliveries", tenant.org);
     let page = cursors.page(&scope, &query.page)?;
     let found = deliveries.deliveries(tenant.org, filter, page).await?;
-    Ok(axum::Json(cursors.list(
-        &scope,
-        found,
-        |(delivery, _)| delivery.id.0,
-        show::delivery,
-    )))
+    Ok(axum::Json(cursors.list(&scope, found, |(delivery, _)| delivery.id.0, show::delivery)))
 }
 
 /// What is undelivered now, and every other state.
@@ -146,9 +141,7 @@ async fn retry_delivery(
     if delivery.state.kind().is_terminal() {
         let endpoint = endpoints.endpoint(tenant.org, delivery.endpoint_id).await?;
         endpoint.ok_or(Problem::DeliveryState("the delivery's endpoint was deleted"))?;
-        return replays
-            .replay(tenant.org, ReplayWhat::Delivery(id), 1, &write.once)
-            .await;
+        return replays.replay(tenant.org, ReplayWhat::Delivery(id), 1, &write.once).await;
     }
     let now = replays.making.clock.now();
     let retried = replays.deliveries.retry_now(tenant.org, id, now).await;

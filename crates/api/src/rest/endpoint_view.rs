@@ -100,14 +100,8 @@ impl EndpointView {
             secret,
             bearer_token,
             secrets: secrets(endpoint, now),
-            headers: endpoint
-                .headers
-                .iter()
-                .map(|(name, value)| (name.clone(), value.masked()))
-                .collect(),
-            retry: schedule.map(|waits| RetryView {
-                schedule: waits.iter().copied().map(Text).collect(),
-            }),
+            headers: endpoint.headers.iter().map(|(name, value)| (name.clone(), value.masked())).collect(),
+            retry: schedule.map(|waits| RetryView { schedule: waits.iter().copied().map(Text).collect() }),
             timeout: endpoint.policy.timeout.map(Text),
             max_in_flight: endpoint.policy.max_in_flight,
             not_before: endpoint.not_before.filter(|until| now < *until),
@@ -118,10 +112,7 @@ impl EndpointView {
 }
 
 fn secrets(endpoint: &Endpoint, now: Timestamp) -> Vec<SecretView> {
-    let valid = endpoint
-        .secrets
-        .iter()
-        .filter(|secret| secret.expires_at.is_none_or(|end| now < end));
+    let valid = endpoint.secrets.iter().filter(|secret| secret.expires_at.is_none_or(|end| now < end));
     valid
         .map(|secret| SecretView {
             masked: secret.text.masked(),
@@ -140,12 +131,10 @@ pub(crate) fn masked(text: &str) -> String {
         return text.to_owned();
     }
     let pairs: Vec<_> = url.query_pairs().into_owned().collect();
-    url.query_pairs_mut()
-        .clear()
-        .extend_pairs(pairs.iter().map(|(name, value)| match is_credential(name) {
-            true => (name.as_str(), "****"),
-            false => (name.as_str(), value.as_str()),
-        }));
+    url.query_pairs_mut().clear().extend_pairs(pairs.iter().map(|(name, value)| match is_credential(name) {
+        true => (name.as_str(), "****"),
+        false => (name.as_str(), value.as_str()),
+    }));
     url.into()
 }
 
@@ -165,9 +154,7 @@ impl Pinged {
         let event = acceptance.events.first().map(|new| &new.event);
         Self {
             endpoint_id: endpoint.to_string(),
-            event_id: event
-                .map(|event| watchbell_domain::id::EventId(event.id).to_string())
-                .unwrap_or_default(),
+            event_id: event.map(|event| watchbell_domain::id::EventId(event.id).to_string()).unwrap_or_default(),
             event_type: event.map(|event| event.event_type.to_string()).unwrap_or_default(),
         }
     }

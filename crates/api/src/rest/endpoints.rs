@@ -222,15 +222,9 @@ async fn create_endpoint(
     let made = endpoint::create(tenant.org, spec, &admin.egress, now, &*admin.making.entropy);
     let made = made.map_err(Problem::from)?;
     let id = made.endpoint.id;
-    let answer = answer(
-        StatusCode::CREATED,
-        &EndpointView::new(&made.endpoint, made.secret.as_ref(), now),
-    );
+    let answer = answer(StatusCode::CREATED, &EndpointView::new(&made.endpoint, made.secret.as_ref(), now));
     let creation = creation(made.endpoint, &admin.making);
-    let written = admin
-        .endpoints
-        .create_endpoint(creation, write.once.with(&answer))
-        .await?;
+    let written = admin.endpoints.create_endpoint(creation, write.once.with(&answer)).await?;
     admin.wake.wake(tenant.org, [id]);
     finish(written, answer)
 }
@@ -255,10 +249,7 @@ async fn list_endpoints(
     QueryOf(query): QueryOf<PageQuery>,
 ) -> Result<axum::Json<List<EndpointView>>> {
     let scope = format!("{}/endpoints", tenant.org);
-    let page = admin
-        .endpoints
-        .endpoints(tenant.org, cursors.page(&scope, &query)?)
-        .await?;
+    let page = admin.endpoints.endpoints(tenant.org, cursors.page(&scope, &query)?).await?;
     let now = admin.making.clock.now();
     let show = |endpoint| EndpointView::new(&endpoint, None, now);
     Ok(axum::Json(cursors.list(&scope, page, |endpoint| endpoint.id.0, show)))
@@ -360,10 +351,8 @@ async fn rotate_secret(
     let write = admin.bodies.optional_json(request).await?;
     let given: Rotation = write.parse_or_default()?;
     let seen = admin.seen(tenant.org, id).await?;
-    let credential = Given {
-        secret: given.secret.map(|text| text.0),
-        bearer_token: given.bearer_token.map(|text| text.0),
-    };
+    let credential =
+        Given { secret: given.secret.map(|text| text.0), bearer_token: given.bearer_token.map(|text| text.0) };
     let overlap = given.overlap.map_or(OVERLAP, |text| text.0);
     let now = admin.making.clock.now();
     let made = endpoint::rotate_secret(&seen, credential, overlap, now, &*admin.making.entropy);
@@ -436,10 +425,9 @@ impl From<endpoint::Refused> for Problem {
             endpoint::Refused::Header(header) => Self::HeaderForbidden(header.detail),
             endpoint::Refused::NewHost { detail } => Self::EndpointSecretRequired(detail),
             endpoint::Refused::Member { pointer, detail } => Self::payload(pointer, detail),
-            endpoint::Refused::Secret { member, detail } => Self::SecretInvalid(problem::At {
-                pointer: format!("/{member}"),
-                detail,
-            }),
+            endpoint::Refused::Secret { member, detail } => {
+                Self::SecretInvalid(problem::At { pointer: format!("/{member}"), detail })
+            }
         }
     }
 }

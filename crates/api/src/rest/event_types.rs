@@ -14,9 +14,7 @@ use crate::page::List;
 use crate::problem::{Body, Problem, Result};
 
 pub(super) fn routes() -> OpenApiRouter<Edge> {
-    OpenApiRouter::default()
-        .routes(routes!(list_event_types))
-        .routes(routes!(get_event_type))
+    OpenApiRouter::default().routes(routes!(list_event_types)).routes(routes!(get_event_type))
 }
 
 /// An event type.
@@ -46,10 +44,7 @@ struct Saying {
 fn view(event_type: &EventType) -> TypeView {
     let says = |dialect: &&'static watchbell_wire::Dialect| {
         let name = dialect.outbound?.event_name(event_type)?;
-        Some(Saying {
-            dialect: dialect.id,
-            name: name.into_owned(),
-        })
+        Some(Saying { dialect: dialect.id, name: name.into_owned() })
     };
     TypeView {
         name: event_type.to_string(),
@@ -69,10 +64,7 @@ fn raw(data: Data) -> Box<RawValue> {
     params(("org" = String, Path, description = "Id or slug")),
     responses((status = 200, body = List<TypeView>), (status = "4XX", body = Body, content_type = "application/problem+json")))]
 async fn list_event_types(_tenant: Tenant<right::EventsRead>) -> axum::Json<List<TypeView>> {
-    axum::Json(List {
-        items: EventType::BUILT_IN.iter().map(view).collect(),
-        next_cursor: None,
-    })
+    axum::Json(List { items: EventType::BUILT_IN.iter().map(view).collect(), next_cursor: None })
 }
 
 /// One type of the catalogue.
@@ -80,9 +72,7 @@ async fn list_event_types(_tenant: Tenant<right::EventsRead>) -> axum::Json<List
     params(("org" = String, Path, description = "Id or slug"), ("type" = String, Path, description = "Such as scan.completed")),
     responses((status = 200, body = TypeView), (status = "4XX", body = Body, content_type = "application/problem+json")))]
 async fn get_event_type(_tenant: Tenant<right::EventsRead>, params: RawPathParams) -> Result<axum::Json<TypeView>> {
-    let name = params
-        .iter()
-        .find_map(|(name, value)| (name == "type").then_some(value));
+    let name = params.iter().find_map(|(name, value)| (name == "type").then_some(value));
     let found = EventType::BUILT_IN.iter().find(|known| Some(known.as_str()) == name);
     found.map(|known| axum::Json(view(known))).ok_or(Problem::NotFound)
 }

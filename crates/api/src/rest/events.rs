@@ -145,20 +145,13 @@ async fn post_batch(
     let mut items = Vec::with_capacity(batch.events.len());
     for (index, raw) in batch.events.into_iter().enumerate() {
         let taken = match read_item(raw, bodies.limits.event_bytes_max) {
-            Ok(event) => ports
-                .post(tenant.org, event)
-                .await
-                .and_then(|post| take(&mut intake, post)),
+            Ok(event) => ports.post(tenant.org, event).await.and_then(|post| take(&mut intake, post)),
             Err(problem) => Err(problem),
         };
         items.push(outcome(index, taken, now)?);
     }
     let refused = items.iter().filter(|item| item.accepted.is_none()).count();
-    let body = BatchAnswer {
-        accepted: items.len() - refused,
-        refused,
-        items,
-    };
+    let body = BatchAnswer { accepted: items.len() - refused, refused, items };
     let answer = answer(StatusCode::ACCEPTED, &body);
     let once = write.once.with(&answer);
     let written = accept(&*ports.events, &ports.wake, intake.acceptance(), once).await?;
@@ -187,10 +180,8 @@ impl axum::extract::FromRef<Edge> for Accepting {
 
 impl Accepting {
     async fn post(&self, org: OrgId, given: NewEvent<'_>) -> Result<Post> {
-        let event_type: EventType = given
-            .event_type
-            .parse()
-            .map_err(|error| Problem::payload("/type", format!("{error}")))?;
+        let event_type: EventType =
+            given.event_type.parse().map_err(|error| Problem::payload("/type", format!("{error}")))?;
         if given.occurred_at.is_some_and(|at| at < Timestamp::UNIX_EPOCH) {
             return Err(Problem::payload("/occurred_at", "a time before 1970"));
         }
@@ -200,12 +191,7 @@ impl Accepting {
             Some(text) => Some(self.project(org, text).await?),
             None => None,
         };
-        Ok(Post {
-            event_type,
-            occurred_at: given.occurred_at,
-            project_id,
-            data,
-        })
+        Ok(Post { event_type, occurred_at: given.occurred_at, project_id, data })
     }
 
     async fn project(&self, org: OrgId, text: String) -> Result<ProjectId> {
@@ -226,9 +212,7 @@ fn read_item(raw: &RawValue, bytes_max: u64) -> Result<NewEvent<'_>> {
 }
 
 fn take(intake: &mut Intake<'_>, post: Post) -> Result<Taken> {
-    intake
-        .take(post)
-        .map_err(|unfit| Problem::payload(format!("/data{}", unfit.pointer), unfit.detail))
+    intake.take(post).map_err(|unfit| Problem::payload(format!("/data{}", unfit.pointer), unfit.detail))
 }
 
 fn accepted(taken: Taken, now: Timestamp) -> AcceptedEvent {
@@ -301,15 +285,8 @@ async fn list_events(
         until: query.until,
     };
     let scope = format!("{}/events", tenant.org);
-    let page = events
-        .events(tenant.org, filter, cursors.page(&scope, &query.page)?)
-        .await?;
-    Ok(axum::Json(cursors.list(
-        &scope,
-        page,
-        |event| event.event.id,
-        EventView::from,
-    )))
+    let page = events.events(tenant.org, filter, cursors.page(&scope, &query.page)?).await?;
+    Ok(axum::Json(cursors.list(&scope, page, |event| event.event.id, EventView::from)))
 }
 
 /// One event with its whole journey: deliveries with their attempts, and who did not get it and why.
@@ -331,10 +308,7 @@ async fn get_event(
 }
 
 async fn journey(deliveries: &dyn DeliveryStore, org: OrgId, id: EventId) -> Result<Vec<(Delivery, Vec<Attempt>)>> {
-    let filter = DeliveryFilter {
-        event_id: Some(id),
-        ..DeliveryFilter::default()
-    };
+    let filter = DeliveryFilter { event_id: Some(id), ..DeliveryFilter::default() };
     let mut all = Vec::new();
     let mut before = None;
     for _ in 0..JOURNEY_PAGES_MAX {

@@ -24,9 +24,7 @@ use crate::path::IdIn;
 use crate::problem::{Body, Problem, Result};
 
 pub(super) fn routes() -> OpenApiRouter<Edge> {
-    OpenApiRouter::default()
-        .routes(routes!(list_keys, create_key))
-        .routes(routes!(revoke_key))
+    OpenApiRouter::default().routes(routes!(list_keys, create_key)).routes(routes!(revoke_key))
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -87,18 +85,11 @@ async fn create_key(
 ) -> Result<Response> {
     let write = bodies.json(request, bodies.limits.other_bytes_max).await?;
     let given: NewKey = write.parse()?;
-    let spec = Spec {
-        name: given.name,
-        scopes: scopes(&given.scopes)?,
-        expires_at: given.expires_at,
-    };
+    let spec = Spec { name: given.name, scopes: scopes(&given.scopes)?, expires_at: given.expires_at };
     let now = making.clock.now();
     let made = key::create(tenant.org, spec, &tenant.caller.0, now, &*making.entropy);
     let (stored, secret) = made.map_err(refused)?;
-    let view = MadeKey {
-        view: stored.clone().into(),
-        key: secret.expose().to_owned(),
-    };
+    let view = MadeKey { view: stored.clone().into(), key: secret.expose().to_owned() };
     let answer = answer(StatusCode::CREATED, &view);
     let written = keys.create_key(tenant.org, stored, write.once.with(&answer)).await?;
     finish(written, answer)
@@ -140,8 +131,7 @@ async fn revoke_key(
 
 fn scopes(given: &[String]) -> Result<BTreeSet<Scope>> {
     let parse = |(index, text): (usize, &String)| {
-        text.parse::<Scope>()
-            .map_err(|error| Problem::payload(format!("/scopes/{index}"), error.to_string()))
+        text.parse::<Scope>().map_err(|error| Problem::payload(format!("/scopes/{index}"), error.to_string()))
     };
     given.iter().enumerate().map(parse).collect()
 }

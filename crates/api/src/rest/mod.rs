@@ -41,35 +41,21 @@ pub(crate) fn contract() -> utoipa::openapi::OpenApi {
     let info = InfoBuilder::new()
         .title("Watchbell")
         .version(env!("CARGO_PKG_VERSION"))
-        .description(Some(
-            "A hub for the webhooks of security tools: it sends, receives and shows them.",
-        ));
+        .description(Some("A hub for the webhooks of security tools: it sends, receives and shows them."));
     let base = OpenApiBuilder::new()
         .info(info.build())
         .components(Some(components.build()))
         .security(Some([SecurityRequirement::new("key", [] as [String; 0])]))
         .build();
-    let mut contract = OpenApiRouter::<Edge>::with_openapi(base)
-        .merge(areas())
-        .merge(open())
-        .into_openapi();
+    let mut contract = OpenApiRouter::<Edge>::with_openapi(base).merge(areas()).merge(open()).into_openapi();
     contract.paths.paths.values_mut().for_each(describe_responses);
     contract
 }
 
 /// OpenAPI wants each response described. Where a handler says nothing special, the status says it.
 fn describe_responses(item: &mut PathItem) {
-    let methods = [
-        &mut item.get,
-        &mut item.post,
-        &mut item.patch,
-        &mut item.put,
-        &mut item.delete,
-    ];
-    let responses = methods
-        .into_iter()
-        .flatten()
-        .flat_map(|operation| &mut operation.responses.responses);
+    let methods = [&mut item.get, &mut item.post, &mut item.patch, &mut item.put, &mut item.delete];
+    let responses = methods.into_iter().flatten().flat_map(|operation| &mut operation.responses.responses);
     for (status, response) in responses {
         if let RefOr::T(Response { description, .. }) = response
             && description.is_empty()

@@ -69,9 +69,7 @@ async fn contract() -> Response {
     responses((status = 200, body = String, content_type = "text/markdown"),
         (status = "4XX", body = Body, content_type = "application/problem+json")))]
 async fn problem_page(params: RawPathParams) -> Result<Response> {
-    let code = params
-        .iter()
-        .find_map(|(name, value)| (name == "code").then_some(value));
+    let code = params.iter().find_map(|(name, value)| (name == "code").then_some(value));
     let page = code.and_then(Problem::page).ok_or(Problem::NotFound)?;
     let kind = HeaderValue::from_static("text/markdown; charset=utf-8");
     Ok(([(header::CONTENT_TYPE, kind)], page).into_response())

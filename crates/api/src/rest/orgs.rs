@@ -21,9 +21,7 @@ use crate::page::{Cursors, List, PageQuery, QueryOf};
 use crate::problem::{Body, Problem, Result};
 
 pub(super) fn routes() -> OpenApiRouter<Edge> {
-    OpenApiRouter::default()
-        .routes(routes!(list_orgs, create_org))
-        .routes(routes!(get_org))
+    OpenApiRouter::default().routes(routes!(list_orgs, create_org)).routes(routes!(get_org))
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -47,12 +45,7 @@ struct OrgView {
 
 impl From<Org> for OrgView {
     fn from(org: Org) -> Self {
-        Self {
-            id: org.id.to_string(),
-            slug: org.slug,
-            name: org.name,
-            created_at: org.created_at,
-        }
+        Self { id: org.id.to_string(), slug: org.slug, name: org.name, created_at: org.created_at }
     }
 }
 
@@ -97,10 +90,7 @@ async fn list_orgs(
     if let Some(own) = caller.0.org_id {
         let org = orgs.org(own).await?;
         let items = org.into_iter().map(OrgView::from).collect();
-        return Ok(axum::Json(List {
-            items,
-            next_cursor: None,
-        }));
+        return Ok(axum::Json(List { items, next_cursor: None }));
     }
     caller.must_be_operator()?;
     let page = orgs.orgs(cursors.page("orgs", &query)?).await?;

@@ -184,12 +184,7 @@ async fn list_projects(
 ) -> Result<axum::Json<List<ProjectView>>> {
     let scope = format!("{}/projects", tenant.org);
     let page = projects.projects(tenant.org, cursors.page(&scope, &query)?).await?;
-    Ok(axum::Json(cursors.list(
-        &scope,
-        page,
-        |project| project.id.0,
-        ProjectView::from,
-    )))
+    Ok(axum::Json(cursors.list(&scope, page, |project| project.id.0, ProjectView::from)))
 }
 
 /// Show a project.
@@ -318,10 +313,5 @@ async fn list_findings(
     let scope = format!("{}/{id}/findings", tenant.org);
     let page = cursors.page(&scope, &query.page)?;
     let found = projects.findings(tenant.org, id, status, page).await?;
-    Ok(axum::Json(cursors.list(
-        &scope,
-        found,
-        |finding| finding.id.0,
-        FindingView::from,
-    )))
+    Ok(axum::Json(cursors.list(&scope, found, |finding| finding.id.0, FindingView::from)))
 }

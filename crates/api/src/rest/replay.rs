@@ -33,9 +33,7 @@ use crate::problem::{Body, Problem, Result};
 const WINDOW_MAX: u32 = 10_000;
 
 pub(super) fn routes() -> OpenApiRouter<Edge> {
-    OpenApiRouter::default()
-        .routes(routes!(replay_event))
-        .routes(routes!(replay_window))
+    OpenApiRouter::default().routes(routes!(replay_event)).routes(routes!(replay_window))
 }
 
 /// Which deliveries of an endpoint to repeat: those that have ended, made in a window.
@@ -77,11 +75,7 @@ pub(super) struct Replays {
 
 impl FromRef<Edge> for Replays {
     fn from_ref(edge: &Edge) -> Self {
-        Self {
-            deliveries: Arc::from_ref(edge),
-            making: Making::from_ref(edge),
-            wake: Handle::from_ref(edge),
-        }
+        Self { deliveries: Arc::from_ref(edge), making: Making::from_ref(edge), wake: Handle::from_ref(edge) }
     }
 }
 
@@ -89,11 +83,7 @@ impl Replays {
     /// Commits a replay that was found to match so many deliveries.
     pub(super) async fn replay(&self, org: OrgId, what: ReplayWhat, matched: u64, once: &OnceKey) -> Result<Response> {
         let prepared = replay::prepare(org, what, self.making.clock.now(), &*self.making.entropy);
-        let mut body = Replayed {
-            dry_run: false,
-            matched,
-            deliveries: None,
-        };
+        let mut body = Replayed { dry_run: false, matched, deliveries: None };
         let promised = answer(StatusCode::ACCEPTED, &body);
         let written = replay::replay(&*self.deliveries, &self.wake, prepared, once.with(&promised)).await?;
         if let (Written::Fresh(made), false) = (&written, once.is_given()) {
@@ -112,10 +102,7 @@ impl Replays {
             let page = PageRequest { before, limit: 250 };
             let found = self.deliveries.deliveries(org, filter.clone(), page).await?;
             before = found.items.last().map(|(delivery, _)| delivery.id.0);
-            let ended = found
-                .items
-                .iter()
-                .filter(|(delivery, _)| delivery.state.kind().is_terminal());
+            let ended = found.items.iter().filter(|(delivery, _)| delivery.state.kind().is_terminal());
             count += u64::try_from(ended.count()).unwrap_or(u64::MAX);
             if !found.more {
                 break;
@@ -142,9 +129,7 @@ async fn replay_event(
     let (_, deliveries) = found.ok_or(Problem::NotFound)?;
     let endpoints: BTreeSet<_> = deliveries.iter().map(|delivery| delivery.endpoint_id).collect();
     let matched = u64::try_from(endpoints.len()).unwrap_or(u64::MAX);
-    replays
-        .replay(tenant.org, ReplayWhat::Event(id), matched, &write.once)
-        .await
+    replays.replay(tenant.org, ReplayWhat::Event(id), matched, &write.once).await
 }
 
 /// Deliver again what an endpoint got, or did not get, in a window. Try it with `dry_run` first.
@@ -172,33 +157,18 @@ async fn replay_window(
     if limit == 0 || limit > WINDOW_MAX {
         return Err(Problem::payload("/limit", "limit lies between 1 and 10000"));
     }
-    let filter = DeliveryFilter {
-        state,
-        endpoint_id: Some(id),
-        event_id: None,
-        since: Some(window.since),
-        until: Some(until),
-    };
+    let filter =
+        DeliveryFilter { state, endpoint_id: Some(id), event_id: None, since: Some(window.since), until: Some(until) };
     // Counting reads the window, so it is left out where the write itself says how many there were.
     let matched = match window.dry_run || write.once.is_given() {
         true => replays.count(tenant.org, filter, u64::from(limit)).await?,
         false => 0,
     };
     if window.dry_run {
-        let body = Replayed {
-            dry_run: true,
-            matched,
-            deliveries: None,
-        };
+        let body = Replayed { dry_run: true, matched, deliveries: None };
         return Ok(send(answer(StatusCode::OK, &body)));
     }
-    let what = ReplayWhat::Window {
-        endpoint_id: id,
-        since: window.since,
-        until,
-        state,
-        limit,
-    };
+    let what = ReplayWhat::Window { endpoint_id: id, since: window.since, until, state, limit };
     replays.replay(tenant.org, what, matched, &write.once).await
 }
 

@@ -40,10 +40,7 @@ struct SkipView {
 
 impl From<AcceptedEvent> for EventView {
     fn from(accepted: AcceptedEvent) -> Self {
-        let skip = |skip: Skip| SkipView {
-            endpoint_id: skip.endpoint_id.to_string(),
-            reason: skip.reason.as_str(),
-        };
+        let skip = |skip: Skip| SkipView { endpoint_id: skip.endpoint_id.to_string(), reason: skip.reason.as_str() };
         Self {
             id: accepted.id().to_string(),
             event_type: accepted.event.event_type.to_string(),

@@ -246,11 +246,7 @@ impl Admission {
             return None;
         }
         *count += 1;
-        Some(Place {
-            _slot: slot,
-            address,
-            by_address: Arc::clone(&self.by_address),
-        })
+        Some(Place { _slot: slot, address, by_address: Arc::clone(&self.by_address) })
     }
 }
 

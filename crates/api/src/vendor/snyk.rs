@@ -46,9 +46,7 @@ pub(crate) fn router(edge: &Edge) -> Router<Edge> {
         .route_layer(from_fn_with_state(edge.authenticator(), authenticate))
         .method_not_allowed_fallback(|| async { Problem::MethodNotAllowed })
         .layer(from_fn(in_snyks_shape));
-    Router::new()
-        .nest("/v1/org/{org}", hooks.clone())
-        .nest("/api/v1/org/{org}", hooks)
+    Router::new().nest("/v1/org/{org}", hooks.clone()).nest("/api/v1/org/{org}", hooks)
 }
 
 /// What the calls take.
@@ -82,10 +80,7 @@ struct Hook {
 
 impl Hook {
     fn new(endpoint: &Endpoint) -> Self {
-        Self {
-            id: endpoint.id.bare(),
-            url: masked(&endpoint.url),
-        }
+        Self { id: endpoint.id.bare(), url: masked(&endpoint.url) }
     }
 }
 
@@ -103,10 +98,7 @@ async fn create(
     let spec = Spec {
         url,
         dialect: DIALECT.to_owned(),
-        credential: Given {
-            secret: Some(secret),
-            bearer_token: None,
-        },
+        credential: Given { secret: Some(secret), bearer_token: None },
         ..Spec::default()
     };
     let now = hooks.making.clock.now();
@@ -115,10 +107,7 @@ async fn create(
     let id = made.endpoint.id;
     let answer = answer(StatusCode::OK, &Hook::new(&made.endpoint));
     let creation = creation(made.endpoint, &hooks.making);
-    let written = hooks
-        .endpoints
-        .create_endpoint(creation, write.once.with(&answer))
-        .await?;
+    let written = hooks.endpoints.create_endpoint(creation, write.once.with(&answer)).await?;
     hooks.wake.wake(tenant.org, [id]);
     finish(written, answer)
 }
@@ -187,9 +176,7 @@ impl Hooks {
             .and_then(|text| text.parse().ok())
             .ok_or_else(|| Problem::payload("", "invalid webhookId webhookId must be a UUID"))?;
         let found = self.endpoints.endpoint(org, id).await?;
-        found
-            .filter(|endpoint| endpoint.dialect.id == DIALECT)
-            .ok_or(Problem::NotFound)
+        found.filter(|endpoint| endpoint.dialect.id == DIALECT).ok_or(Problem::NotFound)
     }
 }
 
@@ -211,10 +198,7 @@ fn members(given: &Value) -> Result<(String, Secret)> {
             Err(Problem::PayloadInvalid(
                 places
                     .into_iter()
-                    .map(|detail| crate::problem::At {
-                        pointer: String::new(),
-                        detail: detail.to_owned(),
-                    })
+                    .map(|detail| crate::problem::At { pointer: String::new(), detail: detail.to_owned() })
                     .collect(),
             ))
         }

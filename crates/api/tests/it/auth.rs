@@ -30,9 +30,7 @@ async fn everything_else_is_one_and_the_same_refusal(#[case] authorization: &str
     let world = World::new().await;
     let mut given = request("", Method::GET, path, None);
     if !authorization.is_empty() {
-        given
-            .headers_mut()
-            .insert(header::AUTHORIZATION, authorization.parse().unwrap());
+        given.headers_mut().insert(header::AUTHORIZATION, authorization.parse().unwrap());
     }
     let reply = world.send(given).await.is(401);
     assert_eq!(reply.headers[header::WWW_AUTHENTICATE], "Bearer");
@@ -44,9 +42,7 @@ async fn everything_else_is_one_and_the_same_refusal(#[case] authorization: &str
 async fn two_authorization_lines_are_none() {
     let world = World::new().await;
     let mut given = request(ROOT, Method::GET, "/api/v1/orgs", None);
-    given
-        .headers_mut()
-        .append(header::AUTHORIZATION, format!("Bearer {ROOT}").parse().unwrap());
+    given.headers_mut().append(header::AUTHORIZATION, format!("Bearer {ROOT}").parse().unwrap());
     world.send(given).await.is(401);
 }
 
@@ -80,29 +76,12 @@ async fn a_missing_scope_is_named() {
     let world = World::new().await;
     world.add_key("reader", Some(world.org), &[Scope::EventsRead]).await;
     let body = json!({"type": "a.b", "data": {}}).to_string();
-    let reply = world
-        .call("reader", Method::POST, &world.path("/events"), Some(body))
-        .await
-        .is(403);
+    let reply = world.call("reader", Method::POST, &world.path("/events"), Some(body)).await.is(403);
     assert_eq!(reply.code(), "forbidden");
     assert!(reply.text().contains("events:write"), "{}", reply.text());
-    world
-        .call("reader", Method::GET, &world.path("/events"), None)
-        .await
-        .is(200);
-    world
-        .call("reader", Method::GET, &world.path("/endpoints"), None)
-        .await
-        .is(403);
-    world
-        .call(
-            "reader",
-            Method::POST,
-            "/api/v1/orgs",
-            Some(json!({"name": "X"}).to_string()),
-        )
-        .await
-        .is(403);
+    world.call("reader", Method::GET, &world.path("/events"), None).await.is(200);
+    world.call("reader", Method::GET, &world.path("/endpoints"), None).await.is(403);
+    world.call("reader", Method::POST, "/api/v1/orgs", Some(json!({"name": "X"}).to_string())).await.is(403);
     world.call("reader", Method::GET, "/metrics", None).await.is(403);
 }
 
@@ -131,19 +110,8 @@ async fn an_admin_key_of_an_organisation_stays_in_it() {
     let given = json!({"name": "boss", "scopes": ["admin"]});
     let made = world.post(&world.path("/keys"), given).await.is(201).json();
     let key = made["key"].as_str().unwrap();
-    world
-        .call(key, Method::GET, &world.path("/endpoints"), None)
-        .await
-        .is(200);
-    world
-        .call(
-            key,
-            Method::POST,
-            "/api/v1/orgs",
-            Some(json!({"name": "Other"}).to_string()),
-        )
-        .await
-        .is(403);
+    world.call(key, Method::GET, &world.path("/endpoints"), None).await.is(200);
+    world.call(key, Method::POST, "/api/v1/orgs", Some(json!({"name": "Other"}).to_string())).await.is(403);
     world.call(key, Method::GET, "/metrics", None).await.is(403);
 }
 
@@ -164,10 +132,7 @@ async fn the_twenty_first_wrong_key_in_a_minute_is_429() {
 
 #[tokio::test]
 async fn requests_of_a_key_are_limited() {
-    let limit = RateLimit {
-        per_second: non_zero(1),
-        burst: non_zero(3),
-    };
+    let limit = RateLimit { per_second: non_zero(1), burst: non_zero(3) };
     let world = World::with(|options| options.rate_limit = Some(limit)).await;
     for _ in 0..3 {
         world.get("/api/v1/orgs").await.is(200);

@@ -18,10 +18,7 @@ fn event_of(bytes: usize) -> String {
 async fn a_body_of_the_limit_passes_and_one_byte_more_does_not() {
     let world = World::new().await;
     world.post_text(&world.path("/events"), event_of(LIMIT)).await.is(202);
-    let reply = world
-        .post_text(&world.path("/events"), event_of(LIMIT + 1))
-        .await
-        .is(413);
+    let reply = world.post_text(&world.path("/events"), event_of(LIMIT + 1)).await.is(413);
     assert_eq!(reply.code(), "body_too_large");
     assert_eq!(reply.headers[header::CONNECTION], "close");
 }
@@ -31,9 +28,7 @@ async fn an_announced_length_is_refused_without_reading() {
     let world = World::new().await;
     let unread = futures_util::stream::pending::<Result<Bytes, std::io::Error>>();
     let mut given = request(ROOT, Method::POST, &world.path("/events"), Some(String::new()));
-    given
-        .headers_mut()
-        .insert(header::CONTENT_LENGTH, (LIMIT + 1).to_string().parse().unwrap());
+    given.headers_mut().insert(header::CONTENT_LENGTH, (LIMIT + 1).to_string().parse().unwrap());
     *given.body_mut() = Body::from_stream(unread);
     world.send(given).await.is(413);
 }
@@ -123,10 +118,7 @@ async fn data_is_kept_byte_for_byte(#[case] data: &str) {
     let world = World::new().await;
     let body = format!("{{\"data\" : {data} ,\n \"type\":\"a.b\"}}");
     let id = world.post_text(&world.path("/events"), body).await.is(202).json()["id"].clone();
-    let event = world
-        .get(&world.path(&format!("/events/{}", id.as_str().unwrap())))
-        .await
-        .is(200);
+    let event = world.get(&world.path(&format!("/events/{}", id.as_str().unwrap()))).await.is(200);
     assert!(event.text().contains(&format!("\"data\":{data},")), "{}", event.text());
 }
 
@@ -165,9 +157,7 @@ async fn other_media_types_are_refused(#[case] media_type: Option<&str>) {
     let mut given = request(ROOT, Method::POST, &world.path("/events"), Some(event_of(100)));
     given.headers_mut().remove(header::CONTENT_TYPE);
     if let Some(media_type) = media_type {
-        given
-            .headers_mut()
-            .insert(header::CONTENT_TYPE, media_type.parse().unwrap());
+        given.headers_mut().insert(header::CONTENT_TYPE, media_type.parse().unwrap());
     }
     assert_eq!(world.send(given).await.is(415).code(), "unsupported_media_type");
 }
@@ -180,9 +170,7 @@ async fn other_media_types_are_refused(#[case] media_type: Option<&str>) {
 async fn json_media_types_are_taken(#[case] media_type: &str) {
     let world = World::new().await;
     let mut given = request(ROOT, Method::POST, &world.path("/events"), Some(event_of(100)));
-    given
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, media_type.parse().unwrap());
+    given.headers_mut().insert(header::CONTENT_TYPE, media_type.parse().unwrap());
     world.send(given).await.is(202);
 }
 
@@ -195,9 +183,7 @@ async fn json_media_types_are_taken(#[case] media_type: &str) {
 async fn coded_bodies_are_refused(#[case] coding: &str) {
     let world = World::new().await;
     let mut given = request(ROOT, Method::POST, &world.path("/events"), Some(event_of(100)));
-    given
-        .headers_mut()
-        .insert(header::CONTENT_ENCODING, coding.parse().unwrap());
+    given.headers_mut().insert(header::CONTENT_ENCODING, coding.parse().unwrap());
     assert_eq!(world.send(given).await.is(415).code(), "unsupported_encoding");
 }
 
@@ -232,10 +218,6 @@ async fn large_bodies_of_all_kinds_end_well() {
     let arrays = format!(r#"{{"type":"a.b","data":{{"a":[{}[]]}}}}"#, "[],".repeat(340_000));
     for body in [digits, keys, arrays] {
         let reply = world.post_text(&world.path("/events"), body).await;
-        assert!(
-            reply.status.is_success() || reply.status.is_client_error(),
-            "{}",
-            reply.text()
-        );
+        assert!(reply.status.is_success() || reply.status.is_client_error(), "{}", reply.text());
     }
 }

@@ -19,10 +19,7 @@ fn the_committed_copy_is_current() {
         std::fs::write(path, &text).unwrap();
     }
     let committed = std::fs::read_to_string(path).unwrap_or_default();
-    assert!(
-        committed == text,
-        "openapi.json is stale: UPDATE_OPENAPI=1 cargo test -p watchbell-api contract"
-    );
+    assert!(committed == text, "openapi.json is stale: UPDATE_OPENAPI=1 cargo test -p watchbell-api contract");
 }
 
 #[test]
@@ -33,9 +30,7 @@ fn every_operation_is_described_and_named_once() {
     for (path, item) in contract["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
             let name = format!("{method} {path}");
-            let id = operation["operationId"]
-                .as_str()
-                .unwrap_or_else(|| panic!("{name} has no id"));
+            let id = operation["operationId"].as_str().unwrap_or_else(|| panic!("{name} has no id"));
             assert!(ids.insert(id.to_owned()), "{id} is there twice");
             let described = operation["summary"].as_str().is_some_and(|text| text.len() > 10);
             assert!(described, "{name} is not described");
@@ -47,9 +42,7 @@ fn every_operation_is_described_and_named_once() {
             }
             let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
             for placeholder in path.split('{').skip(1).map(|rest| rest.split('}').next().unwrap()) {
-                let is_there = parameters
-                    .iter()
-                    .any(|param| param["name"] == placeholder && param["in"] == "path");
+                let is_there = parameters.iter().any(|param| param["name"] == placeholder && param["in"] == "path");
                 assert!(is_there, "{name} does not describe {placeholder}");
             }
             if method == "get" && path.ends_with('s') && path.contains("{org}/") && !path.ends_with("counts") {

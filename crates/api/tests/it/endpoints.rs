@@ -112,14 +112,8 @@ async fn headers_are_judged_and_masked() {
     let given = json!({"dialect": "standard", "headers": {"X-Tenant": "blue-and-very-secret"}});
     let made = create(&world, given).await.is(201).json();
     assert_eq!(made["headers"], json!({"X-Tenant": "••••cret"}));
-    for headers in [
-        json!({"Host": "a"}),
-        json!({"webhook-id": "a"}),
-        json!({"X-A": "a\r\nB: c"}),
-    ] {
-        let reply = create(&world, json!({"dialect": "standard", "headers": headers}))
-            .await
-            .is(422);
+    for headers in [json!({"Host": "a"}), json!({"webhook-id": "a"}), json!({"X-A": "a\r\nB: c"})] {
+        let reply = create(&world, json!({"dialect": "standard", "headers": headers})).await.is(422);
         assert_eq!(reply.code(), "header_forbidden");
     }
 }
@@ -135,10 +129,7 @@ async fn policy_is_kept_as_given() {
     let change = json!({"retry": null, "timeout": null, "description": "ours"});
     let changed = world.patch(&id_path(&world, &made, ""), change).await.is(200).json();
     assert_eq!((&changed["retry"], &changed["timeout"]), (&Value::Null, &Value::Null));
-    assert_eq!(
-        (&changed["max_in_flight"], &changed["description"]),
-        (&json!(3), &json!("ours"))
-    );
+    assert_eq!((&changed["max_in_flight"], &changed["description"]), (&json!(3), &json!("ours")));
 }
 
 #[tokio::test]
@@ -146,19 +137,13 @@ async fn another_host_needs_another_secret() {
     let world = World::new().await;
     let endpoint = world.endpoint().await;
     let path = id_path(&world, &endpoint, "");
-    let reply = world
-        .patch(&path, json!({"url": "https://elsewhere.example.net/in"}))
-        .await
-        .is(422);
+    let reply = world.patch(&path, json!({"url": "https://elsewhere.example.net/in"})).await.is(422);
     assert_eq!(reply.code(), "endpoint_secret_required");
     // Somebody else may listen at another port.
     let port = json!({"url": "https://hooks.example.com:8443/in"});
     world.patch(&path, port).await.is(422);
     // The same host may have another path.
-    world
-        .patch(&path, json!({"url": "https://hooks.example.com/other"}))
-        .await
-        .is(200);
+    world.patch(&path, json!({"url": "https://hooks.example.com/other"})).await.is(200);
     let change = json!({"url": "https://elsewhere.example.net/in", "rotate_secret": true});
     let changed = world.patch(&path, change).await.is(200).json();
     assert_ne!(changed["secret"], endpoint["secret"]);
@@ -215,10 +200,7 @@ async fn pausing_holds_and_resuming_releases() {
     assert_eq!(held["items"].as_array().unwrap().len(), 1);
     assert_eq!(call("/resume").await["state"], "active");
     let counts = world.get(&world.path("/deliveries/counts")).await.is(200).json();
-    assert_eq!(
-        (&counts["states"]["held"], &counts["states"]["pending"]),
-        (&json!(0), &json!(1))
-    );
+    assert_eq!((&counts["states"]["held"], &counts["states"]["pending"]), (&json!(0), &json!(1)));
 }
 
 #[tokio::test]

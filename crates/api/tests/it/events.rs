@@ -19,11 +19,7 @@ async fn an_accepted_event_has_a_delivery() {
     assert_eq!(shown["deliveries"][0]["endpoint_id"], endpoint["id"]);
     assert_eq!(shown["deliveries"][0]["state"], "pending");
     assert_eq!(shown["deliveries"][0]["attempts"], json!([]));
-    let by_slug = world
-        .get(&format!("/api/v1/orgs/acme/events/{bare}"))
-        .await
-        .is(200)
-        .json();
+    let by_slug = world.get(&format!("/api/v1/orgs/acme/events/{bare}")).await.is(200).json();
     assert_eq!(shown, by_slug);
 }
 
@@ -38,14 +34,8 @@ async fn who_does_not_get_an_event_is_said_with_the_reason() {
     let event = world.get(&world.path(&format!("/events/{id}"))).await.is(200).json();
     let mut skipped: Vec<_> = event["skipped"].as_array().unwrap().iter().collect();
     skipped.sort_by_key(|skip| skip["reason"].to_string());
-    assert_eq!(
-        skipped[0],
-        &json!({"endpoint_id": aegis["id"], "reason": "dialect_has_no_such_event"})
-    );
-    assert_eq!(
-        skipped[1],
-        &json!({"endpoint_id": other["id"], "reason": "not_subscribed"})
-    );
+    assert_eq!(skipped[0], &json!({"endpoint_id": aegis["id"], "reason": "dialect_has_no_such_event"}));
+    assert_eq!(skipped[1], &json!({"endpoint_id": other["id"], "reason": "not_subscribed"}));
     assert_eq!(event["deliveries"], json!([]));
 }
 
@@ -62,11 +52,7 @@ async fn a_critical_finding_is_told_twice() {
     assert_eq!(critical["type"], "vulnerability.critical");
     assert_eq!(created["data"], critical["data"]);
     assert_eq!(created["data"]["finding_id"].as_str().unwrap().len(), 36);
-    let filtered = world
-        .get(&world.path("/events?type=vulnerability.critical"))
-        .await
-        .is(200)
-        .json();
+    let filtered = world.get(&world.path("/events?type=vulnerability.critical")).await.is(200).json();
     assert_eq!(filtered["items"].as_array().unwrap().len(), 1);
 }
 
@@ -76,11 +62,7 @@ async fn every_type_of_the_catalogue_can_be_posted() {
     let types = world.get(&world.path("/event-types")).await.is(200).json();
     for entry in types["items"].as_array().unwrap() {
         let name = entry["type"].as_str().unwrap();
-        let one = world
-            .get(&world.path(&format!("/event-types/{name}")))
-            .await
-            .is(200)
-            .json();
+        let one = world.get(&world.path(&format!("/event-types/{name}"))).await.is(200).json();
         assert_eq!(&one, entry);
         let given = json!({"type": name, "data": entry["example"]});
         world.post(&world.path("/events"), given).await.is(202);
@@ -111,29 +93,16 @@ async fn a_batch_has_an_outcome_for_every_item() {
         world.get(&world.path(&format!("/events/{id}"))).await.is(200);
     }
     let many: Vec<_> = (0..1000).map(|n| json!({"type": "a.b", "data": {"n": n}})).collect();
-    world
-        .post(&world.path("/events/batch"), json!({"events": many}))
-        .await
-        .is(202);
+    world.post(&world.path("/events/batch"), json!({"events": many})).await.is(202);
     let more: Vec<_> = (0..1001).map(|n| json!({"type": "a.b", "data": {"n": n}})).collect();
-    world
-        .post(&world.path("/events/batch"), json!({"events": more}))
-        .await
-        .is(422);
-    world
-        .post(&world.path("/events/batch"), json!({"events": []}))
-        .await
-        .is(422);
+    world.post(&world.path("/events/batch"), json!({"events": more})).await.is(422);
+    world.post(&world.path("/events/batch"), json!({"events": []})).await.is(422);
 }
 
 #[tokio::test]
 async fn an_event_can_name_its_project_by_id_or_name() {
     let world = World::new().await;
-    let project = world
-        .post(&world.path("/projects"), json!({"name": "web shop"}))
-        .await
-        .is(201)
-        .json();
+    let project = world.post(&world.path("/projects"), json!({"name": "web shop"})).await.is(201).json();
     for name in [&project["id"], &project["name"]] {
         let given = json!({"type": "a.b", "data": {}, "project": name});
         world.post(&world.path("/events"), given).await.is(202);
@@ -150,10 +119,7 @@ async fn a_delivery_can_be_counted_retried_cancelled_and_repeated() {
     let endpoint = world.endpoint().await;
     let event = world.event().await;
     let counts = world.get(&world.path("/deliveries/counts")).await.is(200).json();
-    assert_eq!(
-        (&counts["undelivered"], &counts["states"]["pending"]),
-        (&json!(1), &json!(1))
-    );
+    assert_eq!((&counts["undelivered"], &counts["states"]["pending"]), (&json!(1), &json!(1)));
     assert_eq!(counts["states"]["dead_lettered"], 0);
 
     let filter = format!(
@@ -169,20 +135,13 @@ async fn a_delivery_can_be_counted_retried_cancelled_and_repeated() {
     let call = |path: String| world.call(ROOT, Method::POST, Box::leak(path.into_boxed_str()), None);
     assert_eq!(call(path("/retry")).await.is(200).json()["state"], "pending");
     let cancelled = call(path("/cancel")).await.is(200).json();
-    assert_eq!(
-        (&cancelled["state"], &cancelled["reason"]),
-        (&json!("cancelled"), &json!("requested"))
-    );
+    assert_eq!((&cancelled["state"], &cancelled["reason"]), (&json!("cancelled"), &json!("requested")));
     assert_eq!(call(path("/cancel")).await.is(409).code(), "delivery_state");
 
     // What has ended is repeated, never changed.
     let repeated = call(path("/retry")).await.is(202).json();
     let new = repeated["deliveries"][0].as_str().unwrap();
-    let new = world
-        .get(&world.path(&format!("/deliveries/{new}")))
-        .await
-        .is(200)
-        .json();
+    let new = world.get(&world.path(&format!("/deliveries/{new}"))).await.is(200).json();
     assert_eq!((&new["replay_of"], &new["state"]), (&json!(id), &json!("pending")));
     assert_eq!(world.get(&path("")).await.is(200).json()["state"], "cancelled");
 
@@ -199,10 +158,7 @@ async fn an_event_and_a_window_can_be_replayed() {
     let event = world.event().await;
     let path = world.path(&format!("/events/{}/replay", event["id"].as_str().unwrap()));
     let replayed = world.call(ROOT, Method::POST, &path, None).await.is(202).json();
-    assert_eq!(
-        (&replayed["matched"], replayed["deliveries"].as_array().unwrap().len()),
-        (&json!(1), 1)
-    );
+    assert_eq!((&replayed["matched"], replayed["deliveries"].as_array().unwrap().len()), (&json!(1), 1));
 
     let window = world.path(&format!("/endpoints/{}/replay", endpoint["id"].as_str().unwrap()));
     let dry = json!({"since": "2020-01-01T00:00:00Z", "dry_run": true});
@@ -214,11 +170,7 @@ async fn an_event_and_a_window_can_be_replayed() {
     world.later(1);
     let one_ended = world.post(&window, dry).await.is(200).json();
     assert_eq!(one_ended, json!({"dry_run": true, "matched": 1}));
-    let real = world
-        .post(&window, json!({"since": "2020-01-01T00:00:00Z"}))
-        .await
-        .is(202)
-        .json();
+    let real = world.post(&window, json!({"since": "2020-01-01T00:00:00Z"})).await.is(202).json();
     assert_eq!(real["deliveries"].as_array().unwrap().len(), 1);
     for bad in [
         json!({"since": "2020-01-01T00:00:00Z", "state": "pending"}),

@@ -34,10 +34,7 @@ async fn another_request_with_the_key_is_a_conflict() {
     let world = World::new().await;
     let path = world.path("/events");
     world.send(keyed(&path, BODY, "k1")).await.is(202);
-    let reply = world
-        .send(keyed(&path, r#"{"type":"a.b","data":{"n":2}}"#, "k1"))
-        .await
-        .is(409);
+    let reply = world.send(keyed(&path, r#"{"type":"a.b","data":{"n":2}}"#, "k1")).await.is(409);
     assert_eq!(reply.code(), "idempotency_conflict");
     assert_eq!(world.get(&path).await.json()["items"].as_array().unwrap().len(), 1);
 }
@@ -48,14 +45,8 @@ async fn organisations_and_routes_do_not_share_keys() {
     let other: OrgId = "0192f0c1-0000-7000-8000-000000000001".parse().unwrap();
     world.add_org(other, "other").await;
     world.send(keyed(&world.path("/events"), BODY, "k1")).await.is(202);
-    world
-        .send(keyed(&format!("/api/v1/orgs/{other}/events"), BODY, "k1"))
-        .await
-        .is(202);
-    world
-        .send(keyed(&world.path("/projects"), r#"{"name":"p"}"#, "k1"))
-        .await
-        .is(201);
+    world.send(keyed(&format!("/api/v1/orgs/{other}/events"), BODY, "k1")).await.is(202);
+    world.send(keyed(&world.path("/projects"), r#"{"name":"p"}"#, "k1")).await.is(201);
 }
 
 #[tokio::test]
@@ -64,11 +55,7 @@ async fn fifty_at_once_make_one_event() {
     let path = world.path("/events");
     let calls = (0..50).map(|_| world.send(keyed(&path, BODY, "k1")));
     let replies = futures_util::future::join_all(calls).await;
-    assert!(
-        replies
-            .iter()
-            .all(|reply| reply.body == replies[0].body && reply.status == 202)
-    );
+    assert!(replies.iter().all(|reply| reply.body == replies[0].body && reply.status == 202));
     assert_eq!(world.get(&path).await.json()["items"].as_array().unwrap().len(), 1);
 }
 
@@ -127,13 +114,7 @@ async fn a_key_is_plain_text_and_given_once() {
 #[tokio::test]
 async fn an_organisation_is_made_once() {
     let world = World::new().await;
-    let first = world
-        .send(keyed("/api/v1/orgs", r#"{"name":"Other"}"#, "once"))
-        .await
-        .is(201);
-    let again = world
-        .send(keyed("/api/v1/orgs", r#"{"name":"Other"}"#, "once"))
-        .await
-        .is(201);
+    let first = world.send(keyed("/api/v1/orgs", r#"{"name":"Other"}"#, "once")).await.is(201);
+    let again = world.send(keyed("/api/v1/orgs", r#"{"name":"Other"}"#, "once")).await.is(201);
     assert_eq!(first.body, again.body);
 }

@@ -25,16 +25,8 @@ async fn theirs(world: &World) -> Theirs {
     let given = json!({"type": "webhook.ping", "data": {"webhook_id": "d3cf26b3-2d77-497b-bce2-23b33cc15362"}});
     let event = world.post(&path("/events"), given).await.is(202).json();
     let delivery = world.get(&path("/deliveries")).await.is(200).json();
-    let project = world
-        .post(&path("/projects"), json!({"name": "p"}))
-        .await
-        .is(201)
-        .json();
-    let key = world
-        .post(&path("/keys"), json!({"name": "k", "scopes": ["events:read"]}))
-        .await
-        .is(201)
-        .json();
+    let project = world.post(&path("/projects"), json!({"name": "p"})).await.is(201).json();
+    let key = world.post(&path("/keys"), json!({"name": "k", "scopes": ["events:read"]})).await.is(201).json();
     Theirs {
         org: org.to_string(),
         ids: vec![
@@ -84,12 +76,7 @@ async fn every_route_answers_another_organisations_things_like_nothing() {
         .add_key(
             "ours",
             Some(world.org),
-            Scope::ALL
-                .iter()
-                .copied()
-                .filter(|s| *s != Scope::Admin)
-                .collect::<Vec<_>>()
-                .as_slice(),
+            Scope::ALL.iter().copied().filter(|s| *s != Scope::Admin).collect::<Vec<_>>().as_slice(),
         )
         .await;
     let random = "0192f0c1-0000-7000-8000-00000000dead";
@@ -97,12 +84,7 @@ async fn every_route_answers_another_organisations_things_like_nothing() {
     for (method, template) in operations() {
         let area = template.split('/').nth(5).unwrap_or_default().to_owned();
         let id = theirs.ids.iter().find(|(name, _)| *name == area);
-        let fill = |org: &str, id: &str| {
-            template
-                .replace("{org}", org)
-                .replace("{id}", id)
-                .replace("{type}", "a.b")
-        };
+        let fill = |org: &str, id: &str| template.replace("{org}", org).replace("{id}", id).replace("{type}", "a.b");
         let own_org = world.org.to_string();
         let their_id = id.map_or(random, |(_, id)| id.as_str());
         let mut attempts = vec![fill(&theirs.org, their_id), fill("other", their_id)];
@@ -110,18 +92,11 @@ async fn every_route_answers_another_organisations_things_like_nothing() {
             attempts.push(fill(&own_org, their_id));
         }
         let nothing = fill(random, random);
-        let expected = world
-            .call("ours", method.clone(), &nothing, body_for(&template))
-            .await
-            .is(404);
+        let expected = world.call("ours", method.clone(), &nothing, body_for(&template)).await.is(404);
         for path in attempts {
             let reply = world.call("ours", method.clone(), &path, body_for(&template)).await;
             assert_eq!(reply.status, 404, "{method} {path}: {}", reply.text());
-            assert_eq!(
-                reply.without_request_id(),
-                expected.without_request_id(),
-                "{method} {path}"
-            );
+            assert_eq!(reply.without_request_id(), expected.without_request_id(), "{method} {path}");
         }
         seen.insert(area);
     }
@@ -144,9 +119,7 @@ async fn every_route_answers_another_organisations_things_like_nothing() {
 async fn filters_and_cursors_show_nothing_of_others() {
     let world = World::new().await;
     let theirs = theirs(&world).await;
-    world
-        .add_key("ours", Some(world.org), &[Scope::EventsRead, Scope::DeliveriesRead])
-        .await;
+    world.add_key("ours", Some(world.org), &[Scope::EventsRead, Scope::DeliveriesRead]).await;
     let id = |area: &str| theirs.ids.iter().find(|(name, _)| *name == area).unwrap().1.clone();
     for query in [
         format!("/deliveries?endpoint={}", id("endpoints")),
@@ -156,20 +129,12 @@ async fn filters_and_cursors_show_nothing_of_others() {
         let reply = world.call("ours", Method::GET, &world.path(&query), None).await.is(200);
         assert_eq!(reply.json()["items"], json!([]));
     }
-    let first = world
-        .get(&format!("/api/v1/orgs/{}/events?limit=1", theirs.org))
-        .await
-        .is(200)
-        .json();
+    let first = world.get(&format!("/api/v1/orgs/{}/events?limit=1", theirs.org)).await.is(200).json();
     let cursor = first["next_cursor"].as_str().unwrap();
     let path = world.path(&format!("/events?cursor={cursor}"));
     let reply = world.call("ours", Method::GET, &path, None).await.is(400);
     assert_eq!(reply.code(), "cursor_invalid");
-    let orgs = world
-        .call("ours", Method::GET, "/api/v1/orgs", None)
-        .await
-        .is(200)
-        .json();
+    let orgs = world.call("ours", Method::GET, "/api/v1/orgs", None).await.is(200).json();
     assert_eq!(orgs["items"].as_array().unwrap().len(), 1);
 }
 
@@ -177,9 +142,7 @@ async fn filters_and_cursors_show_nothing_of_others() {
 async fn snyks_api_is_walled_as_well() {
     let world = World::new().await;
     let theirs = theirs(&world).await;
-    world
-        .add_key("ours", Some(world.org), &[Scope::EndpointsRead, Scope::EndpointsWrite])
-        .await;
+    world.add_key("ours", Some(world.org), &[Scope::EndpointsRead, Scope::EndpointsWrite]).await;
     let hook = &theirs.ids[0].1;
     let their_org = theirs.org.strip_prefix("org_").unwrap();
     for (method, path) in [
@@ -187,10 +150,7 @@ async fn snyks_api_is_walled_as_well() {
         (Method::POST, format!("/v1/org/{their_org}/webhooks")),
         (Method::GET, format!("/v1/org/{}/webhooks/{hook}", world.org.bare())),
         (Method::DELETE, format!("/v1/org/{}/webhooks/{hook}", world.org.bare())),
-        (
-            Method::POST,
-            format!("/v1/org/{}/webhooks/{hook}/ping", world.org.bare()),
-        ),
+        (Method::POST, format!("/v1/org/{}/webhooks/{hook}/ping", world.org.bare())),
     ] {
         world.call("ours", method, &path, Some("{}".into())).await.is(404);
     }

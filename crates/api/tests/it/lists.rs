@@ -11,10 +11,7 @@ use crate::world::World;
 async fn pages_follow_each_other_without_gap_or_repetition() {
     let world = World::new().await;
     let batch: Vec<_> = (0..23).map(|n| json!({"type": "a.b", "data": {"n": n}})).collect();
-    world
-        .post(&world.path("/events/batch"), json!({"events": batch}))
-        .await
-        .is(202);
+    world.post(&world.path("/events/batch"), json!({"events": batch})).await.is(202);
     let mut seen = BTreeSet::new();
     let mut path = world.path("/events?limit=10");
     let mut sizes = Vec::new();
@@ -49,21 +46,12 @@ async fn a_changed_cursor_or_one_of_another_list_is_refused() {
     world.event().await;
     let page = world.get(&world.path("/events?limit=1")).await.is(200).json();
     let cursor = page["next_cursor"].as_str().unwrap().to_owned();
-    world
-        .get(&world.path(&format!("/deliveries?cursor={cursor}")))
-        .await
-        .is(400);
+    world.get(&world.path(&format!("/deliveries?cursor={cursor}"))).await.is(400);
     let mut changed = cursor.clone().into_bytes();
     changed[3] = if changed[3] == b'A' { b'B' } else { b'A' };
     let changed = String::from_utf8(changed).unwrap();
-    world
-        .get(&world.path(&format!("/events?cursor={changed}")))
-        .await
-        .is(400);
-    world
-        .get(&world.path(&format!("/events?cursor={cursor}")))
-        .await
-        .is(200);
+    world.get(&world.path(&format!("/events?cursor={changed}"))).await.is(400);
+    world.get(&world.path(&format!("/events?cursor={cursor}"))).await.is(200);
 }
 
 #[rstest]
@@ -105,25 +93,11 @@ async fn lists_filter_by_time() {
 #[tokio::test]
 async fn organisations_and_projects_have_unique_names() {
     let world = World::new().await;
-    let made = world
-        .post("/api/v1/orgs", json!({"name": "Blue Team"}))
-        .await
-        .is(201)
-        .json();
+    let made = world.post("/api/v1/orgs", json!({"name": "Blue Team"})).await.is(201).json();
     assert_eq!(made["slug"], "blue-team");
     world.get("/api/v1/orgs/blue-team").await.is(200);
-    assert_eq!(
-        world
-            .post("/api/v1/orgs", json!({"name": "Blue team"}))
-            .await
-            .is(409)
-            .code(),
-        "conflict"
-    );
-    let refused = world
-        .post("/api/v1/orgs", json!({"name": "x", "slug": "No Slug"}))
-        .await
-        .is(422);
+    assert_eq!(world.post("/api/v1/orgs", json!({"name": "Blue team"})).await.is(409).code(), "conflict");
+    let refused = world.post("/api/v1/orgs", json!({"name": "x", "slug": "No Slug"})).await.is(422);
     assert_eq!(refused.json()["errors"][0]["pointer"], "/slug");
     world.post(&world.path("/projects"), json!({"name": "p"})).await.is(201);
     world.post(&world.path("/projects"), json!({"name": "p"})).await.is(409);

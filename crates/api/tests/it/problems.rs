@@ -20,10 +20,7 @@ async fn a_problem_has_every_member() {
     assert_eq!(reply.json()["request_id"], id.as_str());
     assert!(id.starts_with("req_"));
     insta::assert_json_snapshot!("payload_invalid", reply.without_request_id());
-    let reply = world
-        .get(&world.path("/events/evt_0192f0c1-0000-7000-8000-000000000000"))
-        .await
-        .is(404);
+    let reply = world.get(&world.path("/events/evt_0192f0c1-0000-7000-8000-000000000000")).await.is(404);
     insta::assert_json_snapshot!("not_found", reply.without_request_id());
     let reply = world.get(&world.path("/events?cursor=x")).await.is(400);
     insta::assert_json_snapshot!("cursor_invalid", reply.without_request_id());
@@ -40,11 +37,7 @@ async fn every_code_has_a_page_that_is_served() {
     let unique: BTreeSet<_> = Problem::CODES.iter().collect();
     assert_eq!(unique.len(), Problem::CODES.len());
     for code in Problem::CODES {
-        let page = world
-            .send(request("", Method::GET, &format!("/problems/{code}"), None))
-            .await
-            .is(200)
-            .text();
+        let page = world.send(request("", Method::GET, &format!("/problems/{code}"), None)).await.is(200).text();
         assert!(page.starts_with(&format!("# {code}\n")), "{code}: {page}");
         assert!(page.contains("## What to do"), "{code} says nothing of what to do");
         assert!(page.len() > 100, "{code} says too little");
@@ -55,10 +48,7 @@ async fn every_code_has_a_page_that_is_served() {
         let name = entry.unwrap().file_name().into_string().unwrap();
         assert!(known.contains(&name), "docs/problems/{name} is about no problem");
     }
-    world
-        .send(request("", Method::GET, "/problems/no_such", None))
-        .await
-        .is(404);
+    world.send(request("", Method::GET, "/problems/no_such", None)).await.is(404);
 }
 
 #[rstest]
@@ -131,10 +121,7 @@ async fn c1_a_transfer_coding_other_than_chunked_ends_the_connection(#[case] cod
         headers.append(header::TRANSFER_ENCODING, coding.parse().unwrap());
     }
     let reply = world.send(coded).await.is(status);
-    let is_closed = reply
-        .headers
-        .get(header::CONNECTION)
-        .is_some_and(|value| value == "close");
+    let is_closed = reply.headers.get(header::CONNECTION).is_some_and(|value| value == "close");
     assert_eq!(is_closed, status == 400);
 }
 
@@ -157,10 +144,7 @@ async fn long_input_is_not_echoed() {
 async fn a_full_house_is_503() {
     let world = World::with(|options| options.requests_max = 0).await;
     let reply = world.get("/api/v1/orgs").await.is(503);
-    assert_eq!(
-        (reply.code().as_str(), &reply.headers[header::RETRY_AFTER]),
-        ("overloaded", &"1".parse().unwrap())
-    );
+    assert_eq!((reply.code().as_str(), &reply.headers[header::RETRY_AFTER]), ("overloaded", &"1".parse().unwrap()));
 }
 
 #[tokio::test]

@@ -22,10 +22,7 @@ async fn h4_nothing_is_added_while_little_room_is_left() {
     let (delivery, event) = (delivery_of(&world, &event).await, event["id"].as_str().unwrap());
     let added = [
         ("/events", json!({"type": "acme.thing_happened", "data": {}})),
-        (
-            "/endpoints",
-            json!({"url": "https://b.example.com/", "dialect": "standard"}),
-        ),
+        ("/endpoints", json!({"url": "https://b.example.com/", "dialect": "standard"})),
         ("/projects", json!({"name": "core"})),
         (&format!("/events/{event}/replay"), json!({})),
     ];
@@ -37,15 +34,9 @@ async fn h4_nothing_is_added_while_little_room_is_left() {
     // What makes room, or stops something, is not refused; nor is reading.
     let listed = world.get(&world.path("/events")).await.is(200).json();
     assert_eq!(listed["items"].as_array().unwrap().len(), 1);
-    world
-        .post(&world.path(&format!("/deliveries/{delivery}/cancel")), json!({}))
-        .await
-        .is(200);
+    world.post(&world.path(&format!("/deliveries/{delivery}/cancel")), json!({})).await.is(200);
     let endpoint = endpoint["id"].as_str().unwrap();
-    world
-        .delete(&world.path(&format!("/endpoints/{endpoint}")))
-        .await
-        .is(204);
+    world.delete(&world.path(&format!("/endpoints/{endpoint}"))).await.is(204);
 
     world.free_bytes.store(MIN_FREE_BYTES, Ordering::Relaxed);
     world.later(1);

@@ -10,11 +10,7 @@ const BEFORE: &str = include_str!("../../../../examples/webshop/reports/before/b
 const AFTER: &str = include_str!("../../../../examples/webshop/reports/after/bandit.sarif");
 
 async fn project(world: &World) -> String {
-    let made = world
-        .post(&world.path("/projects"), json!({"name": "web shop"}))
-        .await
-        .is(201)
-        .json();
+    let made = world.post(&world.path("/projects"), json!({"name": "web shop"})).await.is(201).json();
     made["id"].as_str().unwrap().to_owned()
 }
 
@@ -30,11 +26,7 @@ async fn scan(world: &World, project: &str, report: &str, key: Option<&str>) -> 
 }
 
 async fn findings(world: &World, project: &str, query: &str) -> Vec<Value> {
-    let listed = world
-        .get(&world.path(&format!("/projects/{project}/findings{query}")))
-        .await
-        .is(200)
-        .json();
+    let listed = world.get(&world.path(&format!("/projects/{project}/findings{query}"))).await.is(200).json();
     listed["items"].as_array().unwrap().clone()
 }
 
@@ -43,10 +35,7 @@ async fn two_reports_open_and_close_findings() {
     let world = World::new().await;
     let project = project(&world).await;
     let first = scan(&world, &project, BEFORE, None).await.is(201).json();
-    assert_eq!(
-        (&first["status"], &first["tool"]),
-        (&json!("completed"), &json!("bandit"))
-    );
+    assert_eq!((&first["status"], &first["tool"]), (&json!("completed"), &json!("bandit")));
     let open = findings(&world, &project, "?status=open").await;
     assert_eq!(first["findings_new"], open.len());
     assert!(!open.is_empty());
@@ -54,23 +43,12 @@ async fn two_reports_open_and_close_findings() {
     let second = scan(&world, &project, AFTER, None).await.is(201).json();
     let gone = findings(&world, &project, "?status=remediated").await;
     assert_eq!(second["findings_removed"], gone.len());
-    let snapshots = world
-        .get(&world.path("/events?type=project.snapshot"))
-        .await
-        .is(200)
-        .json();
+    let snapshots = world.get(&world.path("/events?type=project.snapshot")).await.is(200).json();
     assert_eq!(snapshots["items"].as_array().unwrap().len(), 1);
-    let shown = world
-        .get(&world.path(&format!("/projects/{project}")))
-        .await
-        .is(200)
-        .json();
+    let shown = world.get(&world.path(&format!("/projects/{project}"))).await.is(200).json();
     assert_eq!(shown["last_scan_at"], second["received_at"]);
     findings(&world, &project, "?limit=1").await;
-    world
-        .get(&world.path(&format!("/projects/{project}/findings?status=lost")))
-        .await
-        .is(400);
+    world.get(&world.path(&format!("/projects/{project}/findings?status=lost"))).await.is(400);
 }
 
 #[tokio::test]
@@ -95,18 +73,12 @@ async fn a_repeated_scan_is_applied_once() {
     let first = scan(&world, &project, BEFORE, Some("k")).await.is(201);
     let again = scan(&world, &project, BEFORE, Some("k")).await.is(201);
     assert_eq!(first.body, again.body);
-    let scans = world
-        .get(&world.path("/events?type=scan.completed"))
-        .await
-        .is(200)
-        .json();
+    let scans = world.get(&world.path("/events?type=scan.completed")).await.is(200).json();
     assert_eq!(scans["items"].as_array().unwrap().len(), 1);
 }
 
 #[tokio::test]
 async fn a_report_for_no_project_is_404() {
     let world = World::new().await;
-    scan(&world, "prj_0192f0c1-0000-7000-8000-000000000000", BEFORE, None)
-        .await
-        .is(404);
+    scan(&world, "prj_0192f0c1-0000-7000-8000-000000000000", BEFORE, None).await.is(404);
 }

@@ -32,12 +32,7 @@ async fn start(options: Options) -> Running {
         options,
     };
     let server = tokio::spawn(server.run(listener, shutdown.clone()));
-    Running {
-        world,
-        address,
-        shutdown,
-        server,
-    }
+    Running { world, address, shutdown, server }
 }
 
 impl Running {
@@ -86,10 +81,7 @@ async fn connections_are_kept_alive_and_pipelined() {
         assert!(answer(&mut stream, HEALTH).await.starts_with("HTTP/1.1 200"));
     }
     let closing = "GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
-    stream
-        .write_all(format!("{HEALTH}{HEALTH}{closing}").as_bytes())
-        .await
-        .unwrap();
+    stream.write_all(format!("{HEALTH}{HEALTH}{closing}").as_bytes()).await.unwrap();
     assert_eq!(rest(&mut stream).await.matches("HTTP/1.1 200").count(), 3);
 }
 
@@ -121,11 +113,7 @@ async fn an_idle_connection_lasts_a_minute() {
 
 #[tokio::test]
 async fn connections_beyond_the_limit_get_503() {
-    let running = start(Options {
-        connections_per_address_max: 2,
-        ..Options::default()
-    })
-    .await;
+    let running = start(Options { connections_per_address_max: 2, ..Options::default() }).await;
     let mut first = running.connect().await;
     let mut second = running.connect().await;
     assert!(answer(&mut first, HEALTH).await.starts_with("HTTP/1.1 200"));
@@ -150,10 +138,7 @@ async fn heads_that_are_too_large_are_refused() {
     let request = format!("GET /healthz HTTP/1.1\r\nHost: a\r\n{many}\r\n");
     assert!(answer(&mut stream, &request).await.starts_with("HTTP/1.1 431"));
     let mut stream = running.connect().await;
-    let request = format!(
-        "GET /healthz HTTP/1.1\r\nHost: a\r\nX-Long: {}\r\n\r\n",
-        "v".repeat(40 * 1024)
-    );
+    let request = format!("GET /healthz HTTP/1.1\r\nHost: a\r\nX-Long: {}\r\n\r\n", "v".repeat(40 * 1024));
     assert!(answer(&mut stream, &request).await.starts_with("HTTP/1.1 431"));
 }
 

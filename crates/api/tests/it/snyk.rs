@@ -42,11 +42,7 @@ async fn the_five_calls_answer_as_documented(#[case] base: &str) {
     // The ping after creation.
     let events = world.get(&world.path("/events?type=webhook.ping")).await.is(200).json();
     assert_eq!(events["items"].as_array().unwrap().len(), 1);
-    let deliveries = world
-        .get(&world.path(&format!("/deliveries?endpoint={id}")))
-        .await
-        .is(200)
-        .json();
+    let deliveries = world.get(&world.path(&format!("/deliveries?endpoint={id}"))).await.is(200).json();
     assert_eq!(deliveries["items"].as_array().unwrap().len(), 1);
 
     let listed = call(&world, Method::GET, &hooks, "").await.is(200).json();
@@ -55,11 +51,7 @@ async fn the_five_calls_answer_as_documented(#[case] base: &str) {
     assert_eq!(call(&world, Method::GET, &one, "").await.is(200).json(), hook);
     let pinged = call(&world, Method::POST, &format!("{one}/ping"), "").await.is(200);
     assert_eq!(pinged.text(), "");
-    let deliveries = world
-        .get(&world.path(&format!("/deliveries?endpoint={id}")))
-        .await
-        .is(200)
-        .json();
+    let deliveries = world.get(&world.path(&format!("/deliveries?endpoint={id}"))).await.is(200).json();
     assert_eq!(deliveries["items"].as_array().unwrap().len(), 2);
     let deleted = call(&world, Method::DELETE, &one, "").await.is(200);
     assert_eq!(deleted.text(), "");
@@ -73,10 +65,7 @@ async fn the_same_url_twice_makes_two() {
     call(&world, Method::POST, &path(&world, ""), HOOK).await.is(200);
     // Endpoints of other dialects are no webhooks of Snyk's.
     world.endpoint().await;
-    assert_eq!(
-        call(&world, Method::GET, &path(&world, ""), "").await.is(200).json()["total"],
-        2
-    );
+    assert_eq!(call(&world, Method::GET, &path(&world, ""), "").await.is(200).json()["total"], 2);
 }
 
 fn errors(reply: &Reply) -> Vec<String> {
@@ -130,25 +119,17 @@ async fn plain_http_is_refused_in_snyks_words() {
 async fn ids_that_are_none_are_validation_errors() {
     let world = World::new().await;
     errors(&call(&world, Method::GET, "/v1/org/acme/webhooks", "").await.is(400));
-    errors(
-        &call(&world, Method::GET, &path(&world, "/not-a-uuid"), "")
-            .await
-            .is(400),
-    );
+    errors(&call(&world, Method::GET, &path(&world, "/not-a-uuid"), "").await.is(400));
 }
 
 #[tokio::test]
 async fn what_is_not_there_is_404_with_three_members() {
     let world = World::new().await;
     let org = "39db46b1-ad57-47e6-a87d-e34f6968030b";
-    let reply = call(&world, Method::GET, &format!("/v1/org/{org}/webhooks"), "")
-        .await
-        .is(404);
+    let reply = call(&world, Method::GET, &format!("/v1/org/{org}/webhooks"), "").await.is(404);
     let text = format!("Org {org} was not found or you may not have the correct permissions to access the org.");
     assert_eq!(reply.json(), json!({"code": 404, "message": text, "error": text}));
-    let reply = call(&world, Method::GET, &path(&world, &format!("/{org}")), "")
-        .await
-        .is(404);
+    let reply = call(&world, Method::GET, &path(&world, &format!("/{org}")), "").await.is(404);
     assert_eq!(reply.json()["code"], 404);
     assert_eq!(reply.json()["message"], reply.json()["error"]);
 }
@@ -157,10 +138,7 @@ async fn what_is_not_there_is_404_with_three_members() {
 async fn other_refusals_have_snyks_shape_too() {
     let world = World::new().await;
     let reply = world.call("wrong", Method::GET, &path(&world, ""), None).await.is(401);
-    assert_eq!(
-        reply.json(),
-        json!({"code": 401, "error": "Not authorised", "message": "Not authorised"})
-    );
+    assert_eq!(reply.json(), json!({"code": 401, "error": "Not authorised", "message": "Not authorised"}));
     assert_eq!(reply.headers[header::CONTENT_TYPE], "application/json");
     let reply = call(&world, Method::PUT, &path(&world, ""), HOOK).await.is(405);
     assert_eq!(reply.json()["code"], 405);

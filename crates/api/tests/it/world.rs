@@ -122,10 +122,7 @@ impl World {
         change(&mut options);
         let parts = Parts {
             store: Arc::clone(&store),
-            clock: Arc::new(Fuse {
-                clock: clock.clone(),
-                blows_after: Arc::clone(&blows_after),
-            }),
+            clock: Arc::new(Fuse { clock: clock.clone(), blows_after: Arc::clone(&blows_after) }),
             entropy: Arc::clone(&entropy) as _,
             wake,
             egress: Arc::new(EgressPolicy::default()),
@@ -151,12 +148,7 @@ impl World {
     }
 
     pub(crate) async fn add_org(&self, id: OrgId, slug: &str) {
-        let org = Org {
-            id,
-            slug: slug.into(),
-            name: slug.into(),
-            created_at: self.clock.now(),
-        };
+        let org = Org { id, slug: slug.into(), name: slug.into(), created_at: self.clock.now() };
         drop(OrgStore::create_org(&*self.store, org, None).await.unwrap());
     }
 
@@ -187,25 +179,13 @@ impl World {
 
     pub(crate) async fn send(&self, request: Request<Body>) -> Reply {
         let (mut parts, body) = request.into_parts();
-        parts
-            .headers
-            .entry(header::HOST)
-            .or_insert("watchbell.test".parse().unwrap());
+        parts.headers.entry(header::HOST).or_insert("watchbell.test".parse().unwrap());
         let peer: SocketAddr = "192.0.2.1:4711".parse().unwrap();
         parts.extensions.insert(Peer(peer));
-        let response = self
-            .router
-            .clone()
-            .oneshot(Request::from_parts(parts, body))
-            .await
-            .unwrap();
+        let response = self.router.clone().oneshot(Request::from_parts(parts, body)).await.unwrap();
         let (parts, body) = response.into_parts();
         let body = Limited::new(body, 64 * 1024 * 1024).collect().await.unwrap().to_bytes();
-        Reply {
-            status: parts.status,
-            headers: parts.headers,
-            body: body.to_vec(),
-        }
+        Reply { status: parts.status, headers: parts.headers, body: body.to_vec() }
     }
 
     pub(crate) async fn call(&self, key: &str, method: Method, path: &str, body: Option<String>) -> Reply {

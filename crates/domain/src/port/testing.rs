@@ -24,11 +24,7 @@ struct Hands {
 impl ManualClock {
     /// A clock that shows `now`.
     pub fn at(now: Timestamp) -> Self {
-        Self(Arc::new(Mutex::new(Hands {
-            now,
-            monotonic: SignedDuration::ZERO,
-            sleepers: Vec::new(),
-        })))
+        Self(Arc::new(Mutex::new(Hands { now, monotonic: SignedDuration::ZERO, sleepers: Vec::new() })))
     }
 
     /// Moves both halves on and wakes whoever waited for it.

@@ -17,14 +17,7 @@ fn now() -> Timestamp {
 }
 
 fn ended(result: AttemptResult) -> Ended<'static> {
-    Ended {
-        counted_before: 0,
-        result,
-        latest_results: &[],
-        retry_after: None,
-        now: now(),
-        chance: 0,
-    }
+    Ended { counted_before: 0, result, latest_results: &[], retry_after: None, now: now(), chance: 0 }
 }
 
 fn in_seconds(wait: i64) -> Timestamp {
@@ -32,18 +25,11 @@ fn in_seconds(wait: i64) -> Timestamp {
 }
 
 fn retry(at: Timestamp) -> Decision {
-    Decision::Retry {
-        at,
-        counts: true,
-        endpoint_pause: None,
-    }
+    Decision::Retry { at, counts: true, endpoint_pause: None }
 }
 
 fn dead(reason: DeadLetterReason) -> Decision {
-    Decision::DeadLetter {
-        reason,
-        endpoint_gone: reason == DeadLetterReason::Gone,
-    }
+    Decision::DeadLetter { reason, endpoint_gone: reason == DeadLetterReason::Gone }
 }
 
 #[rstest]
@@ -53,10 +39,7 @@ fn dead(reason: DeadLetterReason) -> Decision {
 #[case(204)]
 #[case(299)]
 fn any_2xx_is_delivered(#[case] status: u16) {
-    assert_eq!(
-        decide(&policy(), &ended(AttemptResult::Http(status))),
-        Decision::Delivered
-    );
+    assert_eq!(decide(&policy(), &ended(AttemptResult::Http(status))), Decision::Delivered);
 }
 
 #[rstest]
@@ -66,69 +49,30 @@ fn any_2xx_is_delivered(#[case] status: u16) {
 #[case(3, None)]
 #[case(u32::MAX, None)]
 fn the_schedule_is_followed_to_its_end(#[case] counted_before: u32, #[case] wait: Option<i64>) {
-    let decision = decide(
-        &policy(),
-        &Ended {
-            counted_before,
-            ..ended(AttemptResult::Http(500))
-        },
-    );
+    let decision = decide(&policy(), &Ended { counted_before, ..ended(AttemptResult::Http(500)) });
     let wanted = wait.map_or(dead(DeadLetterReason::Exhausted), |wait| retry(in_seconds(wait)));
     assert_eq!(decision, wanted);
 }
 
 #[test]
 fn gone_is_final_and_so_is_what_the_dialect_says() {
-    assert_eq!(
-        decide(&policy(), &ended(AttemptResult::Http(410))),
-        dead(DeadLetterReason::Gone)
-    );
-    let bearer = RetryPolicy {
-        final_statuses: &[400, 401],
-        ..policy()
-    };
-    assert_eq!(
-        decide(&bearer, &ended(AttemptResult::Http(401))),
-        dead(DeadLetterReason::Refused)
-    );
-    assert_eq!(
-        decide(&policy(), &ended(AttemptResult::Http(401))),
-        retry(in_seconds(5))
-    );
+    assert_eq!(decide(&policy(), &ended(AttemptResult::Http(410))), dead(DeadLetterReason::Gone));
+    let bearer = RetryPolicy { final_statuses: &[400, 401], ..policy() };
+    assert_eq!(decide(&bearer, &ended(AttemptResult::Http(401))), dead(DeadLetterReason::Refused));
+    assert_eq!(decide(&policy(), &ended(AttemptResult::Http(401))), retry(in_seconds(5)));
 }
 
 #[test]
 fn an_interrupted_attempt_costs_nothing() {
-    let decision = decide(
-        &policy(),
-        &Ended {
-            counted_before: 3,
-            ..ended(AttemptResult::Interrupted)
-        },
-    );
-    assert_eq!(
-        decision,
-        Decision::Retry {
-            at: now(),
-            counts: false,
-            endpoint_pause: None
-        }
-    );
+    let decision = decide(&policy(), &Ended { counted_before: 3, ..ended(AttemptResult::Interrupted) });
+    assert_eq!(decision, Decision::Retry { at: now(), counts: false, endpoint_pause: None });
 }
 
 #[rstest]
 #[case(AttemptResult::EgressForbidden, DeadLetterReason::EgressForbidden)]
 #[case(AttemptResult::Internal, DeadLetterReason::Internal)]
 fn the_hopeless_is_tried_three_times_in_a_row(#[case] result: AttemptResult, #[case] reason: DeadLetterReason) {
-    let after = |latest: &[AttemptResult]| {
-        decide(
-            &policy(),
-            &Ended {
-                latest_results: latest,
-                ..ended(result)
-            },
-        )
-    };
+    let after = |latest: &[AttemptResult]| decide(&policy(), &Ended { latest_results: latest, ..ended(result) });
     assert_eq!(after(&[result]), retry(in_seconds(5)));
     assert_eq!(after(&[result, AttemptResult::Http(500), result]), retry(in_seconds(5)));
     assert_eq!(after(&[result, result]), dead(reason));
@@ -141,12 +85,7 @@ fn the_hopeless_is_tried_three_times_in_a_row(#[case] result: AttemptResult, #[c
 #[case(503, "3", 5, Some(3))]
 #[case(503, "0", 5, None)]
 #[case(500, "7", 5, None)]
-#[case(
-    503,
-    "99999999999999999999999999999999999999999999999999999999999",
-    86_400,
-    Some(86_400)
-)]
+#[case(503, "99999999999999999999999999999999999999999999999999999999999", 86_400, Some(86_400))]
 #[case(503, "9223372036854775807", 86_400, Some(86_400))]
 #[case(503, "Fri, 02 Jan 2026 03:04:35 GMT", 30, Some(30))]
 #[case(503, "Friday, 02-Jan-26 03:04:35 GMT", 30, Some(30))]
@@ -162,19 +101,9 @@ fn retry_after_lengthens_the_wait_and_pauses_the_endpoint(
 ) {
     let decision = decide(
         &policy(),
-        &Ended {
-            retry_after: RetryAfter::parse(value.as_bytes()),
-            ..ended(AttemptResult::Http(status))
-        },
+        &Ended { retry_after: RetryAfter::parse(value.as_bytes()), ..ended(AttemptResult::Http(status)) },
     );
-    assert_eq!(
-        decision,
-        Decision::Retry {
-            at: in_seconds(wait),
-            counts: true,
-            endpoint_pause: pause.map(in_seconds),
-        }
-    );
+    assert_eq!(decision, Decision::Retry { at: in_seconds(wait), counts: true, endpoint_pause: pause.map(in_seconds) });
 }
 
 #[rstest]
@@ -202,40 +131,24 @@ fn what_is_no_retry_after_is_not_used(#[case] value: &str) {
 fn of_two_retry_afters_the_larger_valid_one_counts() {
     let longest = |values: &[&'static str]| RetryAfter::longest(values.iter().map(|value| value.as_bytes()), now());
     assert_eq!(longest(&["7", "9", "soon"]), Some(RetryAfter::Seconds(9)));
-    assert_eq!(
-        longest(&["Fri, 02 Jan 2026 03:04:35 GMT", "9"]),
-        Some(RetryAfter::At(in_seconds(30)))
-    );
+    assert_eq!(longest(&["Fri, 02 Jan 2026 03:04:35 GMT", "9"]), Some(RetryAfter::At(in_seconds(30))));
     assert_eq!(longest(&["soon", ""]), None);
 }
 
 #[test]
 fn jitter_covers_its_window() {
-    let at = |chance| match decide(
-        &policy(),
-        &Ended {
-            counted_before: 1,
-            chance,
-            ..ended(AttemptResult::DnsError)
-        },
-    ) {
+    let at = |chance| match decide(&policy(), &Ended { counted_before: 1, chance, ..ended(AttemptResult::DnsError) }) {
         Decision::Retry { at, .. } => at,
         other @ (Decision::Delivered | Decision::DeadLetter { .. }) => panic!("{other:?}"),
     };
     assert_eq!(at(0), in_seconds(300));
     let latest = now().duration_until(at(u64::MAX));
-    assert!(
-        latest > SignedDuration::from_millis(329_999) && latest <= SignedDuration::from_secs(330),
-        "{latest:?}"
-    );
+    assert!(latest > SignedDuration::from_millis(329_999) && latest <= SignedDuration::from_secs(330), "{latest:?}");
     assert_eq!(at(1 << 63), in_seconds(315));
 }
 
 fn results() -> impl Strategy<Value = AttemptResult> {
-    prop_oneof![
-        any::<u16>().prop_map(AttemptResult::Http),
-        proptest::sample::select(AttemptResult::WITHOUT_STATUS),
-    ]
+    prop_oneof![any::<u16>().prop_map(AttemptResult::Http), proptest::sample::select(AttemptResult::WITHOUT_STATUS),]
 }
 
 proptest! {

@@ -35,10 +35,7 @@ pub enum ReportError {
         reason: String,
     },
     /// Beyond [`limit::DEPTH_MAX`].
-    #[error(
-        "the report is nested more than {} deep at line {line} column {column}",
-        limit::DEPTH_MAX
-    )]
+    #[error("the report is nested more than {} deep at line {line} column {column}", limit::DEPTH_MAX)]
     TooDeep {
         /// Counted from 1.
         line: usize,

@@ -17,9 +17,7 @@ pub(super) fn text(bytes: &[u8]) -> Result<&str, ReportError> {
     if bytes.len() > limit::REPORT_BYTES_MAX {
         return Err(ReportError::TooLarge { bytes: bytes.len() });
     }
-    let text = std::str::from_utf8(bytes).map_err(|error| ReportError::NotUtf8 {
-        offset: error.valid_up_to(),
-    })?;
+    let text = std::str::from_utf8(bytes).map_err(|error| ReportError::NotUtf8 { offset: error.valid_up_to() })?;
     // Tools on Windows write a byte order mark.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     if text.trim().is_empty() {
@@ -86,30 +84,21 @@ pub(super) fn detect(text: &str) -> Result<ReportFormat, ReportError> {
         return match outline.version.map(parse::<String>) {
             None => Ok(ReportFormat::Sarif),
             Some(Some(version)) if version.starts_with("2.1") => Ok(ReportFormat::Sarif),
-            Some(version) => unknown(format!(
-                "SARIF with version {:?}, wanted is 2.1.0",
-                version.unwrap_or_default()
-            )),
+            Some(version) => unknown(format!("SARIF with version {:?}, wanted is 2.1.0", version.unwrap_or_default())),
         };
     }
     unknown("it has neither `runs` nor `bomFormat`")
 }
 
 fn unknown<T>(seen: impl Into<String>) -> Result<T, ReportError> {
-    Err(ReportError::UnknownFormat {
-        seen: limit_text(&seen.into(), limit::NAME_MAX),
-    })
+    Err(ReportError::UnknownFormat { seen: limit_text(&seen.into(), limit::NAME_MAX) })
 }
 
 /// A parser's error with its place; the place is taken out of the message, where the parser repeats it.
 pub(super) fn not_json(error: &serde_json::Error) -> ReportError {
     let message = error.to_string();
     let reason = message.split(" at line ").next().unwrap_or_default();
-    ReportError::NotJson {
-        line: error.line(),
-        column: error.column(),
-        reason: limit_text(reason, limit::NAME_MAX),
-    }
+    ReportError::NotJson { line: error.line(), column: error.column(), reason: limit_text(reason, limit::NAME_MAX) }
 }
 
 /// Looks into a value; `None` when it is not of that type.

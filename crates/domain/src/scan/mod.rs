@@ -89,9 +89,7 @@ pub fn read(bytes: &[u8], tool_hint: Option<&str>) -> Result<Report, ReportError
         ReportFormat::CycloneDx => cyclonedx::read(text, hint.as_deref())?,
     };
     if report.observations.len() > limit::OBSERVATIONS_MAX {
-        return Err(ReportError::TooMany {
-            count: report.observations.len(),
-        });
+        return Err(ReportError::TooMany { count: report.observations.len() });
     }
     Ok(report)
 }
@@ -141,8 +139,6 @@ impl ScanStatus {
 
     /// Reads the name.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Completed, Self::Failed]
-            .into_iter()
-            .find(|status| status.as_str() == text)
+        [Self::Completed, Self::Failed].into_iter().find(|status| status.as_str() == text)
     }
 }

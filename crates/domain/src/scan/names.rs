@@ -32,10 +32,8 @@ pub(super) fn add_cwe(text: &str, cwes: &mut BTreeSet<String>) {
         return;
     }
     let lower = text.to_ascii_lowercase();
-    let number = lower
-        .split("cwe-")
-        .nth(1)
-        .map(|rest| rest.chars().take_while(char::is_ascii_digit).collect::<String>());
+    let number =
+        lower.split("cwe-").nth(1).map(|rest| rest.chars().take_while(char::is_ascii_digit).collect::<String>());
     if let Some(number) = number.and_then(|digits| digits.parse::<u32>().ok()) {
         add_cwe_number(number, cwes);
     }
@@ -86,9 +84,7 @@ pub(super) fn percent_decode(text: &str) -> String {
 
 /// The versions that an advice names: `2.6.7.5`, `2.8.11.1` in `Upgrade x to version 2.6.7.5, 2.8.11.1 or higher.`
 pub(super) fn versions_in_advice(advice: &str) -> Vec<String> {
-    let mut words = advice
-        .split(|c: char| c.is_whitespace() || c == ',' || c == ';')
-        .filter(|word| !word.is_empty());
+    let mut words = advice.split(|c: char| c.is_whitespace() || c == ',' || c == ';').filter(|word| !word.is_empty());
     let is_lead = |word: &str| word.eq_ignore_ascii_case("version") || word.eq_ignore_ascii_case("versions");
     if !words.any(is_lead) {
         return Vec::new();

@@ -81,10 +81,7 @@ impl Rating {
             });
         let score = score.filter(is_score).or_else(|| {
             let vector = vector.as_deref().filter(|_| method != Method::Other)?;
-            Cvss::from_str(vector)
-                .ok()
-                .map(|vector| vector.score())
-                .filter(is_score)
+            Cvss::from_str(vector).ok().map(|vector| vector.score()).filter(is_score)
         });
         let severity = match (word.map(severity_of_word), score) {
             (Some(severity), _) if severity != Severity::Unknown => severity,

@@ -78,20 +78,12 @@ fn sort_key(observation: &Observation) -> impl Ord + use<> {
 /// What a scan changes. Findings of tools outside `scope` that it did not see stay as they are, and are not mentioned;
 /// nor are those that are gone and stay so. In the order of identities.
 pub fn diff<'a>(before: &'a [Finding], seen: &'a Seen, scope: &BTreeSet<String>) -> Vec<Change<'a>> {
-    let known: BTreeMap<&str, &Finding> = before
-        .iter()
-        .map(|finding| (finding.identity.as_str(), finding))
-        .collect();
+    let known: BTreeMap<&str, &Finding> = before.iter().map(|finding| (finding.identity.as_str(), finding)).collect();
     let identities: BTreeSet<&str> = known.keys().copied().chain(seen.keys().map(String::as_str)).collect();
     let change = |identity| {
         let before = known.get(identity).copied();
         let seen = seen.get(identity);
-        Some(Change {
-            kind: kind(before, seen, scope)?,
-            identity,
-            before,
-            seen,
-        })
+        Some(Change { kind: kind(before, seen, scope)?, identity, before, seen })
     };
     identities.into_iter().filter_map(change).collect()
 }

@@ -99,10 +99,7 @@ fn identifiers(observation: &Observation) -> Map<String, Value> {
 /// 0 to 1000: the CVSS score times 100, or the middle of the severity's range.
 fn priority(observation: &Observation) -> Value {
     let (score, factor) = match observation.cvss_score {
-        Some(score) => (
-            (score * 100.0).round(),
-            json!({"name": "cvssScore", "description": format!("CVSS {score}")}),
-        ),
+        Some(score) => ((score * 100.0).round(), json!({"name": "cvssScore", "description": format!("CVSS {score}")})),
         None => {
             let severity = severity(observation.severity);
             let score = match observation.severity {
@@ -112,10 +109,7 @@ fn priority(observation: &Observation) -> Value {
                 Severity::Low => 200.0,
                 Severity::Info | Severity::Unknown => 0.0,
             };
-            (
-                score,
-                json!({"name": "severity", "description": format!("Severity {severity}")}),
-            )
+            (score, json!({"name": "severity", "description": format!("Severity {severity}")}))
         }
     };
     let mut factors = vec![factor];
@@ -139,11 +133,7 @@ pub(super) const fn severity(severity: Severity) -> &'static str {
 
 /// A resource's finding is one of configuration; all others are vulnerabilities.
 const fn issue_type(observation: &Observation) -> &'static str {
-    let is_in = (
-        observation.component.is_some(),
-        observation.fingerprint.is_some(),
-        observation.location.is_some(),
-    );
+    let is_in = (observation.component.is_some(), observation.fingerprint.is_some(), observation.location.is_some());
     match is_in {
         (false, false, true) => "configuration",
         (true, _, _) | (_, true, _) | (_, _, false) => "vuln",
@@ -169,10 +159,7 @@ fn is_upgradable(observation: &Observation) -> bool {
 /// The lowest fixed version above the installed one; the first named where versions cannot be compared.
 fn nearest_fix(observation: &Observation) -> Option<String> {
     let installed = version(observation).unwrap_or_default();
-    let later = observation
-        .fixed_in
-        .iter()
-        .filter(|fixed| compare(fixed, installed) == Ordering::Greater);
+    let later = observation.fixed_in.iter().filter(|fixed| compare(fixed, installed) == Ordering::Greater);
     let nearest = later.min_by(|a, b| compare(a, b));
     nearest.or(observation.fixed_in.first()).cloned()
 }

@@ -71,11 +71,7 @@ pub fn weigh(
     let nothing = BTreeSet::new();
     let scope = if facts.partial { &nothing } else { &report.scope };
     let seen = by_identity(&report.observations);
-    let sighting = Sighting {
-        org_id: project.org_id,
-        project_id: project.id,
-        at: facts.received_at,
-    };
+    let sighting = Sighting { org_id: project.org_id, project_id: project.id, at: facts.received_at };
     let changed: Vec<(ChangeKind, Finding)> = diff(existing, &seen, scope)
         .iter()
         .map(|change| {
@@ -111,21 +107,11 @@ pub fn unreadable(
     facts: ScanFacts,
     entropy: &dyn Entropy,
 ) -> ScanOutcome {
-    failed(
-        project,
-        tool_hint.unwrap_or("unknown"),
-        &error.to_string(),
-        facts,
-        entropy,
-    )
+    failed(project, tool_hint.unwrap_or("unknown"), &error.to_string(), facts, entropy)
 }
 
 fn failed(project: &Project, tool: &str, error: &str, facts: ScanFacts, entropy: &dyn Entropy) -> ScanOutcome {
-    let scan = Scan {
-        tool: tool.to_owned(),
-        error: Some(error.to_owned()),
-        ..blank(project, facts)
-    };
+    let scan = Scan { tool: tool.to_owned(), error: Some(error.to_owned()), ..blank(project, facts) };
     let data = ScanData {
         scan_id: scan.id.bare(),
         error: scan.error.clone(),

@@ -28,10 +28,7 @@ pub(super) struct After<'a> {
 impl<'a> After<'a> {
     pub(super) fn new(existing: &'a [Finding], changed: &'a [(ChangeKind, Finding)]) -> Self {
         let touched: HashSet<FindingId> = changed.iter().map(|(_, finding)| finding.id).collect();
-        let untouched = existing
-            .iter()
-            .filter(|finding| !touched.contains(&finding.id))
-            .collect();
+        let untouched = existing.iter().filter(|finding| !touched.contains(&finding.id)).collect();
         Self { changed, untouched }
     }
 
@@ -67,10 +64,7 @@ pub(super) fn snapshots(
     let frame_bytes = Data::from_typed(&empty).text().len();
     let mut parts = vec![empty.clone()];
     let mut bytes = frame_bytes;
-    let all = new
-        .into_iter()
-        .map(|issue| (true, issue))
-        .chain(removed.into_iter().map(|issue| (false, issue)));
+    let all = new.into_iter().map(|issue| (true, issue)).chain(removed.into_iter().map(|issue| (false, issue)));
     for (is_new, issue) in all {
         let size = Data::from_typed(&issue).text().len() + 1;
         if bytes + size > EVENT_BYTES_MAX {
@@ -120,11 +114,7 @@ fn snapshot_project(project: &Project, report: &Report, after: &After<'_>, at: T
         "attributes": {"criticality": [], "environment": [], "lifecycle": []},
         "remediation": {"upgrade": {}, "patch": {}, "pin": {}},
     });
-    SnapshotProject {
-        name: project.name.clone(),
-        id: project.id.bare(),
-        more: members(more),
-    }
+    SnapshotProject { name: project.name.clone(), id: project.id.bare(), more: members(more) }
 }
 
 fn snapshot_org(org: &Org) -> SnapshotOrg {

@@ -15,12 +15,7 @@ const DETAIL_TEXT_MAX: usize = 300;
 
 /// `scan.completed`: the threats are the findings that this scan saw and somebody ought to act on.
 pub(super) fn scan_completed(scan: &Scan, changed: &[(ChangeKind, Finding)]) -> Vec<(EventType, Data)> {
-    let threats = || {
-        changed
-            .iter()
-            .map(|(_, finding)| finding)
-            .filter(|finding| finding.status == FindingStatus::Open)
-    };
+    let threats = || changed.iter().map(|(_, finding)| finding).filter(|finding| finding.status == FindingStatus::Open);
     let mut details = Vec::new();
     let mut bytes = 0;
     for finding in threats().take(DETAILS_MAX) {

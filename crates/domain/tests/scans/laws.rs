@@ -50,11 +50,7 @@ fn applied(before: &[Finding], seen: &Seen, hours: i64) -> Vec<Finding> {
     let changes = diff(before, seen, &BTreeSet::from(["t".to_owned()]));
     let mut after: BTreeMap<String, Finding> = before.iter().map(|it| (it.identity.clone(), it.clone())).collect();
     for (index, change) in changes.iter().enumerate() {
-        let id = || {
-            FindingId(uuid::Uuid::from_u128(
-                u128::try_from(hours).unwrap_or_default() << 32 | index as u128,
-            ))
-        };
+        let id = || FindingId(uuid::Uuid::from_u128(u128::try_from(hours).unwrap_or_default() << 32 | index as u128));
         after.insert(change.identity.to_owned(), change.apply(at(hours), id));
     }
     after.into_values().collect()
@@ -62,12 +58,8 @@ fn applied(before: &[Finding], seen: &Seen, hours: i64) -> Vec<Finding> {
 
 /// What is there, as a scan would see it.
 fn present(findings: &[Finding]) -> Seen {
-    let there = findings
-        .iter()
-        .filter(|finding| finding.status != FindingStatus::Remediated);
-    there
-        .map(|finding| (finding.identity.clone(), finding.observation.clone()))
-        .collect()
+    let there = findings.iter().filter(|finding| finding.status != FindingStatus::Remediated);
+    there.map(|finding| (finding.identity.clone(), finding.observation.clone())).collect()
 }
 
 proptest! {
@@ -172,9 +164,7 @@ proptest! {
 }
 
 fn scramble(value: &mut serde_json::Value, share: u64, state: &mut u64) {
-    *state = state
-        .wrapping_mul(6_364_136_223_846_793_005)
-        .wrapping_add(1_442_695_040_888_963_407);
+    *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
     let roll = *state >> 33;
     if roll.is_multiple_of(share) {
         *value = match roll % 7 {

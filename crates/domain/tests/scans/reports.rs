@@ -10,16 +10,14 @@ fn read(report: &Value) -> Report {
 }
 
 fn sarif(results: Value) -> Report {
-    read(
-        &json!({"version": "2.1.0", "runs": [{"tool": {"driver": {"name": "Tool", "rules": [
+    read(&json!({"version": "2.1.0", "runs": [{"tool": {"driver": {"name": "Tool", "rules": [
         {"id": "R0", "shortDescription": {"text": "Rule nought"}},
         {"id": "R1", "shortDescription": {"text": "Rule one"}, "fullDescription": {"text": "All of rule one"},
          "defaultConfiguration": {"level": "error"}, "helpUri": "https://example.com/r1",
          "messageStrings": {"default": {"text": "{0} is not {1}, {{0}}"}},
          "relationships": [{"target": {"id": "79", "toolComponent": {"name": "CWE"}}}],
          "properties": {"tags": ["external/cwe/cwe-078"], "security-severity": "9.1"}},
-    ]}}, "results": results}]}),
-    )
+    ]}}, "results": results}]}))
 }
 
 fn one(results: Value) -> Observation {
@@ -29,16 +27,14 @@ fn one(results: Value) -> Observation {
 }
 
 fn vdr(vulnerabilities: Value) -> Report {
-    read(
-        &json!({"bomFormat": "CycloneDX", "specVersion": "1.5", "metadata": {"tools": [{"name": "audit"}]},
+    read(&json!({"bomFormat": "CycloneDX", "specVersion": "1.5", "metadata": {"tools": [{"name": "audit"}]},
         "components": [
             {"bom-ref": "outer", "name": "outer", "version": "1", "purl": "pkg:npm/outer@1", "components": [
                 {"bom-ref": "inner", "group": "@scope", "name": "inner", "version": "2.0.0", "purl": "pkg:npm/%40scope/inner@2.0.0"}
             ]},
             {"bom-ref": "jar", "group": "org.example", "name": "jar", "version": "3", "purl": "pkg:maven/org.example/jar@3"},
         ],
-        "vulnerabilities": vulnerabilities}),
-    )
+        "vulnerabilities": vulnerabilities}))
 }
 
 #[test]
@@ -61,44 +57,24 @@ fn rules_are_found_by_index_id_parent_and_extension() {
         assert_eq!(observation.url.as_deref(), Some("https://example.com/r1"));
     }
     assert_eq!((by_index.rule_id.as_str(), by_parent.rule_id.as_str()), ("R1", "R1/a"));
-    let extension = read(
-        &json!({"runs": [{"tool": {"driver": {"name": "T", "rules": [{"id": "X"}]}, "extensions": [
+    let extension = read(&json!({"runs": [{"tool": {"driver": {"name": "T", "rules": [{"id": "X"}]}, "extensions": [
         {"name": "plain"}, {"name": "more", "rules": [{"id": "E0"}, {"id": "E1", "defaultConfiguration": {"level": "note"}}]}]},
         "results": [{"rule": {"index": 1, "toolComponent": {"index": 1}}, "message": {"text": "m"}},
                     {"rule": {"index": 1, "toolComponent": {"name": "more"}}, "message": {"text": "m"}},
-                    {"ruleId": "E1", "message": {"text": "m"}}]}]}),
-    );
+                    {"ruleId": "E1", "message": {"text": "m"}}]}]}));
     for observation in extension.observations {
-        assert_eq!(
-            (observation.rule_id.as_str(), observation.severity),
-            ("E1", Severity::Low)
-        );
+        assert_eq!((observation.rule_id.as_str(), observation.severity), ("E1", Severity::Low));
     }
 }
 
 #[test]
 fn severity_is_the_results_then_the_rules_then_warning() {
     let severity = |result: Value| one(json!([result])).severity;
-    assert_eq!(
-        severity(json!({"ruleId": "R0", "message": {"text": "m"}})),
-        Severity::Medium
-    );
-    assert_eq!(
-        severity(json!({"ruleId": "R0", "level": "error", "message": {"text": "m"}})),
-        Severity::High
-    );
-    assert_eq!(
-        severity(json!({"ruleId": "R0", "level": "none", "message": {"text": "m"}})),
-        Severity::Info
-    );
-    assert_eq!(
-        severity(json!({"ruleId": "R0", "kind": "review", "message": {"text": "m"}})),
-        Severity::Info
-    );
-    assert_eq!(
-        severity(json!({"ruleId": "R1", "level": "note", "message": {"text": "m"}})),
-        Severity::Critical
-    );
+    assert_eq!(severity(json!({"ruleId": "R0", "message": {"text": "m"}})), Severity::Medium);
+    assert_eq!(severity(json!({"ruleId": "R0", "level": "error", "message": {"text": "m"}})), Severity::High);
+    assert_eq!(severity(json!({"ruleId": "R0", "level": "none", "message": {"text": "m"}})), Severity::Info);
+    assert_eq!(severity(json!({"ruleId": "R0", "kind": "review", "message": {"text": "m"}})), Severity::Info);
+    assert_eq!(severity(json!({"ruleId": "R1", "level": "note", "message": {"text": "m"}})), Severity::Critical);
     let own = json!({"ruleId": "R1", "message": {"text": "m"}, "properties": {"security-severity": 4.5}});
     assert_eq!(severity(own), Severity::Medium);
 }
@@ -123,43 +99,27 @@ fn suppressions_count_when_all_are_accepted() {
     assert!(suppressed(json!([{"kind": "external", "status": "accepted"}])));
     assert!(!suppressed(json!([])));
     assert!(!suppressed(json!([{"kind": "external", "status": "underReview"}])));
-    assert!(!suppressed(
-        json!([{"kind": "inSource"}, {"kind": "external", "status": "rejected"}])
-    ));
+    assert!(!suppressed(json!([{"kind": "inSource"}, {"kind": "external", "status": "rejected"}])));
 }
 
 #[test]
 fn messages_are_filled_and_fall_back_to_markdown() {
     let title = |message: Value| one(json!([{"ruleId": "R1", "message": message}])).title;
-    assert_eq!(
-        title(json!({"id": "default", "arguments": ["This", "that"]})),
-        "This is not that, {0}"
-    );
-    assert_eq!(
-        title(json!({"text": "{0} and {5} and {", "arguments": ["one"]})),
-        "one and {5} and {"
-    );
+    assert_eq!(title(json!({"id": "default", "arguments": ["This", "that"]})), "This is not that, {0}");
+    assert_eq!(title(json!({"text": "{0} and {5} and {", "arguments": ["one"]})), "one and {5} and {");
     assert_eq!(title(json!({"text": "{0} stays"})), "{0} stays");
     assert_eq!(title(json!({"markdown": "*look*"})), "*look*");
     let long = one(json!([{"ruleId": "R1", "message": {"text": "line\nline"}}]));
-    assert_eq!(
-        (long.title.as_str(), long.description.as_str()),
-        ("Rule one", "line\nline")
-    );
+    assert_eq!((long.title.as_str(), long.description.as_str()), ("Rule one", "line\nline"));
     let short = one(json!([{"ruleId": "R1", "message": {"text": "line"}}]));
-    assert_eq!(
-        (short.title.as_str(), short.description.as_str()),
-        ("line", "All of rule one")
-    );
+    assert_eq!((short.title.as_str(), short.description.as_str()), ("line", "All of rule one"));
 }
 
 #[test]
 fn places_are_files_with_lines_or_resources() {
     let location = |location: Value| one(json!([{"ruleId": "R0", "message": {"text": "m"}, "locations": [location]}]));
-    let file = location(
-        json!({"physicalLocation": {"artifactLocation": {"uri": "./a%20b.py", "uriBaseId": "ROOT"},
-        "region": {"startLine": 7}}, "logicalLocations": [{"fullyQualifiedName": "f"}]}),
-    );
+    let file = location(json!({"physicalLocation": {"artifactLocation": {"uri": "./a%20b.py", "uriBaseId": "ROOT"},
+        "region": {"startLine": 7}}, "logicalLocations": [{"fullyQualifiedName": "f"}]}));
     assert_eq!(file.location.as_deref(), Some("a b.py:7"));
     let resource =
         location(json!({"logicalLocations": [{"fullyQualifiedName": "aws_s3_bucket.b", "kind": "resource"}]}));
@@ -176,10 +136,7 @@ fn fingerprints_come_before_snippets_before_messages() {
     let with = |more: Value| {
         let mut result = json!({"ruleId": "R0", "message": {"text": "m"}, "locations": [{"physicalLocation": {
             "artifactLocation": {"uri": "a.py"}, "region": {"startLine": 1, "snippet": {"text": "\n  run( x )\nmore"}}}}]});
-        result
-            .as_object_mut()
-            .unwrap()
-            .extend(more.as_object().unwrap().clone());
+        result.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         one(json!([result])).fingerprint.unwrap()
     };
     let snippet = with(json!({}));
@@ -188,16 +145,10 @@ fn fingerprints_come_before_snippets_before_messages() {
         json!({"primaryLocationLineHash": "39fa2ee980eb94b0:1", "primaryLocationStartColumnFingerprint": "4-and-more"});
     let by_partial = with(json!({"partialFingerprints": partial}));
     assert!(by_partial.starts_with("partial:"));
-    assert_eq!(
-        by_partial,
-        with(json!({"partialFingerprints": {"primaryLocationLineHash": "39fa2ee980eb94b0:1"}}))
-    );
+    assert_eq!(by_partial, with(json!({"partialFingerprints": {"primaryLocationLineHash": "39fa2ee980eb94b0:1"}})));
     assert!(with(json!({"fingerprints": {"v1": "0123456789"}, "partialFingerprints": partial})).starts_with("full:"));
     // What Semgrep writes for those who have not logged in would make all results of a rule one.
-    assert_eq!(
-        with(json!({"fingerprints": {"matchBasedId/v1": "requires login"}})),
-        snippet
-    );
+    assert_eq!(with(json!({"fingerprints": {"matchBasedId/v1": "requires login"}})), snippet);
     let message = one(json!([{"ruleId": "R0", "message": {"text": "m"}}]));
     assert!(message.fingerprint.unwrap().starts_with("message:"));
 }
@@ -226,16 +177,11 @@ fn runs_add_up_and_one_without_results_says_nothing_of_what_is_gone() {
 
 #[test]
 fn a_failed_invocation_fails_the_report() {
-    let report = read(
-        &json!({"version": "2.1.0", "runs": [{"tool": {"driver": {"name": "T"}}, "results": [],
+    let report = read(&json!({"version": "2.1.0", "runs": [{"tool": {"driver": {"name": "T"}}, "results": [],
         "invocations": [{"executionSuccessful": true}, {"executionSuccessful": false, "exitCode": 2,
             "toolExecutionNotifications": [{"level": "note", "message": {"text": "hm"}},
-                                           {"level": "error", "message": {"text": "out of memory"}}]}]}]}),
-    );
-    assert_eq!(
-        report.failure.as_deref(),
-        Some("the tool says that it failed: out of memory")
-    );
+                                           {"level": "error", "message": {"text": "out of memory"}}]}]}]}));
+    assert_eq!(report.failure.as_deref(), Some("the tool says that it failed: out of memory"));
 }
 
 #[test]
@@ -243,27 +189,16 @@ fn the_callers_name_for_the_tool_wins() {
     let (_, bytes) = crate::support::EXAMPLES[1];
     let named = scan::read(bytes, Some(" Bandit-Strict ")).unwrap();
     assert_eq!(Vec::from_iter(named.tools), ["bandit-strict"]);
-    assert!(
-        named
-            .observations
-            .iter()
-            .all(|observation| observation.tool == "bandit-strict")
-    );
+    assert!(named.observations.iter().all(|observation| observation.tool == "bandit-strict"));
     let unnamed = scan::read(bytes, Some("  ")).unwrap();
     assert_eq!(Vec::from_iter(unnamed.tools), ["bandit"]);
 }
 
 #[test]
 fn components_are_found_wherever_they_are() {
-    let report = vdr(
-        json!([{"id": "GHSA-aaaa-bbbb-cccc", "references": [{"id": "cve-2021-0001"}, {"id": "OSV-1"}],
-        "affects": [{"ref": "inner"}, {"ref": "urn:cdx:3e671687/1#jar"}, {"ref": "pkg:npm/lost@9"}, {"ref": "?"}]}]),
-    );
-    let names: Vec<_> = report
-        .observations
-        .iter()
-        .map(|it| it.component.clone().unwrap().name)
-        .collect();
+    let report = vdr(json!([{"id": "GHSA-aaaa-bbbb-cccc", "references": [{"id": "cve-2021-0001"}, {"id": "OSV-1"}],
+        "affects": [{"ref": "inner"}, {"ref": "urn:cdx:3e671687/1#jar"}, {"ref": "pkg:npm/lost@9"}, {"ref": "?"}]}]));
+    let names: Vec<_> = report.observations.iter().map(|it| it.component.clone().unwrap().name).collect();
     assert_eq!(names, ["@scope/inner", "org.example:jar", "lost", "?"]);
     assert_eq!(report.components, Some(3));
     let first = &report.observations[0];
@@ -309,10 +244,7 @@ fn the_scanner_is_the_tool_and_not_the_library_that_writes_for_it() {
         let report = read(&json!({"bomFormat": "CycloneDX", "specVersion": "1.6", "metadata": {"tools": tools}}));
         report.tools.into_iter().next().unwrap()
     };
-    assert_eq!(
-        tool(json!([{"name": "cyclonedx-python-lib"}, {"name": "pip-audit"}])),
-        "pip-audit"
-    );
+    assert_eq!(tool(json!([{"name": "cyclonedx-python-lib"}, {"name": "pip-audit"}])), "pip-audit");
     assert_eq!(tool(json!({"components": [{"name": "Grype"}]})), "grype");
     assert_eq!(tool(json!({"services": [{"name": "Cloud"}]})), "cloud");
     assert_eq!(tool(json!([{"name": "cyclonedx-py"}])), "cyclonedx-py");
@@ -338,15 +270,10 @@ fn broken_reports_say_where_and_why() {
         ("runs_is_text", br#"{"version": "2.1.0", "runs": "x"}"#),
         ("nameless_tool", br#"{"version": "2.1.0", "runs": [{"results": []}]}"#),
         ("new_cyclonedx", br#"{"bomFormat": "CycloneDX", "specVersion": "2.0"}"#),
-        (
-            "vulnerabilities_is_text",
-            br#"{"bomFormat": "CycloneDX", "specVersion": "1.4", "vulnerabilities": "x"}"#,
-        ),
+        ("vulnerabilities_is_text", br#"{"bomFormat": "CycloneDX", "specVersion": "1.4", "vulnerabilities": "x"}"#),
     ];
-    let told: Vec<String> = cases
-        .iter()
-        .map(|(name, bytes)| format!("{name}: {}", scan::read(bytes, None).expect_err(name)))
-        .collect();
+    let told: Vec<String> =
+        cases.iter().map(|(name, bytes)| format!("{name}: {}", scan::read(bytes, None).expect_err(name))).collect();
     insta::assert_snapshot!("broken_reports", told.join("\n"));
 }
 
@@ -364,10 +291,8 @@ fn limits_refuse_or_cut() {
     let refused = scan::read(many.to_string().as_bytes(), None);
     assert!(matches!(refused, Err(ReportError::TooMany { .. })));
     let long = "ä".repeat(100_000);
-    let cut = one(
-        json!([{"ruleId": long, "message": {"text": long}, "locations": [{"physicalLocation": {
-        "artifactLocation": {"uri": long}, "region": {"startLine": 1}}}]}]),
-    );
+    let cut = one(json!([{"ruleId": long, "message": {"text": long}, "locations": [{"physicalLocation": {
+        "artifactLocation": {"uri": long}, "region": {"startLine": 1}}}]}]));
     assert_eq!(cut.rule_id.chars().count(), scan::limit::NAME_MAX);
     assert_eq!(cut.title.chars().count(), scan::limit::TITLE_MAX);
     assert_eq!(cut.description.chars().count(), scan::limit::DESCRIPTION_MAX);
@@ -381,10 +306,7 @@ fn a_long_text_of_a_rule_is_cut_once_for_all() {
         {"id": "R", "fullDescription": {"text": long}, "messageStrings": {"default": {"text": long}}}]}},
         "results": vec![json!({"ruleId": "R", "message": {"id": "default"}}); 50]}]}));
     assert_eq!(report.observations.len(), 50);
-    assert_eq!(
-        report.observations[49].description.chars().count(),
-        scan::limit::DESCRIPTION_MAX
-    );
+    assert_eq!(report.observations[49].description.chars().count(), scan::limit::DESCRIPTION_MAX);
 }
 
 #[test]
@@ -394,10 +316,8 @@ fn components_are_found_down_to_the_limit() {
         tree = json!({"name": "outer", "components": [tree]});
     }
     let found = |tree: &Value| {
-        let report = read(
-            &json!({"bomFormat": "CycloneDX", "specVersion": "1.6", "components": [tree],
-            "vulnerabilities": [{"id": "A", "affects": [{"ref": "deepest"}]}]}),
-        );
+        let report = read(&json!({"bomFormat": "CycloneDX", "specVersion": "1.6", "components": [tree],
+            "vulnerabilities": [{"id": "A", "affects": [{"ref": "deepest"}]}]}));
         report.components
     };
     assert_eq!(found(&tree), Some(16));
@@ -413,9 +333,6 @@ fn ratings_may_write_their_score_as_text() {
 
 #[test]
 fn a_byte_order_mark_is_no_fault() {
-    let report = scan::read(
-        "\u{feff}{\"runs\": [{\"tool\": {\"driver\": {\"name\": \"T\"}}}]}".as_bytes(),
-        None,
-    );
+    let report = scan::read("\u{feff}{\"runs\": [{\"tool\": {\"driver\": {\"name\": \"T\"}}}]}".as_bytes(), None);
     assert!(report.is_ok());
 }

@@ -29,10 +29,7 @@ pub(crate) const EXAMPLES: [(&str, &[u8]); 8] = [
 
 /// An example report, read.
 pub(crate) fn example(name: &str) -> Report {
-    let (_, bytes) = EXAMPLES
-        .iter()
-        .find(|(known, _)| *known == name)
-        .expect("such an example");
+    let (_, bytes) = EXAMPLES.iter().find(|(known, _)| *known == name).expect("such an example");
     scan::read(bytes, None).expect("a report that can be read")
 }
 
@@ -49,12 +46,8 @@ impl Shop {
     pub(crate) fn new() -> Self {
         let entropy = SeededEntropy::new(7);
         let created_at: Timestamp = "2026-03-01T08:00:00Z".parse().expect("a time");
-        let org = Org {
-            id: OrgId::make(created_at, &entropy),
-            slug: "acme".to_owned(),
-            name: "ACME".to_owned(),
-            created_at,
-        };
+        let org =
+            Org { id: OrgId::make(created_at, &entropy), slug: "acme".to_owned(), name: "ACME".to_owned(), created_at };
         let project = Project {
             id: ProjectId::make(created_at, &entropy),
             org_id: org.id,
@@ -63,23 +56,13 @@ impl Shop {
             version: 0,
             last_scan_at: None,
         };
-        Self {
-            org,
-            project,
-            findings: Vec::new(),
-            entropy,
-            hour: 0,
-        }
+        Self { org, project, findings: Vec::new(), entropy, hour: 0 }
     }
 
     pub(crate) fn facts(&mut self) -> ScanFacts {
         self.hour += 1;
         let received_at = self.project.created_at + watchbell_domain::SignedDuration::from_hours(self.hour);
-        ScanFacts {
-            scan_id: ScanId::make(received_at, &self.entropy),
-            received_at,
-            partial: false,
-        }
+        ScanFacts { scan_id: ScanId::make(received_at, &self.entropy), received_at, partial: false }
     }
 
     /// Weighs a report and keeps the outcome, as a store would.
@@ -105,10 +88,7 @@ impl Shop {
     }
 
     pub(crate) fn open(&self) -> Vec<&Finding> {
-        let open = self
-            .findings
-            .iter()
-            .filter(|finding| finding.status == FindingStatus::Open);
+        let open = self.findings.iter().filter(|finding| finding.status == FindingStatus::Open);
         open.collect()
     }
 }
@@ -121,8 +101,5 @@ pub(crate) fn event_types(outcome: &ScanOutcome) -> Vec<&str> {
 
 /// How many events of a type there are.
 pub(crate) fn count(outcome: &ScanOutcome, event_type: &str) -> usize {
-    event_types(outcome)
-        .into_iter()
-        .filter(|known| *known == event_type)
-        .count()
+    event_types(outcome).into_iter().filter(|known| *known == event_type).count()
 }

@@ -47,9 +47,7 @@ fn told(outcome: &ScanOutcome) -> Value {
     });
     let findings = outcome.findings.iter().map(|it| {
         let location = it.observation.location.as_deref().unwrap_or_default();
-        format!("{} {} {location}", it.status.as_str(), it.identity)
-            .trim_end()
-            .to_owned()
+        format!("{} {} {location}", it.status.as_str(), it.identity).trim_end().to_owned()
     });
     let scan = &outcome.scan;
     json!({
@@ -104,10 +102,7 @@ fn the_same_report_again_tells_a_snapshot_of_nothing() {
         let snapshot = snapshot_of(&again);
         assert!(snapshot.new_issues.is_empty() && snapshot.removed_issues.is_empty());
         for (before, after) in known.iter().zip(&shop.findings) {
-            let seen_again = Finding {
-                last_seen_at: after.last_seen_at,
-                ..before.clone()
-            };
+            let seen_again = Finding { last_seen_at: after.last_seen_at, ..before.clone() };
             assert_eq!(seen_again, *after);
             assert!(after.last_seen_at > before.last_seen_at);
         }
@@ -117,21 +112,11 @@ fn the_same_report_again_tells_a_snapshot_of_nothing() {
 #[test]
 fn moved_lines_keep_their_finding() {
     let mut shop = Shop::new();
-    shop.scan(&sarif(
-        "t",
-        &[result("R", "a.py", 3, "run(x)"), result("R", "a.py", 9, "run(x)")],
-    ));
+    shop.scan(&sarif("t", &[result("R", "a.py", 3, "run(x)"), result("R", "a.py", 9, "run(x)")]));
     let ids: Vec<_> = shop.findings.iter().map(|finding| finding.id).collect();
-    let moved = shop.scan(&sarif(
-        "t",
-        &[result("R", "a.py", 90, "  run(x)"), result("R", "a.py", 30, "run(x) ")],
-    ));
+    let moved = shop.scan(&sarif("t", &[result("R", "a.py", 90, "  run(x)"), result("R", "a.py", 30, "run(x) ")]));
     assert_eq!(event_types(&moved), ["scan.completed", "project.snapshot"]);
-    let lines: Vec<_> = shop
-        .findings
-        .iter()
-        .map(|finding| (finding.id, finding.observation.line()))
-        .collect();
+    let lines: Vec<_> = shop.findings.iter().map(|finding| (finding.id, finding.observation.line())).collect();
     assert_eq!(lines, [(ids[0], Some(30)), (ids[1], Some(90))]);
     let one_less = shop.scan(&sarif("t", &[result("R", "a.py", 30, "run(x)")]));
     assert_eq!(count(&one_less, "vulnerability.remediated"), 1);
@@ -154,15 +139,9 @@ fn gone_and_back_is_reopened_under_its_old_id() {
     assert_eq!(event_types(&still_gone), ["scan.completed", "project.snapshot"]);
     assert!(still_gone.findings.is_empty());
     let back = shop.scan(&there);
-    assert_eq!(
-        event_types(&back),
-        ["scan.completed", "vulnerability.reopened", "project.snapshot"]
-    );
+    assert_eq!(event_types(&back), ["scan.completed", "vulnerability.reopened", "project.snapshot"]);
     let reopened: Vec<Vulnerability> = data(&back, &EventType::VulnerabilityReopened);
-    assert_eq!(
-        (&reopened[0].finding_id, reopened[0].remediated_at),
-        (&first[0].finding_id, None)
-    );
+    assert_eq!((&reopened[0].finding_id, reopened[0].remediated_at), (&first[0].finding_id, None));
     assert_eq!(snapshot_of(&back).new_issues.len(), 1);
 }
 
@@ -175,10 +154,7 @@ fn what_is_removed_carries_the_id_it_was_announced_with() {
     let ids: BTreeSet<_> = announced.iter().map(|issue| issue.id.clone()).collect();
     assert_eq!(ids.len(), 2, "one id each, though the rule is the same");
     let removed = snapshot_of(&shop.scan(&sarif("t", &[]))).removed_issues;
-    assert_eq!(
-        removed.iter().map(|issue| issue.id.clone()).collect::<BTreeSet<_>>(),
-        ids
-    );
+    assert_eq!(removed.iter().map(|issue| issue.id.clone()).collect::<BTreeSet<_>>(), ids);
 }
 
 #[test]
@@ -194,10 +170,7 @@ fn a_tool_remediates_only_what_it_saw() {
     let total: u64 = counts.as_object().unwrap().values().filter_map(Value::as_u64).sum();
     assert_eq!(total, open as u64, "the counts are the project's, not the scan's");
     let own = shop.scan(&sarif("bandit", &[]));
-    assert_eq!(
-        count(&own, "vulnerability.remediated"),
-        example("before/bandit").observations.len()
-    );
+    assert_eq!(count(&own, "vulnerability.remediated"), example("before/bandit").observations.len());
     assert_eq!(shop.open().len(), example("before/audit").observations.len());
 }
 
@@ -205,23 +178,12 @@ fn a_tool_remediates_only_what_it_saw() {
 fn a_partial_scan_or_one_with_unreadable_entries_remediates_nothing() {
     let mut shop = Shop::new();
     shop.scan(&sarif("t", &[result("R", "a.py", 3, "run(x)")]));
-    let facts = ScanFacts {
-        partial: true,
-        ..shop.facts()
-    };
+    let facts = ScanFacts { partial: true, ..shop.facts() };
     let partial = shop.scan_with(&sarif("t", &[result("N", "b.py", 1, "new(x)")]), facts);
-    assert_eq!(
-        event_types(&partial),
-        ["scan.completed", "vulnerability.created", "project.snapshot"]
-    );
+    assert_eq!(event_types(&partial), ["scan.completed", "vulnerability.created", "project.snapshot"]);
     let odd = shop.scan(&sarif("t", &[json!(7)]));
     assert_eq!(event_types(&odd), ["scan.completed", "project.snapshot"]);
-    assert!(
-        odd.scan
-            .error
-            .as_ref()
-            .is_some_and(|told| told.starts_with("1 entries"))
-    );
+    assert!(odd.scan.error.as_ref().is_some_and(|told| told.starts_with("1 entries")));
     assert_eq!(odd.scan.status, ScanStatus::Completed);
     assert_eq!(shop.open().len(), 2);
 }
@@ -238,10 +200,7 @@ fn a_failed_scan_changes_nothing() {
     assert!(outcome.findings.is_empty());
     assert_eq!(outcome.scan.status, ScanStatus::Failed);
     let told: Vec<ScanData> = data(&outcome, &EventType::ScanFailed);
-    assert_eq!(
-        told[0].error.as_deref(),
-        Some("the tool says that it failed: exit code 137")
-    );
+    assert_eq!(told[0].error.as_deref(), Some("the tool says that it failed: exit code 137"));
     assert_eq!(told[0].threats_found, None);
 }
 
@@ -253,10 +212,7 @@ fn a_broken_report_is_a_failed_scan() {
     let facts = shop.facts();
     let outcome = snapshot::unreadable(&shop.project, Some("grype"), &error, facts, &shop.entropy);
     assert_eq!(event_types(&outcome), ["scan.failed"]);
-    assert_eq!(
-        (outcome.scan.status, outcome.scan.tool.as_str()),
-        (ScanStatus::Failed, "grype")
-    );
+    assert_eq!((outcome.scan.status, outcome.scan.tool.as_str()), (ScanStatus::Failed, "grype"));
     let told: Vec<ScanData> = data(&outcome, &EventType::ScanFailed);
     assert_eq!(told[0].error, outcome.scan.error);
     assert_eq!(told[0].error, Some(error.to_string()));
@@ -275,29 +231,17 @@ fn suppression_is_told_once_and_its_end_reopens() {
     let mut shop = Shop::new();
     shop.scan(&sarif("t", &[]));
     let outcome = shop.scan(&suppressed(true));
-    assert_eq!(
-        event_types(&outcome),
-        ["scan.completed", "vulnerability.suppressed", "project.snapshot"]
-    );
+    assert_eq!(event_types(&outcome), ["scan.completed", "vulnerability.suppressed", "project.snapshot"]);
     assert!(snapshot_of(&outcome).new_issues.is_empty());
     let completed: Vec<ScanData> = data(&outcome, &EventType::ScanCompleted);
     assert_eq!((completed[0].threats_found, completed[0].details.len()), (Some(0), 0));
-    assert_eq!(
-        event_types(&shop.scan(&suppressed(true))),
-        ["scan.completed", "project.snapshot"]
-    );
+    assert_eq!(event_types(&shop.scan(&suppressed(true))), ["scan.completed", "project.snapshot"]);
     let lifted = shop.scan(&suppressed(false));
-    assert_eq!(
-        event_types(&lifted),
-        ["scan.completed", "vulnerability.reopened", "project.snapshot"]
-    );
+    assert_eq!(event_types(&lifted), ["scan.completed", "vulnerability.reopened", "project.snapshot"]);
     shop.scan(&suppressed(true));
     assert_eq!(shop.findings[0].status, FindingStatus::Suppressed);
     let gone = shop.scan(&sarif("t", &[]));
-    assert_eq!(
-        event_types(&gone),
-        ["scan.completed", "vulnerability.remediated", "project.snapshot"]
-    );
+    assert_eq!(event_types(&gone), ["scan.completed", "vulnerability.remediated", "project.snapshot"]);
     assert!(snapshot_of(&gone).removed_issues[0].is_ignored);
 }
 
@@ -311,10 +255,7 @@ fn another_severity_is_a_change_and_no_new_finding() {
     let mut shop = Shop::new();
     shop.scan(&with("note"));
     let outcome = shop.scan(&with("error"));
-    assert_eq!(
-        event_types(&outcome),
-        ["scan.completed", "vulnerability.changed", "project.snapshot"]
-    );
+    assert_eq!(event_types(&outcome), ["scan.completed", "vulnerability.changed", "project.snapshot"]);
     assert_eq!(shop.findings[0].observation.severity, Severity::High);
 }
 
@@ -338,17 +279,9 @@ fn a_snapshot_has_every_documented_member() {
     for name in ["before/audit", "before/bandit", "after/audit"] {
         let outcome = shop.scan(&example(name));
         let sent = serde_json::to_value(snapshot_of(&outcome)).unwrap();
-        assert!(
-            sent["newIssues"].as_array().is_some_and(|issues| !issues.is_empty()),
-            "{name}"
-        );
+        assert!(sent["newIssues"].as_array().is_some_and(|issues| !issues.is_empty()), "{name}");
         assert_members(&documented, &sent, "");
-        for issue in sent["newIssues"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .chain(sent["removedIssues"].as_array().unwrap())
-        {
+        for issue in sent["newIssues"].as_array().unwrap().iter().chain(sent["removedIssues"].as_array().unwrap()) {
             assert_members(&documented["newIssues"][0], issue, "issue");
         }
     }
@@ -368,11 +301,9 @@ fn assert_members(documented: &Value, sent: &Value, at: &str) {
             }
         }
         (_, Value::Null) | (Value::Null, _) => {}
-        (documented, sent) => assert_eq!(
-            std::mem::discriminant(documented),
-            std::mem::discriminant(sent),
-            "{at}: {documented} {sent}"
-        ),
+        (documented, sent) => {
+            assert_eq!(std::mem::discriminant(documented), std::mem::discriminant(sent), "{at}: {documented} {sent}")
+        }
     }
 }
 
@@ -390,26 +321,14 @@ fn no_event_is_larger_than_the_limit_and_no_issue_is_lost() {
     shop.scan(&sarif("t", &[]));
     let outcome = shop.scan(&sarif("t", &results));
     for new in &outcome.acceptance.events {
-        assert!(
-            new.event.data.text().len() <= EVENT_BYTES_MAX,
-            "{}",
-            new.event.event_type
-        );
+        assert!(new.event.data.text().len() <= EVENT_BYTES_MAX, "{}", new.event.event_type);
     }
     let completed: Vec<ScanData> = data(&outcome, &EventType::ScanCompleted);
     assert_eq!(completed[0].threats_found, Some(1_100));
-    assert!(
-        (500..=1_000).contains(&completed[0].details.len()),
-        "{}",
-        completed[0].details.len()
-    );
+    assert!((500..=1_000).contains(&completed[0].details.len()), "{}", completed[0].details.len());
     let parts: Vec<ProjectSnapshot> = data(&outcome, &EventType::ProjectSnapshot);
     assert!(parts.len() > 1);
-    let told: BTreeSet<&str> = parts
-        .iter()
-        .flat_map(|part| &part.new_issues)
-        .map(|issue| issue.id.as_str())
-        .collect();
+    let told: BTreeSet<&str> = parts.iter().flat_map(|part| &part.new_issues).map(|issue| issue.id.as_str()).collect();
     assert_eq!(told.len(), 1_100);
 }
 
@@ -434,8 +353,5 @@ fn nearest_fix_is_the_lowest_above_what_is_installed() {
     let snapshot = snapshot_of(&outcome);
     assert_eq!(snapshot.new_issues[0].fix_info["nearestFixedInVersion"], "2.10.1");
     assert_eq!(snapshot.new_issues[0].fix_info["isUpgradable"], true);
-    assert_eq!(
-        snapshot.new_issues[0].issue_data.severity, "low",
-        "Snyk has no word for unknown"
-    );
+    assert_eq!(snapshot.new_issues[0].issue_data.severity, "low", "Snyk has no word for unknown");
 }

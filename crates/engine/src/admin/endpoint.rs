@@ -154,21 +154,14 @@ pub fn create(
         description: spec.description,
         events,
         state: EndpointState::Active,
-        secrets: vec![EndpointSecret {
-            text: secret.clone(),
-            created_at: now,
-            expires_at: None,
-        }],
+        secrets: vec![EndpointSecret { text: secret.clone(), created_at: now, expires_at: None }],
         headers: spec.headers,
         policy: spec.policy,
         not_before: None,
         created_at: now,
         updated_at: now,
     };
-    Ok(Made {
-        endpoint,
-        secret: Some(secret),
-    })
+    Ok(Made { endpoint, secret: Some(secret) })
 }
 
 /// Whether an endpoint of this dialect gets a ping as soon as it is made.
@@ -238,10 +231,7 @@ pub fn rotate_secret(
     let mut endpoint = seen.clone();
     endpoint.updated_at = after(seen.updated_at, now);
     let secret = renew(&mut endpoint, given, overlap, now, entropy)?;
-    Ok(Made {
-        endpoint,
-        secret: Some(secret),
-    })
+    Ok(Made { endpoint, secret: Some(secret) })
 }
 
 /// The endpoint, paused or active again. `None`: it is so already.
@@ -270,9 +260,7 @@ pub fn with_state(seen: &Endpoint, paused: bool, now: Timestamp) -> Option<Endpo
 
 /// `updated_at` is what a concurrent change is noticed by, so it must move on even when the clock does not.
 fn after(before: Timestamp, now: Timestamp) -> Timestamp {
-    let next = before
-        .checked_add(SignedDuration::from_micros(1))
-        .unwrap_or(Timestamp::MAX);
+    let next = before.checked_add(SignedDuration::from_micros(1)).unwrap_or(Timestamp::MAX);
     now.max(next)
 }
 
@@ -292,23 +280,15 @@ fn events_of(dialect: &Dialect, given: Option<Vec<String>>) -> Result<Option<BTr
         return Err(member("/events", detail));
     }
     if given.is_empty() {
-        return Err(member(
-            "/events",
-            "name at least one event type, or leave events out for all",
-        ));
+        return Err(member("/events", "name at least one event type, or leave events out for all"));
     }
     let mut events = BTreeSet::new();
     for (index, text) in given.iter().enumerate() {
         let pointer = format!("/events/{index}");
         let event_type: EventType = text.parse().map_err(|error| member(&pointer, format!("{error}")))?;
-        let is_said = dialect
-            .outbound
-            .is_some_and(|outbound| outbound.event_name(&event_type).is_some());
+        let is_said = dialect.outbound.is_some_and(|outbound| outbound.event_name(&event_type).is_some());
         if !is_said {
-            return Err(member(
-                &pointer,
-                format!("the dialect {} has no such event", dialect.id),
-            ));
+            return Err(member(&pointer, format!("the dialect {} has no such event", dialect.id)));
         }
         events.insert(event_type);
     }
@@ -332,10 +312,7 @@ fn check_policy(policy: &EndpointPolicy) -> Result<(), Refused> {
             return Err(member("/retry/schedule", detail));
         }
     }
-    if policy
-        .timeout
-        .is_some_and(|timeout| timeout < TIMEOUT.0 || timeout > TIMEOUT.1)
-    {
+    if policy.timeout.is_some_and(|timeout| timeout < TIMEOUT.0 || timeout > TIMEOUT.1) {
         return Err(member("/timeout", "the timeout lies between 100ms and 45s"));
     }
     if policy.max_in_flight.is_some_and(|max| max == 0 || max > IN_FLIGHT_MAX) {
@@ -357,7 +334,9 @@ fn check_new_host(seen: &Endpoint, renews: bool, headers_kept: bool) -> Result<(
             Credential::SecretGivenOrMade => "give secret, or \"rotate_secret\": true",
             Credential::SecretMade => "give \"rotate_secret\": true",
         };
-        let detail = format!("the URL names another scheme, host or port, which must not learn the old one's secret: {how} as well");
+        let detail = format!(
+            "the URL names another scheme, host or port, which must not learn the old one's secret: {how} as well"
+        );
         return Err(Refused::NewHost { detail });
     }
     if headers_kept {
@@ -379,27 +358,16 @@ fn renew(
     for old in &mut endpoint.secrets {
         old.expires_at = Some(old.expires_at.map_or(end, |earlier| earlier.min(end)));
     }
-    endpoint
-        .secrets
-        .retain(|old| old.text != text && old.expires_at.is_none_or(|end| now < end));
-    endpoint.secrets.insert(
-        0,
-        EndpointSecret {
-            text: text.clone(),
-            created_at: now,
-            expires_at: None,
-        },
-    );
+    endpoint.secrets.retain(|old| old.text != text && old.expires_at.is_none_or(|end| now < end));
+    endpoint.secrets.insert(0, EndpointSecret { text: text.clone(), created_at: now, expires_at: None });
     endpoint.secrets.truncate(SECRETS_MAX);
     Ok(text)
 }
 
 /// The credential by the dialect's rule: given, or made, never both.
 fn credential(dialect: &Dialect, given: Given, entropy: &dyn Entropy) -> Result<Secret, Refused> {
-    let misplaced = |member, wanted: &str| Refused::Secret {
-        member,
-        detail: format!("the dialect {} {wanted}", dialect.id),
-    };
+    let misplaced =
+        |member, wanted: &str| Refused::Secret { member, detail: format!("the dialect {} {wanted}", dialect.id) };
     let make = || {
         let mut random = [0; 32];
         entropy.fill(&mut random);
@@ -423,23 +391,14 @@ fn check_secret(dialect: &Dialect, member: &'static str, secret: &Secret) -> Res
     let bytes = secret.expose().len();
     let long_enough = match bytes {
         0 => Err(SecretError::Empty),
-        bytes if bytes < SECRET_BYTES_MIN => Err(SecretError::Length {
-            bytes,
-            wanted: "at least 16 are wanted",
-        }),
+        bytes if bytes < SECRET_BYTES_MIN => Err(SecretError::Length { bytes, wanted: "at least 16 are wanted" }),
         _ => Ok(()),
     };
     long_enough
         .and_then(|()| dialect.secrets.check(secret))
-        .map_err(|error| Refused::Secret {
-            member,
-            detail: error.to_string(),
-        })
+        .map_err(|error| Refused::Secret { member, detail: error.to_string() })
 }
 
 fn member(pointer: &str, detail: impl Into<String>) -> Refused {
-    Refused::Member {
-        pointer: pointer.to_owned(),
-        detail: detail.into(),
-    }
+    Refused::Member { pointer: pointer.to_owned(), detail: detail.into() }
 }

@@ -85,10 +85,7 @@ fn check_name(dialect: &Dialect, name: &str, lower: &str) -> Result<(), HeaderFo
     let is_credential = lower == "authorization" && dialect.credential == Credential::BearerToken;
     if is_credential || FORBIDDEN.contains(&lower) || FORBIDDEN_PREFIXES.iter().any(|prefix| lower.starts_with(prefix))
     {
-        return Err(forbidden(format!(
-            "{} is set by Watchbell or by the connection",
-            shown(name)
-        )));
+        return Err(forbidden(format!("{} is set by Watchbell or by the connection", shown(name))));
     }
     Ok(())
 }
@@ -147,10 +144,7 @@ mod tests {
     #[test]
     fn a_name_has_one_value() {
         let dialect = watchbell_wire::dialect::find("standard").unwrap();
-        let twice = [
-            ("X-A".to_owned(), Secret::new("1")),
-            ("x-a".to_owned(), Secret::new("2")),
-        ];
+        let twice = [("X-A".to_owned(), Secret::new("1")), ("x-a".to_owned(), Secret::new("2"))];
         assert!(check(dialect, &twice).is_err());
         let many: Vec<_> = (0..21).map(|n| (format!("X-{n}"), Secret::new("1"))).collect();
         assert!(check(dialect, &many).is_err());

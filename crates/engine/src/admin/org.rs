@@ -35,12 +35,7 @@ pub fn create(name: &str, slug: Option<&str>, now: Timestamp, entropy: &dyn Entr
     if !is_slug(&slug) || slug.parse::<OrgId>().is_ok() {
         return Err(Refused::Slug);
     }
-    Ok(Org {
-        id: OrgId::make(now, entropy),
-        slug,
-        name: name.to_owned(),
-        created_at: now,
-    })
+    Ok(Org { id: OrgId::make(now, entropy), slug, name: name.to_owned(), created_at: now })
 }
 
 /// A new project.
@@ -78,9 +73,7 @@ fn is_slug(text: &str) -> bool {
 }
 
 fn slug_of(name: &str) -> String {
-    let words = name
-        .split(|c: char| !c.is_ascii_alphanumeric())
-        .filter(|word| !word.is_empty());
+    let words = name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
     let slug = words.map(str::to_ascii_lowercase).collect::<Vec<_>>().join("-");
     let cut: String = slug.chars().take(SLUG_LENGTH_MAX).collect();
     cut.trim_end_matches('-').to_owned()
@@ -105,16 +98,7 @@ mod tests {
 
     #[test]
     fn what_is_no_slug_is_refused() {
-        for bad in [
-            "",
-            "-a",
-            "a-",
-            "A",
-            "a b",
-            "a/b",
-            "ä",
-            "0192f0c1-0000-7000-8000-000000000000",
-        ] {
+        for bad in ["", "-a", "a-", "A", "a b", "a/b", "ä", "0192f0c1-0000-7000-8000-000000000000"] {
             assert_eq!(slug("Acme", Some(bad)), Err(Refused::Slug), "{bad:?}");
         }
         assert!(slug("Acme", Some(&"a".repeat(63))).is_ok());

@@ -10,12 +10,7 @@ use crate::ingest::event::delivery_ids;
 
 /// A replay, with a seed for the ids of what it will make.
 pub fn prepare(org_id: OrgId, what: ReplayWhat, now: Timestamp, entropy: &dyn Entropy) -> Replay {
-    Replay {
-        org_id,
-        what,
-        now,
-        delivery_ids: delivery_ids(entropy),
-    }
+    Replay { org_id, what, now, delivery_ids: delivery_ids(entropy) }
 }
 
 /// Commits a replay and wakes the endpoints.

@@ -18,22 +18,12 @@ use crate::ingest::event::delivery_ids;
 pub fn for_endpoint(endpoint: &Endpoint, now: Timestamp, entropy: &dyn Entropy) -> Option<Acceptance> {
     let outbound = endpoint.dialect.outbound?;
     let id = EventId::make(now, entropy);
-    let (event_type, data) = candidates(endpoint, id, now)
-        .into_iter()
-        .find(|(event_type, _)| outbound.event_name(event_type).is_some())?;
-    let event = Event {
-        id: id.0,
-        event_type,
-        occurred_at: now,
-        data: Data::from_typed(&data),
-    };
+    let (event_type, data) =
+        candidates(endpoint, id, now).into_iter().find(|(event_type, _)| outbound.event_name(event_type).is_some())?;
+    let event = Event { id: id.0, event_type, occurred_at: now, data: Data::from_typed(&data) };
     Some(Acceptance {
         org_id: endpoint.org_id,
-        events: vec![NewEvent {
-            event,
-            project_id: None,
-            only: Some(endpoint.id),
-        }],
+        events: vec![NewEvent { event, project_id: None, only: Some(endpoint.id) }],
         accepted_at: now,
         delivery_ids: delivery_ids(entropy),
     })
@@ -55,11 +45,7 @@ fn candidates(endpoint: &Endpoint, id: EventId, now: Timestamp) -> [(EventType, 
     });
     let scan =
         json!({"scan_id": format!("watchbell-test-{}", id.bare()), "threats_found": 0, "details": [], "test": true});
-    [
-        (EventType::WebhookPing, ping),
-        (EventType::VulnerabilityCreated, finding),
-        (EventType::ScanCompleted, scan),
-    ]
+    [(EventType::WebhookPing, ping), (EventType::VulnerabilityCreated, finding), (EventType::ScanCompleted, scan)]
 }
 
 #[cfg(test)]

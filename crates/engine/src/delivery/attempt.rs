@@ -84,9 +84,7 @@ pub(super) async fn run(context: Arc<Context>, mut job: Job) {
         false => context.attempt(&job).await,
     };
     let due = match settlement.next {
-        Next::Retry {
-            due_at, endpoint_pause, ..
-        } => Some((due_at, endpoint_pause)),
+        Next::Retry { due_at, endpoint_pause, .. } => Some((due_at, endpoint_pause)),
         Next::Delivered | Next::DeadLetter { .. } => None,
     };
     if context.settle(settlement, job.claimed_at).await {
@@ -120,22 +118,15 @@ impl Context {
         match sent {
             Ok(Sent::Exchange { exchange, made }) => self.after_exchange(job, exchange, made, ended),
             Ok(Sent::NotEncodable(error)) => {
-                let next = Next::DeadLetter {
-                    reason: DeadLetterReason::NotEncodable,
-                    disable: None,
-                };
+                let next = Next::DeadLetter { reason: DeadLetterReason::NotEncodable, disable: None };
                 let attempt = ended(AttemptResult::Internal, None, Some(error.to_string()));
                 self.settlement(job, Some(attempt), next, None)
             }
             Err(_) => {
                 self.observer.panicked();
                 tracing::error!(delivery_id = %job.delivery.id, "an attempt panicked");
-                let broken = Exchange {
-                    result: AttemptResult::Internal,
-                    response: None,
-                    retry_after: None,
-                    detail: None,
-                };
+                let broken =
+                    Exchange { result: AttemptResult::Internal, response: None, retry_after: None, detail: None };
                 self.after_exchange(job, broken, None, ended)
             }
         }
@@ -169,11 +160,7 @@ impl Context {
 
     /// Claimed, but never begun: it goes back as it was.
     fn not_begun(&self, job: &Job) -> Settlement {
-        let next = Next::Retry {
-            due_at: self.steady.now(),
-            counts: false,
-            endpoint_pause: None,
-        };
+        let next = Next::Retry { due_at: self.steady.now(), counts: false, endpoint_pause: None };
         self.settlement(job, None, next, None)
     }
 
@@ -253,19 +240,10 @@ fn told(result: AttemptResult, took: SignedDuration) -> SignedDuration {
 fn next(decision: Decision) -> Next {
     match decision {
         Decision::Delivered => Next::Delivered,
-        Decision::Retry {
-            at,
-            counts,
-            endpoint_pause,
-        } => Next::Retry {
-            due_at: at,
-            counts,
-            endpoint_pause,
-        },
-        Decision::DeadLetter { reason, endpoint_gone } => Next::DeadLetter {
-            reason,
-            disable: endpoint_gone.then_some(DisabledReason::Gone),
-        },
+        Decision::Retry { at, counts, endpoint_pause } => Next::Retry { due_at: at, counts, endpoint_pause },
+        Decision::DeadLetter { reason, endpoint_gone } => {
+            Next::DeadLetter { reason, disable: endpoint_gone.then_some(DisabledReason::Gone) }
+        }
     }
 }
 

@@ -23,10 +23,7 @@ impl Default for Observer {
     fn default() -> Self {
         Self {
             by_status: (0..STATUSES).map(|_| AtomicU64::new(0)).collect(),
-            by_result: AttemptResult::WITHOUT_STATUS
-                .iter()
-                .map(|result| (*result, AtomicU64::new(0)))
-                .collect(),
+            by_result: AttemptResult::WITHOUT_STATUS.iter().map(|result| (*result, AtomicU64::new(0))).collect(),
             in_flight: AtomicU64::new(0),
             leases_lost: AtomicU64::new(0),
             settle_failures: AtomicU64::new(0),
@@ -39,9 +36,7 @@ impl Default for Observer {
 impl Observer {
     /// Attempts by result, those that occurred.
     pub fn attempts(&self) -> Vec<(AttemptResult, u64)> {
-        let statuses = (0..)
-            .zip(&self.by_status)
-            .map(|(status, count)| (AttemptResult::Http(status), count));
+        let statuses = (0..).zip(&self.by_status).map(|(status, count)| (AttemptResult::Http(status), count));
         let others = self.by_result.iter().map(|(result, count)| (*result, count));
         statuses
             .chain(others)
@@ -79,10 +74,7 @@ impl Observer {
         let counter = if let AttemptResult::Http(status) = result {
             self.by_status.get(usize::from(status))
         } else {
-            self.by_result
-                .iter()
-                .find(|(known, _)| *known == result)
-                .map(|(_, count)| count)
+            self.by_result.iter().find(|(known, _)| *known == result).map(|(_, count)| count)
         };
         if let Some(counter) = counter {
             counter.fetch_add(1, Ordering::Relaxed);

@@ -89,10 +89,7 @@ impl Options {
             ("storage.lease", self.lease),
             ("shutdown.grace", self.shutdown_grace),
         ];
-        let waits = self
-            .retry_schedule
-            .iter()
-            .map(|wait| ("delivery.retry_schedule", *wait));
+        let waits = self.retry_schedule.iter().map(|wait| ("delivery.retry_schedule", *wait));
         for (name, duration) in durations.into_iter().chain(waits) {
             if duration.is_negative() || duration > WAIT_MAX {
                 return Err(OptionsError::Duration(name));
@@ -102,10 +99,7 @@ impl Options {
             ("delivery.retry_schedule", self.retry_schedule.len()),
             ("delivery.max_in_flight", self.max_in_flight as usize),
             ("delivery.max_in_flight_per_org", self.max_in_flight_per_org as usize),
-            (
-                "delivery.max_in_flight_per_endpoint",
-                self.max_in_flight_per_endpoint as usize,
-            ),
+            ("delivery.max_in_flight_per_endpoint", self.max_in_flight_per_endpoint as usize),
         ];
         if let Some((name, _)) = counts.into_iter().find(|(_, count)| *count == 0) {
             return Err(OptionsError::Zero(name));
@@ -115,10 +109,7 @@ impl Options {
         }
         let longest = self.timeout + limits.body_timeout + SETTLE_MARGIN;
         match self.lease < longest {
-            true => Err(OptionsError::Lease {
-                lease: self.lease,
-                longest,
-            }),
+            true => Err(OptionsError::Lease { lease: self.lease, longest }),
             false => Ok(()),
         }
     }
@@ -155,10 +146,7 @@ mod tests {
     #[test]
     fn a_lease_outlasts_the_longest_attempt() {
         let limits = Limits::default();
-        let seconds = |lease| Options {
-            lease: SignedDuration::from_secs(lease),
-            ..Options::default()
-        };
+        let seconds = |lease| Options { lease: SignedDuration::from_secs(lease), ..Options::default() };
         assert_eq!(seconds(35).validate(&limits), Ok(()));
         assert!(matches!(seconds(34).validate(&limits), Err(OptionsError::Lease { .. })));
         let own = SignedDuration::from_secs(600);
@@ -169,21 +157,9 @@ mod tests {
     #[test]
     fn nothing_is_zero_or_negative() {
         let limits = Limits::default();
-        let none = Options {
-            retry_schedule: Vec::new(),
-            ..Options::default()
-        };
-        assert_eq!(
-            none.validate(&limits),
-            Err(OptionsError::Zero("delivery.retry_schedule"))
-        );
-        let negative = Options {
-            timeout: SignedDuration::from_secs(-1),
-            ..Options::default()
-        };
-        assert_eq!(
-            negative.validate(&limits),
-            Err(OptionsError::Duration("delivery.timeout"))
-        );
+        let none = Options { retry_schedule: Vec::new(), ..Options::default() };
+        assert_eq!(none.validate(&limits), Err(OptionsError::Zero("delivery.retry_schedule")));
+        let negative = Options { timeout: SignedDuration::from_secs(-1), ..Options::default() };
+        assert_eq!(negative.validate(&limits), Err(OptionsError::Duration("delivery.timeout")));
     }
 }

@@ -44,12 +44,7 @@ impl Prepared {
             keys: keys.collect(),
             peer,
             headers: header_lines(&endpoint.headers),
-            mask: Mask::new(
-                secrets
-                    .chain(values)
-                    .cloned()
-                    .chain(mask::credentials_of(&endpoint.url)),
-            ),
+            mask: Mask::new(secrets.chain(values).cloned().chain(mask::credentials_of(&endpoint.url))),
             policy: options.retry_policy(endpoint.dialect, endpoint.policy.retry_schedule.as_ref()),
             timeout: options.timeout_within_lease(endpoint.policy.timeout, client.limits()),
             endpoint,

@@ -166,11 +166,7 @@ impl Schedule {
         slot.place = Place::Claiming(limit);
         // Whatever becomes due from now on is heard again.
         slot.due = None;
-        Some(Claim {
-            org_id: slot.org,
-            endpoint_id: endpoint,
-            limit,
-        })
+        Some(Claim { org_id: slot.org, endpoint_id: endpoint, limit })
     }
 
     /// A claim was answered: so many were taken, and the next is due then.

@@ -39,10 +39,7 @@ pub(super) async fn send(
         Err(error) => return Sent::NotEncodable(error),
     };
     let exchange = exchange(client, prepared, &encoded, stop).await;
-    Sent::Exchange {
-        exchange,
-        made: delivery.body.is_none().then_some(encoded.body),
-    }
+    Sent::Exchange { exchange, made: delivery.body.is_none().then_some(encoded.body) }
 }
 
 struct Encoded {
@@ -81,12 +78,7 @@ async fn exchange(client: &Client, prepared: &Prepared, encoded: &Encoded, stop:
             return failed(AttemptResult::Internal, Some(detail));
         }
     };
-    let outgoing = Outgoing {
-        headers,
-        body: encoded.body.clone(),
-        timeout: prepared.timeout,
-        mask: &prepared.mask,
-    };
+    let outgoing = Outgoing { headers, body: encoded.body.clone(), timeout: prepared.timeout, mask: &prepared.mask };
     client.send(peer, outgoing, stop).await
 }
 
@@ -107,10 +99,5 @@ fn lines<'a>(prepared: &'a Prepared, headers: &'a [Header]) -> Result<Vec<(&'a s
 }
 
 fn failed(result: AttemptResult, detail: Option<String>) -> Exchange {
-    Exchange {
-        result,
-        response: None,
-        retry_after: None,
-        detail,
-    }
+    Exchange { result, response: None, retry_after: None, detail }
 }

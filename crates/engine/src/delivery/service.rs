@@ -51,9 +51,7 @@ pub struct Parts {
 
 impl fmt::Debug for Parts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Parts")
-            .field("client", &self.client)
-            .finish_non_exhaustive()
+        f.debug_struct("Parts").field("client", &self.client).finish_non_exhaustive()
     }
 }
 
@@ -74,9 +72,7 @@ pub struct Service {
 
 impl fmt::Debug for Service {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Service")
-            .field("options", &self.options)
-            .finish_non_exhaustive()
+        f.debug_struct("Service").field("options", &self.options).finish_non_exhaustive()
     }
 }
 
@@ -143,10 +139,7 @@ impl Service {
                 asked = self.claims();
                 claiming = self.claim(&asked);
             }
-            let wait = self.wait(
-                (!is_polling).then_some(poll_at),
-                asked.is_empty() && !context.has_unsettled(),
-            );
+            let wait = self.wait((!is_polling).then_some(poll_at), asked.is_empty() && !context.has_unsettled());
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => break,
@@ -213,10 +206,8 @@ impl Service {
                 return;
             }
         };
-        let mut by_endpoint: BTreeMap<EndpointId, Claimed> = answer
-            .into_iter()
-            .map(|claimed| (claimed.endpoint.id, claimed))
-            .collect();
+        let mut by_endpoint: BTreeMap<EndpointId, Claimed> =
+            answer.into_iter().map(|claimed| (claimed.endpoint.id, claimed)).collect();
         for claim in asked {
             let Some(claimed) = by_endpoint.remove(&claim.endpoint_id) else {
                 self.schedule.claimed(claim.endpoint_id, 0, None, now);
@@ -276,13 +267,7 @@ impl Service {
         let now = self.context.steady.now();
         let mut report = Some(report);
         // Whatever else has ended meanwhile comes along, so that one claim refills all.
-        while let Some(Report {
-            org_id,
-            endpoint_id,
-            due_at,
-            pause,
-        }) = report
-        {
+        while let Some(Report { org_id, endpoint_id, due_at, pause }) = report {
             if let Some(due_at) = due_at {
                 self.schedule.due(org_id, endpoint_id, due_at, now);
             }

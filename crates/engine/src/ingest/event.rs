@@ -65,12 +65,7 @@ pub struct Intake<'a> {
 impl<'a> Intake<'a> {
     /// An empty intake of an organisation.
     pub fn new(org_id: OrgId, now: Timestamp, entropy: &'a dyn Entropy) -> Self {
-        Self {
-            org_id,
-            now,
-            entropy,
-            events: Vec::new(),
-        }
+        Self { org_id, now, entropy, events: Vec::new() }
     }
 
     /// Checks one post and adds what it makes: one event, or two for a critical new finding.
@@ -79,21 +74,14 @@ impl<'a> Intake<'a> {
     /// When the data does not fit the type. Nothing is added then.
     pub fn take(&mut self, post: Post) -> Result<Taken, Unfit> {
         let data = self.with_finding_id(&post.event_type, post.data)?;
-        watchbell_wire::event::check(&post.event_type, &data).map_err(|mismatch| Unfit {
-            pointer: mismatch.pointer,
-            detail: mismatch.message,
-        })?;
+        watchbell_wire::event::check(&post.event_type, &data)
+            .map_err(|mismatch| Unfit { pointer: mismatch.pointer, detail: mismatch.message })?;
         let occurred_at = post.occurred_at.unwrap_or(self.now);
         let is_critical = post.event_type == EventType::VulnerabilityCreated && severity(&data) == Severity::Critical;
         let id = self.add(post.event_type.clone(), occurred_at, post.project_id, data.clone());
         let critical =
             is_critical.then(|| self.add(EventType::VulnerabilityCritical, occurred_at, post.project_id, data));
-        Ok(Taken {
-            id,
-            event_type: post.event_type,
-            occurred_at,
-            critical,
-        })
+        Ok(Taken { id, event_type: post.event_type, occurred_at, critical })
     }
 
     /// Whether nothing was taken.
@@ -119,16 +107,7 @@ impl<'a> Intake<'a> {
         data: Data,
     ) -> EventId {
         let id = EventId::make(self.now, self.entropy);
-        self.events.push(NewEvent {
-            event: Event {
-                id: id.0,
-                event_type,
-                occurred_at,
-                data,
-            },
-            project_id,
-            only: None,
-        });
+        self.events.push(NewEvent { event: Event { id: id.0, event_type, occurred_at, data }, project_id, only: None });
         id
     }
 
@@ -147,10 +126,7 @@ impl<'a> Intake<'a> {
             Some(raw) if raw.get() == "null" => instead_of(text, raw.get(), &format!("\"{made}\"")),
             Some(_) => return Ok(data),
         };
-        Data::from_text(completed).map_err(|error| Unfit {
-            pointer: String::new(),
-            detail: error.to_string(),
-        })
+        Data::from_text(completed).map_err(|error| Unfit { pointer: String::new(), detail: error.to_string() })
     }
 }
 
@@ -220,12 +196,7 @@ mod tests {
     use super::*;
 
     fn post(event_type: EventType, data: &str) -> Post {
-        Post {
-            event_type,
-            occurred_at: None,
-            project_id: None,
-            data: Data::from_text(data.to_owned()).unwrap(),
-        }
+        Post { event_type, occurred_at: None, project_id: None, data: Data::from_text(data.to_owned()).unwrap() }
     }
 
     fn taken(event_type: EventType, data: &str) -> Vec<(String, String)> {
@@ -234,19 +205,13 @@ mod tests {
         let mut intake = Intake::new(OrgId::make(now, &entropy), now, &entropy);
         intake.take(post(event_type, data)).unwrap();
         let events = intake.acceptance().events;
-        events
-            .into_iter()
-            .map(|new| (new.event.event_type.to_string(), new.event.data.text().to_owned()))
-            .collect()
+        events.into_iter().map(|new| (new.event.event_type.to_string(), new.event.data.text().to_owned())).collect()
     }
 
     #[test]
     fn data_with_a_finding_id_stays_as_posted() {
         let text = "{ \"cvss_score\" : 1.10,\n\"finding_id\":\"0ef8ac7e-0000-7000-8000-000000000000\", \"x\":1E5 }";
-        assert_eq!(
-            taken(EventType::VulnerabilityCreated, text),
-            [("vulnerability.created".into(), text.into())]
-        );
+        assert_eq!(taken(EventType::VulnerabilityCreated, text), [("vulnerability.created".into(), text.into())]);
     }
 
     #[test]
@@ -268,15 +233,8 @@ mod tests {
 
     #[test]
     fn a_null_finding_id_is_filled_in_place() {
-        let events = taken(
-            EventType::VulnerabilityCreated,
-            "{\"a\":null,\"finding_id\": null, \"b\":2}",
-        );
-        assert!(
-            events[0].1.starts_with("{\"a\":null,\"finding_id\": \""),
-            "{}",
-            events[0].1
-        );
+        let events = taken(EventType::VulnerabilityCreated, "{\"a\":null,\"finding_id\": null, \"b\":2}");
+        assert!(events[0].1.starts_with("{\"a\":null,\"finding_id\": \""), "{}", events[0].1);
         assert!(events[0].1.ends_with("\", \"b\":2}"), "{}", events[0].1);
     }
 
@@ -286,14 +244,8 @@ mod tests {
         let types: Vec<_> = events.iter().map(|(event_type, _)| event_type.as_str()).collect();
         assert_eq!(types, ["vulnerability.created", "vulnerability.critical"]);
         assert_eq!(events[0].1, events[1].1);
-        assert_eq!(
-            taken(EventType::VulnerabilityCreated, "{\"severity\":\"high\"}").len(),
-            1
-        );
-        assert_eq!(
-            taken(EventType::VulnerabilityReopened, "{\"severity\":\"critical\"}").len(),
-            1
-        );
+        assert_eq!(taken(EventType::VulnerabilityCreated, "{\"severity\":\"high\"}").len(), 1);
+        assert_eq!(taken(EventType::VulnerabilityReopened, "{\"severity\":\"critical\"}").len(), 1);
     }
 
     #[test]

@@ -38,10 +38,7 @@ pub struct Submission {
 
 /// What applying a scan needs.
 #[derive(Clone, Copy)]
-#[expect(
-    missing_debug_implementations,
-    reason = "ports are object-safe and say nothing about themselves"
-)]
+#[expect(missing_debug_implementations, reason = "ports are object-safe and say nothing about themselves")]
 pub struct Ports<'a> {
     /// The organisation, which a snapshot names.
     pub orgs: &'a dyn OrgStore,
@@ -88,16 +85,9 @@ pub async fn apply(
 ) -> Result<Applied, Error> {
     let org = ports.orgs.org(org_id).await?.ok_or(Error::NoSuchProject)?;
     // A report that nobody will keep need not be read.
-    ports
-        .projects
-        .project(org_id, project_id)
-        .await?
-        .ok_or(Error::NoSuchProject)?;
-    let facts = ScanFacts {
-        scan_id: submission.scan_id,
-        received_at: submission.received_at,
-        partial: submission.partial,
-    };
+    ports.projects.project(org_id, project_id).await?.ok_or(Error::NoSuchProject)?;
+    let facts =
+        ScanFacts { scan_id: submission.scan_id, received_at: submission.received_at, partial: submission.partial };
     let (report, tool) = read(submission).await;
     let weigh = |project: &Project, known: &[Finding]| match &report {
         Ok(report) => snapshot::weigh(&org, project, known, report, facts, ports.entropy),

@@ -36,24 +36,16 @@ impl Head {
             true => AttemptResult::RedirectRefused,
             false => AttemptResult::Http(status.as_u16()),
         };
-        Ok(Self {
-            status,
-            headers,
-            result,
-        })
+        Ok(Self { status, headers, result })
     }
 
     /// The exchange as it is reported, with the part of the body that came.
     pub(super) fn with_body(self, body: &ReadBody, mask: &Mask, body_kept_max: usize, now: Timestamp) -> Exchange {
         let masked = mask.bytes(&body.bytes);
         let kept = masked.get(..body_kept_max).unwrap_or(&masked);
-        let retry_after = RetryAfter::longest(
-            self.headers.get_all(RETRY_AFTER).iter().map(|value| value.as_bytes()),
-            now,
-        );
-        let detail = (self.result == AttemptResult::RedirectRefused)
-            .then(|| self.location(mask))
-            .flatten();
+        let retry_after =
+            RetryAfter::longest(self.headers.get_all(RETRY_AFTER).iter().map(|value| value.as_bytes()), now);
+        let detail = (self.result == AttemptResult::RedirectRefused).then(|| self.location(mask)).flatten();
         Exchange {
             result: self.result,
             response: Some(Response {
@@ -87,10 +79,7 @@ impl Head {
             Some((before, _)) => format!("{before}?…"),
             None => location,
         };
-        Some(format!(
-            "Location: {}",
-            shown.chars().take(LOCATION_LEN_MAX).collect::<String>()
-        ))
+        Some(format!("Location: {}", shown.chars().take(LOCATION_LEN_MAX).collect::<String>()))
     }
 }
 

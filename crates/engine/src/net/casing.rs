@@ -38,11 +38,7 @@ impl Casing {
             .map(|name| HeaderName::from_bytes(name.as_bytes()).map_err(|_| BadName(name.chars().take(100).collect())))
             .collect::<Result<_, _>>()?;
         let extensions = spelled(&given).unwrap_or_default();
-        Ok(Self {
-            given,
-            names,
-            extensions,
-        })
+        Ok(Self { given, names, extensions })
     }
 
     fn is_for<'a>(&self, names: impl Iterator<Item = &'a str>) -> bool {

@@ -110,12 +110,7 @@ pub struct Exchange {
 
 impl From<Fault> for Exchange {
     fn from(fault: Fault) -> Self {
-        Self {
-            result: fault.result,
-            response: None,
-            retry_after: None,
-            detail: fault.detail,
-        }
+        Self { result: fault.result, response: None, retry_after: None, detail: fault.detail }
     }
 }
 
@@ -130,9 +125,7 @@ pub struct Client {
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client")
-            .field("limits", &self.limits)
-            .finish_non_exhaustive()
+        f.debug_struct("Client").field("limits", &self.limits).finish_non_exhaustive()
     }
 }
 
@@ -146,13 +139,7 @@ struct Answered {
 impl Client {
     /// A client of these parts.
     pub fn new(connector: Connector, clock: Arc<dyn Clock>, limits: Limits) -> Self {
-        Self {
-            connector,
-            clock,
-            limits,
-            idle: Arc::default(),
-            tasks: TaskTracker::new(),
-        }
+        Self { connector, clock, limits, idle: Arc::default(), tasks: TaskTracker::new() }
     }
 
     /// The bounds in force.
@@ -200,14 +187,8 @@ impl Client {
     }
 
     async fn head(&self, peer: &Peer, outgoing: &Outgoing<'_>, connected: &AtomicBool) -> Result<Answered, Fault> {
-        let names = request::SENT_FIRST
-            .iter()
-            .copied()
-            .chain(outgoing.headers.iter().map(|(name, _)| *name));
-        let casing = peer
-            .casing
-            .of(names)
-            .map_err(|error| Fault::new(AttemptResult::Internal, error.to_string()))?;
+        let names = request::SENT_FIRST.iter().copied().chain(outgoing.headers.iter().map(|(name, _)| *name));
+        let casing = peer.casing.of(names).map_err(|error| Fault::new(AttemptResult::Internal, error.to_string()))?;
         let request = |is_http2| request::of(&peer.target, outgoing, &self.limits.user_agent, &casing, is_http2);
         let mut resent = false;
         loop {
@@ -264,10 +245,7 @@ impl Client {
         let connection = Http1::open(connected.stream, head_bytes_max, self.limits.headers_max)
             .await
             .map_err(|error| fault::of_hyper(&error))?;
-        Ok(Lent::Http1 {
-            connection: Box::new(connection),
-            born_at,
-        })
+        Ok(Lent::Http1 { connection: Box::new(connection), born_at })
     }
 
     /// Reads what may be read of the body, and keeps the connection if it can serve again.

@@ -47,9 +47,7 @@ pub struct Dialled {
 
 impl Debug for Dialled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Dialled")
-            .field("peer", &self.peer)
-            .finish_non_exhaustive()
+        f.debug_struct("Dialled").field("peer", &self.peer).finish_non_exhaustive()
     }
 }
 
@@ -72,10 +70,7 @@ impl Dial for TcpDial {
             let stream = TcpStream::connect(address).await?;
             stream.set_nodelay(true)?;
             let peer = stream.peer_addr()?;
-            Ok(Dialled {
-                stream: Box::new(stream),
-                peer,
-            })
+            Ok(Dialled { stream: Box::new(stream), peer })
         })
     }
 }
@@ -104,13 +99,7 @@ impl Target {
             Some(query) => format!("{}?{query}", url.path()),
             None => url.path().to_owned(),
         };
-        Some(Self {
-            host,
-            port: url.port_or_known_default()?,
-            tls: url.scheme() == "https",
-            authority,
-            path,
-        })
+        Some(Self { host, port: url.port_or_known_default()?, tls: url.scheme() == "https", authority, path })
     }
 }
 
@@ -139,22 +128,13 @@ impl Connector {
         tls: Tls,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self {
-            policy,
-            resolver,
-            dial,
-            tls,
-            clock,
-        }
+        Self { policy, resolver, dial, tls, clock }
     }
 
     /// Reads a saved URL again: what was allowed when it was saved may not be any more.
     pub(super) fn target(&self, url: &str) -> Result<Target, UrlRefused> {
         let url = self.policy.check_url(url)?;
-        Target::of(&url).ok_or(UrlRefused {
-            code: "endpoint_url_invalid",
-            detail: "the URL names no host".to_owned(),
-        })
+        Target::of(&url).ok_or(UrlRefused { code: "endpoint_url_invalid", detail: "the URL names no host".to_owned() })
     }
 
     pub(super) async fn connect(&self, target: &Target) -> Result<Connected, Fault> {
@@ -164,23 +144,13 @@ impl Connector {
             return Err(AttemptResult::EgressForbidden.into());
         }
         if !target.tls {
-            return Ok(Connected {
-                stream: dialled.stream,
-                http2: false,
-            });
+            return Ok(Connected { stream: dialled.stream, http2: false });
         }
         let name = server_name(&target.host)?;
-        let stream = self
-            .tls
-            .connector()
-            .connect(name, dialled.stream)
-            .await
-            .map_err(|error| fault::of_handshake(&error))?;
+        let stream =
+            self.tls.connector().connect(name, dialled.stream).await.map_err(|error| fault::of_handshake(&error))?;
         let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-        Ok(Connected {
-            stream: Box::new(stream),
-            http2,
-        })
+        Ok(Connected { stream: Box::new(stream), http2 })
     }
 
     /// The addresses to dial, judged. One that is forbidden condemns the whole answer.
@@ -202,9 +172,7 @@ impl Connector {
                 .map_err(|error| Fault::new(AttemptResult::DnsError, error.to_string()))?,
         };
         let addresses: Vec<SocketAddr> = addresses.into_iter().map(|ip| SocketAddr::new(ip, port)).collect();
-        let all_allowed = addresses
-            .iter()
-            .all(|address| self.policy.check_address(*address).is_ok());
+        let all_allowed = addresses.iter().all(|address| self.policy.check_address(*address).is_ok());
         match all_allowed && !addresses.is_empty() {
             true => Ok(addresses),
             false => Err(AttemptResult::EgressForbidden.into()),

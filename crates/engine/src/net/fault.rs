@@ -25,18 +25,12 @@ impl From<AttemptResult> for Fault {
 
 impl Fault {
     pub(super) fn new(result: AttemptResult, detail: impl Into<String>) -> Self {
-        Self {
-            result,
-            detail: Some(detail.into()),
-        }
+        Self { result, detail: Some(detail.into()) }
     }
 }
 
 /// A failed read, write or connect.
-#[expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "the operating system knows more errors than we name"
-)]
+#[expect(clippy::wildcard_enum_match_arm, reason = "the operating system knows more errors than we name")]
 pub(super) fn of_io(error: &io::Error) -> Fault {
     if let Some(fault) = error.get_ref().and_then(|inner| of_source(inner)) {
         return fault;
@@ -51,10 +45,7 @@ pub(super) fn of_io(error: &io::Error) -> Fault {
         // No route, or this machine has no socket to spare: either may mend, so the schedule goes on.
         _ => AttemptResult::ConnectUnreachable,
     };
-    Fault {
-        result,
-        detail: Some(error.kind().to_string()),
-    }
+    Fault { result, detail: Some(error.kind().to_string()) }
 }
 
 /// A failed TLS handshake: whatever is not the socket's fault is the protocol's.
@@ -133,10 +124,7 @@ fn of_h2(error: &h2::Error) -> Fault {
     }
 }
 
-#[expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "whatever else rustls finds wrong is the protocol"
-)]
+#[expect(clippy::wildcard_enum_match_arm, reason = "whatever else rustls finds wrong is the protocol")]
 fn of_tls(error: &TlsError) -> Fault {
     match error {
         TlsError::InvalidCertificate(problem) => Fault::new(of_certificate(problem), problem.to_string()),
@@ -146,10 +134,7 @@ fn of_tls(error: &TlsError) -> Fault {
     }
 }
 
-#[expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "whatever else is wrong with a certificate makes it untrusted"
-)]
+#[expect(clippy::wildcard_enum_match_arm, reason = "whatever else is wrong with a certificate makes it untrusted")]
 fn of_certificate(problem: &CertificateError) -> AttemptResult {
     match problem {
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => AttemptResult::TlsExpired,

@@ -92,8 +92,7 @@ impl EgressPolicy {
             Some(Host::Domain(name)) => {
                 let name = names::normal(name).map_err(invalid)?;
                 self.check_name(&name, port)?;
-                url.set_host(Some(&name))
-                    .map_err(|problem| refused_by_parser(problem, text))?;
+                url.set_host(Some(&name)).map_err(|problem| refused_by_parser(problem, text))?;
             }
             None => return Err(invalid("the URL names no host")),
         }
@@ -230,16 +229,12 @@ impl FromStr for AllowRule {
                 None => (text, None),
             },
         };
-        let net: IpNet = net
-            .parse()
-            .or_else(|_| net.parse::<IpAddr>().map(IpNet::from))
-            .map_err(|_| AllowRuleError::Spelling)?;
+        let net: IpNet =
+            net.parse().or_else(|_| net.parse::<IpAddr>().map(IpNet::from)).map_err(|_| AllowRuleError::Spelling)?;
         if net.prefix_len() == 0 {
             return Err(AllowRuleError::Everything);
         }
-        let port = port
-            .map(|port| parse_port(port).ok_or(AllowRuleError::Spelling))
-            .transpose()?;
+        let port = port.map(|port| parse_port(port).ok_or(AllowRuleError::Spelling)).transpose()?;
         Ok(Self { net: net.trunc(), port })
     }
 }
@@ -275,22 +270,15 @@ fn check_authority(after_scheme: &str) -> Result<(), UrlRefused> {
     }
     let (host, port) = match authority.strip_prefix('[') {
         Some(rest) => {
-            let (literal, port) = rest
-                .split_once(']')
-                .ok_or_else(|| invalid("the bracket around the address is not closed"))?;
+            let (literal, port) =
+                rest.split_once(']').ok_or_else(|| invalid("the bracket around the address is not closed"))?;
             // Zone ids, IPv4 and names do not belong into brackets.
             if literal.parse::<Ipv6Addr>().is_err() {
                 return Err(invalid("what stands in brackets is no IPv6 address"));
             }
             match port {
                 "" => (literal, None),
-                _ => (
-                    literal,
-                    Some(
-                        port.strip_prefix(':')
-                            .ok_or_else(|| invalid("the host is misspelled"))?,
-                    ),
-                ),
+                _ => (literal, Some(port.strip_prefix(':').ok_or_else(|| invalid("the host is misspelled"))?)),
             }
         }
         None => match authority.split_once(':') {
@@ -316,9 +304,7 @@ fn parse_port(text: &str) -> Option<u16> {
 
 fn is_scheme(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphabetic())
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
 }
 
 fn refused_by_parser(problem: url::ParseError, text: &str) -> UrlRefused {
@@ -335,29 +321,17 @@ fn echo(text: &str) -> String {
 }
 
 fn invalid(detail: impl Into<String>) -> UrlRefused {
-    UrlRefused {
-        code: "endpoint_url_invalid",
-        detail: detail.into(),
-    }
+    UrlRefused { code: "endpoint_url_invalid", detail: detail.into() }
 }
 
 fn scheme_refused(scheme: &str) -> UrlRefused {
-    UrlRefused {
-        code: "endpoint_url_scheme",
-        detail: format!("the scheme is {}; https is wanted", echo(scheme)),
-    }
+    UrlRefused { code: "endpoint_url_scheme", detail: format!("the scheme is {}; https is wanted", echo(scheme)) }
 }
 
 fn forbidden(detail: &str) -> UrlRefused {
-    UrlRefused {
-        code: "endpoint_url_forbidden",
-        detail: detail.to_owned(),
-    }
+    UrlRefused { code: "endpoint_url_forbidden", detail: detail.to_owned() }
 }
 
 fn port_refused(detail: String) -> UrlRefused {
-    UrlRefused {
-        code: "endpoint_url_port",
-        detail,
-    }
+    UrlRefused { code: "endpoint_url_port", detail }
 }

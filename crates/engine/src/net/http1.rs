@@ -34,17 +34,9 @@ impl Http1 {
     ) -> Result<Self, hyper::Error> {
         let watch = Arc::new(Watch::default());
         let io = TokioIo::new(Watched::new(stream, Arc::clone(&watch), head_bytes_max));
-        let (sender, driver) = Builder::new()
-            .max_buf_size(head_bytes_max)
-            .max_headers(headers_max)
-            .handshake(io)
-            .await?;
-        Ok(Self {
-            sender,
-            driver,
-            ended: false,
-            watch,
-        })
+        let (sender, driver) =
+            Builder::new().max_buf_size(head_bytes_max).max_headers(headers_max).handshake(io).await?;
+        Ok(Self { sender, driver, ended: false, watch })
     }
 
     /// What is known of the exchange under way.

@@ -13,19 +13,8 @@ const MASK: &[u8] = "••••".as_bytes();
 const SECRET_LEN_MIN: usize = 6;
 
 /// Query parameters that hold credentials.
-const CREDENTIALS: &[&str] = &[
-    "access_token",
-    "api_key",
-    "apikey",
-    "auth",
-    "code",
-    "key",
-    "password",
-    "secret",
-    "sig",
-    "signature",
-    "token",
-];
+const CREDENTIALS: &[&str] =
+    &["access_token", "api_key", "apikey", "auth", "code", "key", "password", "secret", "sig", "signature", "token"];
 
 /// Whether a query parameter of this name holds a credential.
 pub fn is_credential(name: &str) -> bool {
@@ -38,9 +27,7 @@ pub(crate) fn credentials_of(url: &str) -> Vec<Secret> {
     let meant = url.query_pairs().filter(|(name, _)| is_credential(name));
     let mut found: Vec<_> = meant.map(|(_, value)| Secret::new(value)).collect();
     let pairs = url.query().into_iter().flat_map(|query| query.split('&'));
-    let written = pairs
-        .filter_map(|pair| pair.split_once('='))
-        .filter(|(name, _)| is_credential(name));
+    let written = pairs.filter_map(|pair| pair.split_once('=')).filter(|(name, _)| is_credential(name));
     found.extend(written.map(|(_, value)| Secret::new(value)));
     found
 }
@@ -52,10 +39,8 @@ pub struct Mask(Vec<Secret>);
 impl Mask {
     /// Looks for these. Texts of less than six bytes are left out: replacing every `1` says more than it hides.
     pub fn new(secrets: impl IntoIterator<Item = Secret>) -> Self {
-        let mut secrets: Vec<Secret> = secrets
-            .into_iter()
-            .filter(|secret| secret.expose().len() >= SECRET_LEN_MIN)
-            .collect();
+        let mut secrets: Vec<Secret> =
+            secrets.into_iter().filter(|secret| secret.expose().len() >= SECRET_LEN_MIN).collect();
         secrets.sort_by_key(|secret| std::cmp::Reverse(secret.expose().len()));
         Self(secrets)
     }
@@ -106,14 +91,9 @@ mod tests {
 
     #[test]
     fn credentials_in_the_query_of_the_url_are_secrets() {
-        let mask = Mask::new(credentials_of(
-            "https://a.example/in?tenant=blue-team&Token=dead%2Fbeef&x",
-        ));
+        let mask = Mask::new(credentials_of("https://a.example/in?tenant=blue-team&Token=dead%2Fbeef&x"));
         let echo = b"POST /in?tenant=blue-team&Token=dead%2Fbeef&x: no such token dead/beef";
-        assert_eq!(
-            mask.text(echo),
-            "POST /in?tenant=blue-team&Token=••••&x: no such token ••••"
-        );
+        assert_eq!(mask.text(echo), "POST /in?tenant=blue-team&Token=••••&x: no such token ••••");
     }
 
     #[test]

@@ -53,13 +53,8 @@ struct Shared {
 
 /// A connection taken for one exchange.
 pub(super) enum Lent {
-    Http1 {
-        connection: Box<Http1>,
-        born_at: SignedDuration,
-    },
-    Http2 {
-        connection: Http2,
-    },
+    Http1 { connection: Box<Http1>, born_at: SignedDuration },
+    Http2 { connection: Http2 },
 }
 
 /// How many connections may idle, and how long.
@@ -73,12 +68,7 @@ pub(super) struct IdleLimits {
 
 impl Peer {
     pub(super) fn new(target: Target, idle_everywhere: Arc<AtomicUsize>) -> Self {
-        Self {
-            target,
-            casing: LatestCasing::default(),
-            idle: Mutex::default(),
-            idle_everywhere,
-        }
+        Self { target, casing: LatestCasing::default(), idle: Mutex::default(), idle_everywhere }
     }
 
     /// An open connection that can carry a request now.
@@ -86,17 +76,12 @@ impl Peer {
         let mut idle = self.idle();
         if let Some(shared) = idle.http2.as_mut().filter(|shared| shared.is_young(now, limits)) {
             shared.used_at = now;
-            return Some(Lent::Http2 {
-                connection: shared.connection.clone(),
-            });
+            return Some(Lent::Http2 { connection: shared.connection.clone() });
         }
         idle.http2 = None;
         while let Some(mut kept) = idle.http1.pop() {
             if kept.is_young(now, limits) && kept.connection.is_usable() {
-                return Some(Lent::Http1 {
-                    connection: kept.connection,
-                    born_at: kept.born_at,
-                });
+                return Some(Lent::Http1 { connection: kept.connection, born_at: kept.born_at });
             }
         }
         None
@@ -118,12 +103,7 @@ impl Peer {
         if before >= limits.everywhere {
             return;
         }
-        let kept = Kept {
-            connection,
-            born_at,
-            idle_since: now,
-            _counted: counted,
-        };
+        let kept = Kept { connection, born_at, idle_since: now, _counted: counted };
         let mut idle = self.idle();
         if idle.http1.len() < limits.per_peer {
             idle.http1.push(kept);
@@ -132,11 +112,7 @@ impl Peer {
 
     /// Keeps a new HTTP/2 connection for the attempts to come.
     pub(super) fn share(&self, connection: &Http2, born_at: SignedDuration) {
-        self.idle().http2 = Some(Shared {
-            connection: connection.clone(),
-            born_at,
-            used_at: born_at,
-        });
+        self.idle().http2 = Some(Shared { connection: connection.clone(), born_at, used_at: born_at });
     }
 
     /// Forgets the HTTP/2 connection: the streams on it go on, no new one is opened.
@@ -173,8 +149,6 @@ impl Shared {
 impl fmt::Debug for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The URL's path may hold a credential.
-        f.debug_struct("Peer")
-            .field("authority", &self.target.authority)
-            .finish_non_exhaustive()
+        f.debug_struct("Peer").field("authority", &self.target.authority).finish_non_exhaustive()
     }
 }

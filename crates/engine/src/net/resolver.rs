@@ -69,11 +69,7 @@ impl DnsResolver {
             }
         };
         set_options(builder.options_mut(), options);
-        Ok(Self {
-            resolver: builder.build()?,
-            clock,
-            timeout: options.timeout,
-        })
+        Ok(Self { resolver: builder.build()?, clock, timeout: options.timeout })
     }
 }
 

@@ -61,9 +61,7 @@ impl Tls {
                 .with_no_client_auth();
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         config.resumption = Resumption::in_memory_sessions(SESSIONS_MAX);
-        Ok(Self {
-            config: Arc::new(config),
-        })
+        Ok(Self { config: Arc::new(config) })
     }
 
     pub(super) fn connector(&self) -> tokio_rustls::TlsConnector {
@@ -80,9 +78,7 @@ impl fmt::Debug for Tls {
 fn add_extra(roots: &mut RootCertStore, pem: &[u8]) -> Result<(), TlsSetupError> {
     let mut count = 0;
     for certificate in CertificateDer::pem_slice_iter(pem) {
-        roots
-            .add(certificate.map_err(TlsSetupError::Pem)?)
-            .map_err(TlsSetupError::Certificate)?;
+        roots.add(certificate.map_err(TlsSetupError::Pem)?).map_err(TlsSetupError::Certificate)?;
         count += 1;
     }
     match count {

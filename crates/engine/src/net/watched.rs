@@ -65,11 +65,7 @@ pub(super) struct Watched {
 
 impl Watched {
     pub(super) fn new(stream: Box<dyn Stream>, watch: Arc<Watch>, head_bytes_max: usize) -> Self {
-        Self {
-            stream,
-            watch,
-            head_bytes_max,
-        }
+        Self { stream, watch, head_bytes_max }
     }
 
     /// A failed write is not the end: an early answer may be waiting to be read, and if none is, reading says why.

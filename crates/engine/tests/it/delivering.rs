@@ -47,10 +47,7 @@ async fn a_delivery_reaches_its_endpoint_as_the_dialect_says() {
         )
     );
     let settled = rig.settled().await;
-    assert_eq!(
-        (settled.delivery_id, settled.next, settled.body.clone()),
-        (delivery, Next::Delivered, None)
-    );
+    assert_eq!((settled.delivery_id, settled.next, settled.body.clone()), (delivery, Next::Delivered, None));
     let attempt = settled.attempt.unwrap();
     assert_eq!((attempt.number, attempt.result), (1, Http(200)));
     assert_eq!(attempt.response.unwrap().body, b"ok");
@@ -69,17 +66,8 @@ async fn the_schedule_is_kept_with_the_same_body_and_a_new_time() {
     for (number, wait) in [(1, 5), (2, 300), (3, 1800)] {
         let request = sink.request().await;
         assert!(request.ends_with("\r\n\r\n{ \"kept\":  \"as it is\" }"));
-        assert!(
-            request.contains(&format!("X-SENT-at: {}\r\n", rig.clock.now())),
-            "{request}"
-        );
-        ids.push(
-            request
-                .lines()
-                .find(|line| line.starts_with("X-Snyk"))
-                .unwrap()
-                .to_owned(),
-        );
+        assert!(request.contains(&format!("X-SENT-at: {}\r\n", rig.clock.now())), "{request}");
+        ids.push(request.lines().find(|line| line.starts_with("X-Snyk")).unwrap().to_owned());
         let settled = rig.settled().await;
         assert_eq!(settled.attempt.as_ref().unwrap().number, number);
         assert_eq!(settled.body.is_some(), number == 1, "the body is kept once");
@@ -118,13 +106,7 @@ async fn f4_gone_disables_the_endpoint_and_holds_the_rest() {
     rig.clock.advance(SignedDuration::from_millis(1));
     let second = rig.deliver(endpoint, "{}");
     let settled = rig.settled().await;
-    assert_eq!(
-        settled.next,
-        Next::DeadLetter {
-            reason: DeadLetterReason::Gone,
-            disable: Some(DisabledReason::Gone)
-        }
-    );
+    assert_eq!(settled.next, Next::DeadLetter { reason: DeadLetterReason::Gone, disable: Some(DisabledReason::Gone) });
     settle_down().await;
     rig.clock.advance(SignedDuration::from_hours(1));
     settle_down().await;
@@ -144,12 +126,7 @@ async fn f5_retry_after_pauses_the_whole_endpoint() {
     let second = rig.deliver(endpoint, "{}");
     let settled = rig.settled().await;
     assert_eq!(settled.delivery_id, first);
-    let Next::Retry {
-        due_at,
-        endpoint_pause: Some(pause),
-        ..
-    } = settled.next
-    else {
+    let Next::Retry { due_at, endpoint_pause: Some(pause), .. } = settled.next else {
         panic!("{settled:?}");
     };
     assert_eq!(rig.clock.now().duration_until(pause), SignedDuration::from_secs(60));
@@ -234,11 +211,7 @@ async fn f31_the_next_attempt_uses_the_new_url_and_secret() {
         changed.secrets[0].text = Secret::new("the-second-secret");
     }
     rig.advance_to(due_at(&settled));
-    assert!(
-        new.request()
-            .await
-            .contains("symbioticsec_signature: the-second-secret\r\n")
-    );
+    assert!(new.request().await.contains("symbioticsec_signature: the-second-secret\r\n"));
     assert_eq!(rig.settled().await.next, Next::Delivered);
     assert_eq!(old.connections(), 1);
 }
@@ -259,10 +232,7 @@ async fn h4_no_new_attempt_while_an_outcome_cannot_be_written() {
     settle_down().await;
     rig.clock.advance(SignedDuration::from_millis(100));
     settle_down().await;
-    assert!(
-        sink.requests.try_recv().is_err(),
-        "nothing goes out whose outcome would be lost"
-    );
+    assert!(sink.requests.try_recv().is_err(), "nothing goes out whose outcome would be lost");
     rig.store.tables().settle_failure = None;
     rig.clock.advance(SignedDuration::from_millis(200));
     assert_eq!(rig.settled().await.delivery_id, first);

@@ -48,11 +48,7 @@ impl NameServer {
             asked: Arc::default(),
             names: Arc::default(),
         };
-        let (says, asked, names) = (
-            Arc::clone(&server.says),
-            Arc::clone(&server.asked),
-            Arc::clone(&server.names),
-        );
+        let (says, asked, names) = (Arc::clone(&server.says), Arc::clone(&server.asked), Arc::clone(&server.names));
         tokio::spawn(async move {
             let mut query = [0; 512];
             loop {
@@ -73,10 +69,7 @@ impl NameServer {
         let mut net = Net::new();
         // Loopback alone is open: it stands for the public internet here.
         net.policy.allow = vec!["127.0.0.0/8".parse().unwrap()];
-        let options = Options {
-            servers: vec![self.address],
-            timeout: SignedDuration::from_secs(3),
-        };
+        let options = Options { servers: vec![self.address], timeout: SignedDuration::from_secs(3) };
         let resolver = DnsResolver::new(&options, Arc::new(net.clock.clone())).unwrap();
         net.resolver = Some(Arc::new(resolver));
         net

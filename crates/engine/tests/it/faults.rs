@@ -29,10 +29,7 @@ async fn result_of_answer(bytes: impl AsRef<[u8]>) -> AttemptResult {
 #[case("HTTP/1.1 200 OK\nContent-Length: 0\n\n", Http(200))]
 #[case("HTTP/1.1 400 X\r\nContent-Length: 0\r\n\r\n", Http(400))]
 #[case("HTTP/1.1 401 X\r\nWWW-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n", Http(401))]
-#[case(
-    "HTTP/1.1 407 X\r\nProxy-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n",
-    Http(407)
-)]
+#[case("HTTP/1.1 407 X\r\nProxy-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n", Http(407))]
 #[case("HTTP/1.1 410 Gone\r\nContent-Length: 0\r\n\r\n", Http(410))]
 #[case("HTTP/1.1 500 X\r\nContent-Length: 0\r\n\r\n", Http(500))]
 #[case("HTTP/1.1 999 X\r\nContent-Length: 0\r\n\r\n", Http(999))]
@@ -167,11 +164,7 @@ async fn f10_a_body_that_is_never_read_ends_at_the_deadline() {
 #[case(500)]
 #[tokio::test]
 async fn f12_f13_endless_bodies_are_cut(#[case] status: u16) {
-    let script = vec![
-        Step::Read,
-        write(format!("HTTP/1.1 {status} X\r\n\r\n")),
-        Step::Flood(vec![b'x'; 8192]),
-    ];
+    let script = vec![Step::Read, write(format!("HTTP/1.1 {status} X\r\n\r\n")), Step::Flood(vec![b'x'; 8192])];
     let sink = Sink::always(script).await;
     let exchange = post(&Net::new().client(), &sink.url(), "{}").await;
     assert_eq!(exchange.result, Http(status));
@@ -184,14 +177,8 @@ async fn f12_f13_endless_bodies_are_cut(#[case] status: u16) {
 #[case("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf", Some(Step::Hang))]
 #[case("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf", None)]
 #[case("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf", Some(Step::Reset))]
-#[case(
-    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\nxyz\r\n",
-    Some(Step::Hang)
-)]
-#[case(
-    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n10000000000000000\r\n",
-    None
-)]
+#[case("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\nxyz\r\n", Some(Step::Hang))]
+#[case("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n10000000000000000\r\n", None)]
 #[tokio::test]
 async fn f12_f18_f21_after_the_head_the_body_may_break(#[case] bytes: &str, #[case] then: Option<Step>) {
     let script = [Step::Read, write(bytes)].into_iter().chain(then).collect();
@@ -200,11 +187,7 @@ async fn f12_f18_f21_after_the_head_the_body_may_break(#[case] bytes: &str, #[ca
     let client = net.client();
     let peer = client.peer(&sink.url()).unwrap();
     let body_deadline = async {
-        while net
-            .clock
-            .next_wake()
-            .is_none_or(|wake| wake > SignedDuration::from_secs(5))
-        {
+        while net.clock.next_wake().is_none_or(|wake| wake > SignedDuration::from_secs(5)) {
             tokio::task::yield_now().await;
         }
         crate::support::rig::settle_down().await;
@@ -223,17 +206,9 @@ async fn f12_f18_f21_after_the_head_the_body_may_break(#[case] bytes: &str, #[ca
 
 #[tokio::test]
 async fn f14_heads_without_end() {
-    let endless_header = vec![
-        Step::Read,
-        write("HTTP/1.1 200 OK\r\nX: "),
-        Step::Flood(vec![b'x'; 4096]),
-    ];
+    let endless_header = vec![Step::Read, write("HTTP/1.1 200 OK\r\nX: "), Step::Flood(vec![b'x'; 4096])];
     assert_eq!(result_of(endless_header).await, ResponseTooLarge);
-    let endless_headers = vec![
-        Step::Read,
-        write("HTTP/1.1 200 OK\r\n"),
-        Step::Flood(b"X: y\r\n".repeat(100)),
-    ];
+    let endless_headers = vec![Step::Read, write("HTTP/1.1 200 OK\r\n"), Step::Flood(b"X: y\r\n".repeat(100))];
     assert_eq!(result_of(endless_headers).await, ResponseTooLarge);
     let many = format!("HTTP/1.1 200 OK\r\n{}\r\n", "X: y\r\n".repeat(101));
     assert_eq!(result_of_answer(many).await, ResponseTooLarge);
@@ -245,21 +220,15 @@ async fn f14_heads_without_end() {
 
 #[tokio::test]
 async fn f16_informational_responses_without_end() {
-    let script = vec![
-        Step::Read,
-        Step::Flood(b"HTTP/1.1 103 Early\r\nX: y\r\n\r\n".repeat(10)),
-    ];
+    let script = vec![Step::Read, Step::Flood(b"HTTP/1.1 103 Early\r\nX: y\r\n\r\n".repeat(10))];
     assert_eq!(result_of(script).await, ProtocolError);
 }
 
 #[tokio::test]
 async fn f17_compressed_answers_stay_compressed() {
     let bytes = [0x1f, 0x8b, 0x08, 0, 0, 0, 0, 0, 0, 3, 0x4b, 4, 0];
-    let mut script = format!(
-        "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {}\r\n\r\n",
-        bytes.len()
-    )
-    .into_bytes();
+    let mut script =
+        format!("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {}\r\n\r\n", bytes.len()).into_bytes();
     script.extend(bytes);
     let sink = Sink::always(vec![Step::Read, write(script)]).await;
     let exchange = post(&Net::new().client(), &sink.url(), "{}").await;
@@ -386,16 +355,10 @@ async fn f23_an_answer_before_the_body_was_read_counts() {
 #[tokio::test]
 async fn f26_secrets_that_are_echoed_are_masked() {
     let body = format!("you sent {SECRET}");
-    let bytes = format!(
-        "HTTP/1.1 400 X\r\nX-Echo: <{SECRET}>\r\nContent-Length: {}\r\n\r\n{body}",
-        body.len()
-    );
+    let bytes = format!("HTTP/1.1 400 X\r\nX-Echo: <{SECRET}>\r\nContent-Length: {}\r\n\r\n{body}", body.len());
     let sink = Sink::always(vec![Step::Read, write(bytes)]).await;
     let response = post(&Net::new().client(), &sink.url(), "{}").await.response.unwrap();
-    assert!(
-        response.headers.contains(&("x-echo".to_owned(), "<••••>".to_owned())),
-        "{response:?}"
-    );
+    assert!(response.headers.contains(&("x-echo".to_owned(), "<••••>".to_owned())), "{response:?}");
     assert_eq!(String::from_utf8(response.body).unwrap(), "you sent ••••");
     assert!(!response.truncated);
 }

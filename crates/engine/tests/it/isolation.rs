@@ -32,10 +32,7 @@ async fn f28_nine_endpoints_do_not_wait_for_the_tenth() {
         *delivered.entry(rig.settled().await.endpoint_id).or_insert(0) += 1;
     }
     assert_eq!(delivered, others.into_iter().map(|endpoint| (endpoint, 20)).collect());
-    assert!(
-        hanging.requests.try_recv().is_err(),
-        "ten in flight to the dead one, and no more"
-    );
+    assert!(hanging.requests.try_recv().is_err(), "ten in flight to the dead one, and no more");
     assert_eq!(rig.observer.in_flight(), 10);
 }
 
@@ -43,14 +40,8 @@ async fn f28_nine_endpoints_do_not_wait_for_the_tenth() {
 async fn an_organisation_holds_its_share_and_an_endpoint_its_window() {
     let mut hanging = Sink::always(vec![Step::Read, Step::Hang]).await;
     let mut other = Sink::always(vec![Step::Read, answer(200)]).await;
-    let rig = Rig::start(Options {
-        max_in_flight: 20,
-        max_in_flight_per_org: 12,
-        ..options()
-    });
-    let narrow = rig.endpoint_with(org(1), &hanging.url(), |endpoint| {
-        endpoint.policy.max_in_flight = Some(3)
-    });
+    let rig = Rig::start(Options { max_in_flight: 20, max_in_flight_per_org: 12, ..options() });
+    let narrow = rig.endpoint_with(org(1), &hanging.url(), |endpoint| endpoint.policy.max_in_flight = Some(3));
     let wide = rig.endpoint(org(1), &hanging.url());
     let neighbour = rig.endpoint(org(2), &other.url());
     for endpoint in [narrow, wide] {
@@ -83,9 +74,5 @@ async fn what_waits_is_not_claimed() {
     let tables = rig.store.tables();
     let claimed = tables.rows.values().filter(|row| row.lease > 0).count();
     assert_eq!(claimed, 10);
-    assert!(
-        tables.claims < 20,
-        "{} claims while nothing could be sent",
-        tables.claims
-    );
+    assert!(tables.claims < 20, "{} claims while nothing could be sent", tables.claims);
 }

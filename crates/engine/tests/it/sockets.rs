@@ -38,11 +38,8 @@ async fn chunked_answers_and_empty_ones_keep_the_connection() {
 
 #[tokio::test]
 async fn connection_close_is_honoured() {
-    let script = vec![
-        Step::Read,
-        write("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"),
-        Step::Read,
-    ];
+    let script =
+        vec![Step::Read, write("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"), Step::Read];
     let sink = Sink::always(script).await;
     let client = Net::new().client();
     let peer = client.peer(&sink.url()).unwrap();
@@ -77,11 +74,7 @@ async fn idle_connections_are_bounded_in_number_and_time() {
             post_to(&client, peer, "{}").await;
         }
     }
-    assert_eq!(
-        sink.connections(),
-        4,
-        "the third endpoint finds no room to keep its connection"
-    );
+    assert_eq!(sink.connections(), 4, "the third endpoint finds no room to keep its connection");
 
     net.clock.advance(SignedDuration::from_secs(31));
     for peer in &peers {

@@ -57,11 +57,7 @@ struct Presented {
 impl Presented {
     fn leaf(params: &CertificateParams, issuer: &Ca) -> Self {
         let key = KeyPair::generate().unwrap();
-        Self {
-            chain: vec![params.signed_by(&key, issuer).unwrap()],
-            key,
-            alpn: &[b"http/1.1"],
-        }
+        Self { chain: vec![params.signed_by(&key, issuer).unwrap()], key, alpn: &[b"http/1.1"] }
     }
 
     fn config(self) -> Arc<ServerConfig> {
@@ -69,11 +65,7 @@ impl Presented {
         let key = PrivateKeyDer::Pkcs8(self.key.serialize_der().into());
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-        let mut config = builder
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(chain, key)
-            .unwrap();
+        let mut config = builder.unwrap().with_no_client_auth().with_single_cert(chain, key).unwrap();
         config.alpn_protocols = self.alpn.iter().map(|protocol| protocol.to_vec()).collect();
         Arc::new(config)
     }
@@ -93,10 +85,7 @@ async fn tls_sink(presented: Presented) -> SocketAddr {
                     return;
                 };
                 if read_request(&mut stream).await.is_some() {
-                    stream
-                        .write_all(b"HTTP/1.1 200 OK\r\n\r\ncut")
-                        .await
-                        .unwrap_or_default();
+                    stream.write_all(b"HTTP/1.1 200 OK\r\n\r\ncut").await.unwrap_or_default();
                     stream.flush().await.unwrap_or_default();
                 }
             });
@@ -116,18 +105,12 @@ impl Resolver for Here {
 }
 
 fn net(extra_ca: &Certificate) -> Net {
-    Net {
-        extra_ca: Some(extra_ca.pem()),
-        resolver: Some(Arc::new(Here)),
-        ..Net::new()
-    }
+    Net { extra_ca: Some(extra_ca.pem()), resolver: Some(Arc::new(Here)), ..Net::new() }
 }
 
 async fn result(net: &Net, presented: Presented, host: &str) -> AttemptResult {
     let port = tls_sink(presented).await.port();
-    post(&net.client(), &format!("https://{host}:{port}/hook"), "{}")
-        .await
-        .result
+    post(&net.client(), &format!("https://{host}:{port}/hook"), "{}").await.result
 }
 
 #[rstest]
@@ -173,10 +156,7 @@ async fn t2_t3_validity() {
     let mut early = params(&["hooks.example.com"]);
     early.not_before = date_time_ymd(2026, 6, 2);
     let presented = Presented::leaf(&early, &ca);
-    assert_eq!(
-        result(&net(&root), presented, "hooks.example.com").await,
-        TlsNotYetValid
-    );
+    assert_eq!(result(&net(&root), presented, "hooks.example.com").await, TlsNotYetValid);
 }
 
 #[tokio::test]
@@ -217,11 +197,7 @@ async fn t5_nobody_we_trust() {
 
     let key = KeyPair::generate().unwrap();
     let own = params(&["hooks.example.com"]).self_signed(&key).unwrap();
-    let presented = Presented {
-        chain: vec![own],
-        key,
-        alpn: &[],
-    };
+    let presented = Presented { chain: vec![own], key, alpn: &[] };
     assert_eq!(result(&net(&root), presented, "hooks.example.com").await, TlsUntrusted);
 }
 
@@ -297,9 +273,7 @@ async fn http2_where_it_is_offered_on_one_connection() {
         }
     });
     let client = net(&root).client();
-    let peer = client
-        .peer(&format!("https://hooks.example.com:{port}/hook?x=y"))
-        .unwrap();
+    let peer = client.peer(&format!("https://hooks.example.com:{port}/hook?x=y")).unwrap();
     for number in 0..5 {
         let body = format!("body {number}");
         let exchange = post_to(&client, &peer, &body).await;
@@ -381,20 +355,13 @@ async fn f25_a_connection_that_goes_away_costs_the_attempt_and_not_the_next() {
     let client = net(&root).client();
     let peer = client.peer(&format!("https://hooks.example.com:{port}/hook")).unwrap();
     let first = post_to(&client, &peer, "{}").await.result;
-    assert!(
-        matches!(first, Http(200) | ConnectionClosed | ConnectionReset),
-        "{first:?}"
-    );
+    assert!(matches!(first, Http(200) | ConnectionClosed | ConnectionReset), "{first:?}");
     assert_eq!(post_to(&client, &peer, "{}").await.result, Http(200));
 }
 
 async fn echo(request: http::Request<hyper::body::Incoming>) -> Result<http::Response<Full<Bytes>>, Infallible> {
     let (parts, body) = request.into_parts();
-    let headers: BTreeMap<_, _> = parts
-        .headers
-        .iter()
-        .map(|(name, value)| (name.as_str(), value))
-        .collect();
+    let headers: BTreeMap<_, _> = parts.headers.iter().map(|(name, value)| (name.as_str(), value)).collect();
     let id = headers["x-snyk-transport-id"].to_str().unwrap().to_owned();
     assert!(!headers.contains_key("host"));
     #[expect(clippy::disallowed_methods, reason = "what is collected here is limited")]

@@ -54,10 +54,7 @@ impl Source {
             None => None,
             Some(path) => {
                 let text = std::fs::read_to_string(path).map_err(|error| {
-                    Failure::usage(format!(
-                        "cannot read the configuration file {}: {error}",
-                        path.display()
-                    ))
+                    Failure::usage(format!("cannot read the configuration file {}: {error}", path.display()))
                 })?;
                 Some((path.clone(), text))
             }
@@ -70,13 +67,7 @@ impl Source {
             all.push(("--set".to_owned(), key.trim().to_owned(), value.to_owned()));
         }
         all.extend(flags);
-        Layers {
-            file,
-            variables,
-            flags: all,
-        }
-        .load()
-        .map_err(|error| {
+        Layers { file, variables, flags: all }.load().map_err(|error| {
             Failure::usage(error.to_string())
                 .advise("`watchbell config schema` and docs/configuration.md say what each setting takes")
         })
@@ -109,10 +100,7 @@ fn dump(out: Output, loaded: &Loaded) {
     if out.json {
         let mut all = Map::new();
         for (key, value) in settings {
-            let origin = loaded
-                .origins
-                .get(&key)
-                .map_or_else(|| "default".to_owned(), ToString::to_string);
+            let origin = loaded.origins.get(&key).map_or_else(|| "default".to_owned(), ToString::to_string);
             all.insert(key, json!({"value": value, "from": origin}));
         }
         return out.value(&Value::Object(all));
@@ -127,10 +115,7 @@ fn dump(out: Output, loaded: &Loaded) {
             out.line(format!("{gap}[{section}]"));
             section.clone_into(&mut section_before);
         }
-        let origin = loaded
-            .origins
-            .get(&key)
-            .map_or_else(|| "default".to_owned(), ToString::to_string);
+        let origin = loaded.origins.get(&key).map_or_else(|| "default".to_owned(), ToString::to_string);
         // JSON text, numbers, booleans and lists of text are spelled alike in TOML.
         match value.is_null() {
             true => out.line(format!("{FAINT}# {name} is not set{FAINT:#}")),

@@ -28,13 +28,7 @@ pub(super) struct Connect {
     #[arg(long, value_name = "FILE", env = "WATCHBELL_KEY_FILE", hide_env_values = true)]
     key_file: Option<PathBuf>,
     /// Organisation: its id or slug
-    #[arg(
-        long,
-        value_name = "ORG",
-        env = "WATCHBELL_ORG",
-        hide_env_values = true,
-        default_value = "default"
-    )]
+    #[arg(long, value_name = "ORG", env = "WATCHBELL_ORG", hide_env_values = true, default_value = "default")]
     org: String,
     /// PEM file of certificate authorities to trust beside the system's
     #[arg(long, value_name = "FILE", env = "WATCHBELL_CA_FILE", hide_env_values = true)]
@@ -101,8 +95,6 @@ pub(super) struct Paging {
 
 impl Paging {
     pub(super) fn onto(&self, request: Request) -> Request {
-        request
-            .with("limit", Some(self.limit))
-            .with("cursor", self.cursor.as_ref())
+        request.with("limit", Some(self.limit)).with("cursor", self.cursor.as_ref())
     }
 }

@@ -61,24 +61,14 @@ struct Named {
 impl Args {
     pub(super) fn run(self, out: Output) -> Done {
         match self.action {
-            Action::List {
-                state,
-                endpoint,
-                event,
-                paging,
-                connect,
-            } => {
+            Action::List { state, endpoint, event, paging, connect } => {
                 let request = Request::get(connect.path("/deliveries"))
                     .with("state", state)
                     .with("endpoint", endpoint)
                     .with("event", event);
                 let mut page = connect.ask(paging.onto(request))?;
                 if !out.json {
-                    page.get_mut("items")
-                        .and_then(Value::as_array_mut)
-                        .into_iter()
-                        .flatten()
-                        .for_each(summarise);
+                    page.get_mut("items").and_then(Value::as_array_mut).into_iter().flatten().for_each(summarise);
                 }
                 let columns: &[(&str, &[&str])] = &[
                     ("id", &["id"]),
@@ -114,9 +104,6 @@ fn summarise(delivery: &mut Value) {
 
 impl Named {
     fn ask(&self, method: Method, rest: &str) -> Result<Value, super::Failure> {
-        self.connect.ask(Request::new(
-            method,
-            self.connect.path(&format!("/deliveries/{}{rest}", segment(&self.id))),
-        ))
+        self.connect.ask(Request::new(method, self.connect.path(&format!("/deliveries/{}{rest}", segment(&self.id)))))
     }
 }

@@ -20,8 +20,6 @@ impl Args {
     pub(super) fn run(self) -> Done {
         let runtime = tokio::runtime::Runtime::new()
             .map_err(|error| Failure::failed(format!("cannot start the runtime: {error}")))?;
-        runtime
-            .block_on(demo::run(self.once))
-            .map_err(|error| Failure::failed(error.to_string()))
+        runtime.block_on(demo::run(self.once)).map_err(|error| Failure::failed(error.to_string()))
     }
 }

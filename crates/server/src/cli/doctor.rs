@@ -57,27 +57,15 @@ struct Check {
 
 impl Check {
     fn ok(what: impl Into<String>) -> Self {
-        Self {
-            mark: Mark::Ok,
-            what: what.into(),
-            advice: String::new(),
-        }
+        Self { mark: Mark::Ok, what: what.into(), advice: String::new() }
     }
 
     fn warn(what: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self {
-            mark: Mark::Warn,
-            what: what.into(),
-            advice: advice.into(),
-        }
+        Self { mark: Mark::Warn, what: what.into(), advice: advice.into() }
     }
 
     fn fail(what: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self {
-            mark: Mark::Fail,
-            what: what.into(),
-            advice: advice.into(),
-        }
+        Self { mark: Mark::Fail, what: what.into(), advice: advice.into() }
     }
 }
 

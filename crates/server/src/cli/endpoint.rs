@@ -138,56 +138,33 @@ impl Settings {
     }
 }
 
-const COLUMNS: &[(&str, &[&str])] = &[
-    ("id", &["id"]),
-    ("dialect", &["dialect"]),
-    ("state", &["state"]),
-    ("url", &["url"]),
-    ("events", &["events"]),
-];
+const COLUMNS: &[(&str, &[&str])] =
+    &[("id", &["id"]), ("dialect", &["dialect"]), ("state", &["state"]), ("url", &["url"]), ("events", &["events"])];
 
 impl Args {
     pub(super) fn run(self, out: Output) -> Done {
         match self.action {
             Action::List { paging, connect } => {
-                out.page(
-                    &connect.ask(paging.onto(Request::get(connect.path("/endpoints"))))?,
-                    COLUMNS,
-                );
+                out.page(&connect.ask(paging.onto(Request::get(connect.path("/endpoints"))))?, COLUMNS);
             }
-            Action::Create {
-                target,
-                dialect,
-                settings,
-                secret_file,
-                connect,
-            } => {
+            Action::Create { target, dialect, settings, secret_file, connect } => {
                 let mut body = settings.members()?;
                 body.insert("url".to_owned(), json!(target));
                 body.insert("dialect".to_owned(), json!(dialect.id));
                 if let Some(path) = secret_file {
-                    body.insert(
-                        credential(dialect).to_owned(),
-                        json!(message::read_secret(&path)?.expose()),
-                    );
+                    body.insert(credential(dialect).to_owned(), json!(message::read_secret(&path)?.expose()));
                 }
                 let answer = connect.ask(Request::post(connect.path("/endpoints"), &Value::Object(body)))?;
                 show_with_secret(out, &answer);
             }
             Action::Show(named) => out.thing(&named.ask(Method::GET, "", None)?),
-            Action::Update {
-                target,
-                settings,
-                named,
-            } => {
+            Action::Update { target, settings, named } => {
                 let mut body = settings.members()?;
                 if let Some(url) = target {
                     body.insert("url".to_owned(), json!(url));
                 }
                 if body.is_empty() {
-                    return Err(Failure::usage(
-                        "nothing to change: give --to, --events, --description or --set",
-                    ));
+                    return Err(Failure::usage("nothing to change: give --to, --events, --description or --set"));
                 }
                 out.thing(&named.ask(Method::PATCH, "", Some(&Value::Object(body)))?);
             }
@@ -217,10 +194,7 @@ impl Named {
     fn ask(&self, method: Method, rest: &str, body: Option<&Value>) -> Result<Value, Failure> {
         let path = self.connect.path(&format!("/endpoints/{}{rest}", segment(&self.id)));
         let request = match body {
-            Some(body) => Request {
-                method,
-                ..Request::post(path, body)
-            },
+            Some(body) => Request { method, ..Request::post(path, body) },
             None => Request::new(method, path),
         };
         self.connect.ask(request)
@@ -249,9 +223,7 @@ fn credential(dialect: &Dialect) -> &'static str {
 fn show_with_secret(out: Output, answer: &Value) {
     out.thing(answer);
     if !out.json && answer.get("secret").is_some_and(Value::is_string) {
-        remark(format!(
-            "{LOOK}The secret is shown this once: keep it where the receiver reads it.{LOOK:#}"
-        ));
+        remark(format!("{LOOK}The secret is shown this once: keep it where the receiver reads it.{LOOK:#}"));
     }
 }
 

@@ -65,13 +65,7 @@ struct Named {
 impl Args {
     pub(super) fn run(self, out: Output) -> Done {
         match self.action {
-            Action::List {
-                event_type,
-                since,
-                until,
-                paging,
-                connect,
-            } => {
+            Action::List { event_type, since, until, paging, connect } => {
                 let request = Request::get(connect.path("/events"))
                     .with("type", event_type)
                     .with("since", since)
@@ -89,16 +83,9 @@ impl Args {
             Action::Types { connect } => {
                 let mut page = connect.ask(Request::get(connect.path("/event-types")))?;
                 if !out.json {
-                    page.get_mut("items")
-                        .and_then(Value::as_array_mut)
-                        .into_iter()
-                        .flatten()
-                        .for_each(name_dialects);
+                    page.get_mut("items").and_then(Value::as_array_mut).into_iter().flatten().for_each(name_dialects);
                 }
-                out.page(
-                    &page,
-                    &[("type", &["type"]), ("dialects that can say it", &["dialects"])],
-                );
+                out.page(&page, &[("type", &["type"]), ("dialects that can say it", &["dialects"])]);
             }
         }
         Ok(())
@@ -118,9 +105,6 @@ fn name_dialects(event_type: &mut Value) {
 
 impl Named {
     fn ask(&self, method: Method, rest: &str) -> Result<Value, super::Failure> {
-        self.connect.ask(Request::new(
-            method,
-            self.connect.path(&format!("/events/{}{rest}", segment(&self.id))),
-        ))
+        self.connect.ask(Request::new(method, self.connect.path(&format!("/events/{}{rest}", segment(&self.id)))))
     }
 }

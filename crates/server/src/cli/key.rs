@@ -64,10 +64,8 @@ impl Args {
         match self.action {
             Action::Create { name, scopes, connect } => {
                 let scopes: Vec<&str> = scopes.into_iter().map(Scope::as_str).collect();
-                let answer = connect.ask(Request::post(
-                    connect.path("/keys"),
-                    &json!({"name": name, "scopes": scopes}),
-                ))?;
+                let answer =
+                    connect.ask(Request::post(connect.path("/keys"), &json!({"name": name, "scopes": scopes})))?;
                 out.thing(&answer);
                 if !out.json {
                     remark(format!("{LOOK}The key is shown this once.{LOOK:#}"));
@@ -84,10 +82,7 @@ impl Args {
                 out.page(&connect.ask(paging.onto(Request::get(connect.path("/keys"))))?, columns);
             }
             Action::Revoke { id, connect } => {
-                connect.ask(Request::new(
-                    Method::DELETE,
-                    connect.path(&format!("/keys/{}", segment(&id))),
-                ))?;
+                connect.ask(Request::new(Method::DELETE, connect.path(&format!("/keys/{}", segment(&id)))))?;
                 match out.json {
                     true => out.value(&json!({"id": id, "done": "revoked"})),
                     false => out.line(format!("revoked {id}")),

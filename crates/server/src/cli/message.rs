@@ -27,13 +27,9 @@ pub(super) fn read_secret(path: &Path) -> Result<Secret, Failure> {
     let fail = |problem: String| Failure::usage(format!("secret file {}: {problem}", path.display()));
     let mut bytes = Vec::new();
     let file = std::fs::File::open(path).map_err(|error| fail(format!("cannot be read: {error}")))?;
-    file.take(SECRET_BYTES_MAX)
-        .read_to_end(&mut bytes)
-        .map_err(|error| fail(format!("cannot be read: {error}")))?;
+    file.take(SECRET_BYTES_MAX).read_to_end(&mut bytes).map_err(|error| fail(format!("cannot be read: {error}")))?;
     let bytes = without_final_newline(bytes);
-    String::from_utf8(bytes)
-        .map(Secret::new)
-        .map_err(|_| fail("does not hold UTF-8 text".to_owned()))
+    String::from_utf8(bytes).map(Secret::new).map_err(|_| fail("does not hold UTF-8 text".to_owned()))
 }
 
 fn without_final_newline(mut bytes: Vec<u8>) -> Vec<u8> {
@@ -65,13 +61,10 @@ pub(super) fn read_body(path: Option<&PathBuf>) -> Result<Vec<u8>, Failure> {
 pub(super) fn headers(lines: &[String]) -> Result<Headers, Failure> {
     let mut headers = Headers::default();
     for line in lines {
-        let (name, value) = line
-            .split_once(':')
-            .filter(|(name, _)| !name.trim().is_empty())
-            .ok_or_else(|| {
-                Failure::usage("--header wants 'Name: value'")
-                    .advise("quote it, so that the shell passes it as one argument")
-            })?;
+        let (name, value) = line.split_once(':').filter(|(name, _)| !name.trim().is_empty()).ok_or_else(|| {
+            Failure::usage("--header wants 'Name: value'")
+                .advise("quote it, so that the shell passes it as one argument")
+        })?;
         headers.push(name.trim(), value.trim_matches([' ', '\t']));
     }
     Ok(headers)

@@ -144,11 +144,7 @@ pub(crate) struct Failure {
 
 impl Failure {
     pub(crate) fn new(exit: Exit, problem: impl Into<String>) -> Self {
-        Self {
-            exit,
-            problem: problem.into(),
-            advice: None,
-        }
+        Self { exit, problem: problem.into(), advice: None }
     }
 
     pub(crate) fn failed(problem: impl Into<String>) -> Self {

@@ -56,11 +56,7 @@ impl Output {
         if self.json {
             return self.value(page);
         }
-        let items = page
-            .get("items")
-            .and_then(Value::as_array)
-            .map(Vec::as_slice)
-            .unwrap_or_default();
+        let items = page.get("items").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         if items.is_empty() {
             return self.line("(none)");
         }
@@ -118,9 +114,7 @@ fn first_of(item: &Value, members: &[&str]) -> String {
 }
 
 fn is_flat(value: &Value) -> bool {
-    value
-        .as_array()
-        .is_some_and(|items| items.iter().all(|item| !item.is_object() && !item.is_array()))
+    value.as_array().is_some_and(|items| items.iter().all(|item| !item.is_object() && !item.is_array()))
 }
 
 /// A value in a table cell. What others sent is shown without its control characters: a terminal would obey them.
@@ -132,7 +126,5 @@ pub(crate) fn plain(value: &Value) -> String {
         Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(", "),
         Value::Bool(_) | Value::Number(_) | Value::Object(_) => value.to_string(),
     };
-    text.chars()
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-        .collect()
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }

@@ -41,9 +41,7 @@ impl Args {
                 members.insert(name.to_owned(), Value::String(value));
             }
         }
-        let path = self
-            .connect
-            .path(&format!("/endpoints/{}/replay", segment(&self.endpoint)));
+        let path = self.connect.path(&format!("/endpoints/{}/replay", segment(&self.endpoint)));
         let answer = self.connect.ask(Request::post(path, &body))?;
         out.thing(&answer);
         if !self.yes && !out.json {

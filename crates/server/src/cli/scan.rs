@@ -65,13 +65,7 @@ impl Args {
                 .with("project", Some(&project))
                 .with("since", scan.get("received_at").and_then(Value::as_str))
                 .with("limit", Some(EVENTS_SHOWN));
-            let events = client
-                .json(made)
-                .await?
-                .get("items")
-                .and_then(Value::as_array)
-                .cloned()
-                .unwrap_or_default();
+            let events = client.json(made).await?.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
             Ok((scan, events))
         })?;
         if out.json {
@@ -90,18 +84,11 @@ pub(crate) async fn project_id(client: &Client, projects: &str, name: &str) -> R
         Ok(project) => {
             id_of(&project).ok_or_else(|| Failure::failed("the server made a project and did not say its id"))
         }
-        Err(client::Error::Refused {
-            status: StatusCode::CONFLICT,
-            ..
-        }) => {
+        Err(client::Error::Refused { status: StatusCode::CONFLICT, .. }) => {
             let all = client.every(projects, PROJECTS_MAX).await?;
-            let named = all
-                .iter()
-                .find(|project| project.get("name").and_then(Value::as_str) == Some(name));
+            let named = all.iter().find(|project| project.get("name").and_then(Value::as_str) == Some(name));
             named.and_then(id_of).ok_or_else(|| {
-                Failure::failed(format!(
-                    "there is a project {name:?}, but it is not in the list of projects"
-                ))
+                Failure::failed(format!("there is a project {name:?}, but it is not in the list of projects"))
             })
         }
         Err(error) => Err(error.into()),
@@ -131,16 +118,9 @@ fn show(out: Output, project: &str, scan: &Value, events: &[Value]) {
     for event in events {
         let of = |pointer: &str| event.pointer(pointer).map(plain).unwrap_or_default();
         if of("/type").starts_with("vulnerability.") {
-            let name = [of("/data/cve_id"), of("/data/rule_id")]
-                .into_iter()
-                .find(|name| !name.is_empty())
-                .unwrap_or_default();
-            out.line(format!(
-                "  {:<24} {:<8} {name:<16} {}",
-                of("/type"),
-                of("/data/severity"),
-                of("/data/title")
-            ));
+            let name =
+                [of("/data/cve_id"), of("/data/rule_id")].into_iter().find(|name| !name.is_empty()).unwrap_or_default();
+            out.line(format!("  {:<24} {:<8} {name:<16} {}", of("/type"), of("/data/severity"), of("/data/title")));
         }
     }
 }

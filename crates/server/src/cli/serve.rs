@@ -50,17 +50,11 @@ impl Args {
         let admin_key = admin_key(&variables)?;
         let flags = [
             ("--listen", "server.listen", self.listen),
-            (
-                "--data",
-                "storage.data",
-                self.data.map(|path| path.display().to_string()),
-            ),
+            ("--data", "storage.data", self.data.map(|path| path.display().to_string())),
             ("--log-level", "log.level", self.log_level),
             ("--log-format", "log.format", self.log_format),
         ];
-        let flags = flags
-            .into_iter()
-            .filter_map(|(flag, key, value)| Some((flag.to_owned(), key.to_owned(), value?)));
+        let flags = flags.into_iter().filter_map(|(flag, key, value)| Some((flag.to_owned(), key.to_owned(), value?)));
         let loaded = self.source.load(variables, flags.collect())?;
         crate::telemetry::init(&loaded.config.log).map_err(Failure::usage)?;
         let runtime = tokio::runtime::Runtime::new()
@@ -99,19 +93,14 @@ fn announce(config: &Config, node: &Node) {
         env!("CARGO_PKG_VERSION"),
         config.storage.data.display()
     ));
-    out.line(format!(
-        "{FAINT}next: export WATCHBELL_URL={url} WATCHBELL_KEY=…{FAINT:#}"
-    ));
+    out.line(format!("{FAINT}next: export WATCHBELL_URL={url} WATCHBELL_KEY=…{FAINT:#}"));
     out.line(format!(
         "{FAINT}      watchbell endpoint create https://hooks.example.com/in --dialect standard{FAINT:#}"
     ));
 }
 
 fn admin_key(variables: &Variables) -> Result<Option<Secret>, Failure> {
-    let given = variables
-        .iter()
-        .find(|(name, _)| name == "WATCHBELL_ADMIN_KEY")
-        .map(|(_, value)| value);
+    let given = variables.iter().find(|(name, _)| name == "WATCHBELL_ADMIN_KEY").map(|(_, value)| value);
     let Some(key) = given.filter(|key| !key.is_empty()) else {
         return Ok(None);
     };
@@ -132,18 +121,16 @@ fn admin_key(variables: &Variables) -> Result<Option<Secret>, Failure> {
 impl From<StartError> for Failure {
     fn from(error: StartError) -> Self {
         let (exit, advice) = match &error {
-            StartError::Locked(_) => (
-                Exit::StoreLocked,
-                Some("end the other process, or give another directory with --data"),
-            ),
+            StartError::Locked(_) => {
+                (Exit::StoreLocked, Some("end the other process, or give another directory with --data"))
+            }
             StartError::Corrupt(_) => (
                 Exit::StoreCorrupt,
                 Some("nothing was changed; restore a backup, or look at a copy with the sqlite3 command"),
             ),
-            StartError::KeyFile(_) => (
-                Exit::KeyFile,
-                Some("without its key file the data cannot be read: put the right one back, mode 0600"),
-            ),
+            StartError::KeyFile(_) => {
+                (Exit::KeyFile, Some("without its key file the data cannot be read: put the right one back, mode 0600"))
+            }
             StartError::Setting { .. } => (Exit::Usage, None),
             StartError::Listen { .. } => (
                 Exit::Failed,

@@ -57,21 +57,11 @@ impl Args {
         let sent_at = self.timestamp.unwrap_or(now);
         let id = self.id.unwrap_or_else(|| DeliveryId::make(now, &OsEntropy).bare());
         let event = self.event.unwrap_or_else(|| event_of(&body).to_owned());
-        let message = Message {
-            id: &id,
-            event: &event,
-            occurred_at: sent_at,
-            sent_at,
-            body: &body,
-        };
-        let headers = outbound
-            .headers(&message, &[key])
-            .map_err(|error| Failure::failed(error.to_string()))?;
+        let message = Message { id: &id, event: &event, occurred_at: sent_at, sent_at, body: &body };
+        let headers = outbound.headers(&message, &[key]).map_err(|error| Failure::failed(error.to_string()))?;
         if out.json {
-            let headers: Vec<_> = headers
-                .iter()
-                .map(|header| json!({"name": header.name, "value": header.value}))
-                .collect();
+            let headers: Vec<_> =
+                headers.iter().map(|header| json!({"name": header.name, "value": header.value})).collect();
             out.value(&json!({"headers": headers}));
         } else {
             for header in headers {

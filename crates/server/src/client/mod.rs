@@ -49,20 +49,11 @@ impl Request {
     }
 
     pub(crate) fn post(path: impl Into<String>, body: &Value) -> Self {
-        Self {
-            body: Some((JSON, Bytes::from(body.to_string()))),
-            ..Self::new(Method::POST, path)
-        }
+        Self { body: Some((JSON, Bytes::from(body.to_string()))), ..Self::new(Method::POST, path) }
     }
 
     pub(crate) fn new(method: Method, path: impl Into<String>) -> Self {
-        Self {
-            method,
-            path: path.into(),
-            query: Vec::new(),
-            body: None,
-            idempotency_key: None,
-        }
+        Self { method, path: path.into(), query: Vec::new(), body: None, idempotency_key: None }
     }
 
     /// Adds a query parameter when there is one.
@@ -115,12 +106,7 @@ pub(crate) enum Error {
     Broken { base: String, problem: String },
     /// The server refused.
     #[error("{detail}{}", code.as_ref().map(|code| format!(" ({code})")).unwrap_or_default())]
-    Refused {
-        status: StatusCode,
-        code: Option<String>,
-        detail: String,
-        request_id: Option<String>,
-    },
+    Refused { status: StatusCode, code: Option<String>, detail: String, request_id: Option<String> },
 }
 
 impl Error {
@@ -156,9 +142,7 @@ impl Error {
 impl Client {
     /// A client for the server at `url`.
     pub(crate) fn new(url: &str, key: Option<Secret>, tls: Arc<ClientConfig>) -> Result<Self, Error> {
-        let base = Url::parse(url)
-            .ok()
-            .filter(|base| matches!(base.scheme(), "http" | "https") && base.has_host());
+        let base = Url::parse(url).ok().filter(|base| matches!(base.scheme(), "http" | "https") && base.has_host());
         let base = base.ok_or_else(|| Error::Url(url.chars().take(100).collect()))?;
         Ok(Self { base, key, tls })
     }
@@ -166,11 +150,7 @@ impl Client {
     /// Makes a request; every status but 2xx is [`Error::Refused`].
     pub(crate) async fn call(&self, request: Request) -> Result<Reply, Error> {
         let reply = self.ask(request).await?;
-        if reply.status.is_success() {
-            Ok(reply)
-        } else {
-            Err(refused(&reply))
-        }
+        if reply.status.is_success() { Ok(reply) } else { Err(refused(&reply)) }
     }
 
     /// As [`Self::call`], and the JSON of it.
@@ -181,9 +161,7 @@ impl Client {
     /// Makes a request; any complete answer is good.
     pub(crate) async fn ask(&self, request: Request) -> Result<Reply, Error> {
         let asked = transport::exchange(&self.base, self.key.as_ref(), &self.tls, request, ANSWER_BYTES_MAX);
-        tokio::time::timeout(TIMEOUT, asked)
-            .await
-            .map_err(|_| Error::Timeout(self.base.to_string()))?
+        tokio::time::timeout(TIMEOUT, asked).await.map_err(|_| Error::Timeout(self.base.to_string()))?
     }
 
     /// Every entry of a list, page by page, at most `most`.
@@ -191,13 +169,7 @@ impl Client {
         let mut all = Vec::new();
         let mut cursor: Option<String> = None;
         loop {
-            let page = self
-                .json(
-                    Request::get(path)
-                        .with("limit", Some(250))
-                        .with("cursor", cursor.take()),
-                )
-                .await?;
+            let page = self.json(Request::get(path).with("limit", Some(250)).with("cursor", cursor.take())).await?;
             all.extend(page.get("items").and_then(Value::as_array).cloned().unwrap_or_default());
             cursor = page.get("next_cursor").and_then(Value::as_str).map(str::to_owned);
             if cursor.is_none() || all.len() >= most {

@@ -39,10 +39,7 @@ pub(crate) fn trust(ca_file: Option<&Path>) -> Result<RootCertStore, TrustError>
         roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
     }
     if let Some(path) = ca_file {
-        let fail = |problem: String| TrustError::File {
-            path: path.to_owned(),
-            problem,
-        };
+        let fail = |problem: String| TrustError::File { path: path.to_owned(), problem };
         let certificates = CertificateDer::pem_file_iter(path).map_err(|error| fail(error.to_string()))?;
         let mut count = 0;
         for certificate in certificates {
@@ -65,55 +62,34 @@ pub(super) async fn exchange(
     bytes_max: usize,
 ) -> Result<Reply, Error> {
     let host = base.host_str().ok_or_else(|| Error::Url(base.to_string()))?;
-    let port = base
-        .port_or_known_default()
-        .ok_or_else(|| Error::Url(base.to_string()))?;
-    let unconnected = |source| Error::Connect {
-        base: base.to_string(),
-        source,
-    };
-    let tcp = TcpStream::connect((host.trim_matches(['[', ']']), port))
-        .await
-        .map_err(unconnected)?;
+    let port = base.port_or_known_default().ok_or_else(|| Error::Url(base.to_string()))?;
+    let unconnected = |source| Error::Connect { base: base.to_string(), source };
+    let tcp = TcpStream::connect((host.trim_matches(['[', ']']), port)).await.map_err(unconnected)?;
     tcp.set_nodelay(true).map_err(unconnected)?;
     let request = build(base, key, request)?;
     if base.scheme() == "http" {
         return send(base, tcp, request, bytes_max).await;
     }
-    let failed = |source| Error::Tls {
-        base: base.to_string(),
-        source,
-    };
+    let failed = |source| Error::Tls { base: base.to_string(), source };
     let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned())
         .map_err(|error| failed(io::Error::other(error)))?;
-    let stream = TlsConnector::from(Arc::clone(tls))
-        .connect(name, tcp)
-        .await
-        .map_err(failed)?;
+    let stream = TlsConnector::from(Arc::clone(tls)).connect(name, tcp).await.map_err(failed)?;
     send(base, stream, request, bytes_max).await
 }
 
 fn build(base: &Url, key: Option<&Secret>, request: Request) -> Result<http::Request<Full<Bytes>>, Error> {
-    let broken = |problem: String| Error::Broken {
-        base: base.to_string(),
-        problem,
-    };
+    let broken = |problem: String| Error::Broken { base: base.to_string(), problem };
     let mut url = base.clone();
     url.set_path(&format!("{}{}", base.path().trim_end_matches('/'), request.path));
     if !request.query.is_empty() {
         url.query_pairs_mut().extend_pairs(&request.query);
     }
-    let target = url
-        .query()
-        .map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
+    let target = url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
     let authority = base.port().map_or_else(
         || base.host_str().unwrap_or_default().to_owned(),
         |port| format!("{}:{port}", base.host_str().unwrap_or_default()),
     );
-    let mut built = http::Request::builder()
-        .method(request.method)
-        .uri(target)
-        .header(HOST, authority);
+    let mut built = http::Request::builder().method(request.method).uri(target).header(HOST, authority);
     built = built.header("user-agent", concat!("watchbell/", env!("CARGO_PKG_VERSION")));
     if let Some(key) = key {
         let mut value = HeaderValue::try_from(format!("Bearer {}", key.expose()))
@@ -138,29 +114,15 @@ async fn send<S>(base: &Url, stream: S, request: http::Request<Full<Bytes>>, byt
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let broken = |problem: String| Error::Broken {
-        base: base.to_string(),
-        problem,
-    };
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
-        .await
-        .map_err(|error| broken(error.to_string()))?;
+    let broken = |problem: String| Error::Broken { base: base.to_string(), problem };
+    let (mut sender, connection) =
+        http1::handshake(TokioIo::new(stream)).await.map_err(|error| broken(error.to_string()))?;
     let exchange = async {
-        let answer = sender
-            .send_request(request)
-            .await
-            .map_err(|error| broken(error.to_string()))?;
+        let answer = sender.send_request(request).await.map_err(|error| broken(error.to_string()))?;
         let (head, body) = answer.into_parts();
         #[expect(clippy::disallowed_methods, reason = "read through Limited")]
-        let body = Limited::new(body, bytes_max)
-            .collect()
-            .await
-            .map_err(|error| broken(error.to_string()))?;
-        Ok(Reply {
-            status: head.status,
-            headers: head.headers,
-            body: body.to_bytes(),
-        })
+        let body = Limited::new(body, bytes_max).collect().await.map_err(|error| broken(error.to_string()))?;
+        Ok(Reply { status: head.status, headers: head.headers, body: body.to_bytes() })
     };
     // The connection is driven beside the exchange and ends with it: no task outlives the call.
     tokio::pin!(exchange);

@@ -23,18 +23,12 @@ fn server(config: &Config) -> Result<(), Error> {
     listen_address(&config.server.listen).map_err(|problem| Error::of_key("server.listen", problem))?;
     let floors = [
         ("server.max_connections", config.server.max_connections),
-        (
-            "server.max_connections_per_address",
-            config.server.max_connections_per_address,
-        ),
+        ("server.max_connections_per_address", config.server.max_connections_per_address),
         ("server.max_headers", config.server.max_headers.into()),
         ("json.max_depth", config.json.max_depth.into()),
         ("delivery.max_in_flight", config.delivery.max_in_flight),
         ("delivery.max_in_flight_per_org", config.delivery.max_in_flight_per_org),
-        (
-            "delivery.max_in_flight_per_endpoint",
-            config.delivery.max_in_flight_per_endpoint,
-        ),
+        ("delivery.max_in_flight_per_endpoint", config.delivery.max_in_flight_per_endpoint),
     ];
     if let Some((key, _)) = floors.into_iter().find(|(_, value)| *value == 0) {
         return Err(Error::of_key(key, "must be at least 1"));
@@ -43,26 +37,11 @@ fn server(config: &Config) -> Result<(), Error> {
         return Err(Error::of_key("json.max_depth", "must be at most 256"));
     }
     let sizes = [
-        (
-            "server.max_header_bytes",
-            config.server.max_header_bytes,
-            4 << 10,
-            1 << 20,
-        ),
+        ("server.max_header_bytes", config.server.max_header_bytes, 4 << 10, 1 << 20),
         ("server.max_uri_bytes", config.server.max_uri_bytes, 256, 1 << 20),
         ("api.max_event_bytes", config.api.max_event_bytes, 1 << 10, 64 << 20),
-        (
-            "delivery.max_response_bytes",
-            config.delivery.max_response_bytes,
-            0,
-            1 << 20,
-        ),
-        (
-            "delivery.max_response_header_bytes",
-            config.delivery.max_response_header_bytes,
-            8 << 10,
-            1 << 20,
-        ),
+        ("delivery.max_response_bytes", config.delivery.max_response_bytes, 0, 1 << 20),
+        ("delivery.max_response_header_bytes", config.delivery.max_response_header_bytes, 8 << 10, 1 << 20),
     ];
     for (key, size, least, most) in sizes {
         if !(least..=most).contains(&size.get()) {
@@ -75,8 +54,7 @@ fn server(config: &Config) -> Result<(), Error> {
 /// An address and port in figures, or `localhost:PORT`.
 pub(crate) fn listen_address(text: &str) -> Result<SocketAddr, String> {
     let text = text.replacen("localhost:", "127.0.0.1:", 1);
-    text.parse()
-        .map_err(|_| "an address and a port are wanted, such as \"127.0.0.1:8420\" or \"[::]:8420\"".to_owned())
+    text.parse().map_err(|_| "an address and a port are wanted, such as \"127.0.0.1:8420\" or \"[::]:8420\"".to_owned())
 }
 
 fn delivery(config: &Config) -> Result<(), Error> {
@@ -112,8 +90,7 @@ fn delivery(config: &Config) -> Result<(), Error> {
 
 fn egress(config: &Config) -> Result<(), Error> {
     for rule in &config.egress.allow {
-        rule.parse::<AllowRule>()
-            .map_err(|problem| Error::of_key("egress.allow", format!("{rule:?}: {problem}")))?;
+        rule.parse::<AllowRule>().map_err(|problem| Error::of_key("egress.allow", format!("{rule:?}: {problem}")))?;
     }
     for server in &config.egress.dns_servers {
         if server.parse::<IpAddr>().is_err() && server.parse::<SocketAddr>().is_err() {
@@ -128,14 +105,12 @@ fn egress(config: &Config) -> Result<(), Error> {
 
 /// What the delivery loop asks of its options: above all that a claim outlasts the longest attempt.
 fn storage(config: &Config) -> Result<(), Error> {
-    delivery_options(config)
-        .validate(&exchange_limits(config))
-        .map_err(|error| {
-            let key = match &error {
-                OptionsError::Lease { .. } => "storage.lease",
-                OptionsError::Zero(key) | OptionsError::Duration(key) => key,
-            };
-            let text = error.to_string();
-            Error::of_key(key, text.strip_prefix(key).map_or(text.as_str(), str::trim_start))
-        })
+    delivery_options(config).validate(&exchange_limits(config)).map_err(|error| {
+        let key = match &error {
+            OptionsError::Lease { .. } => "storage.lease",
+            OptionsError::Zero(key) | OptionsError::Duration(key) => key,
+        };
+        let text = error.to_string();
+        Error::of_key(key, text.strip_prefix(key).map_or(text.as_str(), str::trim_start))
+    })
 }

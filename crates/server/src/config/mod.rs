@@ -90,11 +90,7 @@ impl fmt::Display for Error {
 
 impl Error {
     fn of_key(key: &str, problem: impl Into<String>) -> Self {
-        Self {
-            key: Some(key.to_owned()),
-            origin: None,
-            problem: problem.into(),
-        }
+        Self { key: Some(key.to_owned()), origin: None, problem: problem.into() }
     }
 }
 
@@ -137,10 +133,7 @@ fn origin_of(origins: &BTreeMap<String, Origin>, key: &str) -> Option<Origin> {
 
 fn read_file(path: &Path, text: &str, origins: &mut BTreeMap<String, Origin>) -> Result<Table, Error> {
     let line_of = |offset: usize| text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1;
-    let at = |offset: usize| Origin::File {
-        path: path.to_owned(),
-        line: line_of(offset),
-    };
+    let at = |offset: usize| Origin::File { path: path.to_owned(), line: line_of(offset) };
     let broken = |error: &toml::de::Error| Error {
         key: None,
         origin: error.span().map(|span| at(span.start)),
@@ -163,10 +156,7 @@ fn typed(table: Table) -> Result<Config, Error> {
     serde_path_to_error::deserialize(table).map_err(|error| {
         let path = error.path().to_string();
         let message = error.inner().message().to_owned();
-        let problem = match message
-            .split_once("unknown field ")
-            .and_then(|(_, rest)| rest.split_once(", expected "))
-        {
+        let problem = match message.split_once("unknown field ").and_then(|(_, rest)| rest.split_once(", expected ")) {
             Some((_, known)) => format!(
                 "there is no such setting; known here: {}",
                 known.trim_start_matches("one of ").replace('`', "")
@@ -221,11 +211,7 @@ pub(crate) fn flat(config: &Config) -> Vec<(String, serde_json::Value)> {
     let mut keys = Vec::new();
     for (section, content) in sections {
         if let serde_json::Value::Object(content) = content {
-            keys.extend(
-                content
-                    .into_iter()
-                    .map(|(key, value)| (format!("{section}.{key}"), value)),
-            );
+            keys.extend(content.into_iter().map(|(key, value)| (format!("{section}.{key}"), value)));
         }
     }
     keys
@@ -239,11 +225,8 @@ fn set(
     text: &str,
     origin: Origin,
 ) -> Result<(), Error> {
-    let refuse = |problem: &str| Error {
-        key: Some(key.to_owned()),
-        origin: Some(origin.clone()),
-        problem: problem.to_owned(),
-    };
+    let refuse =
+        |problem: &str| Error { key: Some(key.to_owned()), origin: Some(origin.clone()), problem: problem.to_owned() };
     let kind = kinds.get(key).ok_or_else(|| refuse("there is no such setting"))?;
     let value = match kind {
         Kind::Text => Value::String(text.to_owned()),
@@ -261,9 +244,7 @@ fn set(
                 .collect(),
         ),
     };
-    let (section, name) = key
-        .split_once('.')
-        .ok_or_else(|| refuse("a setting is named section.key"))?;
+    let (section, name) = key.split_once('.').ok_or_else(|| refuse("a setting is named section.key"))?;
     let section = table.entry(section).or_insert_with(|| Value::Table(Table::new()));
     if let Value::Table(section) = section {
         section.insert(name.to_owned(), value);

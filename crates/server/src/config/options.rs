@@ -92,12 +92,7 @@ pub(crate) fn serve_options(config: &Config) -> serve::Options {
         connections_max: count(settings.max_connections),
         connections_per_address_max: count(settings.max_connections_per_address),
         drain: DRAIN.min(config.shutdown.grace.get()),
-        grace: config
-            .shutdown
-            .grace
-            .get()
-            .saturating_sub(DRAIN)
-            .max(SignedDuration::ZERO),
+        grace: config.shutdown.grace.get().saturating_sub(DRAIN).max(SignedDuration::ZERO),
         ..serve::Options::default()
     }
 }

@@ -83,10 +83,7 @@ pub(crate) struct Api {
 
 impl Default for Api {
     fn default() -> Self {
-        Self {
-            max_event_bytes: Size::bytes(1 << 20),
-            rate_limit: Rate::limit(const { NonZeroU32::new(50).unwrap() }),
-        }
+        Self { max_event_bytes: Size::bytes(1 << 20), rate_limit: Rate::limit(const { NonZeroU32::new(50).unwrap() }) }
     }
 }
 
@@ -100,9 +97,7 @@ pub(crate) struct Auth {
 
 impl Default for Auth {
     fn default() -> Self {
-        Self {
-            failures_per_minute: const { NonZeroU32::new(20).unwrap() },
-        }
+        Self { failures_per_minute: const { NonZeroU32::new(20).unwrap() } }
     }
 }
 
@@ -151,18 +146,7 @@ pub(crate) struct Delivery {
 impl Default for Delivery {
     fn default() -> Self {
         const HOUR: i64 = 3600;
-        let schedule = [
-            0,
-            5,
-            300,
-            1800,
-            2 * HOUR,
-            5 * HOUR,
-            10 * HOUR,
-            14 * HOUR,
-            20 * HOUR,
-            24 * HOUR,
-        ];
+        let schedule = [0, 5, 300, 1800, 2 * HOUR, 5 * HOUR, 10 * HOUR, 14 * HOUR, 20 * HOUR, 24 * HOUR];
         Self {
             connect_timeout: Duration::secs(5),
             timeout: Duration::secs(20),
@@ -248,9 +232,7 @@ pub(crate) struct Shutdown {
 
 impl Default for Shutdown {
     fn default() -> Self {
-        Self {
-            grace: Duration::secs(25),
-        }
+        Self { grace: Duration::secs(25) }
     }
 }
 
@@ -266,10 +248,7 @@ pub(crate) struct Log {
 
 impl Default for Log {
     fn default() -> Self {
-        Self {
-            level: "warn".to_owned(),
-            format: LogFormat::Text,
-        }
+        Self { level: "warn".to_owned(), format: LogFormat::Text }
     }
 }
 

@@ -3,19 +3,11 @@ use rstest::rstest;
 use super::*;
 
 fn from_file(text: &str) -> Result<Loaded, Error> {
-    Layers {
-        file: Some((PathBuf::from("w.toml"), text.to_owned())),
-        ..Layers::default()
-    }
-    .load()
+    Layers { file: Some((PathBuf::from("w.toml"), text.to_owned())), ..Layers::default() }.load()
 }
 
 fn with_variable(name: &str, value: &str) -> Result<Loaded, Error> {
-    Layers {
-        variables: vec![(name.to_owned(), value.to_owned())],
-        ..Layers::default()
-    }
-    .load()
+    Layers { variables: vec![(name.to_owned(), value.to_owned())], ..Layers::default() }.load()
 }
 
 #[test]
@@ -35,10 +27,7 @@ fn defaults_survive_being_written_and_read() {
 #[test]
 fn the_later_layer_wins() {
     let loaded = Layers {
-        file: Some((
-            PathBuf::from("w.toml"),
-            "[delivery]\ntimeout = \"1s\"\nconnect_timeout = \"1s\"\n".to_owned(),
-        )),
+        file: Some((PathBuf::from("w.toml"), "[delivery]\ntimeout = \"1s\"\nconnect_timeout = \"1s\"\n".to_owned())),
         variables: vec![
             ("WATCHBELL_DELIVERY__TIMEOUT".to_owned(), "2s".to_owned()),
             ("WATCHBELL_KEY".to_owned(), "no setting".to_owned()),
@@ -51,10 +40,7 @@ fn the_later_layer_wins() {
     assert_eq!(loaded.config.delivery.timeout, Duration::secs(2));
     assert_eq!(loaded.config.delivery.connect_timeout, Duration::secs(1));
     assert_eq!(loaded.config.storage.lease, Duration::secs(70));
-    assert_eq!(
-        loaded.origins["delivery.timeout"].to_string(),
-        "variable WATCHBELL_DELIVERY__TIMEOUT"
-    );
+    assert_eq!(loaded.origins["delivery.timeout"].to_string(), "variable WATCHBELL_DELIVERY__TIMEOUT");
     assert_eq!(loaded.origins["delivery.connect_timeout"].to_string(), "w.toml line 3");
 }
 
@@ -64,11 +50,9 @@ fn every_key_can_be_set_by_its_variable() {
         let text = match &value {
             serde_json::Value::String(text) => text.clone(),
             serde_json::Value::Null => continue,
-            serde_json::Value::Array(items) => items
-                .iter()
-                .filter_map(|item| item.as_str())
-                .collect::<Vec<_>>()
-                .join(","),
+            serde_json::Value::Array(items) => {
+                items.iter().filter_map(|item| item.as_str()).collect::<Vec<_>>().join(",")
+            }
             other @ (serde_json::Value::Bool(_) | serde_json::Value::Number(_) | serde_json::Value::Object(_)) => {
                 other.to_string()
             }
@@ -100,14 +84,7 @@ fn every_key_can_be_set_by_its_variable() {
 fn a_wrong_setting_is_named_with_its_line(#[case] text: &str, #[case] key: &str, #[case] line: usize) {
     let error = from_file(text).expect_err("is wrong");
     assert_eq!(error.key.as_deref(), Some(key), "{error}");
-    assert_eq!(
-        error.origin,
-        Some(Origin::File {
-            path: PathBuf::from("w.toml"),
-            line
-        }),
-        "{error}"
-    );
+    assert_eq!(error.origin, Some(Origin::File { path: PathBuf::from("w.toml"), line }), "{error}");
 }
 
 #[rstest]
@@ -138,12 +115,6 @@ fn a_wrong_variable_is_named(#[case] name: &str, #[case] value: &str) {
 #[test]
 fn lists_in_variables_are_joined_by_commas() {
     let loaded = with_variable("WATCHBELL_DELIVERY__RETRY_SCHEDULE", "0s, 50ms,1s").expect("good");
-    let schedule: Vec<String> = loaded
-        .config
-        .delivery
-        .retry_schedule
-        .iter()
-        .map(ToString::to_string)
-        .collect();
+    let schedule: Vec<String> = loaded.config.delivery.retry_schedule.iter().map(ToString::to_string).collect();
     assert_eq!(schedule, ["0s", "50ms", "1s"]);
 }

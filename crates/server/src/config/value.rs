@@ -16,13 +16,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 const DURATION_DAYS_MAX: i64 = 366;
 
 /// Time units, largest first, in milliseconds.
-const TIME_UNITS: [(&str, i64); 5] = [
-    ("d", 86_400_000),
-    ("h", 3_600_000),
-    ("m", 60_000),
-    ("s", 1000),
-    ("ms", 1),
-];
+const TIME_UNITS: [(&str, i64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
 
 /// Size units, largest first, in bytes.
 const SIZE_UNITS: [(&str, u64); 4] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
@@ -65,10 +59,7 @@ impl FromStr for Duration {
             }
             last_unit_ms = *unit_ms;
             let number: i64 = number.parse().map_err(|_| WANTED)?;
-            total_ms = number
-                .checked_mul(*unit_ms)
-                .and_then(|ms| total_ms.checked_add(ms))
-                .ok_or(WANTED)?;
+            total_ms = number.checked_mul(*unit_ms).and_then(|ms| total_ms.checked_add(ms)).ok_or(WANTED)?;
             rest = after;
         }
         if text.is_empty() {
@@ -85,10 +76,7 @@ impl fmt::Display for Duration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ms = i64::try_from(self.0.as_millis()).unwrap_or(i64::MAX);
         // Days are never chosen here: "24h" is what people write, and both read the same.
-        let unit = TIME_UNITS
-            .iter()
-            .skip(1)
-            .find(|(_, unit_ms)| ms % unit_ms == 0 && ms > 0);
+        let unit = TIME_UNITS.iter().skip(1).find(|(_, unit_ms)| ms % unit_ms == 0 && ms > 0);
         match unit {
             Some((name, unit_ms)) => write!(f, "{}{name}", ms / unit_ms),
             None => f.write_str("0s"),
@@ -134,10 +122,7 @@ impl FromStr for Size {
 
 impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match SIZE_UNITS
-            .iter()
-            .find(|(_, bytes)| self.0 > 0 && self.0.is_multiple_of(*bytes))
-        {
+        match SIZE_UNITS.iter().find(|(_, bytes)| self.0 > 0 && self.0.is_multiple_of(*bytes)) {
             Some(("B", _)) | None => write!(f, "{}", self.0),
             Some((name, bytes)) => write!(f, "{}{name}", self.0 / bytes),
         }
@@ -163,10 +148,7 @@ impl Rate {
     const BURST_SECONDS: NonZeroU32 = NonZeroU32::MIN.saturating_add(3);
 
     pub(crate) const fn limit(per_second: NonZeroU32) -> Self {
-        Self::Limit {
-            per_second,
-            burst: per_second.saturating_mul(Self::BURST_SECONDS),
-        }
+        Self::Limit { per_second, burst: per_second.saturating_mul(Self::BURST_SECONDS) }
     }
 }
 
@@ -187,10 +169,7 @@ impl FromStr for Rate {
         let number = |text: &str| text.trim().parse::<NonZeroU32>().map_err(|_| WANTED);
         let per_second = number(rate.trim().strip_suffix("/s").ok_or(WANTED)?)?;
         match burst {
-            Some(burst) => Ok(Self::Limit {
-                per_second,
-                burst: number(burst)?,
-            }),
+            Some(burst) => Ok(Self::Limit { per_second, burst: number(burst)? }),
             None => Ok(Self::limit(per_second)),
         }
     }
@@ -242,11 +221,7 @@ impl<T: FromStr<Err = ValueError>> Visitor<'_> for TextOrNumber<T> {
     type Value = T;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.numbers {
-            "text or a whole number"
-        } else {
-            "text in quotes"
-        })
+        f.write_str(if self.numbers { "text or a whole number" } else { "text in quotes" })
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
@@ -309,10 +284,7 @@ mod tests {
 
     fn limit(per_second: u32, burst: u32) -> Rate {
         let number = |number| NonZeroU32::new(number).expect("not zero");
-        Rate::Limit {
-            per_second: number(per_second),
-            burst: number(burst),
-        }
+        Rate::Limit { per_second: number(per_second), burst: number(burst) }
     }
 
     #[rstest]
@@ -333,20 +305,7 @@ mod tests {
 
     #[rstest]
     fn what_is_no_duration(
-        #[values(
-            "",
-            "5",
-            "5 s",
-            "-5s",
-            "s",
-            "5s5h",
-            "5s5s",
-            "1.5s",
-            "5S",
-            "999999999999999999d",
-            "400d"
-        )]
-        text: &str,
+        #[values("", "5", "5 s", "-5s", "s", "5s5h", "5s5s", "1.5s", "5S", "999999999999999999d", "400d")] text: &str,
     ) {
         assert!(text.parse::<Duration>().is_err(), "{text}");
     }

@@ -34,14 +34,7 @@ pub(super) fn make() -> Result<Certificate, String> {
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(leaf_key.serialize_der()));
     let server = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .and_then(|builder| {
-            builder
-                .with_no_client_auth()
-                .with_single_cert(vec![certificate.der().clone()], key)
-        })
+        .and_then(|builder| builder.with_no_client_auth().with_single_cert(vec![certificate.der().clone()], key))
         .map_err(|error| format!("cannot set up TLS for the receiver: {error}"))?;
-    Ok(Certificate {
-        server: Arc::new(server),
-        ca_pem,
-    })
+    Ok(Certificate { server: Arc::new(server), ca_pem })
 }

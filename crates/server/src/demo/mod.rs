@@ -105,13 +105,9 @@ async fn perform(stage: &mut Stage, show: &mut Show) -> Result<(), Error> {
     show.chapter("Endpoints were registered: one in each dialect, all on one receiver that verifies");
     settle(stage, show, &mut seen).await?;
 
-    show.chapter(&format!(
-        "Scanners' reports on {PROJECT:?}, before the fix: what is new is told"
-    ));
+    show.chapter(&format!("Scanners' reports on {PROJECT:?}, before the fix: what is new is told"));
     scan(stage, show, &mut seen, samples::BEFORE).await?;
-    show.chapter(&format!(
-        "The reports on {PROJECT:?} after the fix: what is gone is told, and what came in"
-    ));
+    show.chapter(&format!("The reports on {PROJECT:?} after the fix: what is gone is told, and what came in"));
     scan(stage, show, &mut seen, samples::AFTER).await?;
 
     show.chapter("Events that no scan makes: deadlines, evidence, training");
@@ -137,15 +133,11 @@ async fn scan(
     reports: &[samples::Report],
 ) -> Result<(), Error> {
     let projects = stage.path("/projects");
-    let project = project_id(&stage.client, &projects, PROJECT)
-        .await
-        .map_err(|failure| Error::SetUp(failure.to_string()))?;
+    let project =
+        project_id(&stage.client, &projects, PROJECT).await.map_err(|failure| Error::SetUp(failure.to_string()))?;
     for report in reports {
         let mut request = Request::post(format!("{projects}/{project}/scans"), &Value::Null);
-        request.body = Some((
-            report_media_type(report.content),
-            bytes::Bytes::from_static(report.content),
-        ));
+        request.body = Some((report_media_type(report.content), bytes::Bytes::from_static(report.content)));
         let answer = stage.client.json(request).await?;
         show.scan(report.name, &answer);
         settle(stage, show, seen).await?;
@@ -192,28 +184,16 @@ async fn settle(stage: &mut Stage, show: &mut Show, seen: &mut Vec<Seen>) -> Res
 
 /// When what was posted last was accepted: its deliveries are the newest.
 async fn newest_delivery(stage: &Stage) -> Result<Option<Timestamp>, Error> {
-    let page = stage
-        .client
-        .json(Request::get(stage.path("/deliveries")).with("limit", Some(1)))
-        .await?;
-    Ok(page
-        .pointer("/items/0/created_at")
-        .and_then(Value::as_str)
-        .and_then(|text| text.parse().ok()))
+    let page = stage.client.json(Request::get(stage.path("/deliveries")).with("limit", Some(1))).await?;
+    Ok(page.pointer("/items/0/created_at").and_then(Value::as_str).and_then(|text| text.parse().ok()))
 }
 
 /// Whether any delivery is not in its last state.
 async fn waiting(stage: &Stage) -> Result<bool, Error> {
     for state in ["pending", "sending"] {
-        let request = Request::get(stage.path("/deliveries"))
-            .with("state", Some(state))
-            .with("limit", Some(1));
+        let request = Request::get(stage.path("/deliveries")).with("state", Some(state)).with("limit", Some(1));
         let page = stage.client.json(request).await?;
-        if page
-            .get("items")
-            .and_then(Value::as_array)
-            .is_some_and(|items| !items.is_empty())
-        {
+        if page.get("items").and_then(Value::as_array).is_some_and(|items| !items.is_empty()) {
             return Ok(true);
         }
     }
@@ -223,22 +203,12 @@ async fn waiting(stage: &Stage) -> Result<bool, Error> {
 /// The attempts of the deliveries to one endpoint.
 async fn attempts_to(stage: &Stage, path: &str) -> Result<Vec<Value>, Error> {
     let endpoint = stage.endpoint_id(path);
-    let page = stage
-        .client
-        .json(Request::get(stage.path("/deliveries")).with("endpoint", endpoint))
-        .await?;
+    let page = stage.client.json(Request::get(stage.path("/deliveries")).with("endpoint", endpoint)).await?;
     let Some(id) = page.pointer("/items/0/id").and_then(Value::as_str) else {
         return Ok(Vec::new());
     };
-    let delivery = stage
-        .client
-        .json(Request::get(stage.path(&format!("/deliveries/{id}"))))
-        .await?;
-    Ok(delivery
-        .get("attempts")
-        .and_then(Value::as_array)
-        .cloned()
-        .unwrap_or_default())
+    let delivery = stage.client.json(Request::get(stage.path(&format!("/deliveries/{id}")))).await?;
+    Ok(delivery.get("attempts").and_then(Value::as_array).cloned().unwrap_or_default())
 }
 
 /// Everything that the server calls delivered has verified, in every dialect; or what is missing.

@@ -97,35 +97,16 @@ impl Receiver {
         let address = listener.local_addr()?;
         let (tell, arrivals) = mpsc::channel(1024);
         let checks = Arc::new(Mutex::new(BTreeMap::new()));
-        let shared = Shared {
-            checks: Arc::clone(&checks),
-            tell,
-            clock,
-        };
+        let shared = Shared { checks: Arc::clone(&checks), tell, clock };
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-        tasks.spawn(accept(
-            listener,
-            TlsAcceptor::from(tls),
-            shared,
-            stop.clone(),
-            tasks.clone(),
-        ));
-        Ok(Self {
-            address,
-            arrivals,
-            checks,
-            stop,
-            tasks,
-        })
+        tasks.spawn(accept(listener, TlsAcceptor::from(tls), shared, stop.clone(), tasks.clone()));
+        Ok(Self { address, arrivals, checks, stop, tasks })
     }
 
     /// Checks what comes to `/path` as `dialect`, with this key.
     pub(super) fn expect(&self, path: &str, dialect: &'static Dialect, key: Key) {
         let check = Check { dialect, key, seen: 0 };
-        self.checks
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(path.to_owned(), check);
+        self.checks.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned(), check);
     }
 
     /// Ends it and all its connections.
@@ -150,10 +131,7 @@ async fn accept(listener: TcpListener, tls: TlsAcceptor, shared: Shared, stop: C
                 let Ok(stream) = tls.accept(stream).await else { return };
                 let service = service_fn(|request| answer(&shared, request));
                 // A connection that breaks is the sender's to repeat.
-                http1::Builder::new()
-                    .serve_connection(TokioIo::new(stream), service)
-                    .await
-                    .ok();
+                http1::Builder::new().serve_connection(TokioIo::new(stream), service).await.ok();
             };
             tokio::select! {
                 biased;
@@ -168,10 +146,7 @@ async fn answer(shared: &Shared, request: Request<Incoming>) -> Result<Response<
     let (head, body) = request.into_parts();
     let path = head.uri.path().trim_start_matches('/').to_owned();
     #[expect(clippy::disallowed_methods, reason = "read through Limited")]
-    let body = Limited::new(body, BODY_BYTES_MAX)
-        .collect()
-        .await
-        .map(http_body_util::Collected::to_bytes);
+    let body = Limited::new(body, BODY_BYTES_MAX).collect().await.map(http_body_util::Collected::to_bytes);
     let status = match body {
         Ok(body) if head.method == Method::POST => judge(shared, path, &head.headers, &body).await,
         Ok(_) => StatusCode::METHOD_NOT_ALLOWED,
@@ -193,25 +168,14 @@ async fn judge(shared: &Shared, path: String, headers: &HeaderMap, body: &[u8]) 
         check.clone()
     };
     let down = path == SHAKY && check.seen <= REFUSED_FIRST;
-    let verdict = if down {
-        Verdict::Down
-    } else {
-        verify(&check, headers, body, at)
-    };
+    let verdict = if down { Verdict::Down } else { verify(&check, headers, body, at) };
     let status = match &verdict {
         Verdict::Verified(_) => StatusCode::OK,
         Verdict::Down => StatusCode::SERVICE_UNAVAILABLE,
         Verdict::Refused(_) => StatusCode::UNAUTHORIZED,
     };
     let headers = vendor_headers(&check, headers);
-    let arrival = Arrival {
-        path,
-        dialect: check.dialect,
-        at,
-        number: check.seen,
-        verdict,
-        headers,
-    };
+    let arrival = Arrival { path, dialect: check.dialect, at, number: check.seen, verdict, headers };
     // Nobody listens any more when the demo is ending.
     shared.tell.send(arrival).await.ok();
     status
@@ -219,18 +183,12 @@ async fn judge(shared: &Shared, path: String, headers: &HeaderMap, body: &[u8]) 
 
 /// What a careful receiver does: the raw bytes first, then what they say.
 fn verify(check: &Check, headers: &HeaderMap, body: &[u8], now: Timestamp) -> Verdict {
-    let lines: Headers = headers
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.as_bytes()))
-        .collect();
+    let lines: Headers = headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
     let tolerance = SignedDuration::from_secs(300);
     let verified = Unverified::new(lines, body).verify(check.dialect, std::slice::from_ref(&check.key), now, tolerance);
     match verified.and_then(|verified| verified.decode()) {
         Ok(decoded) => {
-            let version = decoded
-                .vendor_version
-                .map(|version| format!("/{version}"))
-                .unwrap_or_default();
+            let version = decoded.vendor_version.map(|version| format!("/{version}")).unwrap_or_default();
             Verdict::Verified(format!("{}{version}", decoded.vendor_event))
         }
         Err(refusal) => Verdict::Refused(refusal.to_string()),
@@ -243,16 +201,8 @@ fn vendor_headers(check: &Check, headers: &HeaderMap) -> Vec<&'static str> {
         return Vec::new();
     };
     let time = Timestamp::UNIX_EPOCH;
-    let probe = watchbell_wire::Message {
-        id: "probe",
-        event: "probe",
-        occurred_at: time,
-        sent_at: time,
-        body: b"{}",
-    };
-    let own = outbound
-        .headers(&probe, std::slice::from_ref(&check.key))
-        .unwrap_or_default();
+    let probe = watchbell_wire::Message { id: "probe", event: "probe", occurred_at: time, sent_at: time, body: b"{}" };
+    let own = outbound.headers(&probe, std::slice::from_ref(&check.key)).unwrap_or_default();
     let general = ["content-type", "user-agent"];
     own.into_iter()
         .map(|header| header.name)

@@ -38,13 +38,8 @@ impl Show {
     }
 
     pub(super) fn running(&self, server: &str, receiver: &str) {
-        self.line(format!(
-            "Watchbell {} runs at {server}, on a temporary directory.",
-            env!("CARGO_PKG_VERSION")
-        ));
-        self.line(format!(
-            "Beside it a receiver at {receiver} verifies everything that it gets."
-        ));
+        self.line(format!("Watchbell {} runs at {server}, on a temporary directory.", env!("CARGO_PKG_VERSION")));
+        self.line(format!("Beside it a receiver at {receiver} verifies everything that it gets."));
     }
 
     pub(super) fn chapter(&mut self, what: &str) {
@@ -96,10 +91,7 @@ impl Show {
     pub(super) fn table(&mut self, seen: &[Seen]) {
         let mut rows: BTreeMap<(usize, String, String), (Vec<&Seen>, String)> = BTreeMap::new();
         for one in seen {
-            let order = dialect::ALL
-                .iter()
-                .position(|dialect| *dialect == one.arrival.dialect)
-                .unwrap_or_default();
+            let order = dialect::ALL.iter().position(|dialect| *dialect == one.arrival.dialect).unwrap_or_default();
             let (event, verdict) = match &one.arrival.verdict {
                 Verdict::Verified(event) => (event.clone(), "verified"),
                 Verdict::Down => ("(receiver down)".to_owned(), "503, retried"),
@@ -132,9 +124,7 @@ impl Show {
             ("ms", &["ms"]),
         ];
         self.bar.suspend(|| OUT.table(&items, columns));
-        self.line(format!(
-            "{FAINT}ms: from acceptance on disk to arrival at the receiver{FAINT:#}"
-        ));
+        self.line(format!("{FAINT}ms: from acceptance on disk to arrival at the receiver{FAINT:#}"));
     }
 
     /// A line for each dialect; what is not as it should be, if anything.
@@ -144,9 +134,7 @@ impl Show {
         let mut verified_in_all = 0;
         for dialect in dialect::ALL.iter().filter(|dialect| dialect.outbound.is_some()) {
             let of_dialect = || seen.iter().filter(|one| one.arrival.dialect == *dialect);
-            let verified = of_dialect()
-                .filter(|one| matches!(one.arrival.verdict, Verdict::Verified(_)))
-                .count();
+            let verified = of_dialect().filter(|one| matches!(one.arrival.verdict, Verdict::Verified(_))).count();
             let refused: Vec<&Verdict> = of_dialect()
                 .map(|one| &one.arrival.verdict)
                 .filter(|verdict| matches!(verdict, Verdict::Refused(_)))
@@ -173,24 +161,17 @@ impl Show {
             wrong.push("the delivery that had to be retried did not arrive".to_owned());
         }
         if verified_in_all < deliveries {
-            wrong.push(format!(
-                "{deliveries} deliveries were made, but only {verified_in_all} arrived and verified"
-            ));
+            wrong.push(format!("{deliveries} deliveries were made, but only {verified_in_all} arrived and verified"));
         }
-        self.line(format!(
-            "{deliveries} deliveries, {verified_in_all} verified, one of them after a retry"
-        ));
+        self.line(format!("{deliveries} deliveries, {verified_in_all} verified, one of them after a retry"));
         (!wrong.is_empty()).then(|| wrong.join("; "))
     }
 
     /// What to try while the demo stays up.
     pub(super) fn what_next(&mut self, stage: &Stage) {
         let (url, key, path) = (&stage.url, stage.key.expose(), stage.path("/events"));
-        self.bar
-            .set_message("waiting for you; Ctrl-C ends the demo and removes everything");
-        self.line(format!(
-            "\n{LOOK}The server stays up until Ctrl-C. In another terminal:{LOOK:#}\n"
-        ));
+        self.bar.set_message("waiting for you; Ctrl-C ends the demo and removes everything");
+        self.line(format!("\n{LOOK}The server stays up until Ctrl-C. In another terminal:{LOOK:#}\n"));
         self.line(format!("  export WATCHBELL_URL={url} WATCHBELL_KEY={key}"));
         self.line("  watchbell endpoint list");
         self.line("  watchbell delivery list --limit 10");

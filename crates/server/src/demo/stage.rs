@@ -39,25 +39,16 @@ impl Stage {
     /// Starts receiver and node, and registers an endpoint in every dialect that is sent.
     pub(super) async fn build(clock: Arc<dyn Clock>, entropy: &dyn Entropy, show: &Show) -> Result<Self, Error> {
         let set_up = |error: std::io::Error| Error::SetUp(error.to_string());
-        let folder = tempfile::Builder::new()
-            .prefix("watchbell-demo-")
-            .tempdir()
-            .map_err(set_up)?;
+        let folder = tempfile::Builder::new().prefix("watchbell-demo-").tempdir().map_err(set_up)?;
         let certificate = certificate::make().map_err(Error::SetUp)?;
         let ca_file = folder.path().join("receiver-ca.pem");
         std::fs::write(&ca_file, &certificate.ca_pem).map_err(set_up)?;
-        let receiver = Receiver::start(certificate.server, Arc::clone(&clock))
-            .await
-            .map_err(set_up)?;
+        let receiver = Receiver::start(certificate.server, Arc::clone(&clock)).await.map_err(set_up)?;
 
         let mut random = [0; 32];
         entropy.fill(&mut random);
         let key = Secret::new(format!("demo_{}", hex::encode(random)));
-        let config = Layers {
-            flags: settings(&folder, &receiver),
-            ..Layers::default()
-        }
-        .load();
+        let config = Layers { flags: settings(&folder, &receiver), ..Layers::default() }.load();
         let config = config.map_err(|error| Error::SetUp(error.to_string()))?.config;
         let node = match Node::start(&config, Some(key.clone())).await {
             Ok(node) => node,
@@ -70,26 +61,11 @@ impl Stage {
         let tls = client::tls(None).map_err(|error| Error::SetUp(error.to_string()))?;
         let client = Client::new(&url, Some(key.clone()), tls)?;
         show.running(&url, &format!("https://{}", receiver.address));
-        let mut stage = Self {
-            clock,
-            client,
-            receiver,
-            url,
-            key,
-            endpoints: BTreeMap::new(),
-            node,
-            folder,
-        };
-        for dialect in dialect::ALL
-            .iter()
-            .copied()
-            .filter(|dialect| dialect.outbound.is_some())
-        {
+        let mut stage = Self { clock, client, receiver, url, key, endpoints: BTreeMap::new(), node, folder };
+        for dialect in dialect::ALL.iter().copied().filter(|dialect| dialect.outbound.is_some()) {
             let mut random = [0; 32];
             entropy.fill(&mut random);
-            let registered = stage
-                .register(dialect.id, dialect, &dialect.secrets.make(random), None)
-                .await;
+            let registered = stage.register(dialect.id, dialect, &dialect.secrets.make(random), None).await;
             if let Err(error) = registered {
                 stage.tear_down().await;
                 return Err(error);
@@ -114,21 +90,13 @@ impl Stage {
         only: Option<&str>,
     ) -> Result<(), Error> {
         let mut body = serde_json::Map::new();
-        body.insert(
-            "url".to_owned(),
-            json!(format!("https://{}/{path}", self.receiver.address)),
-        );
+        body.insert("url".to_owned(), json!(format!("https://{}/{path}", self.receiver.address)));
         body.insert("dialect".to_owned(), json!(dialect.id));
         body.insert("description".to_owned(), json!(format!("demo: {}", dialect.name)));
         if let Some(only) = only {
             body.insert("events".to_owned(), json!([only]));
         }
-        let key_of = |secret: &Secret| {
-            dialect
-                .secrets
-                .key(secret)
-                .map_err(|error| Error::SetUp(error.to_string()))
-        };
+        let key_of = |secret: &Secret| dialect.secrets.key(secret).map_err(|error| Error::SetUp(error.to_string()));
         match dialect.credential {
             // Known before the creation, which may send a ping at once.
             Credential::SecretGiven | Credential::SecretGivenOrMade => {
@@ -141,10 +109,7 @@ impl Stage {
             }
             Credential::SecretMade => {}
         }
-        let endpoint = self
-            .client
-            .json(Request::post(self.path("/endpoints"), &Value::Object(body)))
-            .await?;
+        let endpoint = self.client.json(Request::post(self.path("/endpoints"), &Value::Object(body))).await?;
         if let (Credential::SecretMade, Some(made)) =
             (dialect.credential, endpoint.get("secret").and_then(Value::as_str))
         {
@@ -181,16 +146,10 @@ fn settings(folder: &TempDir, receiver: &Receiver) -> Vec<(String, String, Strin
         ("server.listen", "127.0.0.1:0".to_owned()),
         ("storage.data", folder.path().join("data").display().to_string()),
         ("egress.allow", format!("127.0.0.1/32:{}", receiver.address.port())),
-        (
-            "egress.extra_ca_file",
-            folder.path().join("receiver-ca.pem").display().to_string(),
-        ),
+        ("egress.extra_ca_file", folder.path().join("receiver-ca.pem").display().to_string()),
         ("delivery.retry_schedule", "0s,300ms,600ms,1s,2s,5s".to_owned()),
         ("api.rate_limit", "off".to_owned()),
         ("shutdown.grace", "3s".to_owned()),
     ];
-    settings
-        .into_iter()
-        .map(|(key, value)| ("demo".to_owned(), key.to_owned(), value))
-        .collect()
+    settings.into_iter().map(|(key, value)| ("demo".to_owned(), key.to_owned(), value)).collect()
 }

@@ -15,9 +15,7 @@ pub(super) fn changes(body: &[u8]) -> Vec<Change<Vec<u8>>> {
             changes.push(Change { meaning, to });
         }
     };
-    let without_newline = body
-        .strip_suffix(b"\n")
-        .map(|rest| rest.strip_suffix(b"\r").unwrap_or(rest));
+    let without_newline = body.strip_suffix(b"\n").map(|rest| rest.strip_suffix(b"\r").unwrap_or(rest));
     if let Some(rest) = without_newline {
         add(rest.to_vec(), "the signature fits the body without the newline at its end: something added one (an editor, `echo`, a log)".to_owned());
     }
@@ -37,10 +35,7 @@ pub(super) fn changes(body: &[u8]) -> Vec<Change<Vec<u8>>> {
     add(replace(&replace(body, b"\r\n", b"\n"), b"\n", b"\r\n"), "the signature fits the body with CR LF line ends: something turned them into plain newlines, white space that was signed".to_owned());
     const BOM: &[u8] = b"\xef\xbb\xbf";
     match body.strip_prefix(BOM) {
-        Some(rest) => add(
-            rest.to_vec(),
-            "the signature fits the body without the byte order mark in front".to_owned(),
-        ),
+        Some(rest) => add(rest.to_vec(), "the signature fits the body without the byte order mark in front".to_owned()),
         None => add(
             [BOM, body].concat(),
             "the signature fits the body with a byte order mark in front: something took it off".to_owned(),

@@ -36,36 +36,20 @@ impl Format {
         let sign = |random: u8| {
             let key = dialect.secrets.key(&dialect.secrets.make([random; 32])).ok()?;
             let time = Timestamp::UNIX_EPOCH;
-            let message = Message {
-                id: "probe",
-                event: "probe",
-                occurred_at: time,
-                sent_at: time,
-                body: b"{}",
-            };
+            let message = Message { id: "probe", event: "probe", occurred_at: time, sent_at: time, body: b"{}" };
             outbound.headers(&message, &[key]).ok()
         };
         let (one, other) = (sign(0x5a)?, sign(0xc3)?);
-        let (signature, other) = one
-            .into_iter()
-            .zip(other)
-            .find(|(one, other)| one.value != other.value)?;
+        let (signature, other) = one.into_iter().zip(other).find(|(one, other)| one.value != other.value)?;
         let known = ["sha256=", "v1,", "Bearer "];
-        let prefix = known
-            .into_iter()
-            .find(|prefix| signature.value.starts_with(prefix))
-            .unwrap_or_default();
+        let prefix = known.into_iter().find(|prefix| signature.value.starts_with(prefix)).unwrap_or_default();
         let rest = signature.value.strip_prefix(prefix).unwrap_or_default();
         let spelling = match prefix {
             "Bearer " => Spelling::Token,
             _ if rest.len() == SHA256_DIGITS && other.value.len() == signature.value.len() => Spelling::Hex,
             _ => Spelling::Base64,
         };
-        Some(Self {
-            header: signature.name,
-            prefix: prefix.to_owned(),
-            spelling,
-        })
+        Some(Self { header: signature.name, prefix: prefix.to_owned(), spelling })
     }
 }
 
@@ -73,11 +57,7 @@ impl Format {
 pub(super) fn digest(format: &Format, headers: &Headers) -> Option<[u8; 32]> {
     let value = text_of(headers, format.header)?;
     let bare = bare_signature(format, value);
-    let decoded = if bare.len() == SHA256_DIGITS {
-        hex::decode(bare).ok()?
-    } else {
-        STANDARD.decode(bare).ok()?
-    };
+    let decoded = if bare.len() == SHA256_DIGITS { hex::decode(bare).ok()? } else { STANDARD.decode(bare).ok()? };
     decoded.try_into().ok()
 }
 
@@ -90,26 +70,18 @@ pub(super) fn changes(format: &Format, headers: &Headers) -> Vec<Change<Headers>
         if let Some((lines, what)) = renamed_alike(format, headers) {
             renamed = lines;
             meaning.push(what);
-            changes.push(Change {
-                meaning: meaning.join("; "),
-                to: renamed.clone(),
-            });
+            changes.push(Change { meaning: meaning.join("; "), to: renamed.clone() });
         } else {
             return changes;
         }
     }
     if let Some((value, faults)) = text_of(&renamed, format.header).and_then(|value| respelled(format, value)) {
-        let lines = renamed
-            .iter()
-            .map(|(name, given)| match name.eq_ignore_ascii_case(format.header) {
-                true => (name.to_owned(), value.clone().into_bytes()),
-                false => (name.to_owned(), given.to_vec()),
-            });
-        meaning.extend(faults);
-        changes.push(Change {
-            meaning: meaning.join("; "),
-            to: lines.collect(),
+        let lines = renamed.iter().map(|(name, given)| match name.eq_ignore_ascii_case(format.header) {
+            true => (name.to_owned(), value.clone().into_bytes()),
+            false => (name.to_owned(), given.to_vec()),
         });
+        meaning.extend(faults);
+        changes.push(Change { meaning: meaning.join("; "), to: lines.collect() });
     }
     changes
 }
@@ -137,10 +109,9 @@ pub(super) fn visible_fault(format: &Format, headers: &Headers) -> Option<String
             "the signature is in upper-case hex; lower case is wanted (and in lower case it does not fit either)"
                 .to_owned(),
         ),
-        _ if is_hex && !value.trim().starts_with(format.prefix.as_str()) => Some(format!(
-            "the signature lacks its `{}` prefix (and with it does not fit either)",
-            format.prefix
-        )),
+        _ if is_hex && !value.trim().starts_with(format.prefix.as_str()) => {
+            Some(format!("the signature lacks its `{}` prefix (and with it does not fit either)", format.prefix))
+        }
         _ => None,
     }
 }
@@ -164,10 +135,7 @@ pub(super) fn time_of_sending(received: &Received<'_>) -> Option<Stated> {
         let age = in_words(received.now.duration_since(at));
         let remark =
             format!("{TIME_HEADER} is in milliseconds; seconds are wanted (read as milliseconds it is {age} old)");
-        return Some(Stated {
-            at,
-            remark: Some(remark),
-        });
+        return Some(Stated { at, remark: Some(remark) });
     }
     at.map(|at| Stated { at, remark: None })
 }
@@ -184,25 +152,16 @@ fn text_of<'a>(headers: &'a Headers, name: &'a str) -> Option<&'a str> {
 /// The header under a name that differs only in its separators, or under another prefix of the same scheme.
 fn renamed_alike(format: &Format, headers: &Headers) -> Option<(Headers, String)> {
     let letters = |name: &str| {
-        name.bytes()
-            .filter(u8::is_ascii_alphanumeric)
-            .map(|byte| byte.to_ascii_lowercase())
-            .collect::<Vec<_>>()
+        name.bytes().filter(u8::is_ascii_alphanumeric).map(|byte| byte.to_ascii_lowercase()).collect::<Vec<_>>()
     };
     let wanted = letters(format.header);
-    let alike = headers
-        .iter()
-        .find(|(name, _)| letters(name) == wanted)
-        .map(|(name, _)| name.to_owned());
+    let alike = headers.iter().find(|(name, _)| letters(name) == wanted).map(|(name, _)| name.to_owned());
     if let Some(alike) = alike {
         let underscore = match format.header.contains('_') {
             true => ": a proxy dropped or replaced the underscore (nginx: underscores_in_headers on)",
             false => "",
         };
-        let what = format!(
-            "the header is called {alike}, and {} is wanted{underscore}",
-            format.header
-        );
+        let what = format!("the header is called {alike}, and {} is wanted{underscore}", format.header);
         let lines = headers.iter().map(|(name, value)| match name == alike {
             true => (format.header.to_owned(), value.to_vec()),
             false => (name.to_owned(), value.to_vec()),
@@ -210,22 +169,15 @@ fn renamed_alike(format: &Format, headers: &Headers) -> Option<(Headers, String)
         return Some((lines.collect(), what));
     }
     let family = format.header.strip_prefix("webhook-")?;
-    let other = headers.iter().find_map(|(name, _)| {
-        name.to_ascii_lowercase()
-            .strip_suffix(&format!("-{family}"))
-            .map(str::to_owned)
-    })?;
+    let other = headers
+        .iter()
+        .find_map(|(name, _)| name.to_ascii_lowercase().strip_suffix(&format!("-{family}")).map(str::to_owned))?;
     let lines = headers.iter().map(|(name, value)| {
         let lower = name.to_ascii_lowercase();
-        let renamed = lower
-            .strip_prefix(&format!("{other}-"))
-            .map(|rest| format!("webhook-{rest}"));
+        let renamed = lower.strip_prefix(&format!("{other}-")).map(|rest| format!("webhook-{rest}"));
         (renamed.unwrap_or_else(|| name.to_owned()), value.to_vec())
     });
-    Some((
-        lines.collect(),
-        format!("the headers begin with {other}-, and webhook- is wanted"),
-    ))
+    Some((lines.collect(), format!("the headers begin with {other}-, and webhook- is wanted")))
 }
 
 /// The value in the dialect's spelling, and what was wrong; `None` when nothing can be put right.
@@ -246,10 +198,7 @@ fn respelled(format: &Format, value: &str) -> Option<(String, Vec<String>)> {
     if format.prefix.is_empty() && stripped.len() != bare.len() {
         faults.push("the signature has a prefix (sha256=), and none is wanted".to_owned());
     } else if !format.prefix.is_empty() && !bare.starts_with(format.prefix.as_str()) {
-        faults.push(format!(
-            "the signature lacks the `{}` prefix before the digest",
-            format.prefix
-        ));
+        faults.push(format!("the signature lacks the `{}` prefix before the digest", format.prefix));
     }
     bare = stripped;
     let respelled = match format.spelling {
@@ -282,10 +231,7 @@ fn bare_signature<'a>(format: &Format, value: &'a str) -> &'a str {
 /// Takes off `sha256=`, `SHA1=`, `v1=`, `v1,`.
 fn strip_algorithm(value: &str) -> &str {
     let marks = ["sha256=", "sha1=", "sha512=", "v1,", "v1="];
-    let mark = marks.into_iter().find(|mark| {
-        value
-            .get(..mark.len())
-            .is_some_and(|start| start.eq_ignore_ascii_case(mark))
-    });
+    let mark =
+        marks.into_iter().find(|mark| value.get(..mark.len()).is_some_and(|start| start.eq_ignore_ascii_case(mark)));
     mark.and_then(|mark| value.get(mark.len()..)).unwrap_or(value)
 }

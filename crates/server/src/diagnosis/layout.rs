@@ -22,14 +22,7 @@ struct Style {
     slashes: bool,
 }
 
-const COMPACT: Style = Style {
-    item: ",",
-    colon: ":",
-    indent: None,
-    sorted: false,
-    ascii: false,
-    slashes: false,
-};
+const COMPACT: Style = Style { item: ",", colon: ":", indent: None, sorted: false, ascii: false, slashes: false };
 
 /// Every layout of `body`, with its name in words; empty when it is not JSON.
 pub(super) fn all(body: &[u8]) -> Vec<(String, String)> {
@@ -44,58 +37,23 @@ pub(super) fn all(body: &[u8]) -> Vec<(String, String)> {
     let layouts = [
         (COMPACT, "compactly"),
         (
-            Style {
-                item: ", ",
-                colon: ": ",
-                ..COMPACT
-            },
+            Style { item: ", ", colon: ": ", ..COMPACT },
             "on one line with a space after each comma and colon (Python's default)",
         ),
-        (
-            Style {
-                colon: ": ",
-                indent: Some(2),
-                ..COMPACT
-            },
-            "indented by two spaces",
-        ),
-        (
-            Style {
-                colon: ": ",
-                indent: Some(4),
-                ..COMPACT
-            },
-            "indented by four spaces",
-        ),
-        (
-            Style {
-                item: ",",
-                colon: ": ",
-                ..COMPACT
-            },
-            "with a space after each colon",
-        ),
+        (Style { colon: ": ", indent: Some(2), ..COMPACT }, "indented by two spaces"),
+        (Style { colon: ": ", indent: Some(4), ..COMPACT }, "indented by four spaces"),
+        (Style { item: ",", colon: ": ", ..COMPACT }, "with a space after each colon"),
     ];
     for (style, how) in layouts {
         for (ascii, characters) in [(false, ""), (true, ", characters beyond ASCII escaped")] {
             for (sorted, order) in [(false, ""), (true, ", members sorted")] {
-                all.push((
-                    tree.write(Style { ascii, sorted, ..style }),
-                    format!("{how}{characters}{order}"),
-                ));
+                all.push((tree.write(Style { ascii, sorted, ..style }), format!("{how}{characters}{order}")));
             }
         }
     }
     for ascii in [false, true] {
-        let style = Style {
-            slashes: true,
-            ascii,
-            ..COMPACT
-        };
-        all.push((
-            tree.write(style),
-            "compactly with escaped slashes (PHP's default)".to_owned(),
-        ));
+        let style = Style { slashes: true, ascii, ..COMPACT };
+        all.push((tree.write(style), "compactly with escaped slashes (PHP's default)".to_owned()));
     }
     if let Ok(text) = javascript::restringify(text) {
         all.push((text, "as JavaScript's JSON.stringify writes it".to_owned()));
@@ -126,16 +84,10 @@ impl Node {
             }
             b'[' => {
                 let items: Vec<Box<RawValue>> = serde_json::from_str(text).ok()?;
-                items
-                    .iter()
-                    .map(|item| Self::read(item.get()))
-                    .collect::<Option<_>>()
-                    .map(Self::Array)
+                items.iter().map(|item| Self::read(item.get())).collect::<Option<_>>().map(Self::Array)
             }
             b'"' => serde_json::from_str(text).ok().map(Self::Text),
-            _ => serde_json::from_str::<&RawValue>(text)
-                .ok()
-                .map(|raw| Self::Plain(raw.get().to_owned())),
+            _ => serde_json::from_str::<&RawValue>(text).ok().map(|raw| Self::Plain(raw.get().to_owned())),
         }
     }
 

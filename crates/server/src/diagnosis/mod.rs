@@ -57,20 +57,14 @@ pub(crate) fn verify(received: &Received<'_>) -> Result<(), Refused> {
     };
     let request = Unverified::new(received.headers.clone(), received.body);
     let verified = request
-        .verify(
-            received.dialect,
-            std::slice::from_ref(&key),
-            received.now,
-            received.tolerance,
-        )
+        .verify(received.dialect, std::slice::from_ref(&key), received.now, received.tolerance)
         .map_err(|refusal| explain(received, refusal))?;
     if received.check_any_time {
         // A body that cannot be decoded states no time; whether it is a good event is not asked here.
-        let sent_at = verified.decode().ok().and_then(|decoded| {
-            decoded
-                .sent_at
-                .or(decoded.events.first().map(|event| event.occurred_at))
-        });
+        let sent_at = verified
+            .decode()
+            .ok()
+            .and_then(|decoded| decoded.sent_at.or(decoded.events.first().map(|event| event.occurred_at)));
         if let Some(refused) = sent_at.and_then(|sent_at| too_far(received, sent_at)) {
             return Err(refused);
         }
@@ -112,11 +106,7 @@ fn explain(received: &Received<'_>, refusal: Refusal) -> Refused {
         causes.extend(time.remark);
     }
     causes.extend(Trials::of(received).causes(refusal.reason));
-    Refused {
-        reason: refusal.reason,
-        detail,
-        causes,
-    }
+    Refused { reason: refusal.reason, detail, causes }
 }
 
 fn stale(age: SignedDuration, tolerance: SignedDuration) -> String {
@@ -166,10 +156,7 @@ struct Trials<'a> {
 impl<'a> Trials<'a> {
     fn of(received: &'a Received<'a>) -> Self {
         let format = Format::of(received.dialect);
-        let headers = format
-            .as_ref()
-            .map(|format| header::changes(format, received.headers))
-            .unwrap_or_default();
+        let headers = format.as_ref().map(|format| header::changes(format, received.headers)).unwrap_or_default();
         Self {
             received,
             headers,
@@ -188,10 +175,7 @@ impl<'a> Trials<'a> {
             // Only the time was wrong.
             return vec![SIGNATURE_IS_RIGHT.to_owned()];
         }
-        let visible = self
-            .format
-            .as_ref()
-            .and_then(|format| header::visible_fault(format, received.headers));
+        let visible = self.format.as_ref().and_then(|format| header::visible_fault(format, received.headers));
         if let Some(found) = self.by_trying(own_key.as_ref()) {
             return found;
         }
@@ -215,44 +199,22 @@ impl<'a> Trials<'a> {
     /// One fault, then two at once.
     fn by_trying(&self, own_key: Option<&Key>) -> Option<Vec<String>> {
         let received = self.received;
-        let as_given = Change {
-            meaning: String::new(),
-            to: received.headers.clone(),
-        };
-        let own_key = own_key.map(|key| Change {
-            meaning: String::new(),
-            to: key.clone(),
-        });
-        let body_as_given = Change {
-            meaning: String::new(),
-            to: received.body.to_vec(),
-        };
+        let as_given = Change { meaning: String::new(), to: received.headers.clone() };
+        let own_key = own_key.map(|key| Change { meaning: String::new(), to: key.clone() });
+        let body_as_given = Change { meaning: String::new(), to: received.body.to_vec() };
         let paired = received.body.len() <= PAIRED_BODY_BYTES_MAX;
         for headers in std::iter::once(&as_given).chain(&self.headers) {
             let attempt = |key: &Change<Key>, body: &Change<Vec<u8>>| {
                 fits(received.dialect, &headers.to, &body.to, &key.to).then(|| {
                     let meanings = [&headers.meaning, &key.meaning, &body.meaning];
-                    meanings
-                        .into_iter()
-                        .filter(|meaning| !meaning.is_empty())
-                        .cloned()
-                        .collect::<Vec<_>>()
+                    meanings.into_iter().filter(|meaning| !meaning.is_empty()).cloned().collect::<Vec<_>>()
                 })
             };
-            let with_one_body = own_key
-                .iter()
-                .chain(&self.secrets)
-                .find_map(|key| attempt(key, &body_as_given));
-            let with_own_key = || {
-                own_key
-                    .iter()
-                    .find_map(|key| self.bodies.iter().find_map(|body| attempt(key, body)))
-            };
+            let with_one_body = own_key.iter().chain(&self.secrets).find_map(|key| attempt(key, &body_as_given));
+            let with_own_key = || own_key.iter().find_map(|key| self.bodies.iter().find_map(|body| attempt(key, body)));
             let with_both = || {
                 let secrets = if paired { self.secrets.as_slice() } else { &[] };
-                secrets
-                    .iter()
-                    .find_map(|key| self.bodies.iter().find_map(|body| attempt(key, body)))
+                secrets.iter().find_map(|key| self.bodies.iter().find_map(|body| attempt(key, body)))
             };
             if let Some(meanings) = with_one_body.or_else(with_own_key).or_else(with_both) {
                 return Some(meanings);
@@ -294,10 +256,8 @@ impl<'a> Trials<'a> {
         let digest = header::digest(self.format.as_ref()?, received.headers)?;
         let bare = dialect::find("snyk").filter(|bare| *bare != received.dialect)?;
         let bare_format = Format::of(bare)?;
-        let headers = Headers::from_iter([(
-            bare_format.header,
-            format!("{}{}", bare_format.prefix, hex::encode(digest)),
-        )]);
+        let headers =
+            Headers::from_iter([(bare_format.header, format!("{}{}", bare_format.prefix, hex::encode(digest)))]);
         let own_key = received.dialect.secrets.key(received.secret).ok();
         let fits_bare = own_key
             .iter()
@@ -315,9 +275,7 @@ impl<'a> Trials<'a> {
 /// Whether a request verifies, whatever its age.
 fn fits(dialect: &'static Dialect, headers: &Headers, body: &[u8], key: &Key) -> bool {
     let stated = header::stated_time(dialect, headers).unwrap_or(Timestamp::UNIX_EPOCH);
-    Unverified::new(headers.clone(), body)
-        .verify(dialect, std::slice::from_ref(key), stated, ANY_AGE)
-        .is_ok()
+    Unverified::new(headers.clone(), body).verify(dialect, std::slice::from_ref(key), stated, ANY_AGE).is_ok()
 }
 
 #[cfg(test)]

@@ -15,25 +15,15 @@ pub(super) fn changes(dialect: &'static Dialect, secret: &Secret) -> Vec<Change<
         if !what.is_empty()
             && let Ok(key) = dialect.secrets.key(&Secret::new(spelled.clone()))
         {
-            changes.push(Change {
-                meaning: format!("the signature fits the secret {what}"),
-                to: key,
-            });
+            changes.push(Change { meaning: format!("the signature fits the secret {what}"), to: key });
         }
         if is_token {
             continue;
         }
         for (bytes, how) in readings(&spelled) {
-            let joined = if what.is_empty() {
-                String::new()
-            } else {
-                format!(" {what}")
-            };
+            let joined = if what.is_empty() { String::new() } else { format!(" {what}") };
             changes.push(Change {
-                meaning: format!(
-                    "the signature fits a key made of the secret{joined} {how}; {}",
-                    rule_of(dialect)
-                ),
+                meaning: format!("the signature fits a key made of the secret{joined} {how}; {}", rule_of(dialect)),
                 to: Key::hmac(&bytes),
             });
         }
@@ -53,10 +43,7 @@ fn spellings(text: &str) -> Vec<(String, &'static str)> {
         text.trim().to_owned(),
         "without the white space (or newline) around it: the secret file has it, the sender's secret has not",
     );
-    add(
-        text.trim().trim_matches(['"', '\'']).to_owned(),
-        "without the quotes around it",
-    );
+    add(text.trim().trim_matches(['"', '\'']).to_owned(), "without the quotes around it");
     add(
         format!("{text}\n"),
         "with a newline at its end: the sender's secret was read from a file together with its final newline",
@@ -65,15 +52,9 @@ fn spellings(text: &str) -> Vec<(String, &'static str)> {
         format!("{text}\r\n"),
         "with a carriage return and newline at its end: the sender's secret was read together with them",
     );
-    add(
-        format!("{text} "),
-        "with white space at its end, which the sender's secret has",
-    );
+    add(format!("{text} "), "with white space at its end, which the sender's secret has");
     if let Some(token) = text.trim().strip_prefix("Bearer ") {
-        add(
-            token.to_owned(),
-            "without the word Bearer: the secret is the token alone",
-        );
+        add(token.to_owned(), "without the word Bearer: the secret is the token alone");
     }
     add(text.to_ascii_lowercase(), "in lower case");
     add(text.to_ascii_uppercase(), "in upper case");
@@ -106,10 +87,7 @@ fn readings(text: &str) -> Vec<(Vec<u8>, &'static str)> {
 /// What the dialect itself does, seen from what it takes as a key.
 fn rule_of(dialect: &'static Dialect) -> String {
     let takes = |text: &str| dialect.secrets.key(&Secret::new(text)).is_ok();
-    let rule = match (
-        takes("a secret that is neither"),
-        takes("abcdef0123456789abcdef0123456789"),
-    ) {
+    let rule = match (takes("a secret that is neither"), takes("abcdef0123456789abcdef0123456789")) {
         (true, _) => "takes the secret's text as it stands, without decoding it",
         (false, true) if !takes("YWJjZA==") => "hex-decodes the secret first",
         (false, true | false) => "base64-decodes the secret first",

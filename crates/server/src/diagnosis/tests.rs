@@ -26,18 +26,8 @@ fn dialect(id: &str) -> &'static Dialect {
 }
 
 fn sign(dialect: &'static Dialect, key: &Key, body: &[u8]) -> Headers {
-    let message = Message {
-        id: "msg_1",
-        event: "ping/v0",
-        occurred_at: time(NOW),
-        sent_at: time(NOW),
-        body,
-    };
-    let headers = dialect
-        .outbound
-        .expect("is sent")
-        .headers(&message, std::slice::from_ref(key))
-        .expect("signs");
+    let message = Message { id: "msg_1", event: "ping/v0", occurred_at: time(NOW), sent_at: time(NOW), body };
+    let headers = dialect.outbound.expect("is sent").headers(&message, std::slice::from_ref(key)).expect("signs");
     headers.into_iter().map(|header| (header.name, header.value)).collect()
 }
 
@@ -48,12 +38,7 @@ fn sent(id: &str) -> Sent {
         _ => Secret::new(HEX_SECRET),
     };
     let key = dialect.secrets.key(&secret).expect("a good secret");
-    Sent {
-        dialect,
-        headers: sign(dialect, &key, BODY.as_bytes()),
-        secret,
-        body: BODY.as_bytes().to_vec(),
-    }
+    Sent { dialect, headers: sign(dialect, &key, BODY.as_bytes()), secret, body: BODY.as_bytes().to_vec() }
 }
 
 impl Sent {
@@ -74,10 +59,7 @@ impl Sent {
         let refused = self.at(NOW, false).expect_err("is refused");
         assert!(!refused.causes.is_empty(), "no cause: {refused:?}");
         let said = format!("{}\n{}", refused.detail, refused.causes.join("\n"));
-        assert!(
-            !said.contains(self.secret.expose()) || self.secret.expose().is_empty(),
-            "shows the secret: {said}"
-        );
+        assert!(!said.contains(self.secret.expose()) || self.secret.expose().is_empty(), "shows the secret: {said}");
         said
     }
 
@@ -121,10 +103,7 @@ fn formats_are_seen_from_signing() {
         ("Authorization", "Bearer ", header::Spelling::Token),
         ("webhook-signature", "v1,", header::Spelling::Base64),
     ];
-    assert_eq!(
-        seen,
-        expected.map(|(name, prefix, spelling)| (name, prefix.to_owned(), spelling))
-    );
+    assert_eq!(seen, expected.map(|(name, prefix, spelling)| (name, prefix.to_owned(), spelling)));
 }
 
 #[rstest]
@@ -133,11 +112,8 @@ fn formats_are_seen_from_signing() {
 #[case("symbiotic", "taken as text")]
 fn a_secret_read_the_other_way(#[case] id: &str, #[case] word: &str) {
     let mut sent = sent(id);
-    let other = if word == "hex-decoded" {
-        hex::decode(HEX_SECRET).expect("hex")
-    } else {
-        HEX_SECRET.as_bytes().to_vec()
-    };
+    let other =
+        if word == "hex-decoded" { hex::decode(HEX_SECRET).expect("hex") } else { HEX_SECRET.as_bytes().to_vec() };
     sent.headers = sign(sent.dialect, &Key::hmac(&other), &sent.body);
     assert!(sent.said().contains(word), "{}", sent.said());
 }
@@ -158,10 +134,7 @@ fn a_standard_secret_that_was_taken_as_text() {
     let mut sent = sent("standard");
     sent.headers = sign(sent.dialect, &Key::hmac(sent.secret.expose().as_bytes()), &sent.body);
     let said = sent.said();
-    assert!(
-        said.contains("taken as text") && said.contains("base64-decodes the secret first"),
-        "{said}"
-    );
+    assert!(said.contains("taken as text") && said.contains("base64-decodes the secret first"), "{said}");
 }
 
 #[rstest]
@@ -178,11 +151,7 @@ fn white_space_in_the_secret_file(#[case] tail: &str, #[values("snyk", "aegis", 
 #[test]
 fn a_newline_in_the_senders_secret() {
     let mut sent = sent("snyk");
-    sent.headers = sign(
-        sent.dialect,
-        &Key::hmac(format!("{HEX_SECRET}\n").as_bytes()),
-        &sent.body,
-    );
+    sent.headers = sign(sent.dialect, &Key::hmac(format!("{HEX_SECRET}\n").as_bytes()), &sent.body);
     assert!(sent.said().contains("final newline"));
 }
 
@@ -236,15 +205,9 @@ fn a_body_that_was_written_again(
 #[test]
 fn two_faults_at_once() {
     let mut sent = sent("snyk");
-    sent.headers = sign(
-        sent.dialect,
-        &Key::hmac(&hex::decode(HEX_SECRET).expect("hex")),
-        BODY.as_bytes(),
-    );
+    sent.headers = sign(sent.dialect, &Key::hmac(&hex::decode(HEX_SECRET).expect("hex")), BODY.as_bytes());
     sent.body = [BODY.as_bytes(), b"\n"].concat();
-    sent.rewrite("X-Hub-Signature", |name, value| {
-        Some((name.to_owned(), value.replace("sha256=", "")))
-    });
+    sent.rewrite("X-Hub-Signature", |name, value| Some((name.to_owned(), value.replace("sha256=", ""))));
     let said = sent.said();
     for word in ["hex-decoded", "newline at its end", "`sha256=` prefix"] {
         assert!(said.contains(word), "{word}: {said}");
@@ -254,18 +217,14 @@ fn two_faults_at_once() {
 #[rstest]
 fn a_prefix_that_is_missing(#[values("snyk", "aegis")] id: &str) {
     let mut sent = sent(id);
-    sent.rewrite(signature_header(id), |name, value| {
-        Some((name.to_owned(), value.replace("sha256=", "")))
-    });
+    sent.rewrite(signature_header(id), |name, value| Some((name.to_owned(), value.replace("sha256=", ""))));
     assert!(sent.said().contains("lacks the `sha256=` prefix"));
 }
 
 #[test]
 fn a_prefix_that_is_too_many() {
     let mut sent = sent("symbiotic");
-    sent.rewrite("symbioticsec_signature", |name, value| {
-        Some((name.to_owned(), format!("sha256={value}")))
-    });
+    sent.rewrite("symbioticsec_signature", |name, value| Some((name.to_owned(), format!("sha256={value}"))));
     assert!(sent.said().contains("prefix"));
 }
 
@@ -273,14 +232,8 @@ fn a_prefix_that_is_too_many() {
 fn upper_case_hex(#[values("snyk", "symbiotic", "aegis")] id: &str) {
     let mut sent = sent(id);
     let upper = |value: &str| value.to_ascii_uppercase().replace("SHA256=", "sha256=");
-    sent.rewrite(signature_header(id), |name, value| {
-        Some((name.to_owned(), upper(value)))
-    });
-    assert!(
-        sent.said().contains("in upper-case hex, and lower case is wanted"),
-        "{}",
-        sent.said()
-    );
+    sent.rewrite(signature_header(id), |name, value| Some((name.to_owned(), upper(value))));
+    assert!(sent.said().contains("in upper-case hex, and lower case is wanted"), "{}", sent.said());
 }
 
 #[test]
@@ -325,9 +278,7 @@ fn another_prefix_of_the_standard_headers() {
 #[test]
 fn a_token_without_its_scheme() {
     let mut sent = sent("bearer-scan");
-    sent.rewrite("Authorization", |name, value| {
-        Some((name.to_owned(), value.replace("Bearer ", "")))
-    });
+    sent.rewrite("Authorization", |name, value| Some((name.to_owned(), value.replace("Bearer ", ""))));
     assert!(sent.said().contains("lacks the word Bearer"));
 }
 
@@ -338,11 +289,7 @@ fn another_dialects_message() {
     let said = sent.said();
     assert!(said.contains("--dialect snyk"), "{said}");
     sent.secret = Secret::new("quite another secret of the receiver");
-    assert!(
-        sent.said().contains("X-Hub-Signature, the one of Snyk"),
-        "{}",
-        sent.said()
-    );
+    assert!(sent.said().contains("X-Hub-Signature, the one of Snyk"), "{}", sent.said());
 }
 
 #[test]
@@ -352,10 +299,7 @@ fn the_bare_body_where_more_is_signed() {
     let bare = sign(dialect("aegis"), &key, &sent.body);
     let digest = bare.all("X-Aegis-Signature").next().expect("signed").to_vec();
     let digest = hex::decode(digest.strip_prefix(b"sha256=").expect("prefix")).expect("hex");
-    let value = format!(
-        "v1,{}",
-        base64::Engine::encode(&base64::engine::general_purpose::STANDARD, digest)
-    );
+    let value = format!("v1,{}", base64::Engine::encode(&base64::engine::general_purpose::STANDARD, digest));
     sent.rewrite("webhook-signature", |name, _| Some((name.to_owned(), value.clone())));
     assert!(sent.said().contains("raw body alone"), "{}", sent.said());
 }
@@ -365,22 +309,10 @@ fn a_wrong_secret_says_what_was_tried() {
     let mut sent = sent("snyk");
     sent.secret = Secret::new("not the secret that it was signed with");
     let said = sent.said();
-    assert!(
-        said.contains("secret is another one") && said.contains("re-serialised"),
-        "{said}"
-    );
-    let right = sign(
-        sent.dialect,
-        &sent.dialect.secrets.key(&sent.secret).expect("a key"),
-        &sent.body,
-    );
-    let right = std::str::from_utf8(right.all("X-Hub-Signature").next().expect("signed"))
-        .expect("text")
-        .to_owned();
-    assert!(
-        !said.contains(right.trim_start_matches("sha256=")),
-        "shows the right signature"
-    );
+    assert!(said.contains("secret is another one") && said.contains("re-serialised"), "{said}");
+    let right = sign(sent.dialect, &sent.dialect.secrets.key(&sent.secret).expect("a key"), &sent.body);
+    let right = std::str::from_utf8(right.all("X-Hub-Signature").next().expect("signed")).expect("text").to_owned();
+    assert!(!said.contains(right.trim_start_matches("sha256=")), "shows the right signature");
 }
 
 #[rstest]
@@ -403,9 +335,7 @@ fn a_time_inside_the_body_counts_when_asked_for() {
 #[test]
 fn milliseconds_where_seconds_are_wanted() {
     let mut sent = sent("standard");
-    sent.rewrite("webhook-timestamp", |name, value| {
-        Some((name.to_owned(), format!("{value}000")))
-    });
+    sent.rewrite("webhook-timestamp", |name, value| Some((name.to_owned(), format!("{value}000"))));
     assert!(sent.said().contains("milliseconds"));
 }
 

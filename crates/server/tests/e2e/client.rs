@@ -21,10 +21,7 @@ pub(crate) type Answer = Result<(u16, Value), ()>;
 
 impl Client {
     pub(crate) fn new(address: &str) -> Self {
-        Self {
-            address: address.to_owned(),
-            connection: None,
-        }
+        Self { address: address.to_owned(), connection: None }
     }
 
     pub(crate) async fn get(&mut self, path: &str) -> Answer {
@@ -79,9 +76,7 @@ impl Client {
     async fn connect(&self) -> Result<SendRequest<Full<Bytes>>, ()> {
         let stream = TcpStream::connect(&self.address).await.map_err(drop)?;
         stream.set_nodelay(true).map_err(drop)?;
-        let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-            .await
-            .map_err(drop)?;
+        let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(drop)?;
         tokio::spawn(connection);
         Ok(sender)
     }
@@ -98,9 +93,7 @@ where
 
 /// Makes an organisation and answers its slug.
 pub(crate) async fn make_org(client: &mut Client, slug: &str) -> String {
-    client
-        .must_post("/api/v1/orgs", serde_json::json!({"name": slug, "slug": slug}))
-        .await;
+    client.must_post("/api/v1/orgs", serde_json::json!({"name": slug, "slug": slug})).await;
     slug.to_owned()
 }
 

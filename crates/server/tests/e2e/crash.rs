@@ -75,12 +75,7 @@ async fn set_up(server: &Process, sink: &str) {
     let mut client = Client::new(&server.address);
     for org in ORGS {
         make_org(&mut client, org).await;
-        make_endpoint(
-            &mut client,
-            org,
-            json!({"url": format!("{sink}/{org}"), "dialect": "standard"}),
-        )
-        .await;
+        make_endpoint(&mut client, org, json!({"url": format!("{sink}/{org}"), "dialect": "standard"})).await;
     }
 }
 
@@ -120,12 +115,7 @@ impl Load {
                 }));
             }
         }
-        Self {
-            moment,
-            count,
-            reached,
-            posters,
-        }
+        Self { moment, count, reached, posters }
     }
 
     async fn moment_reached(&self) {
@@ -158,8 +148,7 @@ async fn record_terminal(server: &Process, seen: &mut Seen) {
         };
         for delivery in list["items"].as_array().into_iter().flatten() {
             let state = delivery["state"].as_str().unwrap().to_owned();
-            seen.terminal
-                .insert(delivery["id"].as_str().unwrap().to_owned(), (org.to_owned(), state));
+            seen.terminal.insert(delivery["id"].as_str().unwrap().to_owned(), (org.to_owned(), state));
         }
     }
 }
@@ -167,15 +156,8 @@ async fn record_terminal(server: &Process, seen: &mut Seen) {
 async fn check_terminal(server: &Process, seen: &Seen) {
     let mut client = Client::new(&server.address);
     for (id, (org, state)) in &seen.terminal {
-        let (status, delivery) = client
-            .get(&format!("/api/v1/orgs/{org}/deliveries/{id}"))
-            .await
-            .unwrap();
-        assert_eq!(
-            (status, delivery["state"].as_str()),
-            (200, Some(state.as_str())),
-            "{id} has changed"
-        );
+        let (status, delivery) = client.get(&format!("/api/v1/orgs/{org}/deliveries/{id}")).await.unwrap();
+        assert_eq!((status, delivery["state"].as_str()), (200, Some(state.as_str())), "{id} has changed");
     }
 }
 

@@ -25,21 +25,13 @@ async fn attempts_and_commits_are_shown() {
             break figures;
         }
     };
-    assert!(
-        figures.contains("watchbell_delivery_attempts_total{result=\"http_204\"} 1\n"),
-        "{figures}"
-    );
+    assert!(figures.contains("watchbell_delivery_attempts_total{result=\"http_204\"} 1\n"), "{figures}");
     for name in ["leases_lost", "settle_failures", "claim_failures", "panics"] {
         let line = format!("watchbell_delivery_{name}_total 0\n");
         assert!(figures.contains(&line), "{line}{figures}");
     }
-    assert!(
-        figures.contains("# TYPE watchbell_deliveries_in_flight gauge\n"),
-        "{figures}"
-    );
-    let commits = figures
-        .lines()
-        .find_map(|line| line.strip_prefix("watchbell_store_commits_total "));
+    assert!(figures.contains("# TYPE watchbell_deliveries_in_flight gauge\n"), "{figures}");
+    let commits = figures.lines().find_map(|line| line.strip_prefix("watchbell_store_commits_total "));
     assert!(commits.unwrap().parse::<u64>().unwrap() >= 5, "{figures}");
     assert!(figures.ends_with("# EOF\n"), "{figures}");
 }

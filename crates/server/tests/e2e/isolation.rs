@@ -64,9 +64,7 @@ async fn measure(server: &Process, sink: &mut Sink, org: &str, one_hangs: bool) 
     for number in 0..EVENTS {
         ticks.tick().await;
         sent.insert(number, Instant::now());
-        client
-            .must_post(&path, json!({"type": "isolation.test", "data": {"number": number}}))
-            .await;
+        client.must_post(&path, json!({"type": "isolation.test", "data": {"number": number}})).await;
     }
     let wanted = usize::try_from(EVENTS).unwrap() * (ENDPOINTS - 1);
     let everything = async {
@@ -80,12 +78,7 @@ async fn measure(server: &Process, sink: &mut Sink, org: &str, one_hangs: bool) 
             waits.push(arrival.at - sent[&body["data"]["number"].as_u64().unwrap()]);
         }
     };
-    tokio::time::timeout(ARRIVAL_MAX, everything)
-        .await
-        .expect("all nine get everything");
+    tokio::time::timeout(ARRIVAL_MAX, everything).await.expect("all nine get everything");
     waits.sort();
-    Distribution {
-        p50: waits[waits.len() / 2],
-        p99: waits[waits.len() * 99 / 100],
-    }
+    Distribution { p50: waits[waits.len() / 2], p99: waits[waits.len() * 99 / 100] }
 }

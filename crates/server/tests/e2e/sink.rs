@@ -48,10 +48,7 @@ impl Sink {
     }
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the body is limited; arrival times are what is measured"
-)]
+#[expect(clippy::disallowed_methods, reason = "the body is limited; arrival times are what is measured")]
 async fn answer(
     request: Request<Incoming>,
     tell: mpsc::UnboundedSender<Arrival>,
@@ -62,13 +59,7 @@ async fn answer(
     };
     let path = head.uri.path().to_owned();
     let hangs = path.starts_with("/hang");
-    tell.send(Arrival {
-        path,
-        headers: head.headers,
-        body: body.to_bytes(),
-        at: Instant::now(),
-    })
-    .ok();
+    tell.send(Arrival { path, headers: head.headers, body: body.to_bytes(), at: Instant::now() }).ok();
     if hangs {
         std::future::pending::<()>().await;
     }

@@ -23,25 +23,15 @@ struct Receiver {
 impl Receiver {
     /// `None`, said loudly, when the language is not installed.
     fn start(program: &str, script: &str, secret_file: &std::path::Path) -> Option<Self> {
-        let script = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("tests/e2e/vendors")
-            .join(script);
-        let started = Command::new(program)
-            .arg(script)
-            .arg(secret_file)
-            .stdout(Stdio::piped())
-            .spawn();
+        let script = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/vendors").join(script);
+        let started = Command::new(program).arg(script).arg(secret_file).stdout(Stdio::piped()).spawn();
         let Ok(mut child) = started else {
             println!("SKIPPED: {program} is not installed, so its vendor's verification was not tried");
             return None;
         };
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let port = lines.next().unwrap().unwrap();
-        Some(Self {
-            child,
-            lines,
-            url: format!("http://127.0.0.1:{port}"),
-        })
+        Some(Self { child, lines, url: format!("http://127.0.0.1:{port}") })
     }
 
     fn next_line(&mut self) -> String {
@@ -74,12 +64,7 @@ async fn python_as_symbiotic_documents_it() {
     let server = home.start();
     let mut client = Client::new(&server.address);
     make_org(&mut client, "acme").await;
-    let endpoint = make_endpoint(
-        &mut client,
-        "acme",
-        json!({"url": receiver.url, "dialect": "symbiotic"}),
-    )
-    .await;
+    let endpoint = make_endpoint(&mut client, "acme", json!({"url": receiver.url, "dialect": "symbiotic"})).await;
     std::fs::write(&secret_file, endpoint["secret"].as_str().unwrap()).unwrap();
 
     client.must_post("/api/v1/orgs/acme/events", vulnerability()).await;
@@ -101,9 +86,7 @@ async fn node_as_snyk_documents_it() {
     };
     let server = home.start();
     let mut client = Client::new(&server.address);
-    let org = client
-        .must_post("/api/v1/orgs", json!({"name": "acme", "slug": "acme"}))
-        .await;
+    let org = client.must_post("/api/v1/orgs", json!({"name": "acme", "slug": "acme"})).await;
     let bare = org["id"].as_str().unwrap().trim_start_matches("org_").to_owned();
 
     // Snyk's own API: plain HTTP goes to addresses that the operator opened, and to no name.
@@ -139,12 +122,7 @@ async fn node_as_aegis_documents_it() {
     let mut client = Client::new(&server.address);
     make_org(&mut client, "acme").await;
     let url = format!("{}/aegis", receiver.url);
-    make_endpoint(
-        &mut client,
-        "acme",
-        json!({"url": url, "dialect": "aegis", "secret": secret}),
-    )
-    .await;
+    make_endpoint(&mut client, "acme", json!({"url": url, "dialect": "aegis", "secret": secret})).await;
     client.must_post("/api/v1/orgs/acme/events", vulnerability()).await;
     assert_eq!(receiver.next_line(), "verified VULNERABILITY_DETECTED");
 }

@@ -10,10 +10,7 @@ fn written(text: &str) -> tempfile::NamedTempFile {
 
 fn check(text: &str) -> (i32, String, String) {
     let file = written(text);
-    run(
-        &["config", "check", "--config", file.path().to_str().expect("UTF-8")],
-        b"",
-    )
+    run(&["config", "check", "--config", file.path().to_str().expect("UTF-8")], b"")
 }
 
 #[test]
@@ -50,9 +47,7 @@ fn what_is_dumped_reads_back() {
 #[test]
 fn variables_are_settings() {
     let mut command = watchbell();
-    command
-        .env("WATCHBELL_API__RATE_LIMIT", "off")
-        .args(["config", "dump", "--json"]);
+    command.env("WATCHBELL_API__RATE_LIMIT", "off").args(["config", "dump", "--json"]);
     let dumped: Value = serde_json::from_slice(&command.output().expect("runs").stdout).expect("JSON");
     assert_eq!(dumped["api.rate_limit"]["value"], "off");
     assert_eq!(dumped["api.rate_limit"]["from"], "variable WATCHBELL_API__RATE_LIMIT");

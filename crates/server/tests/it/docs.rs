@@ -72,10 +72,7 @@ fn cli_page_is_the_help() {
     for command in COMMANDS {
         let args: Vec<&str> = command.split(' ').chain(["--help"]).collect();
         let (_, help, _) = run(&args, b"");
-        page.push_str(&format!(
-            "\n## watchbell {command}\n\n```text\n{}\n```\n",
-            help.trim_end()
-        ));
+        page.push_str(&format!("\n## watchbell {command}\n\n```text\n{}\n```\n", help.trim_end()));
     }
     same_or_update("docs/cli.md", &page);
 }
@@ -118,10 +115,7 @@ fn configuration_page_has_every_key() {
     let dump: Value = serde_json::from_str(&run(&["config", "dump", "--json"], b"").1).expect("JSON");
     let mut page = CONFIGURATION_INTRODUCTION.to_owned();
     for (section, link) in schema["properties"].as_object().expect("sections") {
-        let name = link["$ref"]
-            .as_str()
-            .expect("a reference")
-            .trim_start_matches("#/$defs/");
+        let name = link["$ref"].as_str().expect("a reference").trim_start_matches("#/$defs/");
         let about = &schema["$defs"][name];
         page.push_str(&format!(
             "\n## {section}\n\n{}\n\n| key | default | what |\n|---|---|---|\n",
@@ -129,14 +123,8 @@ fn configuration_page_has_every_key() {
         ));
         for (key, property) in about["properties"].as_object().expect("keys") {
             let default = &dump[format!("{section}.{key}")]["value"];
-            let default = if default.is_null() {
-                "none".to_owned()
-            } else {
-                format!("`{default}`")
-            };
-            let what = property["description"]
-                .as_str()
-                .unwrap_or_else(|| panic!("{section}.{key} is not described"));
+            let default = if default.is_null() { "none".to_owned() } else { format!("`{default}`") };
+            let what = property["description"].as_str().unwrap_or_else(|| panic!("{section}.{key} is not described"));
             page.push_str(&format!("| `{key}` | {default} | {} |\n", what.replace('\n', " ")));
         }
     }

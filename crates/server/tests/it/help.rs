@@ -29,11 +29,7 @@ fn help_of_each_command() {
     for command in COMMANDS {
         let (status, stdout, _) = run(&[*command, &["--help"]].concat(), b"");
         assert_eq!(status, 0);
-        let name = if command.is_empty() {
-            "watchbell".to_owned()
-        } else {
-            command.join("_")
-        };
+        let name = if command.is_empty() { "watchbell".to_owned() } else { command.join("_") };
         insta::assert_snapshot!(format!("help_{name}"), stdout);
     }
 }
@@ -71,10 +67,7 @@ fn a_wrong_command_line_ends_with_2(#[case] args: &[&str]) {
 #[test]
 fn an_unknown_dialect_is_answered_with_those_there_are() {
     let (_, _, stderr) = run(&["verify", "--dialect", "nope", "--secret-file", "s"], b"");
-    assert!(
-        stderr.contains("snyk, symbiotic, aegis, bearer-scan, standard"),
-        "{stderr}"
-    );
+    assert!(stderr.contains("snyk, symbiotic, aegis, bearer-scan, standard"), "{stderr}");
 }
 
 #[test]
@@ -82,10 +75,7 @@ fn a_server_that_is_not_there_is_a_failure_with_advice() {
     // Port 9 of loopback: discard, which nobody serves.
     let (status, _, stderr) = run(&["endpoint", "list", "--url", "http://127.0.0.1:9"], b"");
     assert_eq!(status, 1);
-    assert!(
-        stderr.contains("cannot connect") && stderr.contains("watchbell serve"),
-        "{stderr}"
-    );
+    assert!(stderr.contains("cannot connect") && stderr.contains("watchbell serve"), "{stderr}");
 }
 
 #[rstest]

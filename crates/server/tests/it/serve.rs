@@ -20,18 +20,11 @@ struct Server {
 impl Server {
     fn start(data: &Path, admin_key: Option<&str>) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_watchbell"));
-        command
-            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
-            .arg(data)
-            .env_clear();
+        command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(data).env_clear();
         if let Some(key) = admin_key {
             command.env("WATCHBELL_ADMIN_KEY", key);
         }
-        let mut child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the binary starts");
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("the binary starts");
         let mut lines = BufReader::new(child.stdout.take().expect("stdout")).lines();
         let mut said = String::new();
         let url = loop {
@@ -46,9 +39,7 @@ impl Server {
     }
 
     fn signal(&self, name: &str) {
-        let status = Command::new("/bin/kill")
-            .args(["-s", name, &self.child.id().to_string()])
-            .status();
+        let status = Command::new("/bin/kill").args(["-s", name, &self.child.id().to_string()]).status();
         assert!(status.expect("kill runs").success());
     }
 
@@ -79,10 +70,7 @@ fn refused(data: &Path, more: &[&str]) -> (i32, String) {
     }
     command.timeout(Duration::from_secs(30));
     let output = command.output().expect("the binary runs");
-    (
-        output.status.code().expect("a status"),
-        String::from_utf8(output.stderr).expect("UTF-8"),
-    )
+    (output.status.code().expect("a status"), String::from_utf8(output.stderr).expect("UTF-8"))
 }
 
 #[test]
@@ -90,12 +78,7 @@ fn the_first_start_shows_a_key_that_works_and_no_later_one_does() {
     let folder = tempfile::tempdir().expect("a folder");
     let data = folder.path().join("data");
     let server = Server::start(&data, None);
-    let key = server
-        .said
-        .split_whitespace()
-        .find(|word| word.starts_with("wb_"))
-        .expect("a key is shown")
-        .to_owned();
+    let key = server.said.split_whitespace().find(|word| word.starts_with("wb_")).expect("a key is shown").to_owned();
     assert_eq!(server.list_with(&key), 0);
     assert_eq!(server.list_with("wb_another"), 1);
     assert_eq!(server.end(), Some(0));
@@ -114,17 +97,11 @@ fn the_first_start_shows_a_key_that_works_and_no_later_one_does() {
 fn a_weak_admin_key_is_refused() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut command = watchbell();
-    command
-        .args(["serve", "--data"])
-        .arg(folder.path().join("data"))
-        .env("WATCHBELL_ADMIN_KEY", "short");
+    command.args(["serve", "--data"]).arg(folder.path().join("data")).env("WATCHBELL_ADMIN_KEY", "short");
     let output = command.output().expect("the binary runs");
     assert_eq!(output.status.code(), Some(2));
     let stderr = String::from_utf8(output.stderr).expect("UTF-8");
-    assert!(
-        stderr.contains("32 characters") && !stderr.contains("short "),
-        "{stderr}"
-    );
+    assert!(stderr.contains("32 characters") && !stderr.contains("short "), "{stderr}");
 }
 
 #[test]
@@ -148,15 +125,8 @@ fn a_damaged_database_is_left_alone() {
     std::fs::write(&database, &damaged).expect("written");
     let (status, stderr) = refused(&data, &[]);
     assert_eq!(status, 74, "{stderr}");
-    assert_eq!(
-        stderr.lines().filter(|line| line.starts_with("error:")).count(),
-        1,
-        "{stderr}"
-    );
-    assert!(
-        std::fs::read(&database).expect("read") == damaged,
-        "the file was changed"
-    );
+    assert_eq!(stderr.lines().filter(|line| line.starts_with("error:")).count(), 1, "{stderr}");
+    assert!(std::fs::read(&database).expect("read") == damaged, "the file was changed");
 }
 
 #[test]
@@ -253,10 +223,8 @@ fn a_user_works_from_the_command_line() {
     let key = "an-administrator's-key-of-40-characters!";
     let server = Server::start(&folder.path().join("data"), Some(key));
     let user = |args: &[&str]| {
-        let (status, stdout, stderr) = run(
-            &[args, &["--url", &server.url, "--key", key, "--json"]].concat(),
-            b"{\"ok\": 1.0}",
-        );
+        let (status, stdout, stderr) =
+            run(&[args, &["--url", &server.url, "--key", key, "--json"]].concat(), b"{\"ok\": 1.0}");
         assert_eq!(status, 0, "{args:?}: {stdout}{stderr}");
         serde_json::from_str::<Value>(&stdout).expect("JSON")
     };
@@ -270,30 +238,16 @@ fn a_user_works_from_the_command_line() {
         "build.finished",
     ]);
     let id = endpoint["id"].as_str().expect("an id");
-    assert!(
-        endpoint["secret"]
-            .as_str()
-            .is_some_and(|secret| secret.starts_with("whsec_"))
-    );
+    assert!(endpoint["secret"].as_str().is_some_and(|secret| secret.starts_with("whsec_")));
     user(&["endpoint", "pause", id]);
     let event = user(&["send", "build.finished", "--data", "-", "--idempotency-key", "k1"]);
-    assert_eq!(
-        user(&["send", "build.finished", "--data", "-", "--idempotency-key", "k1"])["id"],
-        event["id"]
-    );
+    assert_eq!(user(&["send", "build.finished", "--data", "-", "--idempotency-key", "k1"])["id"], event["id"]);
     let deliveries = user(&["delivery", "list", "--endpoint", id]);
     assert_eq!(deliveries["items"][0]["state"], "held");
     let shown = user(&["event", "show", event["id"].as_str().expect("an id")]);
     assert_eq!(shown["data"].to_string(), "{\"ok\":1.0}");
-    user(&[
-        "delivery",
-        "cancel",
-        deliveries["items"][0]["id"].as_str().expect("an id"),
-    ]);
-    assert_eq!(
-        user(&["replay", "--endpoint", id, "--since", "2020-01-01T00:00:00Z"])["matched"],
-        1
-    );
+    user(&["delivery", "cancel", deliveries["items"][0]["id"].as_str().expect("an id")]);
+    assert_eq!(user(&["replay", "--endpoint", id, "--since", "2020-01-01T00:00:00Z"])["matched"], 1);
     user(&["endpoint", "rotate-secret", id]);
     user(&["endpoint", "update", id, "--to", "https://example.com/new"]);
     assert_eq!(user(&["endpoint", "show", id])["url"], "https://example.com/new");
@@ -301,21 +255,12 @@ fn a_user_works_from_the_command_line() {
     assert_eq!(user(&["key", "list"])["items"].as_array().expect("keys").len(), 1);
     user(&["key", "revoke", made["id"].as_str().expect("an id")]);
     user(&["endpoint", "delete", id]);
-    assert_eq!(
-        user(&["endpoint", "list"])["items"]
-            .as_array()
-            .expect("endpoints")
-            .len(),
-        0
-    );
+    assert_eq!(user(&["endpoint", "list"])["items"].as_array().expect("endpoints").len(), 0);
     assert!(user(&["event", "types"])["items"].as_array().expect("types").len() > 10);
 
     let (status, stdout, _) = run(&["event", "list", "--url", &server.url, "--key", key], b"");
     assert_eq!(status, 0);
-    assert!(
-        stdout.starts_with("ID") && stdout.contains("build.finished"),
-        "{stdout}"
-    );
+    assert!(stdout.starts_with("ID") && stdout.contains("build.finished"), "{stdout}");
 }
 
 #[test]
@@ -328,20 +273,11 @@ fn a_scan_says_what_changed() {
         assert_eq!(status, 0, "{args:?}: {stdout}{stderr}");
         serde_json::from_str::<Value>(&stdout).expect("JSON")
     };
-    let report = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../../examples/webshop/reports/before/bandit.sarif"
-    );
+    let report = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/webshop/reports/before/bandit.sarif");
     let scanned = user(&["scan", report, "--project", "webshop"]);
     assert_eq!(scanned["scan"]["findings_new"], 7);
-    let created = scanned["events"]
-        .as_array()
-        .expect("events")
-        .iter()
-        .filter(|event| event["type"] == "vulnerability.created");
+    let created =
+        scanned["events"].as_array().expect("events").iter().filter(|event| event["type"] == "vulnerability.created");
     assert_eq!(created.count(), 7);
-    assert_eq!(
-        user(&["scan", report, "--project", "webshop"])["scan"]["findings_new"],
-        0
-    );
+    assert_eq!(user(&["scan", report, "--project", "webshop"])["scan"]["findings_new"], 0);
 }

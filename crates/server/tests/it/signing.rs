@@ -52,10 +52,7 @@ fn verify_follows_the_vectors(#[values("snyk", "symbiotic", "aegis", "bearer-sca
     for case in cases(file) {
         let reason = case["expect"]["reason"].as_str().unwrap_or_default();
         let accepts = case["expect"]["verdict"] == "accept";
-        let Some(secret) = case["secret"]
-            .as_str()
-            .filter(|_| accepts || AUTHENTICITY.contains(&reason))
-        else {
+        let Some(secret) = case["secret"].as_str().filter(|_| accepts || AUTHENTICITY.contains(&reason)) else {
             continue;
         };
         // A newline at the end of the file does not count.
@@ -89,20 +86,11 @@ fn verify_follows_the_vectors(#[values("snyk", "symbiotic", "aegis", "bearer-sca
         } else {
             assert_eq!((status, stdout.as_str()), (1, ""), "{title}");
             assert!(stderr.starts_with("refused: "), "{title}");
-            let right = case["signing"]["signature"]
-                .as_str()
-                .unwrap_or_default()
-                .trim_start_matches("sha256=")
-                .to_owned();
+            let right =
+                case["signing"]["signature"].as_str().unwrap_or_default().trim_start_matches("sha256=").to_owned();
             let given = case["request"]["headers"].to_string().contains(&right);
-            assert!(
-                right.is_empty() || given || !stderr.contains(&right),
-                "shows the right signature: {title}"
-            );
-            assert!(
-                secret.len() < 8 || !stderr.contains(secret),
-                "shows the secret: {title}"
-            );
+            assert!(right.is_empty() || given || !stderr.contains(&right), "shows the right signature: {title}");
+            assert!(secret.len() < 8 || !stderr.contains(secret), "shows the secret: {title}");
         }
     }
     assert!(tried > 25, "only {tried} vectors");
@@ -116,16 +104,11 @@ fn sign_follows_the_vectors(#[values("snyk", "symbiotic", "aegis")] file: &str) 
             continue;
         };
         let secret_file = secret_file(&format!("{secret}\n"));
-        let (status, stdout, stderr) = run(
-            &["sign", "--dialect", file, "--secret-file", path(&secret_file)],
-            &body_of(&case),
-        );
+        let (status, stdout, stderr) =
+            run(&["sign", "--dialect", file, "--secret-file", path(&secret_file)], &body_of(&case));
         let title = format!("{}: {}\n{stdout}{stderr}", case["id"], case["title"]);
         assert_eq!(status, 0, "{title}");
-        assert!(
-            stdout.lines().any(|line| line.ends_with(&format!(": {signature}"))),
-            "{title}"
-        );
+        assert!(stdout.lines().any(|line| line.ends_with(&format!(": {signature}"))), "{title}");
         tried += 1;
     }
     assert!(tried > 15, "only {tried} vectors");
@@ -165,11 +148,7 @@ fn what_sign_prints_verifies(#[values("snyk", "symbiotic", "aegis", "bearer-scan
     args.extend(headers.lines().flat_map(|line| ["--header", line]));
     assert_eq!(run(&args, body).0, 0);
     assert_eq!(
-        run(
-            &args,
-            br#"{"event": "y", "timestamp": 1700000000, "data": {"score": 1.0}}"#
-        )
-        .0,
+        run(&args, br#"{"event": "y", "timestamp": 1700000000, "data": {"score": 1.0}}"#).0,
         i32::from(dialect != "bearer-scan")
     );
 }
@@ -178,44 +157,24 @@ fn what_sign_prints_verifies(#[values("snyk", "symbiotic", "aegis", "bearer-scan
 fn why_a_signature_is_refused() {
     let secret = secret_file("your-webhook-secret\n\n");
     let good = secret_file("your-webhook-secret");
-    let (_, headers, _) = run(
-        &["sign", "--dialect", "aegis", "--secret-file", path(&good)],
-        b"{\"a\":1}",
-    );
-    let header = headers
-        .lines()
-        .find(|line| line.starts_with("X-Aegis-Signature"))
-        .expect("signed");
-    let args = |secret| {
-        vec![
-            "verify",
-            "--dialect",
-            "aegis",
-            "--secret-file",
-            secret,
-            "--header",
-            header,
-        ]
-    };
+    let (_, headers, _) = run(&["sign", "--dialect", "aegis", "--secret-file", path(&good)], b"{\"a\":1}");
+    let header = headers.lines().find(|line| line.starts_with("X-Aegis-Signature")).expect("signed");
+    let args = |secret| vec!["verify", "--dialect", "aegis", "--secret-file", secret, "--header", header];
     let refused = [
         run(&args(path(&secret)), b"{\"a\":1}"),
         run(&args(path(&good)), b"{\n  \"a\": 1\n}"),
         run(&args(path(&good)), b"{\"a\":2}"),
     ];
-    let told: Vec<String> = refused
-        .into_iter()
-        .map(|(status, stdout, stderr)| format!("{status} {stdout}{stderr}"))
-        .collect();
+    let told: Vec<String> =
+        refused.into_iter().map(|(status, stdout, stderr)| format!("{status} {stdout}{stderr}")).collect();
     insta::assert_snapshot!("refusals", told.join("\n"));
 }
 
 #[test]
 fn a_refusal_in_json() {
     let secret = secret_file("your-webhook-secret");
-    let (status, stdout, stderr) = run(
-        &["verify", "--dialect", "aegis", "--secret-file", path(&secret), "--json"],
-        b"{}",
-    );
+    let (status, stdout, stderr) =
+        run(&["verify", "--dialect", "aegis", "--secret-file", path(&secret), "--json"], b"{}");
     assert_eq!((status, stderr.as_str()), (1, ""));
     let said: Value = serde_json::from_str(&stdout).expect("JSON");
     assert_eq!(said["verified"], false);

@@ -60,20 +60,10 @@ impl Script {
     async fn answer(self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, std::convert::Infallible> {
         let (head, body) = request.into_parts();
         let body = Limited::new(body, 1 << 20).collect().await.unwrap().to_bytes();
-        self.tell
-            .send(Arrival {
-                at: self.clock.now(),
-                headers: head.headers,
-                body,
-            })
-            .unwrap();
+        self.tell.send(Arrival { at: self.clock.now(), headers: head.headers, body }).unwrap();
         let status = {
             let mut statuses = self.statuses.lock().unwrap();
-            if statuses.len() > 1 {
-                statuses.remove(0)
-            } else {
-                statuses[0]
-            }
+            if statuses.len() > 1 { statuses.remove(0) } else { statuses[0] }
         };
         let Some(status) = status else {
             return std::future::pending().await;
@@ -90,12 +80,7 @@ impl Dial for Script {
         let script = self.clone();
         let service = service_fn(move |request| script.clone().answer(request));
         tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(far), service));
-        Box::pin(async move {
-            Ok(Dialled {
-                stream: Box::new(near),
-                peer: address,
-            })
-        })
+        Box::pin(async move { Ok(Dialled { stream: Box::new(near), peer: address }) })
     }
 }
 
@@ -138,34 +123,16 @@ impl Node {
         .unwrap();
         let store = Arc::new(store);
         let (tell, arrivals) = mpsc::unbounded_channel();
-        let script = Script {
-            clock: clock.clone(),
-            statuses: Arc::new(Mutex::new(statuses)),
-            tell,
-        };
+        let script = Script { clock: clock.clone(), statuses: Arc::new(Mutex::new(statuses)), tell };
         let (handle, service, stop) = spawn_service(store.clone(), script, clock.clone(), entropy.clone());
         let org = OrgId(uuid::Uuid::from_u128(1));
-        Self {
-            clock,
-            store,
-            arrivals,
-            org,
-            entropy,
-            handle,
-            service,
-            stop,
-        }
+        Self { clock, store, arrivals, org, entropy, handle, service, stop }
     }
 
     /// Makes the organisation and its endpoint.
     pub(crate) async fn set_up(&self) -> EndpointId {
         let now = self.clock.now();
-        let org = Org {
-            id: self.org,
-            slug: "acme".to_owned(),
-            name: "Acme".to_owned(),
-            created_at: now,
-        };
+        let org = Org { id: self.org, slug: "acme".to_owned(), name: "Acme".to_owned(), created_at: now };
         let _ = self.store.create_org(org, None).await.unwrap();
         let standard = dialect::find("standard").unwrap();
         let endpoint = Endpoint {
@@ -176,11 +143,7 @@ impl Node {
             description: None,
             events: None,
             state: EndpointState::Active,
-            secrets: vec![EndpointSecret {
-                text: standard.secrets.make([9; 32]),
-                created_at: now,
-                expires_at: None,
-            }],
+            secrets: vec![EndpointSecret { text: standard.secrets.make([9; 32]), created_at: now, expires_at: None }],
             headers: vec![("X-Team".to_owned(), Secret::new("blue"))],
             policy: EndpointPolicy::default(),
             not_before: None,
@@ -188,17 +151,7 @@ impl Node {
             updated_at: now,
         };
         let id = endpoint.id;
-        let _ = self
-            .store
-            .create_endpoint(
-                EndpointCreation {
-                    endpoint,
-                    greeting: None,
-                },
-                None,
-            )
-            .await
-            .unwrap();
+        let _ = self.store.create_endpoint(EndpointCreation { endpoint, greeting: None }, None).await.unwrap();
         id
     }
 
@@ -215,17 +168,11 @@ impl Node {
         self.entropy.fill(&mut seed);
         let acceptance = Acceptance {
             org_id: self.org,
-            events: vec![NewEvent {
-                event,
-                project_id: None,
-                only: None,
-            }],
+            events: vec![NewEvent { event, project_id: None, only: None }],
             accepted_at: now,
             delivery_ids: DeliveryIds { seed },
         };
-        let Written::Fresh(accepted) = self.store.accept(acceptance, None).await.unwrap() else {
-            unreachable!()
-        };
+        let Written::Fresh(accepted) = self.store.accept(acceptance, None).await.unwrap() else { unreachable!() };
         let (delivery, endpoint) = accepted[0].deliveries[0];
         self.handle.wake(self.org, [endpoint]);
         delivery
@@ -263,10 +210,7 @@ fn spawn_service(
 ) -> (Handle, JoinHandle<()>, CancellationToken) {
     let clock: Arc<dyn Clock> = Arc::new(clock);
     let policy = EgressPolicy {
-        allow: vec![AllowRule {
-            net: "10.0.0.0/8".parse().unwrap(),
-            port: None,
-        }],
+        allow: vec![AllowRule { net: "10.0.0.0/8".parse().unwrap(), port: None }],
         allow_http: true,
         own_host: None,
     };
@@ -274,13 +218,7 @@ fn spawn_service(
     let connector = Connector::new(policy, Arc::new(NoNames), Arc::new(script), tls, clock.clone());
     let client = Arc::new(Client::new(connector, clock.clone(), Limits::default()));
     let (handle, woken) = Handle::channel();
-    let parts = Parts {
-        store,
-        client,
-        clock,
-        entropy,
-        observer: Arc::new(Observer::default()),
-    };
+    let parts = Parts { store, client, clock, entropy, observer: Arc::new(Observer::default()) };
     let service = Service::new(Options::default(), parts, woken).unwrap();
     let stop = CancellationToken::new();
     (handle, tokio::spawn(service.run(stop.clone())), stop)

@@ -20,46 +20,24 @@ pub async fn taken_oldest_first(world: World) {
     }
     expected.sort();
     let other = world.deliver(&two, 1).await;
-    let claim = |endpoint: &Endpoint, limit| Claim {
-        org_id: org,
-        endpoint_id: endpoint.id,
-        limit,
-    };
+    let claim = |endpoint: &Endpoint, limit| Claim { org_id: org, endpoint_id: endpoint.id, limit };
     let claims = vec![claim(&one, 2), claim(&two, 5), claim(&world.new_endpoint(org), 5)];
     let claimed = world.store.claim(claims, at(4), LEASE).await.unwrap();
     assert_eq!(claimed.len(), 2, "an endpoint that is not there has no answer");
-    let ids = |index: usize| {
-        claimed[index]
-            .deliveries
-            .iter()
-            .map(|taken| taken.id)
-            .collect::<Vec<_>>()
-    };
+    let ids = |index: usize| claimed[index].deliveries.iter().map(|taken| taken.id).collect::<Vec<_>>();
     assert_eq!(ids(0), [expected[0].1, expected[1].1]);
     assert_eq!(ids(1), [other]);
     assert_eq!((claimed[0].next_due_at, claimed[1].next_due_at), (Some(at(3)), None));
     assert_eq!(*claimed[0].endpoint, world.load(&one).await);
 
     let rest = world.claim(&one, 10, 4).await;
-    assert_eq!(
-        rest.deliveries.iter().map(|taken| taken.id).collect::<Vec<_>>(),
-        [expected[2].1, expected[3].1]
-    );
+    assert_eq!(rest.deliveries.iter().map(|taken| taken.id).collect::<Vec<_>>(), [expected[2].1, expected[3].1]);
     assert_eq!(rest.next_due_at, Some(at(5)));
     let taken = &rest.deliveries[0];
-    assert_eq!(
-        (taken.lease, taken.attempt_number, taken.attempts_counted),
-        (Lease(1), 1, 0)
-    );
+    assert_eq!((taken.lease, taken.attempt_number, taken.attempts_counted), (Lease(1), 1, 0));
     assert_eq!((taken.latest_results.as_slice(), &taken.body), ([].as_slice(), &None));
     let lease_until = at(4).checked_add(LEASE).unwrap();
-    assert_eq!(
-        world.state(org, taken.id).await,
-        DeliveryState::Sending {
-            lease_until,
-            lease: Lease(1)
-        }
-    );
+    assert_eq!(world.state(org, taken.id).await, DeliveryState::Sending { lease_until, lease: Lease(1) });
 }
 
 /// Nothing before it is due, nor while the endpoint asked for peace.
@@ -69,9 +47,7 @@ pub async fn not_before_their_time(world: World) {
     world.deliver(&endpoint, 5).await;
     let early = world.claim(&endpoint, 1, 4).await;
     assert_eq!((early.deliveries.len(), early.next_due_at), (0, Some(at(5))));
-    world
-        .change(&endpoint, 5, |endpoint| endpoint.not_before = Some(at(20)))
-        .await;
+    world.change(&endpoint, 5, |endpoint| endpoint.not_before = Some(at(20))).await;
     let early = world.claim(&endpoint, 1, 19).await;
     assert_eq!((early.deliveries.len(), early.next_due_at), (0, Some(at(20))));
     assert_eq!(world.store.due_endpoints().await.unwrap()[0].due_at, at(20));
@@ -93,58 +69,28 @@ pub async fn settled_into_every_state(world: World) {
     full.detail = Some("busy".into());
     let taken = world.take(&endpoint, 1).await;
     let settlement = world.settlement(&endpoint, &taken, retry(at(10)), 2);
-    let settled = world
-        .store
-        .settle(Settlement {
-            attempt: Some(full.clone()),
-            ..settlement
-        })
-        .await
-        .unwrap();
-    assert_eq!(
-        settled,
-        Settled {
-            state: StateKind::Pending
-        }
-    );
+    let settled = world.store.settle(Settlement { attempt: Some(full.clone()), ..settlement }).await.unwrap();
+    assert_eq!(settled, Settled { state: StateKind::Pending });
     let (delivery, attempts) = world.delivery(org, id).await;
     assert_eq!((delivery.state, delivery.attempts_counted), (pending(10), 1));
     assert_eq!(attempts, [full]);
 
     let taken = world.take(&endpoint, 10).await;
-    assert_eq!(
-        (taken.attempt_number, taken.attempts_counted, taken.lease),
-        (2, 1, Lease(2))
-    );
-    let uncounted = Next::Retry {
-        due_at: at(11),
-        counts: false,
-        endpoint_pause: None,
-    };
+    assert_eq!((taken.attempt_number, taken.attempts_counted, taken.lease), (2, 1, Lease(2)));
+    let uncounted = Next::Retry { due_at: at(11), counts: false, endpoint_pause: None };
     world.settle(&endpoint, &taken, uncounted, 10).await;
     let taken = world.take(&endpoint, 11).await;
     assert_eq!((taken.attempt_number, taken.attempts_counted), (3, 1));
     world.settle(&endpoint, &taken, Next::Delivered, 12).await;
     let (delivery, attempts) = world.delivery(org, id).await;
-    assert_eq!(
-        (delivery.state, delivery.attempts_counted),
-        (DeliveryState::Delivered { at: at(12) }, 2)
-    );
-    assert_eq!(
-        attempts.iter().map(|attempt| attempt.number).collect::<Vec<_>>(),
-        [1, 2, 3]
-    );
+    assert_eq!((delivery.state, delivery.attempts_counted), (DeliveryState::Delivered { at: at(12) }, 2));
+    assert_eq!(attempts.iter().map(|attempt| attempt.number).collect::<Vec<_>>(), [1, 2, 3]);
 
     for reason in DeadLetterReason::ALL {
         let id = world.deliver(&endpoint, 20).await;
         let taken = world.take(&endpoint, 20).await;
-        world
-            .settle(&endpoint, &taken, Next::DeadLetter { reason, disable: None }, 21)
-            .await;
-        assert_eq!(
-            world.state(org, id).await,
-            DeliveryState::DeadLettered { at: at(21), reason }
-        );
+        world.settle(&endpoint, &taken, Next::DeadLetter { reason, disable: None }, 21).await;
+        assert_eq!(world.state(org, id).await, DeliveryState::DeadLettered { at: at(21), reason });
     }
 }
 
@@ -164,10 +110,7 @@ pub async fn stale_tokens_are_refused(world: World) {
     }
     assert_eq!(world.delivery(org, id).await, before);
     world.settle(&endpoint, &current, Next::Delivered, 61).await;
-    let again = world
-        .store
-        .settle(world.settlement(&endpoint, &current, Next::Delivered, 62))
-        .await;
+    let again = world.store.settle(world.settlement(&endpoint, &current, Next::Delivered, 62)).await;
     assert_eq!(again, Err(StoreError::LeaseLost));
     assert_eq!(world.state(org, id).await, DeliveryState::Delivered { at: at(61) });
 }
@@ -184,55 +127,33 @@ pub async fn expired_claims_are_taken_again(world: World) {
     assert_eq!((again.attempt_number, again.attempts_counted), (2, 0));
     assert_eq!(again.latest_results, [AttemptResult::Interrupted]);
     let (_, attempts) = world.delivery(org, id).await;
-    assert_eq!(
-        (attempts.len(), attempts[0].number, attempts[0].started_at),
-        (1, 1, at(3))
-    );
+    assert_eq!((attempts.len(), attempts[0].number, attempts[0].started_at), (1, 1, at(3)));
     assert_eq!(attempts[0].result, AttemptResult::Interrupted);
 }
 
 /// Claims that ran out while their endpoint was paused, resting or deleted come back all the same.
 pub async fn expired_claims_of_endpoints_that_rest(world: World) {
     let org = world.org("acme").await;
-    let (paused, resting, deleted) = (
-        world.endpoint(org).await,
-        world.endpoint(org).await,
-        world.endpoint(org).await,
-    );
+    let (paused, resting, deleted) = (world.endpoint(org).await, world.endpoint(org).await, world.endpoint(org).await);
     let mut ids = Vec::new();
     for endpoint in [&paused, &resting, &deleted] {
         ids.push(world.deliver(endpoint, 0).await);
         world.take(endpoint, 0).await;
     }
     world.pause(&paused, 1).await;
-    world
-        .change(&resting, 1, |endpoint| endpoint.not_before = Some(at(500)))
-        .await;
+    world.change(&resting, 1, |endpoint| endpoint.not_before = Some(at(500))).await;
     assert!(world.store.delete_endpoint(org, deleted.id, at(1)).await.unwrap());
     let due = world.store.due_endpoints().await.unwrap();
     assert_eq!(due.len(), 3, "each is looked at when its claim runs out");
-    let claims = due
-        .iter()
-        .map(|due| Claim {
-            org_id: org,
-            endpoint_id: due.endpoint_id,
-            limit: 5,
-        })
-        .collect();
+    let claims = due.iter().map(|due| Claim { org_id: org, endpoint_id: due.endpoint_id, limit: 5 }).collect();
     let claimed = world.store.claim(claims, at(60), LEASE).await.unwrap();
     assert!(claimed.iter().all(|claimed| claimed.deliveries.is_empty()));
     assert_eq!(world.state(org, ids[0]).await, DeliveryState::Held);
     assert_eq!(world.state(org, ids[1]).await, pending(60));
     let reason = CancelReason::EndpointDeleted;
-    assert_eq!(
-        world.state(org, ids[2]).await,
-        DeliveryState::Cancelled { at: at(60), reason }
-    );
+    assert_eq!(world.state(org, ids[2]).await, DeliveryState::Cancelled { at: at(60), reason });
     let due = world.store.due_endpoints().await.unwrap();
-    assert_eq!(
-        due.iter().map(|due| (due.endpoint_id, due.due_at)).collect::<Vec<_>>(),
-        [(resting.id, at(500))]
-    );
+    assert_eq!(due.iter().map(|due| (due.endpoint_id, due.due_at)).collect::<Vec<_>>(), [(resting.id, at(500))]);
 }
 
 /// Nothing follows an end.
@@ -240,11 +161,7 @@ pub async fn terminal_states_stay(world: World) {
     let org = world.org("acme").await;
     let endpoint = world.endpoint(org).await;
     let reason = DeadLetterReason::Exhausted;
-    for next in [
-        Some(Next::Delivered),
-        Some(Next::DeadLetter { reason, disable: None }),
-        None,
-    ] {
+    for next in [Some(Next::Delivered), Some(Next::DeadLetter { reason, disable: None }), None] {
         let id = world.deliver(&endpoint, 0).await;
         match next {
             Some(next) => {
@@ -255,14 +172,8 @@ pub async fn terminal_states_stay(world: World) {
         }
         let ended = world.delivery(org, id).await;
         assert!(ended.0.state.kind().is_terminal());
-        assert!(matches!(
-            world.store.retry_now(org, id, at(2)).await,
-            Err(StoreError::Conflict(_))
-        ));
-        assert!(matches!(
-            world.store.cancel(org, id, at(2)).await,
-            Err(StoreError::Conflict(_))
-        ));
+        assert!(matches!(world.store.retry_now(org, id, at(2)).await, Err(StoreError::Conflict(_))));
+        assert!(matches!(world.store.cancel(org, id, at(2)).await, Err(StoreError::Conflict(_))));
         world.pause(&endpoint, 2).await;
         world.resume(&endpoint, 3).await;
         assert_eq!(world.claim(&endpoint, 9, 500).await.deliveries.len(), 0);
@@ -282,11 +193,7 @@ pub async fn pauses_only_grow(world: World) {
     }
     let claimed = world.claim(&endpoint, 3, 0).await;
     for (taken, (asked, expected)) in claimed.deliveries.iter().zip([(30, 30), (20, 30), (40, 40)]) {
-        let next = Next::Retry {
-            due_at: at(asked),
-            counts: true,
-            endpoint_pause: Some(at(asked)),
-        };
+        let next = Next::Retry { due_at: at(asked), counts: true, endpoint_pause: Some(at(asked)) };
         world.settle(&endpoint, taken, next, 1).await;
         assert_eq!(world.load(&endpoint).await.not_before, Some(at(expected)));
     }
@@ -303,26 +210,14 @@ pub async fn gone_disables_and_holds(world: World) {
     }
     let claimed = world.claim(&endpoint, 2, 0).await;
     let waits = world.deliver(&endpoint, 1).await;
-    let gone = Next::DeadLetter {
-        reason: DeadLetterReason::Gone,
-        disable: Some(DisabledReason::Gone),
-    };
+    let gone = Next::DeadLetter { reason: DeadLetterReason::Gone, disable: Some(DisabledReason::Gone) };
     world.settle(&endpoint, &claimed.deliveries[0], gone, 2).await;
     let disabled = world.load(&endpoint).await;
-    assert_eq!(
-        disabled.state,
-        EndpointState::Disabled {
-            since: at(2),
-            reason: DisabledReason::Gone
-        }
-    );
+    assert_eq!(disabled.state, EndpointState::Disabled { since: at(2), reason: DisabledReason::Gone });
     assert_eq!(disabled.updated_at, at(0), "its owner did not change it");
     assert_eq!(world.state(org, waits).await, DeliveryState::Held);
     let settlement = world.settlement(&endpoint, &claimed.deliveries[1], retry(at(5)), 3);
-    assert_eq!(
-        world.store.settle(settlement).await.unwrap(),
-        Settled { state: StateKind::Held }
-    );
+    assert_eq!(world.store.settle(settlement).await.unwrap(), Settled { state: StateKind::Held });
     assert!(world.store.due_endpoints().await.unwrap().is_empty());
     world.resume(&endpoint, 9).await;
     assert_eq!(world.claim(&endpoint, 9, 9).await.deliveries.len(), 2);
@@ -345,10 +240,7 @@ pub async fn settled_after_a_pause_or_deletion(world: World) {
         assert_eq!(world.store.settle(settlement).await.unwrap(), Settled { state: paused });
         assert!(world.store.delete_endpoint(org, endpoint.id, at(3)).await.unwrap());
         let settlement = world.settlement(&endpoint, &claimed.deliveries[1], next, 4);
-        assert_eq!(
-            world.store.settle(settlement).await.unwrap(),
-            Settled { state: deleted }
-        );
+        assert_eq!(world.store.settle(settlement).await.unwrap(), Settled { state: deleted });
     }
 }
 
@@ -378,11 +270,7 @@ pub async fn bodies_and_results_come_back(world: World) {
     let taken = world.take(&endpoint, 9).await;
     assert_eq!(
         taken.latest_results,
-        [
-            AttemptResult::ConnectTimeout,
-            AttemptResult::EgressForbidden,
-            AttemptResult::Http(503)
-        ]
+        [AttemptResult::ConnectTimeout, AttemptResult::EgressForbidden, AttemptResult::Http(503)]
     );
     assert_eq!((taken.attempt_number, taken.body), (5, Some(body)));
 }
@@ -391,20 +279,10 @@ pub async fn bodies_and_results_come_back(world: World) {
 pub async fn due_endpoints_say_when(world: World) {
     let (org, other) = (world.org("acme").await, world.org("other").await);
     assert!(world.store.due_endpoints().await.unwrap().is_empty());
-    let policy = EndpointPolicy {
-        max_in_flight: Some(4),
-        ..EndpointPolicy::default()
-    };
-    let limited = Endpoint {
-        policy,
-        ..world.new_endpoint(org)
-    };
+    let policy = EndpointPolicy { max_in_flight: Some(4), ..EndpointPolicy::default() };
+    let limited = Endpoint { policy, ..world.new_endpoint(org) };
     world.put(&limited).await;
-    let (plain, idle, foreign) = (
-        world.endpoint(org).await,
-        world.endpoint(org).await,
-        world.endpoint(other).await,
-    );
+    let (plain, idle, foreign) = (world.endpoint(org).await, world.endpoint(org).await, world.endpoint(other).await);
     for second in [7, 5, 9] {
         world.deliver(&limited, second).await;
         world.deliver(&plain, second + 1).await;
@@ -412,17 +290,12 @@ pub async fn due_endpoints_say_when(world: World) {
     world.deliver(&foreign, 2).await;
     let done = world.deliver(&idle, 1).await;
     world.store.cancel(org, done, at(1)).await.unwrap().unwrap();
-    let mut expected = vec![
-        (org, limited.id, at(5), Some(4)),
-        (org, plain.id, at(6), None),
-        (other, foreign.id, at(2), None),
-    ];
+    let mut expected =
+        vec![(org, limited.id, at(5), Some(4)), (org, plain.id, at(6), None), (other, foreign.id, at(2), None)];
     expected.sort();
     let due = world.store.due_endpoints().await.unwrap();
-    let mut found: Vec<_> = due
-        .iter()
-        .map(|due| (due.org_id, due.endpoint_id, due.due_at, due.max_in_flight))
-        .collect();
+    let mut found: Vec<_> =
+        due.iter().map(|due| (due.org_id, due.endpoint_id, due.due_at, due.max_in_flight)).collect();
     found.sort();
     assert_eq!(found, expected);
 }
@@ -433,21 +306,11 @@ pub async fn given_back_unsent(world: World) {
     let endpoint = world.endpoint(org).await;
     let id = world.deliver(&endpoint, 0).await;
     let taken = world.take(&endpoint, 1).await;
-    let back = Next::Retry {
-        due_at: at(1),
-        counts: false,
-        endpoint_pause: None,
-    };
-    let settlement = Settlement {
-        attempt: None,
-        ..world.settlement(&endpoint, &taken, back, 2)
-    };
+    let back = Next::Retry { due_at: at(1), counts: false, endpoint_pause: None };
+    let settlement = Settlement { attempt: None, ..world.settlement(&endpoint, &taken, back, 2) };
     world.store.settle(settlement).await.unwrap();
     let (delivery, attempts) = world.delivery(org, id).await;
-    assert_eq!(
-        (delivery.state, delivery.attempts_counted, attempts.len()),
-        (pending(1), 0, 0)
-    );
+    assert_eq!((delivery.state, delivery.attempts_counted, attempts.len()), (pending(1), 0, 0));
     let again = world.take(&endpoint, 2).await;
     assert_eq!((again.attempt_number, again.lease), (1, Lease(2)));
 }

@@ -26,62 +26,24 @@ pub async fn listed_by_filter_and_page(world: World) {
     all.sort_by_key(|(id, ..)| std::cmp::Reverse(*id));
     let event = all[4].2;
     let none = DeliveryFilter::default;
-    type Row = (
-        DeliveryId,
-        watchbell_domain::id::EndpointId,
-        watchbell_domain::id::EventId,
-        i64,
-    );
+    type Row = (DeliveryId, watchbell_domain::id::EndpointId, watchbell_domain::id::EventId, i64);
     let expect = |keep: &dyn Fn(&Row) -> bool| all.iter().filter(|row| keep(row)).map(|row| row.0).collect::<Vec<_>>();
     let cases = [
         (none(), expect(&|_| true)),
+        (DeliveryFilter { endpoint_id: Some(two.id), ..none() }, expect(&|row| row.1 == two.id)),
+        (DeliveryFilter { event_id: Some(event), ..none() }, expect(&|row| row.2 == event)),
         (
-            DeliveryFilter {
-                endpoint_id: Some(two.id),
-                ..none()
-            },
-            expect(&|row| row.1 == two.id),
-        ),
-        (
-            DeliveryFilter {
-                event_id: Some(event),
-                ..none()
-            },
-            expect(&|row| row.2 == event),
-        ),
-        (
-            DeliveryFilter {
-                event_id: Some(event),
-                endpoint_id: Some(one.id),
-                ..none()
-            },
+            DeliveryFilter { event_id: Some(event), endpoint_id: Some(one.id), ..none() },
             expect(&|row| row.2 == event && row.1 == one.id),
         ),
-        (
-            DeliveryFilter {
-                state: Some(StateKind::Delivered),
-                ..none()
-            },
-            expect(&|row| done.contains(&row.0)),
-        ),
-        (
-            DeliveryFilter {
-                since: Some(at(2)),
-                until: Some(at(4)),
-                ..none()
-            },
-            expect(&|row| (2..4).contains(&row.3)),
-        ),
+        (DeliveryFilter { state: Some(StateKind::Delivered), ..none() }, expect(&|row| done.contains(&row.0))),
+        (DeliveryFilter { since: Some(at(2)), until: Some(at(4)), ..none() }, expect(&|row| (2..4).contains(&row.3))),
     ];
     for (filter, expected) in cases {
         for limit in [1, 5, 250] {
             let (mut seen, mut before) = (Vec::new(), None);
             loop {
-                let page = world
-                    .store
-                    .deliveries(org, filter.clone(), PageRequest { before, limit })
-                    .await
-                    .unwrap();
+                let page = world.store.deliveries(org, filter.clone(), PageRequest { before, limit }).await.unwrap();
                 for (delivery, attempts) in page.items {
                     assert_eq!(attempts.len(), usize::from(done.contains(&delivery.id)));
                     seen.push(delivery.id);
@@ -102,30 +64,14 @@ pub async fn retried_now(world: World) {
     let endpoint = world.endpoint(org).await;
     let id = world.deliver(&endpoint, 0).await;
     let taken = world.take(&endpoint, 0).await;
-    assert!(
-        matches!(
-            world.store.retry_now(org, id, at(1)).await,
-            Err(StoreError::Conflict(_))
-        ),
-        "being sent"
-    );
+    assert!(matches!(world.store.retry_now(org, id, at(1)).await, Err(StoreError::Conflict(_))), "being sent");
     world.settle(&endpoint, &taken, retry(at(500)), 1).await;
     let delivery = world.store.retry_now(org, id, at(7)).await.unwrap().unwrap();
-    assert_eq!(
-        (&delivery, &delivery.state),
-        (&world.delivery(org, id).await.0, &pending(7))
-    );
+    assert_eq!((&delivery, &delivery.state), (&world.delivery(org, id).await.0, &pending(7)));
     let delivery = world.store.retry_now(org, id, at(9)).await.unwrap().unwrap();
     assert_eq!(delivery.state, pending(7), "what is due already is not put off");
     assert_eq!(world.claim(&endpoint, 1, 7).await.deliveries.len(), 1);
-    assert_eq!(
-        world
-            .store
-            .retry_now(org, DeliveryId(world.uuid(0)), at(9))
-            .await
-            .unwrap(),
-        None
-    );
+    assert_eq!(world.store.retry_now(org, DeliveryId(world.uuid(0)), at(9)).await.unwrap(), None);
 }
 
 /// What waits, for its time or its endpoint, can be called off.
@@ -133,30 +79,18 @@ pub async fn cancelled(world: World) {
     let org = world.org("acme").await;
     let endpoint = world.endpoint(org).await;
     let waits = world.deliver(&endpoint, 0).await;
-    let cancelled = DeliveryState::Cancelled {
-        at: at(1),
-        reason: CancelReason::Requested,
-    };
+    let cancelled = DeliveryState::Cancelled { at: at(1), reason: CancelReason::Requested };
     let delivery = world.store.cancel(org, waits, at(1)).await.unwrap().unwrap();
-    assert_eq!(
-        (&delivery, &delivery.state),
-        (&world.delivery(org, waits).await.0, &cancelled)
-    );
+    assert_eq!((&delivery, &delivery.state), (&world.delivery(org, waits).await.0, &cancelled));
     let sending = world.deliver(&endpoint, 2).await;
     world.take(&endpoint, 2).await;
-    assert!(matches!(
-        world.store.cancel(org, sending, at(3)).await,
-        Err(StoreError::Conflict(_))
-    ));
+    assert!(matches!(world.store.cancel(org, sending, at(3)).await, Err(StoreError::Conflict(_))));
     let held = world.deliver(&endpoint, 4).await;
     world.pause(&endpoint, 4).await;
     world.store.cancel(org, held, at(5)).await.unwrap().unwrap();
     world.resume(&endpoint, 6).await;
     assert_eq!(world.state(org, held).await.as_str(), "cancelled");
-    assert_eq!(
-        world.store.cancel(org, DeliveryId(world.uuid(0)), at(9)).await.unwrap(),
-        None
-    );
+    assert_eq!(world.store.cancel(org, DeliveryId(world.uuid(0)), at(9)).await.unwrap(), None);
 }
 
 /// A replay is a new delivery that names the old one; the old one stays as it is.
@@ -174,14 +108,8 @@ pub async fn replayed_alone(world: World) {
         delivery_ids: world.ids(),
     };
     let new = fresh(world.store.replay(replay(old, 5), None).await.unwrap()).remove(0);
-    assert_eq!(
-        (new.replay_of, new.event_id, new.endpoint_id),
-        (Some(old), before.0.event_id, endpoint.id)
-    );
-    assert_eq!(
-        (&new.state, new.created_at, new.attempts_counted),
-        (&pending(5), at(5), 0)
-    );
+    assert_eq!((new.replay_of, new.event_id, new.endpoint_id), (Some(old), before.0.event_id, endpoint.id));
+    assert_eq!((&new.state, new.created_at, new.attempts_counted), (&pending(5), at(5), 0));
     assert_eq!(world.delivery(org, new.id).await.0, new);
     assert_eq!(world.delivery(org, old).await, before);
     let taken = world.take(&endpoint, 5).await;
@@ -192,16 +120,7 @@ pub async fn replayed_alone(world: World) {
     assert_eq!(held.state, DeliveryState::Held);
     assert!(world.store.delete_endpoint(org, endpoint.id, at(8)).await.unwrap());
     assert_eq!(fresh(world.store.replay(replay(old, 9), None).await.unwrap()), []);
-    assert_eq!(
-        fresh(
-            world
-                .store
-                .replay(replay(DeliveryId(world.uuid(0)), 9), None)
-                .await
-                .unwrap()
-        ),
-        []
-    );
+    assert_eq!(fresh(world.store.replay(replay(DeliveryId(world.uuid(0)), 9), None).await.unwrap()), []);
 }
 
 /// Each endpoint that had the event gets it once more, however often it had it.
@@ -227,10 +146,7 @@ pub async fn replayed_by_event(world: World) {
     let (_, deliveries) = world.store.event(org, accepted.event_id).await.unwrap().unwrap();
     assert_eq!(deliveries.len(), 6);
     for delivery in third {
-        assert!(
-            second.iter().any(|older| Some(older.id) == delivery.replay_of),
-            "it names the newest"
-        );
+        assert!(second.iter().any(|older| Some(older.id) == delivery.replay_of), "it names the newest");
     }
 }
 
@@ -254,13 +170,7 @@ pub async fn replayed_by_window(world: World) {
     }
     let window = |since: i64, until: i64, state, limit| Replay {
         org_id: org,
-        what: ReplayWhat::Window {
-            endpoint_id: endpoint.id,
-            since: at(since),
-            until: at(until),
-            state,
-            limit,
-        },
+        what: ReplayWhat::Window { endpoint_id: endpoint.id, since: at(since), until: at(until), state, limit },
         now: at(100),
         delivery_ids: world.ids(),
     };
@@ -285,11 +195,8 @@ pub async fn replayed_by_window(world: World) {
 /// How many are where.
 pub async fn counted(world: World) {
     let (org, other) = (world.org("acme").await, world.org("other").await);
-    let (endpoint, paused, foreign) = (
-        world.endpoint(org).await,
-        world.endpoint(org).await,
-        world.endpoint(other).await,
-    );
+    let (endpoint, paused, foreign) =
+        (world.endpoint(org).await, world.endpoint(org).await, world.endpoint(other).await);
     world.deliver(&foreign, 0).await;
     let mut waiting = Vec::new();
     for _ in 0..5 {
@@ -298,10 +205,7 @@ pub async fn counted(world: World) {
     let claimed = world.claim(&endpoint, 3, 0).await.deliveries;
     waiting.retain(|id| claimed.iter().all(|taken| taken.id != *id));
     world.settle(&endpoint, &claimed[0], Next::Delivered, 1).await;
-    let dead = Next::DeadLetter {
-        reason: DeadLetterReason::Exhausted,
-        disable: None,
-    };
+    let dead = Next::DeadLetter { reason: DeadLetterReason::Exhausted, disable: None };
     world.settle(&endpoint, &claimed[1], dead, 1).await;
     world.store.cancel(org, waiting[0], at(1)).await.unwrap().unwrap();
     for _ in 0..2 {
@@ -319,11 +223,7 @@ pub async fn counted(world: World) {
     // The list of a state is what is counted, whichever way it is found.
     for kind in StateKind::ALL {
         for endpoint_id in [None, Some(endpoint.id), Some(paused.id)] {
-            let filter = DeliveryFilter {
-                state: Some(kind),
-                endpoint_id,
-                ..DeliveryFilter::default()
-            };
+            let filter = DeliveryFilter { state: Some(kind), endpoint_id, ..DeliveryFilter::default() };
             let listed = world.store.deliveries(org, filter, first(250)).await.unwrap().items;
             let at_paused = kind == StateKind::Held;
             let is_elsewhere = endpoint_id.is_some_and(|id| (id == paused.id) != at_paused);

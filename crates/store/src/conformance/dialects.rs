@@ -8,12 +8,7 @@ use watchbell_wire::{Dialect, Event, EventType, Header, Key, Message, Secret, Se
 /// Says every event.
 pub static ALL: Dialect = dialect("all", &Says { only: None });
 /// Says `vulnerability.created`.
-pub static FEW: Dialect = dialect(
-    "few",
-    &Says {
-        only: Some(EventType::VulnerabilityCreated),
-    },
-);
+pub static FEW: Dialect = dialect("few", &Says { only: Some(EventType::VulnerabilityCreated) });
 
 /// Finds them by id.
 pub fn find(id: &str) -> Option<&'static Dialect> {

@@ -15,14 +15,8 @@ pub async fn kept_whole(world: World) {
     let states = [
         EndpointState::Active,
         EndpointState::Paused { since: at(3) },
-        EndpointState::Disabled {
-            since: at(4),
-            reason: DisabledReason::Gone,
-        },
-        EndpointState::Disabled {
-            since: at(4),
-            reason: DisabledReason::Failing,
-        },
+        EndpointState::Disabled { since: at(4), reason: DisabledReason::Gone },
+        EndpointState::Disabled { since: at(4), reason: DisabledReason::Failing },
     ];
     for state in states {
         let custom: EventType = "acme.thing".parse().unwrap();
@@ -34,15 +28,9 @@ pub async fn kept_whole(world: World) {
             state,
             secrets: vec![
                 secret("newest", 9),
-                EndpointSecret {
-                    expires_at: Some(at(99)),
-                    ..secret("older \"quoted\"", 1)
-                },
+                EndpointSecret { expires_at: Some(at(99)), ..secret("older \"quoted\"", 1) },
             ],
-            headers: vec![
-                ("X-Token".into(), Secret::new("t0ken")),
-                ("X-Token".into(), Secret::new("")),
-            ],
+            headers: vec![("X-Token".into(), Secret::new("t0ken")), ("X-Token".into(), Secret::new(""))],
             policy: EndpointPolicy {
                 retry_schedule: Some(vec![SignedDuration::ZERO, SignedDuration::from_millis(1500)]),
                 timeout: Some(SignedDuration::from_secs(7)),
@@ -54,17 +42,9 @@ pub async fn kept_whole(world: World) {
         world.put(&endpoint).await;
         assert_eq!(world.load(&endpoint).await, endpoint);
     }
-    let none = Endpoint {
-        events: Some([].into()),
-        secrets: Vec::new(),
-        ..world.new_endpoint(org)
-    };
+    let none = Endpoint { events: Some([].into()), secrets: Vec::new(), ..world.new_endpoint(org) };
     world.put(&none).await;
-    assert_eq!(
-        world.load(&none).await,
-        none,
-        "an empty set of events is not every event"
-    );
+    assert_eq!(world.load(&none).await, none, "an empty set of events is not every event");
 }
 
 /// Whoever saw an older state is told so.
@@ -72,23 +52,9 @@ pub async fn updated_if_unchanged(world: World) {
     let org = world.org("acme").await;
     let endpoint = world.endpoint(org).await;
     let seen = world.load(&endpoint).await;
-    let mine = Endpoint {
-        url: "https://mine.test".into(),
-        updated_at: at(5),
-        ..seen.clone()
-    };
-    let theirs = Endpoint {
-        url: "https://theirs.test".into(),
-        updated_at: at(5),
-        ..seen.clone()
-    };
-    fresh(
-        world
-            .store
-            .update_endpoint(seen.clone(), mine.clone(), None)
-            .await
-            .unwrap(),
-    );
+    let mine = Endpoint { url: "https://mine.test".into(), updated_at: at(5), ..seen.clone() };
+    let theirs = Endpoint { url: "https://theirs.test".into(), updated_at: at(5), ..seen.clone() };
+    fresh(world.store.update_endpoint(seen.clone(), mine.clone(), None).await.unwrap());
     let refused = world.store.update_endpoint(seen, theirs.clone(), None).await;
     assert!(matches!(refused, Err(StoreError::Conflict(_))), "{refused:?}");
     assert_eq!(world.load(&endpoint).await, mine);
@@ -110,10 +76,7 @@ pub async fn disabled_meanwhile_is_a_conflict(world: World) {
         disable: Some(DisabledReason::Gone),
     };
     world.settle(&endpoint, &taken, gone, 2).await;
-    let changed = Endpoint {
-        description: Some("new".into()),
-        ..seen.clone()
-    };
+    let changed = Endpoint { description: Some("new".into()), ..seen.clone() };
     let refused = world.store.update_endpoint(seen, changed, None).await;
     assert!(matches!(refused, Err(StoreError::Conflict(_))), "{refused:?}");
     assert_eq!(world.load(&endpoint).await.state.as_str(), "disabled");
@@ -126,23 +89,12 @@ pub async fn pause_survives_an_update(world: World) {
     world.deliver(&endpoint, 1).await;
     let taken = world.take(&endpoint, 1).await;
     let seen = world.load(&endpoint).await;
-    let asked = Next::Retry {
-        due_at: at(50),
-        counts: true,
-        endpoint_pause: Some(at(50)),
-    };
+    let asked = Next::Retry { due_at: at(50), counts: true, endpoint_pause: Some(at(50)) };
     world.settle(&endpoint, &taken, asked, 2).await;
-    let changed = Endpoint {
-        description: Some("new".into()),
-        updated_at: at(3),
-        ..seen.clone()
-    };
+    let changed = Endpoint { description: Some("new".into()), updated_at: at(3), ..seen.clone() };
     fresh(world.store.update_endpoint(seen, changed, None).await.unwrap());
     let now = world.load(&endpoint).await;
-    assert_eq!(
-        (now.not_before, now.description.as_deref()),
-        (Some(at(50)), Some("new"))
-    );
+    assert_eq!((now.not_before, now.description.as_deref()), (Some(at(50)), Some("new")));
     world.change(&endpoint, 4, |endpoint| endpoint.not_before = None).await;
     assert_eq!(world.load(&endpoint).await.not_before, None, "its owner may lift it");
 }
@@ -189,18 +141,12 @@ pub async fn deleting_cancels_what_waits(world: World) {
     assert!(world.store.delete_endpoint(org, endpoint.id, at(4)).await.unwrap());
     assert!(!world.store.delete_endpoint(org, endpoint.id, at(4)).await.unwrap());
     assert_eq!(world.store.endpoint(org, endpoint.id).await.unwrap(), None);
-    let cancelled = DeliveryState::Cancelled {
-        at: at(4),
-        reason: CancelReason::EndpointDeleted,
-    };
+    let cancelled = DeliveryState::Cancelled { at: at(4), reason: CancelReason::EndpointDeleted };
     assert_eq!(world.state(org, waits).await, cancelled);
     assert_eq!(world.state(org, done).await.as_str(), "delivered");
     assert_eq!(world.state(org, sending).await.as_str(), "sending");
     world.settle(&endpoint, &taken, retry(at(9)), 5).await;
-    let cancelled = DeliveryState::Cancelled {
-        at: at(5),
-        reason: CancelReason::EndpointDeleted,
-    };
+    let cancelled = DeliveryState::Cancelled { at: at(5), reason: CancelReason::EndpointDeleted };
     assert_eq!(world.state(org, sending).await, cancelled);
     assert_eq!(world.delivery(org, sending).await.1.len(), 1, "its attempt is kept");
     assert_eq!(world.accept(org, 6).await.deliveries, []);
@@ -221,26 +167,14 @@ pub async fn greeted_in_the_same_commit(world: World) {
     let mut ping = world.event(EventType::WebhookPing, "{}", 1);
     ping.only = Some(endpoint.id);
     let greeting = world.acceptance(org, vec![ping], 1);
-    let creation = EndpointCreation {
-        endpoint: endpoint.clone(),
-        greeting: Some(greeting),
-    };
-    fresh(
-        world
-            .store
-            .create_endpoint(creation.clone(), once("k", 1))
-            .await
-            .unwrap(),
-    );
+    let creation = EndpointCreation { endpoint: endpoint.clone(), greeting: Some(greeting) };
+    fresh(world.store.create_endpoint(creation.clone(), once("k", 1)).await.unwrap());
     let taken = world.take(&endpoint, 1).await;
     assert_eq!(taken.event.event_type, EventType::WebhookPing);
 
     // The same greeting again, for another endpoint: its event exists, so nothing is made.
     let other = world.new_endpoint(org);
-    let creation = EndpointCreation {
-        endpoint: other.clone(),
-        ..creation
-    };
+    let creation = EndpointCreation { endpoint: other.clone(), ..creation };
     let refused = world.store.create_endpoint(creation, once("l", 1)).await;
     assert!(matches!(refused, Err(StoreError::Conflict(_))), "{refused:?}");
     assert_eq!(world.store.endpoint(org, other.id).await.unwrap(), None);

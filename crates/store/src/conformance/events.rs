@@ -17,15 +17,9 @@ pub async fn routed_to_whoever_wants_them(world: World) {
     let wants = world.endpoint(org).await;
     let rests = world.endpoint(org).await;
     world.pause(&rests, 1).await;
-    let chose_another = Endpoint {
-        events: Some([EventType::VulnerabilityCreated].into()),
-        ..world.new_endpoint(org)
-    };
+    let chose_another = Endpoint { events: Some([EventType::VulnerabilityCreated].into()), ..world.new_endpoint(org) };
     world.put(&chose_another).await;
-    let cannot_say = Endpoint {
-        dialect: &dialects::FEW,
-        ..world.new_endpoint(org)
-    };
+    let cannot_say = Endpoint { dialect: &dialects::FEW, ..world.new_endpoint(org) };
     world.put(&cannot_say).await;
 
     let new = world.event(EventType::ScanCompleted, "{}", 2);
@@ -38,19 +32,10 @@ pub async fn routed_to_whoever_wants_them(world: World) {
     assert_eq!((accepted.event_id, made), (EventId(new.event.id), expected));
 
     let (event, deliveries) = world.store.event(org, accepted.event_id).await.unwrap().unwrap();
-    assert_eq!(
-        (&event.event, event.org_id, event.accepted_at),
-        (&new.event, org, at(2))
-    );
+    assert_eq!((&event.event, event.org_id, event.accepted_at), (&new.event, org, at(2)));
     let mut skips = vec![
-        Skip {
-            endpoint_id: chose_another.id,
-            reason: SkipReason::NotSubscribed,
-        },
-        Skip {
-            endpoint_id: cannot_say.id,
-            reason: SkipReason::DialectHasNoSuchEvent,
-        },
+        Skip { endpoint_id: chose_another.id, reason: SkipReason::NotSubscribed },
+        Skip { endpoint_id: cannot_say.id, reason: SkipReason::DialectHasNoSuchEvent },
     ];
     skips.sort_by_key(|skip| skip.endpoint_id);
     let mut skipped = event.skipped;
@@ -58,11 +43,7 @@ pub async fn routed_to_whoever_wants_them(world: World) {
     assert_eq!(skipped, skips);
     assert_eq!(deliveries.len(), 2);
     for delivery in deliveries {
-        let state = if delivery.endpoint_id == wants.id {
-            pending(2)
-        } else {
-            DeliveryState::Held
-        };
+        let state = if delivery.endpoint_id == wants.id { pending(2) } else { DeliveryState::Held };
         assert_eq!((delivery.state, delivery.created_at), (state, at(2)));
         assert_eq!((delivery.attempts_counted, delivery.replay_of), (0, None));
     }
@@ -102,11 +83,7 @@ pub async fn listed_by_filter_and_page(world: World) {
     let project = world.project(org, "api").await;
     let mut all = Vec::new();
     for second in 0..9 {
-        let event_type = if second % 3 == 0 {
-            EventType::ScanStarted
-        } else {
-            EventType::ScanCompleted
-        };
+        let event_type = if second % 3 == 0 { EventType::ScanStarted } else { EventType::ScanCompleted };
         let mut new = world.event(event_type, "{}", second);
         new.project_id = (second % 2 == 0).then_some(project.id);
         all.insert(0, (EventId(new.event.id), second));
@@ -114,42 +91,16 @@ pub async fn listed_by_filter_and_page(world: World) {
         fresh(world.store.accept(acceptance, None).await.unwrap());
     }
     let expect = |keep: &dyn Fn(i64) -> bool| -> Vec<EventId> {
-        all.iter()
-            .filter(|(_, second)| keep(*second))
-            .map(|(id, _)| *id)
-            .collect()
+        all.iter().filter(|(_, second)| keep(*second)).map(|(id, _)| *id).collect()
     };
     let none = EventFilter::default;
     let cases: [(EventFilter, Vec<EventId>); 5] = [
         (none(), expect(&|_| true)),
+        (EventFilter { event_type: Some(EventType::ScanStarted), ..none() }, expect(&|second| second % 3 == 0)),
+        (EventFilter { project_id: Some(project.id), ..none() }, expect(&|second| second % 2 == 0)),
+        (EventFilter { since: Some(at(3)), until: Some(at(6)), ..none() }, expect(&|second| (3..6).contains(&second))),
         (
-            EventFilter {
-                event_type: Some(EventType::ScanStarted),
-                ..none()
-            },
-            expect(&|second| second % 3 == 0),
-        ),
-        (
-            EventFilter {
-                project_id: Some(project.id),
-                ..none()
-            },
-            expect(&|second| second % 2 == 0),
-        ),
-        (
-            EventFilter {
-                since: Some(at(3)),
-                until: Some(at(6)),
-                ..none()
-            },
-            expect(&|second| (3..6).contains(&second)),
-        ),
-        (
-            EventFilter {
-                project_id: Some(project.id),
-                event_type: Some(EventType::ScanStarted),
-                ..none()
-            },
+            EventFilter { project_id: Some(project.id), event_type: Some(EventType::ScanStarted), ..none() },
             expect(&|second| second % 6 == 0),
         ),
     ];
@@ -157,11 +108,7 @@ pub async fn listed_by_filter_and_page(world: World) {
         for limit in [1, 2, 250] {
             let (mut seen, mut before) = (Vec::new(), None);
             loop {
-                let page = world
-                    .store
-                    .events(org, filter.clone(), PageRequest { before, limit })
-                    .await
-                    .unwrap();
+                let page = world.store.events(org, filter.clone(), PageRequest { before, limit }).await.unwrap();
                 assert!(page.items.len() <= usize::from(limit));
                 seen.extend(page.items.iter().map(|event| event.id()));
                 before = seen.last().map(|id| id.0);
@@ -177,10 +124,7 @@ pub async fn listed_by_filter_and_page(world: World) {
 /// An addressed event goes to its endpoint alone, wanted or not; a ping goes nowhere else.
 pub async fn addressed_to_one_endpoint(world: World) {
     let org = world.org("acme").await;
-    let wants_nothing = Endpoint {
-        events: Some([].into()),
-        ..world.new_endpoint(org)
-    };
+    let wants_nothing = Endpoint { events: Some([].into()), ..world.new_endpoint(org) };
     world.put(&wants_nothing).await;
     world.endpoint(org).await;
     let mut ping = world.event(EventType::WebhookPing, "{}", 1);
@@ -190,21 +134,10 @@ pub async fn addressed_to_one_endpoint(world: World) {
     nowhere.only = Some(world.new_endpoint(org).id);
     let acceptance = world.acceptance(org, vec![ping, unaddressed, nowhere], 1);
     let accepted = fresh(world.store.accept(acceptance, None).await.unwrap());
-    let to: Vec<Vec<_>> = accepted
-        .iter()
-        .map(|accepted| accepted.deliveries.iter().map(|(_, endpoint)| *endpoint).collect())
-        .collect();
+    let to: Vec<Vec<_>> =
+        accepted.iter().map(|accepted| accepted.deliveries.iter().map(|(_, endpoint)| *endpoint).collect()).collect();
     assert_eq!(to, [vec![wants_nothing.id], vec![], vec![]]);
-    assert_eq!(
-        world
-            .store
-            .events(org, EventFilter::default(), first(9))
-            .await
-            .unwrap()
-            .items
-            .len(),
-        3
-    );
+    assert_eq!(world.store.events(org, EventFilter::default(), first(9)).await.unwrap().items.len(), 3);
 }
 
 /// Events taken in together are there together, or none is.
@@ -218,10 +151,8 @@ pub async fn all_or_nothing(world: World) {
     assert!(matches!(refused, Err(StoreError::Conflict(_))), "{refused:?}");
     assert_eq!(world.store.event(org, EventId(good.event.id)).await.unwrap(), None);
     assert_eq!(world.claim(&endpoint, 10, 2).await.deliveries.len(), 0);
-    let unknown_project = watchbell_domain::event::NewEvent {
-        project_id: Some(watchbell_domain::id::ProjectId(world.uuid(0))),
-        ..good
-    };
+    let unknown_project =
+        watchbell_domain::event::NewEvent { project_id: Some(watchbell_domain::id::ProjectId(world.uuid(0))), ..good };
     let acceptance = world.acceptance(org, vec![unknown_project], 1);
     let refused = world.store.accept(acceptance, None).await;
     assert!(matches!(refused, Err(StoreError::Conflict(_))), "{refused:?}");

@@ -66,11 +66,7 @@ pub async fn end_as_the_model_says(world: World) {
     let world = &world;
     let handle = tokio::runtime::Handle::current();
     tokio::task::block_in_place(|| {
-        let config = Config {
-            cases: 64,
-            failure_persistence: None,
-            ..Config::default()
-        };
+        let config = Config { cases: 64, failure_persistence: None, ..Config::default() };
         let histories = proptest::collection::vec(step(), 1..60);
         let outcome = TestRunner::new(config).run(&histories, |history| {
             handle.block_on(run(world, &history));
@@ -84,20 +80,10 @@ pub async fn end_as_the_model_says(world: World) {
 
 async fn run(world: &World, history: &[Step]) {
     let org = world.org(&world.uuid(0).to_string()).await;
-    let mut model = Model {
-        org,
-        now: 0,
-        endpoints: Vec::new(),
-        deliveries: Vec::new(),
-        claims: Vec::new(),
-    };
+    let mut model = Model { org, now: 0, endpoints: Vec::new(), deliveries: Vec::new(), claims: Vec::new() };
     for _ in 0..ENDPOINTS {
         let endpoint = world.endpoint(org).await;
-        model.endpoints.push(ModelEndpoint {
-            endpoint,
-            rest: Rest::Active,
-            not_before: 0,
-        });
+        model.endpoints.push(ModelEndpoint { endpoint, rest: Rest::Active, not_before: 0 });
     }
     for step in history {
         model.step(world, step).await;
@@ -174,28 +160,13 @@ impl Model {
             return;
         }
         let id = world.deliver(&to.endpoint, self.now).await;
-        let state = if to.rest == Rest::Active {
-            State::Pending(self.now)
-        } else {
-            State::Held
-        };
-        self.deliveries.push(ModelDelivery {
-            id,
-            endpoint,
-            state,
-            lease: 0,
-            attempts: 0,
-            counted: 0,
-        });
+        let state = if to.rest == Rest::Active { State::Pending(self.now) } else { State::Held };
+        self.deliveries.push(ModelDelivery { id, endpoint, state, lease: 0, attempts: 0, counted: 0 });
     }
 
     async fn claim(&mut self, world: &World, endpoint: usize, limit: u32) {
         let (now, of) = (self.now, &self.endpoints[endpoint]);
-        for delivery in self
-            .deliveries
-            .iter_mut()
-            .filter(|delivery| delivery.endpoint == endpoint)
-        {
+        for delivery in self.deliveries.iter_mut().filter(|delivery| delivery.endpoint == endpoint) {
             if let State::Sending { until } = delivery.state
                 && until <= now
             {
@@ -220,11 +191,7 @@ impl Model {
         }
         due.sort();
         due.truncate(usize::try_from(limit).unwrap());
-        let claim = watchbell_domain::port::Claim {
-            org_id: self.org,
-            endpoint_id: of.endpoint.id,
-            limit,
-        };
+        let claim = watchbell_domain::port::Claim { org_id: self.org, endpoint_id: of.endpoint.id, limit };
         let claimed = world.store.claim(vec![claim], at(now), LEASE).await.unwrap();
         assert_eq!(claimed.is_empty(), of.rest == Rest::Deleted);
         let taken: Vec<_> = claimed.into_iter().flat_map(|claimed| claimed.deliveries).collect();
@@ -233,9 +200,7 @@ impl Model {
         for (taken, (_, _, index)) in taken.into_iter().zip(due) {
             let delivery = &mut self.deliveries[index];
             delivery.lease += 1;
-            delivery.state = State::Sending {
-                until: now + LEASE.as_secs(),
-            };
+            delivery.state = State::Sending { until: now + LEASE.as_secs() };
             let told = (taken.lease, taken.attempt_number, taken.attempts_counted);
             assert_eq!(told, (Lease(delivery.lease), delivery.attempts + 1, delivery.counted));
             self.claims.push((index, taken));
@@ -250,26 +215,14 @@ impl Model {
         let reason = DeadLetterReason::Exhausted;
         let next = match end {
             End::Delivered => Next::Delivered,
-            End::Retry { after, counts } => Next::Retry {
-                due_at: at(now + after),
-                counts,
-                endpoint_pause: None,
-            },
-            End::RetryLater { pause } => Next::Retry {
-                due_at: at(now + pause),
-                counts: true,
-                endpoint_pause: Some(at(now + pause)),
-            },
+            End::Retry { after, counts } => Next::Retry { due_at: at(now + after), counts, endpoint_pause: None },
+            End::RetryLater { pause } => {
+                Next::Retry { due_at: at(now + pause), counts: true, endpoint_pause: Some(at(now + pause)) }
+            }
             End::DeadLetter => Next::DeadLetter { reason, disable: None },
-            End::Gone => Next::DeadLetter {
-                reason: DeadLetterReason::Gone,
-                disable: Some(DisabledReason::Gone),
-            },
+            End::Gone => Next::DeadLetter { reason: DeadLetterReason::Gone, disable: Some(DisabledReason::Gone) },
         };
-        let settled = world
-            .store
-            .settle(world.settlement(&of.endpoint, taken, next, now))
-            .await;
+        let settled = world.store.settle(world.settlement(&of.endpoint, taken, next, now)).await;
         if !matches!(delivery.state, State::Sending { .. }) || taken.lease != Lease(delivery.lease) {
             assert_eq!(settled, Err(StoreError::LeaseLost));
             return;
@@ -288,12 +241,7 @@ impl Model {
             End::DeadLetter => State::DeadLettered(now, reason),
             End::Gone => State::DeadLettered(now, DeadLetterReason::Gone),
         };
-        assert_eq!(
-            settled,
-            Ok(Settled {
-                state: as_stored(delivery).kind()
-            })
-        );
+        assert_eq!(settled, Ok(Settled { state: as_stored(delivery).kind() }));
         match end {
             End::RetryLater { pause } => of.not_before = of.not_before.max(now + pause),
             End::Gone if of.rest != Rest::Deleted => {
@@ -329,11 +277,7 @@ impl Model {
 
     async fn delete(&mut self, world: &World, endpoint: usize) {
         let of = &mut self.endpoints[endpoint];
-        let deleted = world
-            .store
-            .delete_endpoint(self.org, of.endpoint.id, at(self.now))
-            .await
-            .unwrap();
+        let deleted = world.store.delete_endpoint(self.org, of.endpoint.id, at(self.now)).await.unwrap();
         assert_eq!(deleted, of.rest != Rest::Deleted);
         of.rest = Rest::Deleted;
         for delivery in &mut self.deliveries {
@@ -389,10 +333,7 @@ impl Model {
                 State::Sending { until } => Some(until),
                 State::Held | State::Delivered(_) | State::DeadLettered(..) | State::Cancelled(..) => None,
             });
-            let found = due
-                .iter()
-                .find(|due| due.endpoint_id == of.endpoint.id)
-                .map(|due| due.due_at);
+            let found = due.iter().find(|due| due.endpoint_id == of.endpoint.id).map(|due| due.due_at);
             assert_eq!(found, wakes.min().map(at));
         }
     }
@@ -401,10 +342,7 @@ impl Model {
 fn as_stored(delivery: &ModelDelivery) -> DeliveryState {
     match delivery.state {
         State::Pending(due) => DeliveryState::Pending { due_at: at(due) },
-        State::Sending { until } => DeliveryState::Sending {
-            lease_until: at(until),
-            lease: Lease(delivery.lease),
-        },
+        State::Sending { until } => DeliveryState::Sending { lease_until: at(until), lease: Lease(delivery.lease) },
         State::Held => DeliveryState::Held,
         State::Delivered(when) => DeliveryState::Delivered { at: at(when) },
         State::DeadLettered(when, reason) => DeliveryState::DeadLettered { at: at(when), reason },

@@ -17,9 +17,7 @@ pub async fn repeats_get_the_first_answer(world: World) {
     let other = world.org("other").await;
     let send = |org: OrgId, request: u8| {
         let event = world.event(EventType::ScanStarted, "{}", 1);
-        world
-            .store
-            .accept(world.acceptance(org, vec![event], 1), once("key", request))
+        world.store.accept(world.acceptance(org, vec![event], 1), once("key", request))
     };
     fresh(send(org, 1).await.unwrap());
     let first_answer = once("key", 1).unwrap().answer;
@@ -27,31 +25,14 @@ pub async fn repeats_get_the_first_answer(world: World) {
     assert_eq!(send(org, 2).await.unwrap(), Written::KeyReused);
     fresh(send(other, 2).await.unwrap());
     for org in [org, other] {
-        assert_eq!(
-            world
-                .store
-                .events(org, EventFilter::default(), first(9))
-                .await
-                .unwrap()
-                .items
-                .len(),
-            1
-        );
+        assert_eq!(world.store.events(org, EventFilter::default(), first(9)).await.unwrap().items.len(), 1);
     }
 
     // A write that failed was not done: the key is free.
-    let taken = Org {
-        id: OrgId(world.uuid(1)),
-        slug: "acme".into(),
-        name: String::new(),
-        created_at: at(1),
-    };
+    let taken = Org { id: OrgId(world.uuid(1)), slug: "acme".into(), name: String::new(), created_at: at(1) };
     let refused = world.store.create_org(taken.clone(), once("org", 1)).await;
     assert!(matches!(refused, Err(StoreError::Conflict(_))), "{refused:?}");
-    let free = Org {
-        slug: "free".into(),
-        ..taken
-    };
+    let free = Org { slug: "free".into(), ..taken };
     fresh(world.store.create_org(free, once("org", 2)).await.unwrap());
 }
 
@@ -66,25 +47,10 @@ pub async fn fifty_at_once_make_one_event(world: World) {
         calls.spawn(async move { store.accept(acceptance, once("key", 1)).await.unwrap() });
     }
     let written = calls.join_all().await;
-    let fresh = written
-        .iter()
-        .filter(|written| matches!(written, Written::Fresh(_)))
-        .count();
-    let repeated = written
-        .iter()
-        .filter(|written| matches!(written, Written::Repeated(_)))
-        .count();
+    let fresh = written.iter().filter(|written| matches!(written, Written::Fresh(_))).count();
+    let repeated = written.iter().filter(|written| matches!(written, Written::Repeated(_))).count();
     assert_eq!((fresh, repeated), (1, 49));
-    assert_eq!(
-        world
-            .store
-            .events(org, EventFilter::default(), first(99))
-            .await
-            .unwrap()
-            .items
-            .len(),
-        1
-    );
+    assert_eq!(world.store.events(org, EventFilter::default(), first(99)).await.unwrap().items.len(), 1);
 }
 
 /// Every kind of write heeds the key.
@@ -95,12 +61,7 @@ pub async fn every_write_is_done_once(world: World) {
     let repeated = |key: &str| once(key, 1).unwrap().answer;
 
     for round in 0..2 {
-        let new = Org {
-            id: OrgId(world.uuid(0)),
-            slug: "new".into(),
-            name: String::new(),
-            created_at: at(0),
-        };
+        let new = Org { id: OrgId(world.uuid(0)), slug: "new".into(), name: String::new(), created_at: at(0) };
         // Remembered under the new organisation itself: so the second is another one, and its slug is taken.
         let written = world.store.create_org(new, once("org", 1)).await;
         assert_eq!(written.is_ok(), round == 0);
@@ -108,83 +69,29 @@ pub async fn every_write_is_done_once(world: World) {
     for round in 0..2 {
         let key = world.key(Some(org), &format!("key {round}"));
         let written = world.store.create_key(org, key, once("key", 1)).await.unwrap();
-        assert_eq!(
-            written,
-            if round == 0 {
-                Written::Fresh(())
-            } else {
-                Written::Repeated(repeated("key"))
-            }
-        );
+        assert_eq!(written, if round == 0 { Written::Fresh(()) } else { Written::Repeated(repeated("key")) });
     }
     for round in 0..2 {
-        let creation = EndpointCreation {
-            endpoint: world.new_endpoint(org),
-            greeting: None,
-        };
-        let written = world
-            .store
-            .create_endpoint(creation, once("endpoint", 1))
-            .await
-            .unwrap();
-        assert_eq!(
-            written,
-            if round == 0 {
-                Written::Fresh(())
-            } else {
-                Written::Repeated(repeated("endpoint"))
-            }
-        );
+        let creation = EndpointCreation { endpoint: world.new_endpoint(org), greeting: None };
+        let written = world.store.create_endpoint(creation, once("endpoint", 1)).await.unwrap();
+        assert_eq!(written, if round == 0 { Written::Fresh(()) } else { Written::Repeated(repeated("endpoint")) });
     }
     let seen = world.load(&endpoint).await;
     for round in 0..2 {
         // The second would be a conflict, were it not a repetition.
-        let changed = Endpoint {
-            description: Some("new".into()),
-            ..seen.clone()
-        };
-        let written = world
-            .store
-            .update_endpoint(seen.clone(), changed, once("update", 1))
-            .await
-            .unwrap();
-        assert_eq!(
-            written,
-            if round == 0 {
-                Written::Fresh(())
-            } else {
-                Written::Repeated(repeated("update"))
-            }
-        );
+        let changed = Endpoint { description: Some("new".into()), ..seen.clone() };
+        let written = world.store.update_endpoint(seen.clone(), changed, once("update", 1)).await.unwrap();
+        assert_eq!(written, if round == 0 { Written::Fresh(()) } else { Written::Repeated(repeated("update")) });
     }
     for round in 0..2 {
         let id = watchbell_domain::id::ProjectId(world.uuid(0));
-        let project = Project {
-            id,
-            org_id: org,
-            name: "p".into(),
-            created_at: at(0),
-            version: 0,
-            last_scan_at: None,
-        };
+        let project = Project { id, org_id: org, name: "p".into(), created_at: at(0), version: 0, last_scan_at: None };
         let written = world.store.create_project(project, once("project", 1)).await.unwrap();
-        assert_eq!(
-            written,
-            if round == 0 {
-                Written::Fresh(())
-            } else {
-                Written::Repeated(repeated("project"))
-            }
-        );
+        assert_eq!(written, if round == 0 { Written::Fresh(()) } else { Written::Repeated(repeated("project")) });
     }
     for round in 0..2 {
         let what = ReplayWhat::Delivery(delivery);
-        let replay = Replay {
-            org_id: org,
-            what,
-            now: at(3),
-            delivery_ids: world.ids(),
-        };
+        let replay = Replay { org_id: org, what, now: at(3), delivery_ids: world.ids() };
         let written = world.store.replay(replay, once("replay", 1)).await.unwrap();
         assert_eq!(matches!(written, Written::Fresh(_)), round == 0);
     }
@@ -200,9 +107,7 @@ pub async fn keys_expire(world: World) {
     let org = world.org("acme").await;
     let send = |seconds: i64, request: u8| {
         let event = world.event(EventType::ScanStarted, "{}", seconds);
-        world
-            .store
-            .accept(world.acceptance(org, vec![event], seconds), once("key", request))
+        world.store.accept(world.acceptance(org, vec![event], seconds), once("key", request))
     };
     fresh(send(0, 1).await.unwrap());
     assert!(matches!(send(DAY - 1, 1).await.unwrap(), Written::Repeated(_)));

@@ -12,15 +12,7 @@ use super::world::{at, first, fresh};
 pub async fn found_by_id_and_slug(world: World) {
     let id = world.org("acme").await;
     let org = world.store.org(id).await.unwrap().unwrap();
-    assert_eq!(
-        org,
-        Org {
-            id,
-            slug: "acme".into(),
-            name: "ACME".into(),
-            created_at: at(0)
-        }
-    );
+    assert_eq!(org, Org { id, slug: "acme".into(), name: "ACME".into(), created_at: at(0) });
     assert_eq!(world.store.org_by_slug("acme".into()).await.unwrap(), Some(org));
     assert_eq!(world.store.org_by_slug("ACME".into()).await.unwrap(), None);
     assert_eq!(world.store.org(OrgId(world.uuid(0))).await.unwrap(), None);
@@ -29,12 +21,7 @@ pub async fn found_by_id_and_slug(world: World) {
 /// A slug belongs to one.
 pub async fn slugs_are_unique(world: World) {
     world.org("acme").await;
-    let again = Org {
-        id: OrgId(world.uuid(1)),
-        slug: "acme".into(),
-        name: "other".into(),
-        created_at: at(1),
-    };
+    let again = Org { id: OrgId(world.uuid(1)), slug: "acme".into(), name: "other".into(), created_at: at(1) };
     let refused = world.store.create_org(again.clone(), None).await;
     assert!(matches!(refused, Err(StoreError::Conflict(_))), "{refused:?}");
     assert_eq!(world.store.org(again.id).await.unwrap(), None);
@@ -45,12 +32,7 @@ pub async fn listed_in_pages(world: World) {
     let mut made = Vec::new();
     for second in 0..7 {
         let id = OrgId(world.uuid(second));
-        let org = Org {
-            id,
-            slug: format!("org-{second}"),
-            name: String::new(),
-            created_at: at(second),
-        };
+        let org = Org { id, slug: format!("org-{second}"), name: String::new(), created_at: at(second) };
         fresh(world.store.create_org(org, None).await.unwrap());
         made.insert(0, id);
     }
@@ -73,15 +55,9 @@ pub async fn keys_live_and_die(world: World) {
     let org = world.org("acme").await;
     let key = world.key(Some(org), "wb_secret");
     fresh(world.store.create_key(org, key.clone(), None).await.unwrap());
-    assert_eq!(
-        world.store.key_by_hash(KeyHash::of("wb_secret")).await.unwrap(),
-        Some(key.clone())
-    );
+    assert_eq!(world.store.key_by_hash(KeyHash::of("wb_secret")).await.unwrap(), Some(key.clone()));
     assert_eq!(world.store.key_by_hash(KeyHash::of("wb_other")).await.unwrap(), None);
-    assert_eq!(
-        world.store.keys(org, first(10)).await.unwrap().items,
-        std::slice::from_ref(&key)
-    );
+    assert_eq!(world.store.keys(org, first(10)).await.unwrap().items, std::slice::from_ref(&key));
 
     assert!(world.store.revoke_key(org, key.id, at(5)).await.unwrap());
     assert!(world.store.revoke_key(org, key.id, at(9)).await.unwrap());
@@ -107,15 +83,7 @@ pub async fn root_key_is_replaced(world: World) {
     let mut other = world.key(None, "second root");
     other.scopes = [Scope::Admin].into();
     world.store.set_root_key(other.clone()).await.unwrap();
-    assert_eq!(
-        world.store.key_by_hash(root.hash).await.unwrap(),
-        None,
-        "the old key does not work any more"
-    );
+    assert_eq!(world.store.key_by_hash(root.hash).await.unwrap(), None, "the old key does not work any more");
     let found = world.store.key_by_hash(other.hash).await.unwrap().unwrap();
-    assert_eq!(
-        (found.id, found.org_id),
-        (root.id, None),
-        "it is the same key with another hash"
-    );
+    assert_eq!((found.id, found.org_id), (root.id, None), "it is the same key with another hash");
 }

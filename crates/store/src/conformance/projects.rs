@@ -46,12 +46,7 @@ fn outcome(world: &World, project: &Project, findings: Vec<Finding>, seconds: i6
     };
     let event = world.event(EventType::ScanCompleted, "{}", seconds);
     let acceptance = world.acceptance(project.org_id, vec![event], seconds);
-    ScanOutcome {
-        scan,
-        seen_version: project.version,
-        findings,
-        acceptance,
-    }
+    ScanOutcome { scan, seen_version: project.version, findings, acceptance }
 }
 
 /// What was stored comes back; a name belongs to one project of an organisation.
@@ -60,30 +55,12 @@ pub async fn found_and_listed(world: World) {
     let one = world.project(org, "one").await;
     let two = world.project(org, "two").await;
     assert_eq!(world.store.project(org, one.id).await.unwrap(), Some(one.clone()));
-    assert_eq!(
-        world.store.project_by_name(org, "one".into()).await.unwrap(),
-        Some(one.clone())
-    );
+    assert_eq!(world.store.project_by_name(org, "one".into()).await.unwrap(), Some(one.clone()));
     assert_eq!(world.store.project_by_name(org, "One".into()).await.unwrap(), None);
-    let same_name = Project {
-        id: ProjectId(world.uuid(0)),
-        ..one.clone()
-    };
+    let same_name = Project { id: ProjectId(world.uuid(0)), ..one.clone() };
     let refused = world.store.create_project(same_name.clone(), None).await;
     assert!(matches!(refused, Err(StoreError::Conflict(_))), "{refused:?}");
-    fresh(
-        world
-            .store
-            .create_project(
-                Project {
-                    org_id: other,
-                    ..same_name
-                },
-                None,
-            )
-            .await
-            .unwrap(),
-    );
+    fresh(world.store.create_project(Project { org_id: other, ..same_name }, None).await.unwrap());
     let mut both = vec![one, two];
     both.sort_by_key(|project| std::cmp::Reverse(project.id));
     assert_eq!(world.store.projects(org, first(9)).await.unwrap().items, both);
@@ -100,14 +77,8 @@ pub async fn scans_apply_in_turn(world: World) {
     let applied = outcome(&world, &project, vec![new.clone()], 5);
     let accepted = fresh(world.store.apply_scan(applied.clone(), once("scan", 1)).await.unwrap());
     assert_eq!((accepted.len(), accepted[0].deliveries.len()), (1, 1));
-    assert!(matches!(
-        world.store.apply_scan(applied.clone(), once("scan", 1)).await.unwrap(),
-        Written::Repeated(_)
-    ));
-    assert_eq!(
-        world.store.scan(org, applied.scan.id).await.unwrap(),
-        Some(applied.scan)
-    );
+    assert!(matches!(world.store.apply_scan(applied.clone(), once("scan", 1)).await.unwrap(), Written::Repeated(_)));
+    assert_eq!(world.store.scan(org, applied.scan.id).await.unwrap(), Some(applied.scan));
     let (now, findings) = world.store.project_state(org, project.id).await.unwrap().unwrap();
     assert_eq!((now.version, now.last_scan_at), (project.version + 1, Some(at(5))));
     assert_eq!(findings, [new]);
@@ -116,47 +87,18 @@ pub async fn scans_apply_in_turn(world: World) {
     let refused = world.store.apply_scan(late.clone(), None).await;
     assert!(matches!(refused, Err(StoreError::Conflict(_))), "{refused:?}");
     assert_eq!(world.store.scan(org, late.scan.id).await.unwrap(), None);
-    assert_eq!(
-        world
-            .store
-            .project_state(org, project.id)
-            .await
-            .unwrap()
-            .unwrap()
-            .1
-            .len(),
-        1
-    );
+    assert_eq!(world.store.project_state(org, project.id).await.unwrap().unwrap().1.len(), 1);
     assert_eq!(world.claim(&endpoint, 9, 9).await.deliveries.len(), 1);
-    fresh(
-        world
-            .store
-            .apply_scan(
-                ScanOutcome {
-                    seen_version: now.version,
-                    ..late
-                },
-                None,
-            )
-            .await
-            .unwrap(),
-    );
+    fresh(world.store.apply_scan(ScanOutcome { seen_version: now.version, ..late }, None).await.unwrap());
 }
 
 /// A finding keeps its id through its life.
 pub async fn findings_change_and_are_listed(world: World) {
     let org = world.org("acme").await;
     let project = world.project(org, "api").await;
-    let mut findings: Vec<_> = (0..5)
-        .map(|index| finding(&world, org, project.id, &format!("identity {index}"), index))
-        .collect();
-    fresh(
-        world
-            .store
-            .apply_scan(outcome(&world, &project, findings.clone(), 5), None)
-            .await
-            .unwrap(),
-    );
+    let mut findings: Vec<_> =
+        (0..5).map(|index| finding(&world, org, project.id, &format!("identity {index}"), index)).collect();
+    fresh(world.store.apply_scan(outcome(&world, &project, findings.clone(), 5), None).await.unwrap());
     findings[1].status = FindingStatus::Remediated;
     findings[1].remediated_at = Some(at(9));
     findings[3].status = FindingStatus::Suppressed;
@@ -164,31 +106,15 @@ pub async fn findings_change_and_are_listed(world: World) {
     findings[3].last_seen_at = at(9);
     let changed = vec![findings[1].clone(), findings[3].clone()];
     let project = world.store.project(org, project.id).await.unwrap().unwrap();
-    fresh(
-        world
-            .store
-            .apply_scan(outcome(&world, &project, changed, 9), None)
-            .await
-            .unwrap(),
-    );
+    fresh(world.store.apply_scan(outcome(&world, &project, changed, 9), None).await.unwrap());
 
     findings.reverse();
     let list = async |status, before, limit| {
-        world
-            .store
-            .findings(org, project.id, status, PageRequest { before, limit })
-            .await
-            .unwrap()
+        world.store.findings(org, project.id, status, PageRequest { before, limit }).await.unwrap()
     };
     assert_eq!(list(None, None, 9).await.items, findings);
-    assert_eq!(
-        list(Some(FindingStatus::Remediated), None, 9).await.items,
-        findings[3..4]
-    );
-    assert_eq!(
-        list(Some(FindingStatus::Suppressed), None, 9).await.items,
-        findings[1..2]
-    );
+    assert_eq!(list(Some(FindingStatus::Remediated), None, 9).await.items, findings[3..4]);
+    assert_eq!(list(Some(FindingStatus::Suppressed), None, 9).await.items, findings[1..2]);
     assert_eq!(list(Some(FindingStatus::Open), None, 9).await.items.len(), 3);
     let page = list(None, Some(findings[1].id.0), 2).await;
     assert_eq!((page.items.as_slice(), page.more), (&findings[2..4], true));
@@ -202,26 +128,11 @@ pub async fn failed_whole(world: World) {
     let org = world.org("acme").await;
     let (project, other) = (world.project(org, "api").await, world.project(org, "web").await);
     let known = finding(&world, org, other.id, "a", 1);
-    fresh(
-        world
-            .store
-            .apply_scan(outcome(&world, &other, vec![known.clone()], 1), None)
-            .await
-            .unwrap(),
-    );
-    let same_identity = vec![
-        finding(&world, org, project.id, "b", 2),
-        finding(&world, org, project.id, "b", 2),
-    ];
-    let of_another_project = vec![Finding {
-        project_id: project.id,
-        ..known.clone()
-    }];
+    fresh(world.store.apply_scan(outcome(&world, &other, vec![known.clone()], 1), None).await.unwrap());
+    let same_identity = vec![finding(&world, org, project.id, "b", 2), finding(&world, org, project.id, "b", 2)];
+    let of_another_project = vec![Finding { project_id: project.id, ..known.clone() }];
     for findings in [same_identity, of_another_project] {
-        let refused = world
-            .store
-            .apply_scan(outcome(&world, &project, findings, 3), None)
-            .await;
+        let refused = world.store.apply_scan(outcome(&world, &project, findings, 3), None).await;
         assert!(matches!(refused, Err(StoreError::Conflict(_))), "{refused:?}");
     }
     let state = world.store.project_state(org, project.id).await.unwrap().unwrap();

@@ -71,23 +71,12 @@ pub(crate) fn fresh<T: std::fmt::Debug>(written: Written<T>) -> T {
 }
 
 pub(crate) fn once(key: &str, request: u8) -> Option<Once> {
-    let answer = Answer {
-        status: 202,
-        body: format!("{{\"request\":{request}}}").into_bytes(),
-    };
-    Some(Once {
-        key: key.to_owned(),
-        request: [request; 32],
-        answer,
-    })
+    let answer = Answer { status: 202, body: format!("{{\"request\":{request}}}").into_bytes() };
+    Some(Once { key: key.to_owned(), request: [request; 32], answer })
 }
 
 pub(crate) fn secret(text: &str, seconds: i64) -> EndpointSecret {
-    EndpointSecret {
-        text: Secret::new(text),
-        created_at: at(seconds),
-        expires_at: None,
-    }
+    EndpointSecret { text: Secret::new(text), created_at: at(seconds), expires_at: None }
 }
 
 pub(crate) fn attempt(number: u32, result: AttemptResult, seconds: i64) -> Attempt {
@@ -102,11 +91,7 @@ pub(crate) fn attempt(number: u32, result: AttemptResult, seconds: i64) -> Attem
 }
 
 pub(crate) const fn retry(due_at: Timestamp) -> Next {
-    Next::Retry {
-        due_at,
-        counts: true,
-        endpoint_pause: None,
-    }
+    Next::Retry { due_at, counts: true, endpoint_pause: None }
 }
 
 pub(crate) fn pending(seconds: i64) -> DeliveryState {
@@ -116,11 +101,7 @@ pub(crate) fn pending(seconds: i64) -> DeliveryState {
 impl World {
     /// Around a store that was just opened.
     pub fn new(opened: Opened) -> Self {
-        Self {
-            store: opened.store,
-            entropy: SeededEntropy::new(7),
-            _keep: opened.keep,
-        }
+        Self { store: opened.store, entropy: SeededEntropy::new(7), _keep: opened.keep }
     }
 
     pub(crate) fn uuid(&self, seconds: i64) -> Uuid {
@@ -136,12 +117,7 @@ impl World {
     /// An organisation that is in the store.
     pub(crate) async fn org(&self, slug: &str) -> OrgId {
         let id = OrgId(self.uuid(0));
-        let org = Org {
-            id,
-            slug: slug.to_owned(),
-            name: slug.to_uppercase(),
-            created_at: at(0),
-        };
+        let org = Org { id, slug: slug.to_owned(), name: slug.to_uppercase(), created_at: at(0) };
         fresh(self.store.create_org(org, None).await.unwrap());
         id
     }
@@ -166,10 +142,7 @@ impl World {
 
     /// Puts an endpoint into the store.
     pub(crate) async fn put(&self, endpoint: &Endpoint) {
-        let creation = EndpointCreation {
-            endpoint: endpoint.clone(),
-            greeting: None,
-        };
+        let creation = EndpointCreation { endpoint: endpoint.clone(), greeting: None };
         fresh(self.store.create_endpoint(creation, None).await.unwrap());
     }
 
@@ -181,35 +154,24 @@ impl World {
     }
 
     pub(crate) async fn load(&self, endpoint: &Endpoint) -> Endpoint {
-        self.store
-            .endpoint(endpoint.org_id, endpoint.id)
-            .await
-            .unwrap()
-            .unwrap()
+        self.store.endpoint(endpoint.org_id, endpoint.id).await.unwrap().unwrap()
     }
 
     /// Changes an endpoint as its owner would.
     pub(crate) async fn change(&self, endpoint: &Endpoint, seconds: i64, change: impl FnOnce(&mut Endpoint)) {
         let seen = self.load(endpoint).await;
-        let mut changed = Endpoint {
-            updated_at: at(seconds),
-            ..seen.clone()
-        };
+        let mut changed = Endpoint { updated_at: at(seconds), ..seen.clone() };
         change(&mut changed);
         fresh(self.store.update_endpoint(seen, changed, None).await.unwrap());
     }
 
     pub(crate) async fn pause(&self, endpoint: &Endpoint, seconds: i64) {
         let since = at(seconds);
-        self.change(endpoint, seconds, |endpoint| {
-            endpoint.state = EndpointState::Paused { since }
-        })
-        .await;
+        self.change(endpoint, seconds, |endpoint| endpoint.state = EndpointState::Paused { since }).await;
     }
 
     pub(crate) async fn resume(&self, endpoint: &Endpoint, seconds: i64) {
-        self.change(endpoint, seconds, |endpoint| endpoint.state = EndpointState::Active)
-            .await;
+        self.change(endpoint, seconds, |endpoint| endpoint.state = EndpointState::Active).await;
     }
 
     pub(crate) fn event(&self, event_type: EventType, data: &str, seconds: i64) -> NewEvent {
@@ -219,20 +181,11 @@ impl World {
             occurred_at: at(seconds),
             data: Data::from_text(data.to_owned()).unwrap(),
         };
-        NewEvent {
-            event,
-            project_id: None,
-            only: None,
-        }
+        NewEvent { event, project_id: None, only: None }
     }
 
     pub(crate) fn acceptance(&self, org: OrgId, events: Vec<NewEvent>, seconds: i64) -> Acceptance {
-        Acceptance {
-            org_id: org,
-            events,
-            accepted_at: at(seconds),
-            delivery_ids: self.ids(),
-        }
+        Acceptance { org_id: org, events, accepted_at: at(seconds), delivery_ids: self.ids() }
     }
 
     /// Accepts one event.
@@ -251,11 +204,7 @@ impl World {
     }
 
     pub(crate) async fn claim(&self, endpoint: &Endpoint, limit: u32, seconds: i64) -> Claimed {
-        let claim = Claim {
-            org_id: endpoint.org_id,
-            endpoint_id: endpoint.id,
-            limit,
-        };
+        let claim = Claim { org_id: endpoint.org_id, endpoint_id: endpoint.id, limit };
         let mut claimed = self.store.claim(vec![claim], at(seconds), LEASE).await.unwrap();
         assert_eq!(claimed.len(), 1);
         claimed.remove(0)

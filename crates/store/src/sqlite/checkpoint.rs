@@ -42,12 +42,7 @@ impl Wal {
             told.store(u64::try_from(pages).unwrap_or_default(), Ordering::Relaxed);
             Ok(())
         }))?;
-        Ok(Self {
-            pages,
-            next_at: CHECKPOINT_PAGES,
-            wake,
-            bulk_moved,
-        })
+        Ok(Self { pages, next_at: CHECKPOINT_PAGES, wake, bulk_moved })
     }
 
     /// After every commit, on the writer's thread.

@@ -58,12 +58,9 @@ impl EndpointStore for SqliteStore {
 
     fn endpoint(&self, org: OrgId, id: EndpointId) -> Pending<'_, Option<Endpoint>> {
         self.read(move |read| {
-            let mut query = read
-                .conn
-                .prepare_cached("SELECT * FROM endpoint WHERE org_id = ?1 AND id = ?2")?;
-            let found = query.query_row(params![org.0.as_bytes(), id.0.as_bytes()], |row| {
-                Ok(endpoint_row::decode(row, read.vault))
-            });
+            let mut query = read.conn.prepare_cached("SELECT * FROM endpoint WHERE org_id = ?1 AND id = ?2")?;
+            let found = query
+                .query_row(params![org.0.as_bytes(), id.0.as_bytes()], |row| Ok(endpoint_row::decode(row, read.vault)));
             found.optional()?.transpose()
         })
     }
@@ -79,11 +76,7 @@ impl EndpointStore for SqliteStore {
     }
 
     fn update_endpoint(&self, seen: Endpoint, changed: Endpoint, key: Option<Once>) -> Pending<'_, Written<()>> {
-        self.write(move |tx| {
-            once(tx, seen.org_id, changed.updated_at, key.as_ref(), |tx| {
-                update(tx, seen, changed)
-            })
-        })
+        self.write(move |tx| once(tx, seen.org_id, changed.updated_at, key.as_ref(), |tx| update(tx, seen, changed)))
     }
 
     fn delete_endpoint(&self, org: OrgId, id: EndpointId, now: Timestamp) -> Pending<'_, bool> {
@@ -131,9 +124,7 @@ pub(super) fn write_back(tx: &mut Tx<'_>, endpoint: Endpoint) -> Result<()> {
 
 /// Holds an endpoint's pending deliveries.
 pub(super) fn hold(tx: &Tx<'_>, org: OrgId, id: EndpointId) -> Result<()> {
-    tx.conn
-        .prepare_cached(HOLD)?
-        .execute(params![org.0.as_bytes(), id.0.as_bytes()])?;
+    tx.conn.prepare_cached(HOLD)?.execute(params![org.0.as_bytes(), id.0.as_bytes()])?;
     Ok(())
 }
 
@@ -175,9 +166,7 @@ fn update(tx: &mut Tx<'_>, seen: Endpoint, mut changed: Endpoint) -> Result<()> 
 
 fn delete(tx: &mut Tx<'_>, org: OrgId, id: EndpointId, now: Timestamp) -> Result<bool> {
     let key = params![org.0.as_bytes(), id.0.as_bytes()];
-    let mut delete = tx
-        .conn
-        .prepare_cached("DELETE FROM endpoint WHERE org_id = ?1 AND id = ?2")?;
+    let mut delete = tx.conn.prepare_cached("DELETE FROM endpoint WHERE org_id = ?1 AND id = ?2")?;
     if delete.execute(key)? == 0 {
         return Ok(false);
     }

@@ -87,13 +87,8 @@ pub(super) fn as_stored(mut endpoint: Endpoint) -> Endpoint {
     let whole = |duration: SignedDuration| SignedDuration::from_micros(duration_micros(duration));
     endpoint.state = match endpoint.state {
         EndpointState::Active => EndpointState::Active,
-        EndpointState::Paused { since } => EndpointState::Paused {
-            since: truncated(since),
-        },
-        EndpointState::Disabled { since, reason } => EndpointState::Disabled {
-            since: truncated(since),
-            reason,
-        },
+        EndpointState::Paused { since } => EndpointState::Paused { since: truncated(since) },
+        EndpointState::Disabled { since, reason } => EndpointState::Disabled { since: truncated(since), reason },
     };
     for secret in &mut endpoint.secrets {
         secret.created_at = truncated(secret.created_at);
@@ -124,15 +119,11 @@ fn state(columns: &Columns<'_, '_>) -> Result<EndpointState> {
     let name: String = columns.get("state")?;
     Ok(match name.as_str() {
         "active" => EndpointState::Active,
-        "paused" => EndpointState::Paused {
-            since: columns.time("state_since")?,
-        },
+        "paused" => EndpointState::Paused { since: columns.time("state_since")? },
         "disabled" => EndpointState::Disabled {
             since: columns.time("state_since")?,
             reason: columns.named("state_reason", |text| {
-                [DisabledReason::Gone, DisabledReason::Failing]
-                    .into_iter()
-                    .find(|reason| reason.as_str() == text)
+                [DisabledReason::Gone, DisabledReason::Failing].into_iter().find(|reason| reason.as_str() == text)
             })?,
         },
         _ => return Err(columns.corrupt("state", "an unknown state")),
@@ -172,10 +163,7 @@ pub(super) fn sealed_headers(endpoint: &Endpoint, vault: &Vault) -> Result<Vec<u
     let headers: Vec<StoredHeader> = endpoint
         .headers
         .iter()
-        .map(|(name, value)| StoredHeader {
-            name: name.clone(),
-            value: value.clone(),
-        })
+        .map(|(name, value)| StoredHeader { name: name.clone(), value: value.clone() })
         .collect();
     seal(endpoint, "headers", &headers, vault)
 }
@@ -219,10 +207,5 @@ fn unseal<T: serde::de::DeserializeOwned>(
 }
 
 fn place<'a>(org: OrgId, id: &'a EndpointId, field: &'static str) -> Place<'a> {
-    Place {
-        org,
-        object: id.0.as_bytes(),
-        table: TABLE,
-        field,
-    }
+    Place { org, object: id.0.as_bytes(), table: TABLE, field }
 }

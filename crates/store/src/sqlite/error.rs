@@ -37,10 +37,7 @@ impl From<Error> for StoreError {
 
 /// Told apart by code, never by text.
 pub(super) fn from_sqlite(error: &rusqlite::Error) -> StoreError {
-    match error
-        .sqlite_error()
-        .map(|problem| (problem.code, problem.extended_code))
-    {
+    match error.sqlite_error().map(|problem| (problem.code, problem.extended_code)) {
         Some((ErrorCode::DiskFull, _)) => StoreError::Full,
         Some((ErrorCode::ConstraintViolation, rusqlite::ffi::SQLITE_CONSTRAINT_FOREIGNKEY)) => {
             StoreError::Conflict("it refers to something that does not exist")

@@ -27,20 +27,14 @@ const INSERT: &str = "INSERT INTO event (org_id, id, type, occurred_at, accepted
 impl EventStore for SqliteStore {
     fn accept(&self, acceptance: Acceptance, key: Option<Once>) -> Pending<'_, Written<Vec<Accepted>>> {
         self.add(move |tx| {
-            once(tx, acceptance.org_id, acceptance.accepted_at, key.as_ref(), |tx| {
-                accept(tx, &acceptance)
-            })
+            once(tx, acceptance.org_id, acceptance.accepted_at, key.as_ref(), |tx| accept(tx, &acceptance))
         })
     }
 
     fn event(&self, org: OrgId, id: EventId) -> Pending<'_, Option<(AcceptedEvent, Vec<Delivery>)>> {
         self.read(move |read| {
-            let mut query = read
-                .conn
-                .prepare_cached("SELECT * FROM event WHERE org_id = ?1 AND id = ?2")?;
-            let found = query.query_row(params![org.0.as_bytes(), id.0.as_bytes()], |row| {
-                Ok(accepted_event(row))
-            });
+            let mut query = read.conn.prepare_cached("SELECT * FROM event WHERE org_id = ?1 AND id = ?2")?;
+            let found = query.query_row(params![org.0.as_bytes(), id.0.as_bytes()], |row| Ok(accepted_event(row)));
             match found.optional()?.transpose()? {
                 Some(event) => Ok(Some((event, delivery::of_event(read.conn, org, id)?))),
                 None => Ok(None),
@@ -57,11 +51,7 @@ impl EventStore for SqliteStore {
 pub(super) fn accept(tx: &mut Tx<'_>, acceptance: &Acceptance) -> Result<Vec<Accepted>> {
     let endpoints = tx.endpoints.of_org(tx.conn, tx.vault, acceptance.org_id)?;
     let mut ids = Ids::new(&acceptance.delivery_ids, acceptance.accepted_at);
-    acceptance
-        .events
-        .iter()
-        .map(|new| accept_one(tx, acceptance, new, &endpoints, &mut ids))
-        .collect()
+    acceptance.events.iter().map(|new| accept_one(tx, acceptance, new, &endpoints, &mut ids)).collect()
 }
 
 fn accept_one(
@@ -144,9 +134,8 @@ fn skips(columns: &Columns<'_, '_>) -> Result<Vec<Skip>> {
     packed
         .chunks(17)
         .map(|skip| {
-            let (id, code) = skip
-                .split_first_chunk::<16>()
-                .ok_or_else(|| columns.corrupt("skipped", "half an entry"))?;
+            let (id, code) =
+                skip.split_first_chunk::<16>().ok_or_else(|| columns.corrupt("skipped", "half an entry"))?;
             let reason = SkipReason::ALL.into_iter().find(|reason| [skip_code(*reason)] == code);
             Ok(Skip {
                 endpoint_id: EndpointId(Uuid::from_bytes(*id)),
@@ -167,10 +156,7 @@ fn list(conn: &Connection, org: OrgId, filter: &EventFilter, page: PageRequest) 
         statement.push_str(" AND project_id = ?");
         values.push(project.0.as_bytes().to_vec().into());
     }
-    let bounds = [
-        (" AND accepted_at >= ?", filter.since),
-        (" AND accepted_at < ?", filter.until),
-    ];
+    let bounds = [(" AND accepted_at >= ?", filter.since), (" AND accepted_at < ?", filter.until)];
     for (condition, bound) in bounds {
         if let Some(bound) = bound {
             statement.push_str(condition);
@@ -186,11 +172,7 @@ fn list(conn: &Connection, org: OrgId, filter: &EventFilter, page: PageRequest) 
 /// A bound in whole microseconds: what is stored is rounded down, so a bound within a microsecond is rounded up.
 pub(super) fn micros_up(bound: Timestamp) -> i64 {
     let whole = micros(bound);
-    if super::row::truncated(bound) < bound {
-        whole + 1
-    } else {
-        whole
-    }
+    if super::row::truncated(bound) < bound { whole + 1 } else { whole }
 }
 
 fn accepted_event(row: &Row<'_>) -> Result<AcceptedEvent> {

@@ -143,9 +143,7 @@ impl SqliteStore {
                     drop(turn);
                     result
                 });
-                query
-                    .await
-                    .map_err(|_| StoreError::Unavailable("a query panicked".to_owned()))?
+                query.await.map_err(|_| StoreError::Unavailable("a query panicked".to_owned()))?
             }),
             Writing::Inline(_) => Box::pin(async move { readers.run(work) }),
         }

@@ -35,21 +35,14 @@ pub(super) fn once<T>(
         return work(tx).map(Written::Fresh);
     };
     let org_bytes = org.0.as_bytes();
-    let place = Place {
-        org,
-        object: once.key.as_bytes(),
-        table: "idempotency",
-        field: "answer",
-    };
+    let place = Place { org, object: once.key.as_bytes(), table: "idempotency", field: "answer" };
     let forgotten = micros(now.saturating_sub(REMEMBERED).unwrap_or(Timestamp::MIN));
     let found = tx
         .conn
         .prepare_cached(FIND)?
         .query_row(params![org_bytes, once.key, forgotten], |row| {
             let columns = Columns::of("idempotency", row);
-            Ok(columns
-                .get::<[u8; 32]>("request")
-                .and_then(|request| Ok((request, columns.get::<Vec<u8>>("answer")?))))
+            Ok(columns.get::<[u8; 32]>("request").and_then(|request| Ok((request, columns.get::<Vec<u8>>("answer")?))))
         })
         .optional()?
         .transpose()?;
@@ -62,9 +55,7 @@ pub(super) fn once<T>(
     }
     let done = work(tx)?;
     let answer = tx.vault.seal(place, &encode(&once.answer))?;
-    tx.conn
-        .prepare_cached(REMEMBER)?
-        .execute(params![org_bytes, once.key, once.request, answer, micros(now)])?;
+    tx.conn.prepare_cached(REMEMBER)?.execute(params![org_bytes, once.key, once.request, answer, micros(now)])?;
     tx.conn.prepare_cached(FORGET)?.execute([forgotten])?;
     Ok(Written::Fresh(done))
 }
@@ -79,13 +70,7 @@ fn encode(answer: &Answer) -> Vec<u8> {
 /// What was authenticated was written by [`encode`], so it has its two bytes.
 fn decode(bytes: &[u8]) -> Answer {
     match bytes.split_first_chunk() {
-        Some((status, body)) => Answer {
-            status: u16::from_be_bytes(*status),
-            body: body.to_vec(),
-        },
-        None => Answer {
-            status: 500,
-            body: Vec::new(),
-        },
+        Some((status, body)) => Answer { status: u16::from_be_bytes(*status), body: body.to_vec() },
+        None => Answer { status: 500, body: Vec::new() },
     }
 }

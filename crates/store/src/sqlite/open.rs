@@ -72,10 +72,7 @@ pub enum Threads {
 
 impl Default for Threads {
     fn default() -> Self {
-        Self::Own {
-            queue: 4096,
-            readers: 4,
-        }
+        Self::Own { queue: 4096, readers: 4 }
     }
 }
 
@@ -144,11 +141,8 @@ impl SqliteStore {
         // Names of new files are durable only with their directory.
         sync_directory(directory)?;
 
-        let vault = Arc::new(Vault {
-            keys: options.keys,
-            entropy: options.entropy,
-            find_dialect: options.find_dialect,
-        });
+        let vault =
+            Arc::new(Vault { keys: options.keys, entropy: options.entropy, find_dialect: options.find_dialect });
         let count = match options.threads {
             Threads::Own { readers, .. } => readers.max(1),
             Threads::Inline => 1,
@@ -157,24 +151,12 @@ impl SqliteStore {
         let counters = Arc::new(Counters::default());
         let room = Room::new(directory, options.min_free_bytes, options.free_space, options.clock);
         let room = Arc::new(room);
-        let start = Start {
-            conn,
-            path: &path,
-            vault,
-            counters: Arc::clone(&counters),
-            room: Arc::clone(&room),
-        };
+        let start = Start { conn, path: &path, vault, counters: Arc::clone(&counters), room: Arc::clone(&room) };
         let writing = match options.threads {
             Threads::Own { queue, .. } => start.threads(queue)?,
             Threads::Inline => start.inline().map_err(wrong)?,
         };
-        Ok(Self {
-            writing,
-            readers,
-            counters,
-            room,
-            _lock: lock,
-        })
+        Ok(Self { writing, readers, counters, room, _lock: lock })
     }
 }
 
@@ -191,10 +173,7 @@ impl Start<'_> {
     fn threads(mut self, queue: usize) -> Result<Writing, OpenError> {
         let path = self.path;
         let wrong = |problem: rusqlite::Error| OpenError::of(path, &problem);
-        let failed = |source| OpenError::Io {
-            path: path.to_owned(),
-            source,
-        };
+        let failed = |source| OpenError::Io { path: path.to_owned(), source };
         let checkpointer = Connection::open(path).map_err(wrong)?;
         configure(&checkpointer).map_err(wrong)?;
         let (wake, woken) = sync_channel(1);
@@ -211,10 +190,7 @@ impl Start<'_> {
             .name("store-writer".to_owned())
             .spawn(move || writer.serve(&waiting))
             .map_err(failed)?;
-        Ok(Writing::Threads {
-            queue: Some(queue),
-            threads: vec![writes, checkpoints],
-        })
+        Ok(Writing::Threads { queue: Some(queue), threads: vec![writes, checkpoints] })
     }
 
     fn inline(mut self) -> rusqlite::Result<Writing> {
@@ -227,10 +203,9 @@ impl Start<'_> {
 impl OpenError {
     fn of(path: &Path, problem: &rusqlite::Error) -> Self {
         match problem.sqlite_error_code() {
-            Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => Self::Corrupt {
-                path: path.to_owned(),
-                problem: problem.to_string(),
-            },
+            Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
+                Self::Corrupt { path: path.to_owned(), problem: problem.to_string() }
+            }
             _ => Self::Database(problem.to_string()),
         }
     }
@@ -239,27 +214,18 @@ impl OpenError {
 fn make_directory(directory: &Path) -> Result<(), OpenError> {
     use std::os::unix::fs::DirBuilderExt;
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory);
-    made.map_err(|source| OpenError::Io {
-        path: directory.to_owned(),
-        source,
-    })
+    made.map_err(|source| OpenError::Io { path: directory.to_owned(), source })
 }
 
 fn sync_directory(directory: &Path) -> Result<(), OpenError> {
     let synced = File::open(directory).and_then(|directory| directory.sync_all());
-    synced.map_err(|source| OpenError::Io {
-        path: directory.to_owned(),
-        source,
-    })
+    synced.map_err(|source| OpenError::Io { path: directory.to_owned(), source })
 }
 
 fn lock(directory: &Path) -> Result<File, OpenError> {
     let path = directory.join(LOCK_FILE);
     let file = File::options().write(true).create(true).truncate(false).open(&path);
-    let file = file.map_err(|source| OpenError::Io {
-        path: path.clone(),
-        source,
-    })?;
+    let file = file.map_err(|source| OpenError::Io { path: path.clone(), source })?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(OpenError::Locked(directory.to_owned())),
@@ -273,10 +239,7 @@ fn refuse_orphaned_log(path: &Path) -> Result<(), OpenError> {
     let log = path.with_extension("db-wal");
     if length(path) == 0 && length(&log) > 0 {
         let problem = "the write-ahead log is there, its database is not".to_owned();
-        return Err(OpenError::Corrupt {
-            path: path.to_owned(),
-            problem,
-        });
+        return Err(OpenError::Corrupt { path: path.to_owned(), problem });
     }
     Ok(())
 }
@@ -301,62 +264,42 @@ fn verify_durable(conn: &Connection) -> rusqlite::Result<()> {
     }
     Err(rusqlite::Error::SqliteFailure(
         rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_MISUSE),
-        Some(format!(
-            "journal_mode={journal} synchronous={synchronous}, wanted wal and 2 (FULL)"
-        )),
+        Some(format!("journal_mode={journal} synchronous={synchronous}, wanted wal and 2 (FULL)")),
     ))
 }
 
 fn migrate(conn: &mut Connection, path: &Path) -> Result<(), OpenError> {
     let wrong = |problem: rusqlite::Error| OpenError::of(path, &problem);
     let runner = embedded::migrations::runner();
-    let known = runner
-        .get_migrations()
-        .iter()
-        .map(|migration| i64::from(migration.version()))
-        .max()
-        .unwrap_or(0);
+    let known = runner.get_migrations().iter().map(|migration| i64::from(migration.version())).max().unwrap_or(0);
     let history: bool = conn
-        .query_row(
-            "SELECT count(*) > 0 FROM sqlite_schema WHERE name = 'refinery_schema_history'",
-            [],
-            |row| row.get(0),
-        )
+        .query_row("SELECT count(*) > 0 FROM sqlite_schema WHERE name = 'refinery_schema_history'", [], |row| {
+            row.get(0)
+        })
         .map_err(wrong)?;
     if history {
         let found: i64 = conn
-            .query_row(
-                "SELECT coalesce(max(version), 0) FROM refinery_schema_history",
-                [],
-                |row| row.get(0),
-            )
+            .query_row("SELECT coalesce(max(version), 0) FROM refinery_schema_history", [], |row| row.get(0))
             .map_err(wrong)?;
         if found > known {
             return Err(OpenError::NewerSchema { found, known });
         }
     }
-    runner
-        .run(conn)
-        .map(drop)
-        .map_err(|problem| OpenError::Database(problem.to_string()))
+    runner.run(conn).map(drop).map_err(|problem| OpenError::Database(problem.to_string()))
 }
 
 /// Every key that ever sealed must be here; the one that seals from now on is noted.
 fn check_keys(conn: &Connection, keys: &SealingKeys, path: &Path) -> Result<(), OpenError> {
     let wrong = |problem: rusqlite::Error| OpenError::of(path, &problem);
     let mut query = conn.prepare("SELECT key_id FROM sealing_key").map_err(wrong)?;
-    let used: Vec<[u8; 8]> = query
-        .query_map([], |row| row.get(0))
-        .and_then(Iterator::collect)
-        .map_err(wrong)?;
+    let used: Vec<[u8; 8]> = query.query_map([], |row| row.get(0)).and_then(Iterator::collect).map_err(wrong)?;
     for id in used.into_iter().map(SealingKeyId) {
         if keys.ids().all(|known| known != id) {
             return Err(OpenError::UnknownKey(id));
         }
     }
     if let Some(first) = keys.ids().next() {
-        conn.execute("INSERT OR IGNORE INTO sealing_key (key_id) VALUES (?1)", [first.0])
-            .map_err(wrong)?;
+        conn.execute("INSERT OR IGNORE INTO sealing_key (key_id) VALUES (?1)", [first.0]).map_err(wrong)?;
     }
     Ok(())
 }

@@ -25,10 +25,7 @@ impl OrgStore for SqliteStore {
     fn org(&self, id: OrgId) -> Pending<'_, Option<Org>> {
         self.read(move |read| {
             let mut query = read.conn.prepare_cached("SELECT * FROM org WHERE id = ?1")?;
-            query
-                .query_row([id.0.as_bytes()], |row| Ok(org(row)))
-                .optional()?
-                .transpose()
+            query.query_row([id.0.as_bytes()], |row| Ok(org(row))).optional()?.transpose()
         })
     }
 
@@ -41,9 +38,7 @@ impl OrgStore for SqliteStore {
 
     fn orgs(&self, page: PageRequest) -> Pending<'_, Page<Org>> {
         self.read(move |read| {
-            let mut query = read
-                .conn
-                .prepare_cached("SELECT * FROM org WHERE id < ?1 ORDER BY id DESC LIMIT ?2")?;
+            let mut query = read.conn.prepare_cached("SELECT * FROM org WHERE id < ?1 ORDER BY id DESC LIMIT ?2")?;
             page::collect(page, query.query(params![before(page), page::fetch(page)])?, org)
         })
     }
@@ -75,20 +70,13 @@ const UPDATE_ROOT: &str = "UPDATE api_key SET name = ?1, scopes = ?2, hash = ?3,
 
 impl KeyStore for SqliteStore {
     fn create_key(&self, org: OrgId, key: ApiKey, idempotency: Option<Once>) -> Pending<'_, Written<()>> {
-        self.add(move |tx| {
-            once(tx, org, key.created_at, idempotency.as_ref(), |tx| {
-                insert_key(tx, &key, false)
-            })
-        })
+        self.add(move |tx| once(tx, org, key.created_at, idempotency.as_ref(), |tx| insert_key(tx, &key, false)))
     }
 
     fn key_by_hash(&self, hash: KeyHash) -> Pending<'_, Option<ApiKey>> {
         self.read(move |read| {
             let mut query = read.conn.prepare_cached("SELECT * FROM api_key WHERE hash = ?1")?;
-            query
-                .query_row([hash.0], |row| Ok(api_key(row)))
-                .optional()?
-                .transpose()
+            query.query_row([hash.0], |row| Ok(api_key(row))).optional()?.transpose()
         })
     }
 
@@ -154,10 +142,7 @@ fn scopes_text(key: &ApiKey) -> String {
 fn api_key(row: &Row<'_>) -> Result<ApiKey> {
     let columns = Columns::of("api_key", row);
     let scopes: String = columns.get("scopes")?;
-    let scopes = scopes
-        .split_ascii_whitespace()
-        .map(str::parse::<Scope>)
-        .collect::<std::result::Result<_, _>>();
+    let scopes = scopes.split_ascii_whitespace().map(str::parse::<Scope>).collect::<std::result::Result<_, _>>();
     Ok(ApiKey {
         id: KeyId(columns.uuid("id")?),
         org_id: columns.maybe_uuid("org_id")?.map(OrgId),

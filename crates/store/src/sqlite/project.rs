@@ -34,11 +34,7 @@ const WRITE_FINDING: &str = "INSERT INTO finding \
 
 impl ProjectStore for SqliteStore {
     fn create_project(&self, project: Project, key: Option<Once>) -> Pending<'_, Written<()>> {
-        self.add(move |tx| {
-            once(tx, project.org_id, project.created_at, key.as_ref(), |tx| {
-                insert(tx, &project)
-            })
-        })
+        self.add(move |tx| once(tx, project.org_id, project.created_at, key.as_ref(), |tx| insert(tx, &project)))
     }
 
     fn project(&self, org: OrgId, id: ProjectId) -> Pending<'_, Option<Project>> {
@@ -47,9 +43,7 @@ impl ProjectStore for SqliteStore {
 
     fn project_by_name(&self, org: OrgId, name: String) -> Pending<'_, Option<Project>> {
         self.read(move |read| {
-            let mut query = read
-                .conn
-                .prepare_cached("SELECT * FROM project WHERE org_id = ?1 AND name = ?2")?;
+            let mut query = read.conn.prepare_cached("SELECT * FROM project WHERE org_id = ?1 AND name = ?2")?;
             let found = query.query_row(params![org.0.as_bytes(), name], |row| Ok(project(row)));
             found.optional()?.transpose()
         })
@@ -86,9 +80,7 @@ impl ProjectStore for SqliteStore {
     fn apply_scan(&self, outcome: ScanOutcome, key: Option<Once>) -> Pending<'_, Written<Vec<Accepted>>> {
         self.add(move |tx| {
             let scan = &outcome.scan;
-            once(tx, scan.org_id, scan.received_at, key.as_ref(), |tx| {
-                apply(tx, &outcome)
-            })
+            once(tx, scan.org_id, scan.received_at, key.as_ref(), |tx| apply(tx, &outcome))
         })
     }
 
@@ -104,9 +96,7 @@ impl ProjectStore for SqliteStore {
 
     fn finding(&self, org: OrgId, id: FindingId) -> Pending<'_, Option<Finding>> {
         self.read(move |read| {
-            let mut query = read
-                .conn
-                .prepare_cached("SELECT * FROM finding WHERE org_id = ?1 AND id = ?2")?;
+            let mut query = read.conn.prepare_cached("SELECT * FROM finding WHERE org_id = ?1 AND id = ?2")?;
             let found = query.query_row(params![org.0.as_bytes(), id.0.as_bytes()], |row| Ok(finding(row)));
             found.optional()?.transpose()
         })
@@ -114,9 +104,7 @@ impl ProjectStore for SqliteStore {
 
     fn scan(&self, org: OrgId, id: ScanId) -> Pending<'_, Option<Scan>> {
         self.read(move |read| {
-            let mut query = read
-                .conn
-                .prepare_cached("SELECT * FROM scan WHERE org_id = ?1 AND id = ?2")?;
+            let mut query = read.conn.prepare_cached("SELECT * FROM scan WHERE org_id = ?1 AND id = ?2")?;
             let found = query.query_row(params![org.0.as_bytes(), id.0.as_bytes()], |row| Ok(scan(row)));
             found.optional()?.transpose()
         })
@@ -202,11 +190,8 @@ fn list(
 ) -> Result<Page<Finding>> {
     let mut statement =
         "SELECT * FROM finding INDEXED BY finding_project WHERE org_id = ? AND project_id = ? AND id < ?".to_owned();
-    let mut values: Vec<Value> = vec![
-        org.0.as_bytes().to_vec().into(),
-        project.0.as_bytes().to_vec().into(),
-        before(page).to_vec().into(),
-    ];
+    let mut values: Vec<Value> =
+        vec![org.0.as_bytes().to_vec().into(), project.0.as_bytes().to_vec().into(), before(page).to_vec().into()];
     if let Some(status) = status {
         statement.push_str(" AND status = ?");
         values.push(status.as_str().to_owned().into());

@@ -37,11 +37,7 @@ impl Readers {
             conn.pragma_update(None, "query_only", true)?;
             idle.push(conn);
         }
-        Ok(Self {
-            idle: Mutex::new(idle),
-            turns: Arc::new(Semaphore::new(count)),
-            vault,
-        })
+        Ok(Self { idle: Mutex::new(idle), turns: Arc::new(Semaphore::new(count)), vault })
     }
 
     /// Waits until a connection is free. Callers beyond the pool wait without a thread.
@@ -56,19 +52,9 @@ impl Readers {
         let Some(conn) = self.idle().pop() else {
             return Err(StoreError::Unavailable("no reading connection is free".to_owned()));
         };
-        let out = Out {
-            conn: Some(conn),
-            readers: self,
-        };
-        let conn = out
-            .conn
-            .as_ref()
-            .ok_or_else(|| StoreError::Unavailable("no connection".to_owned()))?;
-        work(&Read {
-            conn,
-            vault: &self.vault,
-        })
-        .map_err(StoreError::from)
+        let out = Out { conn: Some(conn), readers: self };
+        let conn = out.conn.as_ref().ok_or_else(|| StoreError::Unavailable("no connection".to_owned()))?;
+        work(&Read { conn, vault: &self.vault }).map_err(StoreError::from)
     }
 
     fn idle(&self) -> MutexGuard<'_, Vec<Connection>> {

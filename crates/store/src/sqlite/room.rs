@@ -87,18 +87,8 @@ impl Room {
         free_space: Arc<dyn FreeSpace>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let seen = Seen {
-            left: Left::Plenty,
-            looked_at: None,
-            refused_at: None,
-        };
-        Self {
-            directory: directory.to_owned(),
-            min_free_bytes,
-            free_space,
-            clock,
-            seen: Mutex::new(seen),
-        }
+        let seen = Seen { left: Left::Plenty, looked_at: None, refused_at: None };
+        Self { directory: directory.to_owned(), min_free_bytes, free_space, clock, seen: Mutex::new(seen) }
     }
 
     /// For what adds: events, scans, endpoints.

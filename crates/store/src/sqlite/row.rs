@@ -24,13 +24,9 @@ impl<'r, 's> Columns<'r, 's> {
 
     /// The value of a column.
     pub(super) fn get<T: FromSql>(&self, column: &'static str) -> Result<T> {
-        self.row.get(column).map_err(|error| {
-            if error.sqlite_error().is_some() {
-                error.into()
-            } else {
-                self.corrupt(column, error)
-            }
-        })
+        self.row
+            .get(column)
+            .map_err(|error| if error.sqlite_error().is_some() { error.into() } else { self.corrupt(column, error) })
     }
 
     pub(super) fn uuid(&self, column: &'static str) -> Result<Uuid> {
@@ -86,12 +82,7 @@ impl<'r, 's> Columns<'r, 's> {
 }
 
 pub(super) fn corrupt(table: &'static str, column: &'static str, id: String, problem: impl Display) -> Error {
-    Error::Store(StoreError::Corrupt {
-        table,
-        column,
-        id,
-        problem: problem.to_string(),
-    })
+    Error::Store(StoreError::Corrupt { table, column, id, problem: problem.to_string() })
 }
 
 /// A time as it is stored.

@@ -38,19 +38,12 @@ fn open(threads: Threads) -> (Arc<SqliteStore>, World) {
 fn open_with(options: impl FnOnce(&Path) -> OpenOptions) -> (Arc<SqliteStore>, World) {
     let directory = tempfile::tempdir().unwrap();
     let store = Arc::new(SqliteStore::open(options(directory.path())).unwrap());
-    let opened = Opened {
-        store: Arc::clone(&store) as _,
-        keep: Box::new(directory),
-    };
+    let opened = Opened { store: Arc::clone(&store) as _, keep: Box::new(directory) };
     (store, World::new(opened))
 }
 
 async fn count_events(world: &World, org: watchbell_domain::id::OrgId) -> usize {
-    let page = world
-        .store
-        .events(org, EventFilter::default(), world::first(250))
-        .await
-        .unwrap();
+    let page = world.store.events(org, EventFilter::default(), world::first(250)).await.unwrap();
     page.items.len()
 }
 
@@ -88,10 +81,7 @@ async fn a_failed_unit_leaves_the_others_of_its_group() {
         tokio::join!(
             store.accept(world.acceptance(org, vec![event], 1), None),
             store.accept(world.acceptance(org, vec![again], 1), None),
-            store.accept(
-                world.acceptance(org, vec![world.event(EventType::ScanStarted, "{}", 1)], 1),
-                None
-            ),
+            store.accept(world.acceptance(org, vec![world.event(EventType::ScanStarted, "{}", 1)], 1), None),
             async { go.send(()).unwrap() },
         )
     };
@@ -111,12 +101,7 @@ async fn a_full_queue_refuses() {
     let org = world.org("acme").await;
     let (go, wait) = channel::<()>();
     let mut hold = held_up(&store, wait);
-    let accept = || {
-        store.accept(
-            world.acceptance(org, vec![world.event(EventType::ScanStarted, "{}", 1)], 1),
-            None,
-        )
-    };
+    let accept = || store.accept(world.acceptance(org, vec![world.event(EventType::ScanStarted, "{}", 1)], 1), None);
     let mut waiting = Vec::new();
     // The held unit may still be in the queue itself.
     poll_once(&mut hold).await;
@@ -164,10 +149,8 @@ async fn a_call_nobody_waits_for_is_not_done() {
     let (go, wait) = channel::<()>();
     let mut hold = held_up(&store, wait);
     poll_once(&mut hold).await;
-    let mut abandoned = store.accept(
-        world.acceptance(org, vec![world.event(EventType::ScanStarted, "{}", 1)], 1),
-        None,
-    );
+    let mut abandoned =
+        store.accept(world.acceptance(org, vec![world.event(EventType::ScanStarted, "{}", 1)], 1), None);
     assert!(poll_once(&mut abandoned).await.is_none());
     drop(abandoned);
     go.send(()).unwrap();
@@ -190,10 +173,7 @@ async fn a_query_nobody_waits_for_keeps_its_turn() {
     begins.recv().unwrap();
     drop(query);
     let mut next = world.store.org(org);
-    assert!(
-        poll_once(&mut next).await.is_none(),
-        "there is one connection, and it is out"
-    );
+    assert!(poll_once(&mut next).await.is_none(), "there is one connection, and it is out");
     go.send(()).unwrap();
     assert!(next.await.unwrap().is_some());
 }
@@ -205,8 +185,7 @@ async fn a_full_disk_is_said_and_survived() {
     let limit = |pages: i64| {
         store.write(move |tx| {
             let used: i64 = tx.conn.pragma_query_value(None, "page_count", |row| row.get(0))?;
-            tx.conn
-                .pragma_update_and_check(None, "max_page_count", used + pages, |_| Ok(()))?;
+            tx.conn.pragma_update_and_check(None, "max_page_count", used + pages, |_| Ok(()))?;
             Ok(())
         })
     };
@@ -270,11 +249,7 @@ async fn h4_little_room_refuses_intake_and_the_last_of_it_claims() {
     let taken = world.take(&endpoint, 1).await;
     left(99);
     assert_eq!(accept().await, Err(StoreError::Full));
-    let claim = Claim {
-        org_id: org,
-        endpoint_id: endpoint.id,
-        limit: 1,
-    };
+    let claim = Claim { org_id: org, endpoint_id: endpoint.id, limit: 1 };
     let claimed = store.claim(vec![claim], world::at(1), world::LEASE).await;
     assert_eq!(claimed.map(drop), Err(StoreError::Full));
     world.settle(&endpoint, &taken, Next::Delivered, 2).await;
@@ -287,10 +262,8 @@ async fn h4_little_room_refuses_intake_and_the_last_of_it_claims() {
 #[tokio::test]
 async fn h4_what_sqlite_had_no_room_for_is_remembered_for_a_while() {
     let clock = ManualClock::at(Timestamp::UNIX_EPOCH);
-    let (store, world) = open_with(|directory| OpenOptions {
-        clock: Arc::new(clock.clone()),
-        ..options(directory, Threads::default())
-    });
+    let (store, world) =
+        open_with(|directory| OpenOptions { clock: Arc::new(clock.clone()), ..options(directory, Threads::default()) });
     assert!(store.has_room().await.unwrap());
     let refused = store.write(|_| -> Result<()> { Err(StoreError::Full.into()) }).await;
     assert_eq!(refused, Err(StoreError::Full));
@@ -308,10 +281,7 @@ async fn what_a_failed_group_changed_is_not_remembered() {
     world.endpoint(org).await;
     // An endpoint made in a transaction that SQLite takes back as a whole must not be routed to afterwards.
     let other = world.new_endpoint(org);
-    let creation = EndpointCreation {
-        endpoint: other,
-        greeting: None,
-    };
+    let creation = EndpointCreation { endpoint: other, greeting: None };
     let (go, wait) = channel::<()>();
     let mut hold = held_up(&store, wait);
     poll_once(&mut hold).await;
@@ -344,9 +314,7 @@ async fn without_threads_the_caller_does_the_work() {
     let taken = world.take(&endpoint, 1).await;
     world.settle(&endpoint, &taken, Next::Delivered, 2).await;
     assert_eq!(store.stats().commits, store.stats().units);
-    let Writing::Inline(writer) = &store.writing else {
-        panic!("threads")
-    };
+    let Writing::Inline(writer) = &store.writing else { panic!("threads") };
     drop(writer.lock().unwrap_or_else(PoisonError::into_inner));
 }
 
@@ -373,9 +341,6 @@ fn what_is_due_is_found_by_seeks() {
                 && !step.starts_with("SCAN (subquery")
         };
         assert_eq!(steps.iter().find(scans), None, "{statement}\n{steps:#?}");
-        assert!(
-            !steps.iter().any(|step| step.contains("TEMP B-TREE FOR ORDER")),
-            "{statement}\n{steps:#?}"
-        );
+        assert!(!steps.iter().any(|step| step.contains("TEMP B-TREE FOR ORDER")), "{statement}\n{steps:#?}");
     }
 }

@@ -85,14 +85,7 @@ where
 {
     let (reply, receiver) = oneshot::channel();
     let result = Err(StoreError::Unavailable("the unit of work did not run".to_owned()));
-    (
-        Box::new(Call {
-            work: Some(work),
-            result,
-            reply,
-        }),
-        receiver,
-    )
+    (Box::new(Call { work: Some(work), result, reply }), receiver)
 }
 
 impl<T, F> Unit for Call<T, F>
@@ -141,14 +134,7 @@ pub(super) struct Writer {
 
 impl Writer {
     pub(super) fn new(conn: Connection, vault: Arc<Vault>, counters: Arc<Counters>, room: Arc<Room>, wal: Wal) -> Self {
-        Self {
-            conn,
-            endpoints: EndpointCache::default(),
-            vault,
-            counters,
-            room,
-            wal,
-        }
+        Self { conn, endpoints: EndpointCache::default(), vault, counters, room, wal }
     }
 
     /// Works until every sender is gone.
@@ -189,12 +175,7 @@ impl Writer {
 
     fn run_unit(&mut self, unit: &mut dyn Unit) -> std::result::Result<(), StoreError> {
         self.execute("SAVEPOINT unit")?;
-        let mut tx = Tx {
-            conn: &self.conn,
-            endpoints: &mut self.endpoints,
-            vault: &self.vault,
-            room: &self.room,
-        };
+        let mut tx = Tx { conn: &self.conn, endpoints: &mut self.endpoints, vault: &self.vault, room: &self.room };
         let ran = unit.run(&mut tx);
         self.endpoints.unit_ended(ran == Ran::Done);
         if let Ran::Failed(problem) = ran {

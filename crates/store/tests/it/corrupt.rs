@@ -33,15 +33,7 @@ async fn fixture() -> Fixture {
     let org = OrgId::make(now, &entropy);
     drop(
         store
-            .create_org(
-                Org {
-                    id: org,
-                    slug: "acme".into(),
-                    name: String::new(),
-                    created_at: now,
-                },
-                None,
-            )
+            .create_org(Org { id: org, slug: "acme".into(), name: String::new(), created_at: now }, None)
             .await
             .unwrap(),
     );
@@ -61,18 +53,7 @@ async fn fixture() -> Fixture {
         updated_at: now,
     };
     let id = endpoint.id;
-    drop(
-        store
-            .create_endpoint(
-                EndpointCreation {
-                    endpoint,
-                    greeting: None,
-                },
-                None,
-            )
-            .await
-            .unwrap(),
-    );
+    drop(store.create_endpoint(EndpointCreation { endpoint, greeting: None }, None).await.unwrap());
     let events = (0..2)
         .map(|_| watchbell_domain::event::NewEvent {
             event: Event {
@@ -86,27 +67,8 @@ async fn fixture() -> Fixture {
         })
         .collect();
     let delivery_ids = DeliveryIds { seed: [4; 32] };
-    drop(
-        store
-            .accept(
-                Acceptance {
-                    org_id: org,
-                    events,
-                    accepted_at: now,
-                    delivery_ids,
-                },
-                None,
-            )
-            .await
-            .unwrap(),
-    );
-    Fixture {
-        directory,
-        store,
-        org,
-        endpoint: id,
-        now,
-    }
+    drop(store.accept(Acceptance { org_id: org, events, accepted_at: now, delivery_ids }, None).await.unwrap());
+    Fixture { directory, store, org, endpoint: id, now }
 }
 
 impl Fixture {
@@ -126,33 +88,17 @@ async fn say_where() {
         ("UPDATE event SET data = '[1]'", "event", "data"),
         ("UPDATE event SET data = '{\"a\":'", "event", "data"),
         ("UPDATE event SET skipped = x'0102'", "event", "skipped"),
-        (
-            "UPDATE event SET accepted_at = 9223372036854775807",
-            "event",
-            "accepted_at",
-        ),
+        ("UPDATE event SET accepted_at = 9223372036854775807", "event", "accepted_at"),
         ("UPDATE event SET project_id = x'01'", "event", "project_id"),
         ("UPDATE delivery SET state = 'lost'", "delivery", "state"),
         ("UPDATE delivery SET due_at = NULL", "delivery", "due_at"),
-        (
-            "UPDATE delivery SET attempts_counted = -1",
-            "delivery",
-            "attempts_counted",
-        ),
+        ("UPDATE delivery SET attempts_counted = -1", "delivery", "attempts_counted"),
         ("UPDATE endpoint SET dialect = 'klingon'", "endpoint", "dialect"),
         ("UPDATE endpoint SET state = 'paused'", "endpoint", "state_since"),
         ("UPDATE endpoint SET events = '{}'", "endpoint", "events"),
         ("UPDATE endpoint SET secrets = x'0102'", "endpoint", "secrets"),
-        (
-            "UPDATE endpoint SET headers = substr(headers, 1, length(headers) - 1)",
-            "endpoint",
-            "headers",
-        ),
-        (
-            "UPDATE endpoint SET retry_schedule = '[1.5]'",
-            "endpoint",
-            "retry_schedule",
-        ),
+        ("UPDATE endpoint SET headers = substr(headers, 1, length(headers) - 1)", "endpoint", "headers"),
+        ("UPDATE endpoint SET retry_schedule = '[1.5]'", "endpoint", "retry_schedule"),
     ];
     for (statement, table, column) in cases {
         let fixture = fixture().await;
@@ -160,18 +106,11 @@ async fn say_where() {
         let store = &fixture.store;
         let problem = match table {
             "event" => store.events(fixture.org, EventFilter::default(), PAGE).await.err(),
-            "delivery" => store
-                .deliveries(fixture.org, DeliveryFilter::default(), PAGE)
-                .await
-                .err(),
+            "delivery" => store.deliveries(fixture.org, DeliveryFilter::default(), PAGE).await.err(),
             _ => store.endpoints(fixture.org, PAGE).await.err(),
         };
         match problem {
-            Some(StoreError::Corrupt {
-                table: found_table,
-                column: found_column,
-                ..
-            }) => {
+            Some(StoreError::Corrupt { table: found_table, column: found_column, .. }) => {
                 assert_eq!((found_table, found_column), (table, column), "{statement}");
             }
             other => panic!("{statement}: {other:?}"),
@@ -184,11 +123,7 @@ async fn do_not_stop_what_waits_behind_them() {
     let fixture = fixture().await;
     fixture
         .damage("UPDATE event SET data = 'x' WHERE id = (SELECT event_id FROM delivery ORDER BY due_at, id LIMIT 1)");
-    let claim = Claim {
-        org_id: fixture.org,
-        endpoint_id: fixture.endpoint,
-        limit: 9,
-    };
+    let claim = Claim { org_id: fixture.org, endpoint_id: fixture.endpoint, limit: 9 };
     let lease = SignedDuration::from_secs(60);
     let claimed = fixture.store.claim(vec![claim], fixture.now, lease).await.unwrap();
     assert_eq!(claimed[0].deliveries.len(), 1);

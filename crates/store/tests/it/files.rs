@@ -17,21 +17,12 @@ use watchbell_wire::Secret;
 
 use crate::sqlite::options;
 
-const HUSH: [&str; 5] = [
-    "whsec_hush_hush_1234",
-    "token-value-5678",
-    "answer-secret-9012",
-    "wb_api_key_3456",
-    "rotated-7890",
-];
+const HUSH: [&str; 5] =
+    ["whsec_hush_hush_1234", "token-value-5678", "answer-secret-9012", "wb_api_key_3456", "rotated-7890"];
 
 fn endpoint(org: OrgId, entropy: &SeededEntropy) -> Endpoint {
     let now = options(Path::new("")).clock.now();
-    let secret = |text: &str| EndpointSecret {
-        text: Secret::new(text),
-        created_at: now,
-        expires_at: None,
-    };
+    let secret = |text: &str| EndpointSecret { text: Secret::new(text), created_at: now, expires_at: None };
     Endpoint {
         id: EndpointId::make(now, entropy),
         org_id: org,
@@ -54,34 +45,13 @@ async fn fill(store: &SqliteStore) -> Endpoint {
     let entropy = SeededEntropy::new(9);
     let now = options(Path::new("")).clock.now();
     let org = OrgId::make(now, &entropy);
-    let row = Org {
-        id: org,
-        slug: "acme".into(),
-        name: "Acme".into(),
-        created_at: now,
-    };
+    let row = Org { id: org, slug: "acme".into(), name: "Acme".into(), created_at: now };
     assert_eq!(store.create_org(row, None).await.unwrap(), Written::Fresh(()));
     let endpoint = endpoint(org, &entropy);
-    let answer = Answer {
-        status: 201,
-        body: format!("{{\"secret\":\"{}\"}}", HUSH[2]).into_bytes(),
-    };
-    let once = Once {
-        key: "k".into(),
-        request: [1; 32],
-        answer,
-    };
-    let creation = EndpointCreation {
-        endpoint: endpoint.clone(),
-        greeting: None,
-    };
-    assert_eq!(
-        store
-            .create_endpoint(creation.clone(), Some(once.clone()))
-            .await
-            .unwrap(),
-        Written::Fresh(())
-    );
+    let answer = Answer { status: 201, body: format!("{{\"secret\":\"{}\"}}", HUSH[2]).into_bytes() };
+    let once = Once { key: "k".into(), request: [1; 32], answer };
+    let creation = EndpointCreation { endpoint: endpoint.clone(), greeting: None };
+    assert_eq!(store.create_endpoint(creation.clone(), Some(once.clone())).await.unwrap(), Written::Fresh(()));
     let repeated = store.create_endpoint(creation, Some(once.clone())).await.unwrap();
     assert_eq!(repeated, Written::Repeated(once.answer));
     let key = watchbell_domain::access::ApiKey {
@@ -126,10 +96,7 @@ async fn ciphertext_opens_in_its_own_row_alone() {
     let store = SqliteStore::open(options(directory.path())).unwrap();
     let first = fill(&store).await;
     let second = endpoint(first.org_id, &SeededEntropy::new(10));
-    let creation = EndpointCreation {
-        endpoint: second.clone(),
-        greeting: None,
-    };
+    let creation = EndpointCreation { endpoint: second.clone(), greeting: None };
     assert_eq!(store.create_endpoint(creation, None).await.unwrap(), Written::Fresh(()));
     let conn = Connection::open(directory.path().join(DATABASE_FILE)).unwrap();
     let moved = conn.execute(
@@ -156,10 +123,7 @@ async fn settings_are_what_was_promised() {
     let directory = tempfile::tempdir().unwrap();
     drop(SqliteStore::open(options(directory.path())).unwrap());
     let conn = Connection::open(directory.path().join(DATABASE_FILE)).unwrap();
-    let text = |name: &str| {
-        conn.pragma_query_value::<String, _>(None, name, |row| row.get(0))
-            .unwrap()
-    };
+    let text = |name: &str| conn.pragma_query_value::<String, _>(None, name, |row| row.get(0)).unwrap();
     let number = |name: &str| conn.pragma_query_value::<i64, _>(None, name, |row| row.get(0)).unwrap();
     assert_eq!((text("journal_mode").as_str(), number("auto_vacuum")), ("wal", 2));
     let loose: i64 = conn
@@ -181,15 +145,9 @@ async fn refused_without_the_key_that_sealed_them() {
     drop(store);
     let old = options(directory.path()).keys;
     let new = SealingKey::make(&SeededEntropy::new(77));
-    let with = |keys| OpenOptions {
-        keys,
-        ..options(directory.path())
-    };
+    let with = |keys| OpenOptions { keys, ..options(directory.path()) };
     let refused = SqliteStore::open(with(SealingKeys::new(new.clone(), Vec::new())));
-    assert!(
-        matches!(refused, Err(OpenError::UnknownKey(id)) if Some(id) == old.ids().next()),
-        "{refused:?}"
-    );
+    assert!(matches!(refused, Err(OpenError::UnknownKey(id)) if Some(id) == old.ids().next()), "{refused:?}");
     // Rotated: the new key seals, the old one still opens; afterwards both are needed.
     let first = SealingKey::make(&SeededEntropy::new(1));
     let store = SqliteStore::open(with(SealingKeys::new(new, vec![first]))).unwrap();
@@ -204,15 +162,12 @@ async fn refused_without_the_key_that_sealed_them() {
 fn left_as_they_are_when_damaged() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join(DATABASE_FILE);
-    for bytes in [
-        b"not a database, but quite long text, more than a header of a hundred bytes has. ".repeat(60),
-        {
-            drop(SqliteStore::open(options(directory.path())).unwrap());
-            let mut bytes = fs::read(&path).unwrap();
-            bytes[100..4000].fill(0x5a);
-            bytes
-        },
-    ] {
+    for bytes in [b"not a database, but quite long text, more than a header of a hundred bytes has. ".repeat(60), {
+        drop(SqliteStore::open(options(directory.path())).unwrap());
+        let mut bytes = fs::read(&path).unwrap();
+        bytes[100..4000].fill(0x5a);
+        bytes
+    }] {
         fs::write(&path, &bytes).unwrap();
         let refused = SqliteStore::open(options(directory.path()));
         assert!(matches!(refused, Err(OpenError::Corrupt { .. })), "{refused:?}");
@@ -221,10 +176,7 @@ fn left_as_they_are_when_damaged() {
     }
     fs::write(directory.path().join("watchbell.db-wal"), "commits").unwrap();
     let refused = SqliteStore::open(options(directory.path()));
-    assert!(
-        matches!(refused, Err(OpenError::Corrupt { .. })),
-        "a log without its database: {refused:?}"
-    );
+    assert!(matches!(refused, Err(OpenError::Corrupt { .. })), "a log without its database: {refused:?}");
     assert_eq!(fs::read(directory.path().join("watchbell.db-wal")).unwrap(), b"commits");
 }
 
@@ -238,10 +190,7 @@ fn refused_when_a_newer_version_wrote_them() {
     conn.execute(newer, []).unwrap();
     drop(conn);
     let refused = SqliteStore::open(options(directory.path()));
-    assert!(
-        matches!(refused, Err(OpenError::NewerSchema { found: 9999, .. })),
-        "{refused:?}"
-    );
+    assert!(matches!(refused, Err(OpenError::NewerSchema { found: 9999, .. })), "{refused:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -255,25 +204,11 @@ async fn commits_are_shared() {
         calls.spawn(async move {
             let now = options(Path::new("")).clock.now();
             let id = OrgId::make(now, &SeededEntropy::new(number));
-            store
-                .create_org(
-                    Org {
-                        id,
-                        slug: id.bare(),
-                        name: String::new(),
-                        created_at: now,
-                    },
-                    None,
-                )
-                .await
-                .unwrap()
+            store.create_org(Org { id, slug: id.bare(), name: String::new(), created_at: now }, None).await.unwrap()
         });
     }
     assert_eq!(calls.join_all().await, vec![Written::Fresh(()); 1000]);
-    let (commits, units) = (
-        store.stats().commits - before.commits,
-        store.stats().units - before.units,
-    );
+    let (commits, units) = (store.stats().commits - before.commits, store.stats().units - before.units);
     assert_eq!(units, 1000);
     assert!(commits * 5 < units, "{commits} commits for {units} writes");
 }

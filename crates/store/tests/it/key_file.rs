@@ -28,11 +28,7 @@ fn made_once_for_its_owner_alone() {
     fs::write(&database, "data").unwrap();
     assert_eq!(load_or_create(&path, &database, &entropy).unwrap().id(), made.id());
     assert_eq!(fs::read_to_string(&path).unwrap(), text);
-    assert_eq!(
-        fs::read_dir(directory.path()).unwrap().count(),
-        2,
-        "nothing is left beside it"
-    );
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 2, "nothing is left beside it");
 }
 
 #[test]
@@ -53,10 +49,7 @@ fn refused_when_others_may_read_it() {
     for exposed in [0o640, 0o604, 0o660, 0o644, 0o610, 0o777] {
         set_mode(&path, exposed);
         let refused = load_or_create(&path, &database, &SeededEntropy::new(1));
-        assert!(
-            matches!(refused, Err(KeyFileError::Exposed { mode, .. }) if mode == exposed),
-            "{refused:?}"
-        );
+        assert!(matches!(refused, Err(KeyFileError::Exposed { mode, .. }) if mode == exposed), "{refused:?}");
     }
     for fine in [0o600, 0o400] {
         set_mode(&path, fine);
@@ -81,14 +74,8 @@ fn refused_when_it_holds_something_else() {
         set_mode(&path, 0o600);
         let refused = load_or_create(&path, &database, &SeededEntropy::new(1));
         let shown = refused.as_ref().map_or_else(ToString::to_string, |_| String::new());
-        assert!(
-            matches!(refused, Err(KeyFileError::Malformed { .. })),
-            "{wrong}: {refused:?}"
-        );
-        assert!(
-            wrong.is_empty() || !shown.contains(&wrong),
-            "the error repeats the file: {shown}"
-        );
+        assert!(matches!(refused, Err(KeyFileError::Malformed { .. })), "{wrong}: {refused:?}");
+        assert!(wrong.is_empty() || !shown.contains(&wrong), "the error repeats the file: {shown}");
         assert_eq!(fs::read_to_string(&path).unwrap(), wrong, "it is left as it is");
     }
     fs::remove_file(&path).unwrap();

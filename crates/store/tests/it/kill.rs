@@ -42,9 +42,7 @@ async fn victim() {
             loop {
                 let id = accept(&store, org, &entropy).await;
                 // One call, so that lines do not mix.
-                std::io::stderr()
-                    .write_all(format!("accepted {}\n", id.bare()).as_bytes())
-                    .unwrap();
+                std::io::stderr().write_all(format!("accepted {}\n", id.bare()).as_bytes()).unwrap();
             }
         });
     }
@@ -90,36 +88,22 @@ async fn loses_nothing_that_was_acknowledged() {
         let store = SqliteStore::open(options(directory.path())).unwrap();
         let (org, endpoint) = owner(&store, &SeededEntropy::new(0)).await;
         for id in &accepted {
-            let (_, deliveries) = store
-                .event(org, *id)
-                .await
-                .unwrap()
-                .expect("an acknowledged event is lost");
+            let (_, deliveries) = store.event(org, *id).await.unwrap().expect("an acknowledged event is lost");
             assert_eq!(deliveries.len(), 1);
             assert_eq!(deliveries[0].endpoint_id, endpoint);
-            assert_ne!(
-                deliveries[0].state.as_str(),
-                "sending",
-                "claims of the dead are taken back"
-            );
+            assert_ne!(deliveries[0].state.as_str(), "sending", "claims of the dead are taken back");
         }
         drop(store);
         let conn = Connection::open(directory.path().join(DATABASE_FILE)).unwrap();
-        let verdict: String = conn
-            .pragma_query_value(None, "integrity_check", |row| row.get(0))
-            .unwrap();
+        let verdict: String = conn.pragma_query_value(None, "integrity_check", |row| row.get(0)).unwrap();
         assert_eq!(verdict, "ok");
-        let dangling: i64 = conn
-            .query_row("SELECT count(*) FROM pragma_foreign_key_check", [], |row| row.get(0))
-            .unwrap();
+        let dangling: i64 =
+            conn.query_row("SELECT count(*) FROM pragma_foreign_key_check", [], |row| row.get(0)).unwrap();
         assert_eq!(dangling, 0);
         let uneven = "SELECT count(*) FROM delivery AS d WHERE d.attempts <> \
                       (SELECT count(*) FROM attempt AS a WHERE a.org_id = d.org_id AND a.delivery_id = d.id)";
         let uneven: i64 = conn.query_row(uneven, [], |row| row.get(0)).unwrap();
-        assert_eq!(
-            uneven, 0,
-            "a state without its attempt, or an attempt without its state"
-        );
+        assert_eq!(uneven, 0, "a state without its attempt, or an attempt without its state");
     }
 }
 
@@ -128,12 +112,7 @@ async fn owner(store: &SqliteStore, entropy: &SeededEntropy) -> (OrgId, Endpoint
     let now = options(Path::new("")).clock.now();
     let page = PageRequest { before: None, limit: 1 };
     if store.org_by_slug("acme".into()).await.unwrap().is_none() {
-        let org = Org {
-            id: OrgId::make(now, entropy),
-            slug: "acme".into(),
-            name: String::new(),
-            created_at: now,
-        };
+        let org = Org { id: OrgId::make(now, entropy), slug: "acme".into(), name: String::new(), created_at: now };
         drop(store.create_org(org, None).await.unwrap());
     }
     let org = store.org_by_slug("acme".into()).await.unwrap().unwrap().id;
@@ -156,18 +135,7 @@ async fn owner(store: &SqliteStore, entropy: &SeededEntropy) -> (OrgId, Endpoint
         updated_at: now,
     };
     let id = endpoint.id;
-    drop(
-        store
-            .create_endpoint(
-                EndpointCreation {
-                    endpoint,
-                    greeting: None,
-                },
-                None,
-            )
-            .await
-            .unwrap(),
-    );
+    drop(store.create_endpoint(EndpointCreation { endpoint, greeting: None }, None).await.unwrap());
     (org, id)
 }
 
@@ -182,42 +150,17 @@ async fn accept(store: &SqliteStore, org: OrgId, entropy: &SeededEntropy) -> Eve
         occurred_at: now,
         data: Data::from_text(format!("{{\"x\":\"{}\"}}", "y".repeat(2000))).unwrap(),
     };
-    let events = vec![NewEvent {
-        event,
-        project_id: None,
-        only: None,
-    }];
+    let events = vec![NewEvent { event, project_id: None, only: None }];
     let delivery_ids = DeliveryIds { seed };
-    drop(
-        store
-            .accept(
-                Acceptance {
-                    org_id: org,
-                    events,
-                    accepted_at: now,
-                    delivery_ids,
-                },
-                None,
-            )
-            .await
-            .unwrap(),
-    );
+    drop(store.accept(Acceptance { org_id: org, events, accepted_at: now, delivery_ids }, None).await.unwrap());
     id
 }
 
 /// Claims some and settles every other one.
 async fn deliver(store: &SqliteStore, org: OrgId, endpoint: EndpointId) {
     let now = options(Path::new("")).clock.now();
-    let claim = Claim {
-        org_id: org,
-        endpoint_id: endpoint,
-        limit: 8,
-    };
-    for claimed in store
-        .claim(vec![claim], now, SignedDuration::from_secs(60))
-        .await
-        .unwrap()
-    {
+    let claim = Claim { org_id: org, endpoint_id: endpoint, limit: 8 };
+    for claimed in store.claim(vec![claim], now, SignedDuration::from_secs(60)).await.unwrap() {
         for taken in claimed.deliveries.into_iter().step_by(2) {
             let attempt = Attempt {
                 number: taken.attempt_number,

@@ -26,8 +26,5 @@ pub(crate) fn options(directory: &Path) -> OpenOptions {
 pub(crate) async fn open_empty() -> Opened {
     let directory = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(options(directory.path())).unwrap();
-    Opened {
-        store: Arc::new(store),
-        keep: Box::new(directory),
-    }
+    Opened { store: Arc::new(store), keep: Box::new(directory) }
 }

@@ -71,13 +71,7 @@ impl Inbound for Aegis {
             };
             events.push(said.event_type.clone(), occurred_at, ours, data)?;
         }
-        Ok(Decoded {
-            vendor_event: name,
-            vendor_version: None,
-            delivery_id: None,
-            sent_at,
-            events: events.done(),
-        })
+        Ok(Decoded { vendor_event: name, vendor_version: None, delivery_id: None, sent_at, events: events.done() })
     }
 }
 
@@ -85,10 +79,7 @@ fn decode_finding(data: &mut Object, occurred_at: Timestamp) -> Result<Object, R
     let mut finding = Object::default();
     finding.set_some("finding_id", take_text(data, "vulnerabilityId", "/data")?);
     let stated = take_text(data, "severity", "/data")?;
-    finding.set(
-        "severity",
-        stated.map_or(Severity::Unknown, |text| severity(&text)).as_str(),
-    );
+    finding.set("severity", stated.map_or(Severity::Unknown, |text| severity(&text)).as_str());
     finding.set_some("cve_id", take_text(data, "cveId", "/data")?);
     match data.take("cvssScore") {
         None | Some(Value::Null) => {}
@@ -173,31 +164,11 @@ const OVERDUE: &str = "POAM_OVERDUE";
 const EVIDENCE: &str = "EVIDENCE_COMPLETED";
 
 const EVENTS: &[Said] = &[
-    Said {
-        event_type: EventType::VulnerabilityCreated,
-        name: "VULNERABILITY_DETECTED",
-        encode: detected,
-    },
-    Said {
-        event_type: EventType::VulnerabilityCritical,
-        name: "CRITICAL_VULNERABILITY_DISCOVERED",
-        encode: critical,
-    },
-    Said {
-        event_type: EventType::PoamDeadlineApproaching,
-        name: APPROACHING,
-        encode: approaching,
-    },
-    Said {
-        event_type: EventType::PoamOverdue,
-        name: OVERDUE,
-        encode: overdue,
-    },
-    Said {
-        event_type: EventType::EvidenceCompleted,
-        name: EVIDENCE,
-        encode: evidence,
-    },
+    Said { event_type: EventType::VulnerabilityCreated, name: "VULNERABILITY_DETECTED", encode: detected },
+    Said { event_type: EventType::VulnerabilityCritical, name: "CRITICAL_VULNERABILITY_DISCOVERED", encode: critical },
+    Said { event_type: EventType::PoamDeadlineApproaching, name: APPROACHING, encode: approaching },
+    Said { event_type: EventType::PoamOverdue, name: OVERDUE, encode: overdue },
+    Said { event_type: EventType::EvidenceCompleted, name: EVIDENCE, encode: evidence },
 ];
 
 impl Outbound for Aegis {
@@ -208,13 +179,7 @@ impl Outbound for Aegis {
     fn encode(&self, event: &Event) -> Result<Vec<u8>, EncodeError> {
         let data = Said::encode(EVENTS, event)?;
         let body = Object::from([
-            (
-                "event",
-                self.event_name(&event.event_type)
-                    .unwrap_or_default()
-                    .into_owned()
-                    .into(),
-            ),
+            ("event", self.event_name(&event.event_type).unwrap_or_default().into_owned().into()),
             ("timestamp", iso_seconds(event.occurred_at).into()),
             ("data", data.into()),
         ]);
@@ -223,14 +188,8 @@ impl Outbound for Aegis {
 
     fn headers(&self, message: &Message<'_>, keys: &[Key]) -> Result<Vec<Header>, EncodeError> {
         Ok(vec![
-            Header {
-                name: "Content-Type",
-                value: "application/json".to_owned(),
-            },
-            Header {
-                name: SIGNATURE,
-                value: sign_hex("sha256=", message.body, keys)?,
-            },
+            Header { name: "Content-Type", value: "application/json".to_owned() },
+            Header { name: SIGNATURE, value: sign_hex("sha256=", message.body, keys)? },
         ])
     }
 }
@@ -299,9 +258,7 @@ fn at_least(least: i64, given: Option<i64>, counted: i64, member: &str) -> Resul
     if days >= least {
         Ok(days)
     } else {
-        Err(EncodeError::Data(format!(
-            "{member} is {days}; at least {least} is wanted"
-        )))
+        Err(EncodeError::Data(format!("{member} is {days}; at least {least} is wanted")))
     }
 }
 
@@ -310,10 +267,7 @@ fn poam_data(poam: Poam, (days_name, days): (&str, i64)) -> Object {
         ("poamId", bare(&poam.poam_id).into()),
         ("vulnerabilityId", or_null(poam.finding_id.as_deref().map(bare))),
         ("cveId", or_null(poam.cve_id)),
-        (
-            "scheduledCompletionDate",
-            poam.scheduled_completion_date.to_string().into(),
-        ),
+        ("scheduledCompletionDate", poam.scheduled_completion_date.to_string().into()),
         (days_name, days.into()),
     ])
 }

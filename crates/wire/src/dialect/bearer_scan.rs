@@ -50,10 +50,7 @@ impl Inbound for BearerScan {
         if matched.into() {
             return Ok(());
         }
-        Err(Refusal::new(
-            Reason::SignatureMismatch,
-            "the bearer token is not the one that was agreed on",
-        ))
+        Err(Refusal::new(Reason::SignatureMismatch, "the bearer token is not the one that was agreed on"))
     }
 
     fn decode(&self, request: &Verified) -> Result<Decoded, Refusal> {
@@ -135,21 +132,9 @@ fn results(results: Option<Value>, completed: bool) -> Result<(Option<u64>, Valu
 const COMPLETED: &str = "completed";
 
 const EVENTS: &[Said] = &[
-    Said {
-        event_type: EventType::ScanStarted,
-        name: "in_progress",
-        encode: unfinished,
-    },
-    Said {
-        event_type: EventType::ScanCompleted,
-        name: COMPLETED,
-        encode: completed,
-    },
-    Said {
-        event_type: EventType::ScanFailed,
-        name: "failed",
-        encode: unfinished,
-    },
+    Said { event_type: EventType::ScanStarted, name: "in_progress", encode: unfinished },
+    Said { event_type: EventType::ScanCompleted, name: COMPLETED, encode: completed },
+    Said { event_type: EventType::ScanFailed, name: "failed", encode: unfinished },
 ];
 
 impl Outbound for BearerScan {
@@ -163,13 +148,7 @@ impl Outbound for BearerScan {
         let scan_id = need(Some(scan.scan_id).filter(|id| !id.is_empty()), "scan_id")?;
         let body = Object::from([
             ("scanId", scan_id.into()),
-            (
-                "status",
-                self.event_name(&event.event_type)
-                    .unwrap_or_default()
-                    .into_owned()
-                    .into(),
-            ),
+            ("status", self.event_name(&event.event_type).unwrap_or_default().into_owned().into()),
             ("results", results.into()),
             ("timestamp", iso_seconds(event.occurred_at).into()),
         ]);
@@ -177,34 +156,21 @@ impl Outbound for BearerScan {
     }
 
     fn headers(&self, _: &Message<'_>, keys: &[Key]) -> Result<Vec<Header>, EncodeError> {
-        let token = keys
-            .iter()
-            .find_map(|key| if let Key::Token(token) = key { Some(token) } else { None });
+        let token = keys.iter().find_map(|key| if let Key::Token(token) = key { Some(token) } else { None });
         let Some(token) = token else {
-            return Err(EncodeError::Key {
-                wanted: "a bearer token",
-            });
+            return Err(EncodeError::Key { wanted: "a bearer token" });
         };
         Ok(vec![
-            Header {
-                name: "Content-Type",
-                value: "application/json".to_owned(),
-            },
-            Header {
-                name: AUTHORIZATION,
-                value: format!("Bearer {}", token.expose()),
-            },
+            Header { name: "Content-Type", value: "application/json".to_owned() },
+            Header { name: AUTHORIZATION, value: format!("Bearer {}", token.expose()) },
         ])
     }
 }
 
 fn completed(event: &Event) -> Result<Object, EncodeError> {
     let (threats, details) = figures(event)?;
-    let counted = details
-        .as_ref()
-        .and_then(Value::as_array)
-        .map(<[Value]>::len)
-        .and_then(|count| u64::try_from(count).ok());
+    let counted =
+        details.as_ref().and_then(Value::as_array).map(<[Value]>::len).and_then(|count| u64::try_from(count).ok());
     Ok(results_of(need(threats.or(counted), "threats_found")?, details))
 }
 
@@ -217,19 +183,11 @@ fn unfinished(event: &Event) -> Result<Object, EncodeError> {
 fn figures(event: &Event) -> Result<(Option<u64>, Option<Value>), EncodeError> {
     let scan: Scan = typed(event)?;
     let data = Value::read(event.data.text().as_bytes()).map_err(|error| EncodeError::Data(error.to_string()))?;
-    Ok((
-        scan.threats_found,
-        data.get("details")
-            .filter(|details| details.as_array().is_some())
-            .cloned(),
-    ))
+    Ok((scan.threats_found, data.get("details").filter(|details| details.as_array().is_some()).cloned()))
 }
 
 fn results_of(threats: u64, details: Option<Value>) -> Object {
-    Object::from([
-        ("threatsFound", threats.into()),
-        ("details", details.unwrap_or_else(|| Vec::new().into())),
-    ])
+    Object::from([("threatsFound", threats.into()), ("details", details.unwrap_or_else(|| Vec::new().into()))])
 }
 
 /// Tokens of RFC 6750: letters, digits, `-._~+/`, then `=`.
@@ -244,9 +202,7 @@ impl Secrets for Tokens {
         let symbol = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte);
         let unpadded = text.trim_end_matches('=');
         if unpadded.is_empty() || !unpadded.bytes().all(symbol) {
-            return Err(SecretError::Spelling {
-                wanted: "a bearer token: letters, digits and -._~+/, then = signs",
-            });
+            return Err(SecretError::Spelling { wanted: "a bearer token: letters, digits and -._~+/, then = signs" });
         }
         Ok(Key::Token(secret.clone()))
     }
@@ -254,10 +210,7 @@ impl Secrets for Tokens {
     fn check(&self, secret: &Secret) -> Result<Secret, SecretError> {
         self.key(secret)?;
         match secret.expose().len() {
-            bytes if bytes < KEY_BYTES_MIN => Err(SecretError::Length {
-                bytes,
-                wanted: "at least 16 are wanted",
-            }),
+            bytes if bytes < KEY_BYTES_MIN => Err(SecretError::Length { bytes, wanted: "at least 16 are wanted" }),
             _ => Ok(secret.clone()),
         }
     }

@@ -29,10 +29,7 @@ pub(super) fn named_id(parts: &[&[u8]]) -> Uuid {
     parts.iter().for_each(|part| hasher.update(part));
     let digest: [u8; 32] = hasher.finalize().into();
     let mut bytes = [0; 16];
-    bytes
-        .iter_mut()
-        .zip(digest)
-        .for_each(|(byte, of_digest)| *byte = of_digest);
+    bytes.iter_mut().zip(digest).for_each(|(byte, of_digest)| *byte = of_digest);
     Builder::from_custom_bytes(bytes).into_uuid()
 }
 
@@ -45,10 +42,7 @@ pub(super) struct Said {
 
 impl Said {
     pub(super) fn name(table: &'static [Self], event_type: &EventType) -> Option<Cow<'static, str>> {
-        table
-            .iter()
-            .find(|said| said.event_type == *event_type)
-            .map(|said| Cow::Borrowed(said.name))
+        table.iter().find(|said| said.event_type == *event_type).map(|said| Cow::Borrowed(said.name))
     }
 
     pub(super) fn encode(table: &'static [Self], event: &Event) -> Result<Object, EncodeError> {
@@ -68,11 +62,7 @@ pub(super) struct Events<'a> {
 
 impl<'a> Events<'a> {
     pub(super) fn of(dialect: &'static str, request: &'a Verified) -> Self {
-        Self {
-            dialect,
-            body: request.body(),
-            events: Vec::new(),
-        }
+        Self { dialect, body: request.body(), events: Vec::new() }
     }
 
     /// Adds an event. `kept` are the vendor's members that we do not know, under their own names; one that bears a name
@@ -107,12 +97,7 @@ impl<'a> Events<'a> {
     /// Adds an event whose data is known to fit.
     pub(super) fn push_data(&mut self, event_type: EventType, occurred_at: Timestamp, data: Data) {
         let id = event_id(self.dialect, self.body, self.events.len());
-        self.events.push(Event {
-            id,
-            event_type,
-            occurred_at,
-            data,
-        });
+        self.events.push(Event { id, event_type, occurred_at, data });
     }
 
     pub(super) fn done(self) -> Vec<Event> {
@@ -215,10 +200,7 @@ pub(super) fn plain_header(value: &[u8], name: &str) -> Result<String, Refusal> 
     let plain = value.len() <= 256 && value.iter().all(u8::is_ascii_graphic);
     match std::str::from_utf8(value) {
         Ok(text) if plain => Ok(text.to_owned()),
-        _ => Err(Refusal::new(
-            Reason::HeaderInvalid,
-            format!("{name} must be at most 256 visible ASCII characters"),
-        )),
+        _ => Err(Refusal::new(Reason::HeaderInvalid, format!("{name} must be at most 256 visible ASCII characters"))),
     }
 }
 
@@ -239,10 +221,7 @@ impl Secrets for TextSecrets {
     fn check(&self, secret: &Secret) -> Result<Secret, SecretError> {
         match secret.expose().len() {
             0 => Err(SecretError::Empty),
-            bytes if bytes < KEY_BYTES_MIN => Err(SecretError::Length {
-                bytes,
-                wanted: "at least 16 are wanted",
-            }),
+            bytes if bytes < KEY_BYTES_MIN => Err(SecretError::Length { bytes, wanted: "at least 16 are wanted" }),
             _ => Ok(secret.clone()),
         }
     }

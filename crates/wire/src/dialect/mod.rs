@@ -15,13 +15,8 @@ mod standard;
 mod symbiotic;
 
 /// Every dialect, in the order they are shown. A new dialect is one file and one line here.
-pub static ALL: &[&Dialect] = &[
-    &snyk::DIALECT,
-    &symbiotic::DIALECT,
-    &aegis::DIALECT,
-    &bearer_scan::DIALECT,
-    &standard::DIALECT,
-];
+pub static ALL: &[&Dialect] =
+    &[&snyk::DIALECT, &symbiotic::DIALECT, &aegis::DIALECT, &bearer_scan::DIALECT, &standard::DIALECT];
 
 /// The dialect with this id, as it stands in configuration and API: `snyk`, `bearer-scan`.
 pub fn find(id: &str) -> Option<&'static Dialect> {

@@ -61,10 +61,7 @@ impl Inbound for Snyk {
     fn decode(&self, request: &Verified) -> Result<Decoded, Refusal> {
         let headers = request.headers();
         let Some(event) = headers.one(EVENT)?.filter(|value| !value.is_empty()) else {
-            return Err(Refusal::new(
-                Reason::HeaderMissing,
-                format!("the header {EVENT} is missing"),
-            ));
+            return Err(Refusal::new(Reason::HeaderMissing, format!("the header {EVENT} is missing")));
         };
         let event = plain_header(event, EVENT)?;
         let (name, version) = match event.split_once('/') {
@@ -77,43 +74,24 @@ impl Inbound for Snyk {
             .map(|value| plain_header(value, TRANSPORT_ID))
             .transpose()?;
         let body = object_of(Value::read(request.body()).map_err(|error| malformed(&error))?)?;
-        let stated = headers
-            .one(TIMESTAMP)?
-            .and_then(|value| std::str::from_utf8(value).ok()?.parse().ok());
+        let stated = headers.one(TIMESTAMP)?.and_then(|value| std::str::from_utf8(value).ok()?.parse().ok());
         let occurred_at = stated.unwrap_or(request.received_at());
         let mut events = Events::of(DIALECT.id, request);
         match name.as_str() {
             "ping" => {
-                let webhook_id = body
-                    .get("webhookId")
-                    .and_then(Value::as_str)
-                    .unwrap_or_default()
-                    .to_owned();
-                events.push_data(
-                    EventType::WebhookPing,
-                    occurred_at,
-                    Data::from_typed(&Ping { webhook_id }),
-                );
+                let webhook_id = body.get("webhookId").and_then(Value::as_str).unwrap_or_default().to_owned();
+                events.push_data(EventType::WebhookPing, occurred_at, Data::from_typed(&Ping { webhook_id }));
             }
             "project_snapshot" => decode_snapshot(body, occurred_at, &mut events)?,
             _ => {}
         }
-        Ok(Decoded {
-            vendor_event: name,
-            vendor_version: version,
-            delivery_id,
-            sent_at: None,
-            events: events.done(),
-        })
+        Ok(Decoded { vendor_event: name, vendor_version: version, delivery_id, sent_at: None, events: events.done() })
     }
 }
 
 fn decode_snapshot(body: Object, occurred_at: Timestamp, events: &mut Events<'_>) -> Result<(), Refusal> {
-    let member = |key: &str| {
-        body.get(key)
-            .and_then(Value::as_object)
-            .ok_or_else(|| unfit(&format!("/{key}"), "an object"))
-    };
+    let member =
+        |key: &str| body.get(key).and_then(Value::as_object).ok_or_else(|| unfit(&format!("/{key}"), "an object"));
     let project_id = required_text(member("project")?, "id", "/project")?;
     required_text(member("project")?, "name", "/project")?;
     required_text(member("org")?, "id", "/org")?;
@@ -135,21 +113,13 @@ fn decode_snapshot(body: Object, occurred_at: Timestamp, events: &mut Events<'_>
     let open: BTreeSet<String> = new.iter().map(|issue| issue.key.clone()).collect();
     for mut issue in new {
         issue.data.set("detected_at", occurred_at.to_string());
-        let event_type = if issue.ignored {
-            EventType::VulnerabilitySuppressed
-        } else {
-            EventType::VulnerabilityCreated
-        };
+        let event_type =
+            if issue.ignored { EventType::VulnerabilitySuppressed } else { EventType::VulnerabilityCreated };
         events.push(event_type, occurred_at, issue.data, Object::default())?;
     }
     for mut issue in removed.into_iter().filter(|issue| !open.contains(&issue.key)) {
         issue.data.set("remediated_at", occurred_at.to_string());
-        events.push(
-            EventType::VulnerabilityRemediated,
-            occurred_at,
-            issue.data,
-            Object::default(),
-        )?;
+        events.push(EventType::VulnerabilityRemediated, occurred_at, issue.data, Object::default())?;
     }
     Ok(())
 }
@@ -169,9 +139,7 @@ impl Issue {
         let key = format!("snyk:{project_id}:{id}");
         let about = object.get("issueData");
         let of_issue = |key: &str| about?.get(key)?.as_str().filter(|text| !text.is_empty());
-        let identifiers = about
-            .and_then(|about| about.get("identifiers"))
-            .and_then(Value::as_object);
+        let identifiers = about.and_then(|about| about.get("identifiers")).and_then(Value::as_object);
         let cve_id = identifiers.and_then(|names| texts(names.get("CVE")).next());
 
         let mut data = Object::from([
@@ -179,25 +147,15 @@ impl Issue {
             ("finding_key", key.as_str().into()),
         ]);
         data.set_some("title", of_issue("title"));
-        data.set(
-            "severity",
-            of_issue("severity").map_or(Severity::Unknown, severity).as_str(),
-        );
+        data.set("severity", of_issue("severity").map_or(Severity::Unknown, severity).as_str());
         data.set_some("cve_id", cve_id);
         data.set("aliases", aliases(&id, cve_id, identifiers));
         data.set_some(
             "cvss_score",
-            about
-                .and_then(|about| about.get("cvssScore"))
-                .filter(|score| score.as_f64().is_some())
-                .cloned(),
+            about.and_then(|about| about.get("cvssScore")).filter(|score| score.as_f64().is_some()).cloned(),
         );
         data.set_some("cvss_vector", of_issue("CVSSv3"));
-        if let Some(name) = object
-            .get("pkgName")
-            .and_then(Value::as_str)
-            .filter(|name| !name.is_empty())
-        {
+        if let Some(name) = object.get("pkgName").and_then(Value::as_str).filter(|name| !name.is_empty()) {
             let mut component = Object::from([("name", name.into())]);
             component.set_some("version", texts(object.get("pkgVersions")).next());
             data.set("component", component);
@@ -212,21 +170,13 @@ impl Issue {
 }
 
 fn texts(list: Option<&Value>) -> impl Iterator<Item = &str> {
-    list.and_then(Value::as_array)
-        .unwrap_or_default()
-        .iter()
-        .filter_map(Value::as_str)
-        .filter(|text| !text.is_empty())
+    list.and_then(Value::as_array).unwrap_or_default().iter().filter_map(Value::as_str).filter(|text| !text.is_empty())
 }
 
 /// Snyk's own id, then every other name of the vulnerability; CWE names a kind of weakness and is none.
 fn aliases(id: &str, cve_id: Option<&str>, identifiers: Option<&Object>) -> Vec<Value> {
     let mut aliases = vec![id];
-    for (_, names) in identifiers
-        .into_iter()
-        .flat_map(Object::iter)
-        .filter(|(kind, _)| *kind != "CWE")
-    {
+    for (_, names) in identifiers.into_iter().flat_map(Object::iter).filter(|(kind, _)| *kind != "CWE") {
         for name in texts(Some(names)) {
             if Some(name) != cve_id && !aliases.contains(&name) {
                 aliases.push(name);
@@ -259,45 +209,19 @@ impl Outbound for Snyk {
 
     fn headers(&self, message: &Message<'_>, keys: &[Key]) -> Result<Vec<Header>, EncodeError> {
         Ok(vec![
-            Header {
-                name: "Content-Type",
-                value: "application/json".to_owned(),
-            },
-            Header {
-                name: "User-Agent",
-                value: "Snyk-Webhooks/044aadd".to_owned(),
-            },
-            Header {
-                name: EVENT,
-                value: message.event.to_owned(),
-            },
-            Header {
-                name: TRANSPORT_ID,
-                value: bare(message.id).to_owned(),
-            },
-            Header {
-                name: TIMESTAMP,
-                value: iso_seconds(message.occurred_at),
-            },
-            Header {
-                name: SIGNATURE,
-                value: sign_hex("sha256=", message.body, keys)?,
-            },
+            Header { name: "Content-Type", value: "application/json".to_owned() },
+            Header { name: "User-Agent", value: "Snyk-Webhooks/044aadd".to_owned() },
+            Header { name: EVENT, value: message.event.to_owned() },
+            Header { name: TRANSPORT_ID, value: bare(message.id).to_owned() },
+            Header { name: TIMESTAMP, value: iso_seconds(message.occurred_at) },
+            Header { name: SIGNATURE, value: sign_hex("sha256=", message.body, keys)? },
         ])
     }
 }
 
 const EVENTS: &[Said] = &[
-    Said {
-        event_type: EventType::WebhookPing,
-        name: "ping/v0",
-        encode: ping,
-    },
-    Said {
-        event_type: EventType::ProjectSnapshot,
-        name: "project_snapshot/v0",
-        encode: snapshot,
-    },
+    Said { event_type: EventType::WebhookPing, name: "ping/v0", encode: ping },
+    Said { event_type: EventType::ProjectSnapshot, name: "project_snapshot/v0", encode: snapshot },
 ];
 
 fn ping(event: &Event) -> Result<Object, EncodeError> {
@@ -418,11 +342,7 @@ const PROJECT: &[(&str, Empty)] = &[
     ("tags", Empty::List),
     (
         "attributes",
-        Empty::Members(&[
-            ("criticality", Empty::List),
-            ("environment", Empty::List),
-            ("lifecycle", Empty::List),
-        ]),
+        Empty::Members(&[("criticality", Empty::List), ("environment", Empty::List), ("lifecycle", Empty::List)]),
     ),
     (
         "remediation",
@@ -441,10 +361,7 @@ const ISSUE: &[(&str, Empty)] = &[
     ("issueType", Empty::Text),
     ("pkgName", Empty::Text),
     ("pkgVersions", Empty::List),
-    (
-        "priority",
-        Empty::Members(&[("score", Empty::Zero), ("factors", Empty::List)]),
-    ),
+    ("priority", Empty::Members(&[("score", Empty::Zero), ("factors", Empty::List)])),
     (
         "issueData",
         Empty::Members(&[

@@ -68,12 +68,7 @@ impl<'a> Signed<'a> {
         check_id(id).map_err(|what| Refusal::new(Reason::HeaderInvalid, what))?;
         let digits = timestamp.bytes().all(|byte| byte.is_ascii_digit());
         match timestamp.parse() {
-            Ok(seconds) if digits => Ok(Self {
-                id,
-                timestamp,
-                seconds,
-                signatures,
-            }),
+            Ok(seconds) if digits => Ok(Self { id, timestamp, seconds, signatures }),
             _ => {
                 let detail = format!("{TIMESTAMP} must be Unix seconds, a plain decimal integer");
                 Err(Refusal::new(Reason::TimestampMalformed, detail))
@@ -116,9 +111,7 @@ fn check_id(id: &str) -> Result<(), String> {
     if harmless {
         Ok(())
     } else {
-        Err(format!(
-            "{ID} must be at most 256 visible ASCII characters without a full stop"
-        ))
+        Err(format!("{ID} must be at most 256 visible ASCII characters without a full stop"))
     }
 }
 
@@ -136,9 +129,7 @@ impl Inbound for Standard {
         let mut version_seen = false;
         for key in keys {
             let version = version(key);
-            let own = entries()
-                .filter(|(given, _)| Some(*given) == version)
-                .map(|(_, signature)| signature);
+            let own = entries().filter(|(given, _)| Some(*given) == version).map(|(_, signature)| signature);
             let mut own = own.take(SIGNATURES_MAX).peekable();
             version_seen |= own.peek().is_some();
             if matches(key, &signed, request.body(), own) {
@@ -159,11 +150,7 @@ impl Inbound for Standard {
         let signed = Signed::read(request.headers()).ok()?;
         let text = secret.expose();
         let unprefixed = text.strip_prefix(HMAC_PREFIX).unwrap_or(text);
-        let mut keys: Vec<_> = PrefixedSecrets::hmac(text)
-            .ok()
-            .map(|key| (key.to_vec(), ""))
-            .into_iter()
-            .collect();
+        let mut keys: Vec<_> = PrefixedSecrets::hmac(text).ok().map(|key| (key.to_vec(), "")).into_iter().collect();
         let as_text = "the secret was used as text; what is behind whsec_ is to be decoded from base64";
         keys.push((text.as_bytes().to_vec(), as_text));
         keys.push((unprefixed.as_bytes().to_vec(), as_text));
@@ -175,13 +162,8 @@ impl Inbound for Standard {
             request.body().to_vec(),
             "the body alone was signed; id, timestamp and body are, joined by full stops",
         ));
-        let entries = signed
-            .signatures
-            .split(' ')
-            .filter_map(|entry| entry.strip_prefix("v1,"));
-        let digests = entries
-            .take(SIGNATURES_MAX)
-            .filter_map(|entry| BASE64.decode(entry).ok()?.try_into().ok());
+        let entries = signed.signatures.split(' ').filter_map(|entry| entry.strip_prefix("v1,"));
+        let digests = entries.take(SIGNATURES_MAX).filter_map(|entry| BASE64.decode(entry).ok()?.try_into().ok());
         digests.into_iter().find_map(|given| mistake(&given, &keys, &texts))
     }
 
@@ -191,9 +173,7 @@ impl Inbound for Standard {
         let mut events = Events::of(DIALECT.id, request);
         let envelope: Envelope<'_> = serde_json::from_slice(request.body()).unwrap_or_default();
         let vendor_event = envelope.event_type.and_then(text).unwrap_or_default();
-        let data = envelope
-            .data
-            .and_then(|data| Data::from_text(data.get().to_owned()).ok());
+        let data = envelope.data.and_then(|data| Data::from_text(data.get().to_owned()).ok());
         if let (Ok(event_type), Some(data)) = (vendor_event.parse(), data)
             && check(&event_type, &data).is_ok()
         {
@@ -201,13 +181,7 @@ impl Inbound for Standard {
             events.push_data(event_type, stated.or(sent_at).unwrap_or(request.received_at()), data);
         }
         let delivery_id = Some(signed.id.to_owned());
-        Ok(Decoded {
-            vendor_event,
-            vendor_version: None,
-            delivery_id,
-            sent_at,
-            events: events.done(),
-        })
+        Ok(Decoded { vendor_event, vendor_version: None, delivery_id, sent_at, events: events.done() })
     }
 }
 
@@ -273,17 +247,8 @@ impl Outbound for Standard {
 
     /// Pieces in a row: `data` is not read, so nothing in it can change. The type needs no escaping.
     fn encode(&self, event: &Event) -> Result<Vec<u8>, EncodeError> {
-        let Event {
-            event_type,
-            occurred_at,
-            data,
-            ..
-        } = event;
-        Ok(format!(
-            r#"{{"type":"{event_type}","timestamp":"{occurred_at}","data":{}}}"#,
-            data.text()
-        )
-        .into_bytes())
+        let Event { event_type, occurred_at, data, .. } = event;
+        Ok(format!(r#"{{"type":"{event_type}","timestamp":"{occurred_at}","data":{}}}"#, data.text()).into_bytes())
     }
 
     fn headers(&self, message: &Message<'_>, keys: &[Key]) -> Result<Vec<Header>, EncodeError> {
@@ -304,27 +269,13 @@ impl Outbound for Standard {
             }
         }
         if signatures.is_empty() {
-            return Err(EncodeError::Key {
-                wanted: "HMAC-SHA256 (whsec_) or Ed25519 (whsk_)",
-            });
+            return Err(EncodeError::Key { wanted: "HMAC-SHA256 (whsec_) or Ed25519 (whsk_)" });
         }
         Ok(vec![
-            Header {
-                name: "Content-Type",
-                value: "application/json".to_owned(),
-            },
-            Header {
-                name: ID,
-                value: message.id.to_owned(),
-            },
-            Header {
-                name: TIMESTAMP,
-                value: timestamp,
-            },
-            Header {
-                name: SIGNATURE,
-                value: signatures.join(" "),
-            },
+            Header { name: "Content-Type", value: "application/json".to_owned() },
+            Header { name: ID, value: message.id.to_owned() },
+            Header { name: TIMESTAMP, value: timestamp },
+            Header { name: SIGNATURE, value: signatures.join(" ") },
         ])
     }
 }
@@ -336,20 +287,13 @@ const HMAC_PREFIX: &str = "whsec_";
 
 impl PrefixedSecrets {
     fn hmac(text: &str) -> Result<Zeroizing<Vec<u8>>, SecretError> {
-        decode(
-            text.strip_prefix(HMAC_PREFIX).unwrap_or(text),
-            "whsec_ and base64 with padding",
-        )
+        decode(text.strip_prefix(HMAC_PREFIX).unwrap_or(text), "whsec_ and base64 with padding")
     }
 }
 
 fn decode(text: &str, wanted: &'static str) -> Result<Zeroizing<Vec<u8>>, SecretError> {
     let bytes = BASE64.decode(text).map_err(|_| SecretError::Spelling { wanted })?;
-    if bytes.is_empty() {
-        Err(SecretError::Empty)
-    } else {
-        Ok(Zeroizing::new(bytes))
-    }
+    if bytes.is_empty() { Err(SecretError::Empty) } else { Ok(Zeroizing::new(bytes)) }
 }
 
 fn signing_key(bytes: &[u8]) -> Result<SigningKey, SecretError> {
@@ -358,10 +302,7 @@ fn signing_key(bytes: &[u8]) -> Result<SigningKey, SecretError> {
         return Ok(SigningKey::from_bytes(seed));
     }
     let Ok(pair) = <&[u8; 64]>::try_from(bytes) else {
-        return Err(SecretError::Length {
-            bytes: bytes.len(),
-            wanted,
-        });
+        return Err(SecretError::Length { bytes: bytes.len(), wanted });
     };
     SigningKey::from_keypair_bytes(pair).map_err(|_| SecretError::Spelling { wanted })
 }
@@ -376,16 +317,11 @@ impl Secrets for PrefixedSecrets {
         if let Some(public) = text.strip_prefix("whpk_") {
             let bytes = decode(public, "whpk_ and base64 with padding")?;
             let Ok(point) = <&[u8; 32]>::try_from(bytes.as_slice()) else {
-                return Err(SecretError::Length {
-                    bytes: bytes.len(),
-                    wanted: "an Ed25519 public key has 32",
-                });
+                return Err(SecretError::Length { bytes: bytes.len(), wanted: "an Ed25519 public key has 32" });
             };
             let key = VerifyingKey::from_bytes(point).ok().filter(|key| !key.is_weak());
             let Some(key) = key else {
-                return Err(SecretError::Spelling {
-                    wanted: "an Ed25519 public key",
-                });
+                return Err(SecretError::Spelling { wanted: "an Ed25519 public key" });
             };
             return Ok(Key::Ed25519Public(Box::new(key)));
         }
@@ -399,14 +335,8 @@ impl Secrets for PrefixedSecrets {
             return Ok(secret.clone());
         }
         match Self::hmac(text)?.len() {
-            24..=64 => Ok(Secret::new(format!(
-                "{HMAC_PREFIX}{}",
-                text.strip_prefix(HMAC_PREFIX).unwrap_or(text)
-            ))),
-            bytes => Err(SecretError::Length {
-                bytes,
-                wanted: "24 to 64 are wanted, in base64",
-            }),
+            24..=64 => Ok(Secret::new(format!("{HMAC_PREFIX}{}", text.strip_prefix(HMAC_PREFIX).unwrap_or(text)))),
+            bytes => Err(SecretError::Length { bytes, wanted: "24 to 64 are wanted, in base64" }),
         }
     }
 

@@ -46,20 +46,13 @@ impl Inbound for Symbiotic {
     fn verify(&self, request: &Unverified, keys: &[Key], _: Timestamp, _: SignedDuration) -> Result<(), Refusal> {
         let given = read_hex(request.headers(), SIGNATURE, "")?;
         let canonical = python::canonical(request.body()).map_err(|error| malformed(&error))?;
-        verify_hex(
-            &given,
-            canonical.as_bytes(),
-            keys,
-            "the body's canonical text (sorted keys, no blanks, ASCII)",
-        )
+        verify_hex(&given, canonical.as_bytes(), keys, "the body's canonical text (sorted keys, no blanks, ASCII)")
     }
 
     fn explain(&self, request: &Unverified, secret: &Secret) -> Option<String> {
         let given = read_hex(request.headers(), SIGNATURE, "").ok()?;
-        let mut keys = vec![(
-            secret.expose().as_bytes().to_vec(),
-            "the secret was used as text; it is to be decoded from hex",
-        )];
+        let mut keys =
+            vec![(secret.expose().as_bytes().to_vec(), "the secret was used as text; it is to be decoded from hex")];
         keys.extend(HexSecrets::bytes(secret).ok().map(|bytes| (bytes.to_vec(), "")));
         let canonical = python::canonical(request.body()).ok()?;
         let raw = "the raw body was signed; the canonical text (sorted keys, no blanks, ASCII) is to be signed";
@@ -89,30 +82,12 @@ impl Inbound for Symbiotic {
             match said.name {
                 TRAINING => decode_training(data, fallback, &mut events)?,
                 REMEDIATED => {
-                    decode_finding(
-                        EventType::VulnerabilityRemediated,
-                        "remediated_at",
-                        data,
-                        fallback,
-                        &mut events,
-                    )?;
+                    decode_finding(EventType::VulnerabilityRemediated, "remediated_at", data, fallback, &mut events)?;
                 }
-                _ => decode_finding(
-                    EventType::VulnerabilityCreated,
-                    "created_at",
-                    data,
-                    fallback,
-                    &mut events,
-                )?,
+                _ => decode_finding(EventType::VulnerabilityCreated, "created_at", data, fallback, &mut events)?,
             }
         }
-        Ok(Decoded {
-            vendor_event: name,
-            vendor_version: None,
-            delivery_id: None,
-            sent_at,
-            events: events.done(),
-        })
+        Ok(Decoded { vendor_event: name, vendor_version: None, delivery_id: None, sent_at, events: events.done() })
     }
 }
 
@@ -129,10 +104,7 @@ fn decode_finding(
     for member in ["creator", "rule_id", "resource_path"] {
         finding.set_some(member, take_text(&mut data, member, "/data")?);
     }
-    finding.set(
-        if time == "created_at" { "detected_at" } else { time },
-        occurred_at.to_string(),
-    );
+    finding.set(if time == "created_at" { "detected_at" } else { time }, occurred_at.to_string());
     events.push(event_type, occurred_at, finding, data)
 }
 
@@ -141,18 +113,9 @@ fn decode_training(mut data: Object, fallback: Timestamp, events: &mut Events<'_
     let completed_at = take_seconds(&mut data, "completed_at", "/data")?.unwrap_or(fallback);
     let started_at = take_seconds(&mut data, "started_at", "/data")?.unwrap_or(completed_at);
     let training = Object::from([
-        (
-            "user",
-            take_text(&mut data, "user", "/data")?.unwrap_or_default().into(),
-        ),
-        (
-            "training",
-            take_text(&mut data, "training", "/data")?.unwrap_or_default().into(),
-        ),
-        (
-            "score",
-            take_integer(&mut data, "score", "/data")?.unwrap_or_default().into(),
-        ),
+        ("user", take_text(&mut data, "user", "/data")?.unwrap_or_default().into()),
+        ("training", take_text(&mut data, "training", "/data")?.unwrap_or_default().into()),
+        ("score", take_integer(&mut data, "score", "/data")?.unwrap_or_default().into()),
         ("started_at", started_at.to_string().into()),
         ("completed_at", completed_at.to_string().into()),
     ]);
@@ -177,14 +140,8 @@ impl Outbound for Symbiotic {
     fn headers(&self, message: &Message<'_>, keys: &[Key]) -> Result<Vec<Header>, EncodeError> {
         let signed = canonical(message.body)?;
         Ok(vec![
-            Header {
-                name: "Content-Type",
-                value: "application/json".to_owned(),
-            },
-            Header {
-                name: SIGNATURE,
-                value: sign_hex("", signed.as_bytes(), keys)?,
-            },
+            Header { name: "Content-Type", value: "application/json".to_owned() },
+            Header { name: SIGNATURE, value: sign_hex("", signed.as_bytes(), keys)? },
         ])
     }
 }
@@ -197,21 +154,9 @@ const REMEDIATED: &str = "vulnerability.remediated";
 const TRAINING: &str = "training.completed";
 
 const EVENTS: &[Said] = &[
-    Said {
-        event_type: EventType::VulnerabilityCreated,
-        name: "vulnerability.created",
-        encode: created,
-    },
-    Said {
-        event_type: EventType::VulnerabilityRemediated,
-        name: REMEDIATED,
-        encode: remediated,
-    },
-    Said {
-        event_type: EventType::TrainingCompleted,
-        name: TRAINING,
-        encode: training,
-    },
+    Said { event_type: EventType::VulnerabilityCreated, name: "vulnerability.created", encode: created },
+    Said { event_type: EventType::VulnerabilityRemediated, name: REMEDIATED, encode: remediated },
+    Said { event_type: EventType::TrainingCompleted, name: TRAINING, encode: training },
 ];
 
 fn created(event: &Event) -> Result<Object, EncodeError> {
@@ -228,10 +173,7 @@ fn remediated(event: &Event) -> Result<Object, EncodeError> {
 
 fn finding_data(finding: Vulnerability, (at_name, at): (&str, Timestamp)) -> Result<Object, EncodeError> {
     let pubkey = need(finding.finding_id, "finding_id")?;
-    let rule_id = finding
-        .rule_id
-        .or(finding.cve_id)
-        .or_else(|| finding.aliases.into_iter().next());
+    let rule_id = finding.rule_id.or(finding.cve_id).or_else(|| finding.aliases.into_iter().next());
     let resource_path = finding.resource_path.or_else(|| finding.component.map(component_path));
     Ok(Object::from([
         ("pubkey", bare(&pubkey).into()),
@@ -286,16 +228,10 @@ impl HexSecrets {
         let blank = |character: char| matches!(character, ' ' | '\t' | '\n' | '\r' | '\x0b' | '\x0c');
         let mut bytes = Zeroizing::new(Vec::new());
         for run in secret.expose().split(blank) {
-            let run = hex::decode(run)
-                .map(Zeroizing::new)
-                .map_err(|_| SecretError::Spelling { wanted })?;
+            let run = hex::decode(run).map(Zeroizing::new).map_err(|_| SecretError::Spelling { wanted })?;
             bytes.extend_from_slice(&run);
         }
-        if bytes.is_empty() {
-            Err(SecretError::Empty)
-        } else {
-            Ok(bytes)
-        }
+        if bytes.is_empty() { Err(SecretError::Empty) } else { Ok(bytes) }
     }
 }
 
@@ -307,10 +243,7 @@ impl Secrets for HexSecrets {
     fn check(&self, secret: &Secret) -> Result<Secret, SecretError> {
         let bytes = Self::bytes(secret)?;
         if bytes.len() < message::KEY_BYTES_MIN {
-            return Err(SecretError::Length {
-                bytes: bytes.len(),
-                wanted: "at least 16 are wanted, in 32 hex digits",
-            });
+            return Err(SecretError::Length { bytes: bytes.len(), wanted: "at least 16 are wanted, in 32 hex digits" });
         }
         Ok(Secret::new(hex::encode(&*bytes)))
     }

@@ -27,10 +27,8 @@ pub struct Mismatch {
 /// # Errors
 /// The first member that does not fit.
 pub fn check(event_type: &EventType, data: &Data) -> Result<(), Mismatch> {
-    let value = Value::read(data.text().as_bytes()).map_err(|error| Mismatch {
-        pointer: String::new(),
-        message: error.to_string(),
-    })?;
+    let value = Value::read(data.text().as_bytes())
+        .map_err(|error| Mismatch { pointer: String::new(), message: error.to_string() })?;
     check_value(event_type, &value)?;
     match event_type {
         EventType::WebhookPing => fits::<Ping>(data),
@@ -70,15 +68,8 @@ pub(crate) fn check_value(event_type: &EventType, data: &Value) -> Result<(), Mi
                 Wanted::List => "an array",
                 Wanted::MembersOrNothing => "an object",
             };
-            let verb = if found.is_some() {
-                "must be"
-            } else {
-                "is missing; it must be"
-            };
-            return Err(Mismatch {
-                pointer: (*pointer).to_owned(),
-                message: format!("{verb} {kind}"),
-            });
+            let verb = if found.is_some() { "must be" } else { "is missing; it must be" };
+            return Err(Mismatch { pointer: (*pointer).to_owned(), message: format!("{verb} {kind}") });
         }
     }
     Ok(())

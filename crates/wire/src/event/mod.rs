@@ -216,9 +216,7 @@ impl Serialize for EventType {
 
 impl<'de> Deserialize<'de> for EventType {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(serde::de::Error::custom)
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }
 
@@ -233,16 +231,10 @@ impl CustomType {
     fn new(text: &str) -> Result<Self, EventTypeError> {
         let is_word = |word: &str| {
             word.starts_with(|c: char| c.is_ascii_lowercase())
-                && word
-                    .chars()
-                    .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+                && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
         };
         let well_formed = text.len() <= Self::LENGTH_MAX && text.contains('.') && text.split('.').all(is_word);
-        if well_formed {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(EventTypeError)
-        }
+        if well_formed { Ok(Self(text.to_owned())) } else { Err(EventTypeError) }
     }
 }
 

@@ -73,9 +73,5 @@ fn in_order(object: &Object) -> Vec<(&str, &Value)> {
 /// `0` to `4294967294` without leading zeros: what ECMAScript calls an array index.
 fn array_index(key: &str) -> Option<u32> {
     let canonical = key == "0" || (!key.starts_with('0') && key.bytes().all(|byte| byte.is_ascii_digit()));
-    if canonical {
-        key.parse().ok().filter(|&index| index != u32::MAX)
-    } else {
-        None
-    }
+    if canonical { key.parse().ok().filter(|&index| index != u32::MAX) } else { None }
 }

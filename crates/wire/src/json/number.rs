@@ -7,9 +7,7 @@ use std::fmt::Write as _;
 
 /// No fraction and no exponent.
 pub(super) fn is_integer(number: &str) -> bool {
-    !number
-        .bytes()
-        .any(|byte| matches!(byte, b'.' | b'e' | b'E' | b'N' | b'I'))
+    !number.bytes().any(|byte| matches!(byte, b'.' | b'e' | b'E' | b'N' | b'I'))
 }
 
 /// Whether every reader can hold `number`: integers up to so many digits, all others within a double.
@@ -92,10 +90,7 @@ fn write_mantissa(digits: &str, out: &mut String) {
 fn write_plain(digits: &str, exponent: i32, out: &mut String) {
     let Ok(whole) = usize::try_from(exponent + 1) else {
         out.push_str("0.");
-        out.extend(std::iter::repeat_n(
-            '0',
-            usize::try_from(-exponent - 1).unwrap_or_default(),
-        ));
+        out.extend(std::iter::repeat_n('0', usize::try_from(-exponent - 1).unwrap_or_default()));
         out.push_str(digits);
         return;
     };

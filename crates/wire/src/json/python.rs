@@ -15,11 +15,7 @@ use super::strict::INTEGER_DIGITS_MAX;
 pub const DEPTH_MAX: usize = 512;
 
 /// How Python reads, with our limit on depth.
-pub(super) const RULES: Rules = Rules {
-    depth_max: DEPTH_MAX,
-    lone_surrogates: true,
-    non_finite: true,
-};
+pub(super) const RULES: Rules = Rules { depth_max: DEPTH_MAX, lone_surrogates: true, non_finite: true };
 
 /// Reads `bytes` as Python would and writes the canonical text, which is pure ASCII.
 ///
@@ -34,12 +30,7 @@ pub(super) const RULES: Rules = Rules {
 pub fn canonical(bytes: &[u8]) -> Result<String, Error> {
     let text = text(bytes)?;
     let nodes = read(text)?;
-    Ok(Writer {
-        text,
-        nodes: &nodes,
-        out: String::with_capacity(text.len()),
-    }
-    .write())
+    Ok(Writer { text, nodes: &nodes, out: String::with_capacity(text.len()) }.write())
 }
 
 /// The bytes as text, without the one byte order mark that Python skips.
@@ -50,11 +41,7 @@ pub(super) fn text(bytes: &[u8]) -> Result<&str, Error> {
         offset: error.valid_up_to(),
     })?;
     if u32::try_from(text.len()).is_err() {
-        return Err(Error {
-            code: "invalid_json",
-            message: "the text is longer than 4 GiB",
-            offset: text.len(),
-        });
+        return Err(Error { code: "invalid_json", message: "the text is longer than 4 GiB", offset: text.len() });
     }
     Ok(text.strip_prefix('\u{feff}').unwrap_or(text))
 }
@@ -87,14 +74,7 @@ fn read(text: &str) -> Result<Vec<Node>, Error> {
         let (kind, range) = match token {
             Token::ObjectStart | Token::ArrayStart => {
                 open.push(nodes.len());
-                (
-                    if token == Token::ObjectStart {
-                        Kind::Object
-                    } else {
-                        Kind::Array
-                    },
-                    0..0,
-                )
+                (if token == Token::ObjectStart { Kind::Object } else { Kind::Array }, 0..0)
             }
             Token::ObjectEnd | Token::ArrayEnd => {
                 let end = index(nodes.len());
@@ -108,11 +88,7 @@ fn read(text: &str) -> Result<Vec<Node>, Error> {
                 let digits = text.get(range.clone()).unwrap_or_default();
                 if number::is_integer(digits) && !number::fits(digits, INTEGER_DIGITS_MAX) {
                     let message = "an integer has more than 4,300 digits";
-                    return Err(Error {
-                        code: "number_out_of_range",
-                        message,
-                        offset: range.start,
-                    });
+                    return Err(Error { code: "number_out_of_range", message, offset: range.start });
                 }
                 (Kind::Number, range)
             }
@@ -121,12 +97,7 @@ fn read(text: &str) -> Result<Vec<Node>, Error> {
             Token::Null => (Kind::Null, 0..0),
         };
         let next = index(nodes.len() + 1);
-        nodes.push(Node {
-            kind,
-            start: index(range.start),
-            end: index(range.end),
-            next,
-        });
+        nodes.push(Node { kind, start: index(range.start), end: index(range.end), next });
     }
     Ok(nodes)
 }
@@ -196,9 +167,7 @@ impl Writer<'_> {
     }
 
     fn content(&self, place: u32) -> &str {
-        let range = self
-            .node(place)
-            .map(|node| (usize::try_from(node.start), usize::try_from(node.end)));
+        let range = self.node(place).map(|node| (usize::try_from(node.start), usize::try_from(node.end)));
         match range {
             Some((Ok(start), Ok(end))) => self.text.get(start..end).unwrap_or_default(),
             _ => "",
@@ -211,16 +180,11 @@ impl Writer<'_> {
         match node.kind {
             Kind::Object => {
                 self.out.push('{');
-                open.push(Open::Object {
-                    members: self.members(place + 1, node.next).into_iter(),
-                });
+                open.push(Open::Object { members: self.members(place + 1, node.next).into_iter() });
             }
             Kind::Array => {
                 self.out.push('[');
-                open.push(Open::Array {
-                    next: place + 1,
-                    end: node.next,
-                });
+                open.push(Open::Array { next: place + 1, end: node.next });
             }
             Kind::String => self.string(place),
             Kind::Number => self.number(place),
@@ -294,10 +258,9 @@ fn write_character(point: u32, out: &mut String) {
         return out.push_str(short);
     }
     match char::from_u32(point) {
-        Some(character) => character
-            .encode_utf16(&mut [0; 2])
-            .iter()
-            .for_each(|&unit| write_unit(u32::from(unit), out)),
+        Some(character) => {
+            character.encode_utf16(&mut [0; 2]).iter().for_each(|&unit| write_unit(u32::from(unit), out))
+        }
         None => write_unit(point, out),
     }
 }

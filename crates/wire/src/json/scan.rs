@@ -62,13 +62,7 @@ pub(super) struct Scanner<'a> {
 
 impl<'a> Scanner<'a> {
     pub(super) fn new(text: &'a str, rules: Rules) -> Self {
-        Self {
-            bytes: text.as_bytes(),
-            at: 0,
-            open: Vec::new(),
-            expect: Expect::Value,
-            rules,
-        }
+        Self { bytes: text.as_bytes(), at: 0, open: Vec::new(), expect: Expect::Value, rules }
     }
 
     /// The next token; `None` after the one value that a text holds.
@@ -77,11 +71,7 @@ impl<'a> Scanner<'a> {
             self.skip_blank();
             let Some(byte) = self.peek() else {
                 let complete = self.expect == Expect::Nothing;
-                return if complete {
-                    Ok(None)
-                } else {
-                    Err(self.invalid("the text ends before the value does"))
-                };
+                return if complete { Ok(None) } else { Err(self.invalid("the text ends before the value does")) };
             };
             match self.expect {
                 Expect::Nothing => return Err(self.invalid("there is text after the value")),
@@ -121,11 +111,7 @@ impl<'a> Scanner<'a> {
     }
 
     fn invalid(&self, message: &'static str) -> Error {
-        Error {
-            code: "invalid_json",
-            message,
-            offset: self.at,
-        }
+        Error { code: "invalid_json", message, offset: self.at }
     }
 
     fn value(&mut self, byte: u8) -> Result<Token, Error> {
@@ -149,11 +135,7 @@ impl<'a> Scanner<'a> {
 
     fn open(&mut self, container: Container) -> Result<Token, Error> {
         if self.open.len() >= self.rules.depth_max {
-            return Err(Error {
-                code: "json_too_deep",
-                message: "the nesting is too deep",
-                offset: self.at,
-            });
+            return Err(Error { code: "json_too_deep", message: "the nesting is too deep", offset: self.at });
         }
         self.open.push(container);
         match container {
@@ -179,11 +161,7 @@ impl<'a> Scanner<'a> {
     }
 
     fn after_value(&mut self) {
-        self.expect = if self.open.is_empty() {
-            Expect::Nothing
-        } else {
-            Expect::CommaOrEnd
-        };
+        self.expect = if self.open.is_empty() { Expect::Nothing } else { Expect::CommaOrEnd };
     }
 
     fn key(&mut self, byte: u8) -> Result<Token, Error> {
@@ -258,11 +236,7 @@ impl<'a> Scanner<'a> {
         self.at += 1;
         let start = self.at;
         loop {
-            let plain = self
-                .rest()
-                .iter()
-                .take_while(|&&byte| byte != b'"' && byte != b'\\' && byte >= 0x20)
-                .count();
+            let plain = self.rest().iter().take_while(|&&byte| byte != b'"' && byte != b'\\' && byte >= 0x20).count();
             self.at += plain;
             match self.peek() {
                 Some(b'"') => {
@@ -290,11 +264,7 @@ impl<'a> Scanner<'a> {
                 let paired = is_high(unit) && next.is_some_and(is_low);
                 if (is_high(unit) || is_low(unit)) && !paired && !self.rules.lone_surrogates {
                     let message = "half of a surrogate pair stands alone";
-                    return Err(Error {
-                        code: "invalid_unicode",
-                        message,
-                        offset: self.at,
-                    });
+                    return Err(Error { code: "invalid_unicode", message, offset: self.at });
                 }
                 self.at += if paired { 12 } else { 6 };
                 Ok(())
@@ -348,15 +318,9 @@ fn unescape_one(text: &str) -> (u32, usize) {
         Some(b't') => 0x09,
         Some(b'u') => {
             let high = hex4(bytes).unwrap_or(0xFFFD);
-            let low = bytes
-                .get(6..)
-                .and_then(hex4)
-                .filter(|&unit| is_high(high) && is_low(unit));
+            let low = bytes.get(6..).and_then(hex4).filter(|&unit| is_high(high) && is_low(unit));
             return match low {
-                Some(low) => (
-                    0x1_0000 + ((u32::from(high) - 0xD800) << 10) + (u32::from(low) - 0xDC00),
-                    12,
-                ),
+                Some(low) => (0x1_0000 + ((u32::from(high) - 0xD800) << 10) + (u32::from(low) - 0xDC00), 12),
                 None => (u32::from(high), 6),
             };
         }
@@ -371,11 +335,7 @@ pub(super) fn unescape(content: &str) -> Cow<'_, str> {
     if !content.contains('\\') {
         return Cow::Borrowed(content);
     }
-    Cow::Owned(
-        code_points(content)
-            .map(|point| char::from_u32(point).unwrap_or(char::REPLACEMENT_CHARACTER))
-            .collect(),
-    )
+    Cow::Owned(code_points(content).map(|point| char::from_u32(point).unwrap_or(char::REPLACEMENT_CHARACTER)).collect())
 }
 
 /// A scanned string as bytes whose order is the order of code points: UTF-8, in which a lone surrogate takes the three
@@ -390,11 +350,7 @@ pub(super) fn ordered_bytes(content: &str) -> Cow<'_, [u8]> {
             Some(character) => bytes.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes()),
             None => {
                 let [_, _, high, low] = point.to_be_bytes();
-                bytes.extend([
-                    0xE0 | high >> 4,
-                    0x80 | (high & 0x0F) << 2 | low >> 6,
-                    0x80 | low & 0x3F,
-                ]);
+                bytes.extend([0xE0 | high >> 4, 0x80 | (high & 0x0F) << 2 | low >> 6, 0x80 | low & 0x3F]);
             }
         }
     }

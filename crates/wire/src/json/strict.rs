@@ -26,26 +26,10 @@ pub fn check(bytes: &[u8], depth_max: usize) -> Result<&str, Error> {
         offset: error.valid_up_to(),
     })?;
     if text.starts_with('\u{feff}') {
-        return Err(Error {
-            code: "invalid_json",
-            message: "the text begins with a byte order mark",
-            offset: 0,
-        });
+        return Err(Error { code: "invalid_json", message: "the text begins with a byte order mark", offset: 0 });
     }
-    let mut scanner = Scanner::new(
-        text,
-        Rules {
-            depth_max,
-            lone_surrogates: false,
-            non_finite: false,
-        },
-    );
-    let mut keys = OpenKeys {
-        text,
-        spans: Vec::new(),
-        starts: Vec::new(),
-        sorted: Vec::new(),
-    };
+    let mut scanner = Scanner::new(text, Rules { depth_max, lone_surrogates: false, non_finite: false });
+    let mut keys = OpenKeys { text, spans: Vec::new(), starts: Vec::new(), sorted: Vec::new() };
     while let Some(token) = scanner.next()? {
         match token {
             Token::ObjectStart => keys.starts.push(keys.spans.len()),
@@ -55,11 +39,7 @@ pub fn check(bytes: &[u8], depth_max: usize) -> Result<&str, Error> {
                 let number = text.get(range.clone()).unwrap_or_default();
                 if !super::number::fits(number, INTEGER_DIGITS_MAX) {
                     let message = "a number is out of range";
-                    return Err(Error {
-                        code: "number_out_of_range",
-                        message,
-                        offset: range.start,
-                    });
+                    return Err(Error { code: "number_out_of_range", message, offset: range.start });
                 }
             }
             Token::ArrayStart | Token::ArrayEnd | Token::String(_) | Token::True | Token::False | Token::Null => {}
@@ -92,11 +72,7 @@ impl OpenKeys<'_> {
             let twice = neighbours.into_iter().find(|((one, _), (next, _))| one == next);
             if let Some((_, (_, offset))) = twice {
                 let message = "an object has a key twice";
-                return Err(Error {
-                    code: "duplicate_key",
-                    message,
-                    offset: *offset,
-                });
+                return Err(Error { code: "duplicate_key", message, offset: *offset });
             }
         }
         self.spans.truncate(start);

@@ -31,20 +31,9 @@ impl Value {
     pub(crate) fn read(bytes: &[u8]) -> Result<Self, Error> {
         let text = super::python::text(bytes)?;
         if text.len() < bytes.len() {
-            return Err(Error {
-                code: "invalid_json",
-                message: "the text begins with a byte order mark",
-                offset: 0,
-            });
+            return Err(Error { code: "invalid_json", message: "the text begins with a byte order mark", offset: 0 });
         }
-        build(
-            text,
-            Rules {
-                depth_max: DEPTH_MAX,
-                lone_surrogates: true,
-                non_finite: false,
-            },
-        )
+        build(text, Rules { depth_max: DEPTH_MAX, lone_surrogates: true, non_finite: false })
     }
 
     /// Reads what Python reads; `NaN` and the infinities, which no JSON can say, become null.
@@ -53,28 +42,16 @@ impl Value {
     }
 
     pub(crate) fn as_object(&self) -> Option<&Object> {
-        if let Self::Object(object) = self {
-            Some(object)
-        } else {
-            None
-        }
+        if let Self::Object(object) = self { Some(object) } else { None }
     }
 
     pub(crate) fn as_str(&self) -> Option<&str> {
-        if let Self::String(text) = self {
-            Some(text)
-        } else {
-            None
-        }
+        if let Self::String(text) = self { Some(text) } else { None }
     }
 
     /// An integer that fits.
     pub(crate) fn as_i64(&self) -> Option<i64> {
-        if let Self::Number(number) = self {
-            number.parse().ok()
-        } else {
-            None
-        }
+        if let Self::Number(number) = self { number.parse().ok() } else { None }
     }
 
     pub(crate) fn as_f64(&self) -> Option<f64> {
@@ -86,11 +63,7 @@ impl Value {
     }
 
     pub(crate) fn as_array(&self) -> Option<&[Self]> {
-        if let Self::Array(items) = self {
-            Some(items)
-        } else {
-            None
-        }
+        if let Self::Array(items) = self { Some(items) } else { None }
     }
 
     /// The member of an object; `None` for everything else.
@@ -143,10 +116,7 @@ impl Object {
     }
 
     pub(crate) fn get_mut(&mut self, key: &str) -> Option<&mut Value> {
-        self.0
-            .iter_mut()
-            .find(|(given, _)| given == key)
-            .map(|(_, value)| value)
+        self.0.iter_mut().find(|(given, _)| given == key).map(|(_, value)| value)
     }
 
     /// Takes a member out.
@@ -187,10 +157,7 @@ impl Object {
     fn from_members(mut members: Vec<(String, Value)>) -> Self {
         let mut order: Vec<usize> = (0..members.len()).collect();
         order.sort_by(|&one, &other| key_at(&members, one).cmp(key_at(&members, other)));
-        let twice = order
-            .iter()
-            .zip(order.iter().skip(1))
-            .any(|(&a, &b)| key_at(&members, a) == key_at(&members, b));
+        let twice = order.iter().zip(order.iter().skip(1)).any(|(&a, &b)| key_at(&members, a) == key_at(&members, b));
         if twice {
             let mut last_wins: Vec<(usize, usize)> = Vec::with_capacity(order.len());
             for place in order {
@@ -201,10 +168,7 @@ impl Object {
             }
             last_wins.sort_unstable();
             let mut taken: Vec<Option<(String, Value)>> = members.into_iter().map(Some).collect();
-            members = last_wins
-                .into_iter()
-                .filter_map(|(_, last)| taken.get_mut(last)?.take())
-                .collect();
+            members = last_wins.into_iter().filter_map(|(_, last)| taken.get_mut(last)?.take()).collect();
         }
         members.shrink_to_fit();
         Self(members)
@@ -217,12 +181,7 @@ fn key_at(members: &[(String, Value)], place: usize) -> &str {
 
 impl<const N: usize> From<[(&str, Value); N]> for Object {
     fn from(members: [(&str, Value); N]) -> Self {
-        Self(
-            members
-                .into_iter()
-                .map(|(key, value)| (key.to_owned(), value))
-                .collect(),
-        )
+        Self(members.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
     }
 }
 

@@ -25,10 +25,7 @@ fn samples_fit_their_schema_and_check() {
         let schema = event_type.schema().unwrap();
         let instance = data.typed().unwrap();
         let validator = jsonschema::validator_for(&schema).unwrap();
-        let faults: Vec<_> = validator
-            .iter_errors(&instance)
-            .map(|fault| fault.to_string())
-            .collect();
+        let faults: Vec<_> = validator.iter_errors(&instance).map(|fault| fault.to_string()).collect();
         assert!(faults.is_empty(), "{event_type}: {faults:?}");
         assert!(event_type.description().unwrap().ends_with('.'));
     }
@@ -36,10 +33,8 @@ fn samples_fit_their_schema_and_check() {
 
 #[test]
 fn schemas() {
-    let schemas: BTreeMap<_, _> = EventType::BUILT_IN
-        .iter()
-        .map(|event_type| (event_type.as_str(), event_type.schema().unwrap()))
-        .collect();
+    let schemas: BTreeMap<_, _> =
+        EventType::BUILT_IN.iter().map(|event_type| (event_type.as_str(), event_type.schema().unwrap())).collect();
     insta::with_settings!({sort_maps => true}, { insta::assert_json_snapshot!("schemas", schemas) });
 }
 
@@ -86,17 +81,11 @@ fn a_custom_type_goes_through_standard_byte_for_byte() {
     let event_type: EventType = "acme.build_done".parse().unwrap();
     let posted = "{\"z\": 1.10,\n \"a\": 123456789012345678901234567890, \"e\": \"\\u00e9\"}";
     let data = Data::from_text(posted.to_owned()).unwrap();
-    let event = Event {
-        data,
-        ..sample(&EventType::WebhookPing)
-    };
+    let event = Event { data, ..sample(&EventType::WebhookPing) };
     let event = Event { event_type, ..event };
     let standard = dialect::find("standard").unwrap().outbound.unwrap();
     let body = String::from_utf8(standard.encode(&event).unwrap()).unwrap();
-    assert_eq!(
-        body,
-        format!(r#"{{"type":"acme.build_done","timestamp":"2024-10-09T08:47:57.975Z","data":{posted}}}"#)
-    );
+    assert_eq!(body, format!(r#"{{"type":"acme.build_done","timestamp":"2024-10-09T08:47:57.975Z","data":{posted}}}"#));
     for dialect in dialect::ALL.iter().filter(|dialect| dialect.id != "standard") {
         assert!(dialect.outbound.unwrap().event_name(&event.event_type).is_none());
     }
@@ -106,61 +95,21 @@ fn a_custom_type_goes_through_standard_byte_for_byte() {
 fn check_names_the_member_by_pointer() {
     let cases = [
         ("vulnerability.created", r#"{"severity":"HIGH"}"#, "/severity"),
-        (
-            "vulnerability.created",
-            r#"{"component":{"name":5}}"#,
-            "/component/name",
-        ),
+        ("vulnerability.created", r#"{"component":{"name":5}}"#, "/component/name"),
         ("vulnerability.created", r#"{"component":["lodash"]}"#, "/component"),
         ("vulnerability.created", r#"{"aliases":["a",5]}"#, "/aliases/1"),
         ("vulnerability.created", r#"{"detected_at":-1}"#, "/detected_at"),
-        (
-            "vulnerability.created",
-            r#"{"detected_at":100000000000000000}"#,
-            "/detected_at",
-        ),
-        (
-            "vulnerability.created",
-            r#"{"detected_at":"2025-02-30T00:00:00Z"}"#,
-            "/detected_at",
-        ),
-        (
-            "vulnerability.created",
-            r#"{"detected_at":"10000-01-01T00:00:00Z"}"#,
-            "/detected_at",
-        ),
-        (
-            "vulnerability.created",
-            r#"{"detected_at":"2025-01-01T00:00:00"}"#,
-            "/detected_at",
-        ),
-        (
-            "poam.overdue",
-            r#"{"poam_id":"x","scheduled_completion_date":"2025-02-30"}"#,
-            "/scheduled_completion_date",
-        ),
-        (
-            "poam.overdue",
-            r#"{"scheduled_completion_date":"2025-02-03"}"#,
-            "/poam_id",
-        ),
-        (
-            "scan.completed",
-            r#"{"scan_id":"x","threats_found":-1}"#,
-            "/threats_found",
-        ),
+        ("vulnerability.created", r#"{"detected_at":100000000000000000}"#, "/detected_at"),
+        ("vulnerability.created", r#"{"detected_at":"2025-02-30T00:00:00Z"}"#, "/detected_at"),
+        ("vulnerability.created", r#"{"detected_at":"10000-01-01T00:00:00Z"}"#, "/detected_at"),
+        ("vulnerability.created", r#"{"detected_at":"2025-01-01T00:00:00"}"#, "/detected_at"),
+        ("poam.overdue", r#"{"poam_id":"x","scheduled_completion_date":"2025-02-30"}"#, "/scheduled_completion_date"),
+        ("poam.overdue", r#"{"scheduled_completion_date":"2025-02-03"}"#, "/poam_id"),
+        ("scan.completed", r#"{"scan_id":"x","threats_found":-1}"#, "/threats_found"),
         ("scan.completed", r#"{"scan_id":""}"#, "/scan_id"),
         ("training.completed", r#"{"user":"a","training":"b"}"#, "/score"),
-        (
-            "project.snapshot",
-            r#"{"project":{"id":"a"},"org":{"id":"b"},"newIssues":[]}"#,
-            "/project/name",
-        ),
-        (
-            "project.snapshot",
-            r#"{"project":{"id":"a","name":"b"},"org":{"id":"b"},"newIssues":{}}"#,
-            "/newIssues",
-        ),
+        ("project.snapshot", r#"{"project":{"id":"a"},"org":{"id":"b"},"newIssues":[]}"#, "/project/name"),
+        ("project.snapshot", r#"{"project":{"id":"a","name":"b"},"org":{"id":"b"},"newIssues":{}}"#, "/newIssues"),
         ("evidence.completed", r#"{"evidence_id":5}"#, "/evidence_id"),
     ];
     for (event_type, data, pointer) in cases {
@@ -184,34 +133,16 @@ fn missing_data_is_named_and_no_panic() {
     let cases = [
         ("symbiotic", "vulnerability.created", r#"{"title":"x"}"#, "finding_id"),
         ("aegis", "vulnerability.created", r#"{"title":"x"}"#, "finding_id"),
-        (
-            "aegis",
-            "poam.overdue",
-            r#"{"poam_id":"x","scheduled_completion_date":"2024-10-16"}"#,
-            "days_overdue",
-        ),
+        ("aegis", "poam.overdue", r#"{"poam_id":"x","scheduled_completion_date":"2024-10-16"}"#, "days_overdue"),
         ("aegis", "evidence.completed", r#"{"file_name":"x"}"#, "evidence_id"),
         ("bearer-scan", "scan.completed", r#"{"threats_found":1}"#, "scan_id"),
         ("snyk", "webhook.ping", r#"{}"#, "webhook_id"),
-        (
-            "snyk",
-            "project.snapshot",
-            r#"{"project":{"id":"x","name":"y"},"newIssues":[]}"#,
-            "/org/id",
-        ),
+        ("snyk", "project.snapshot", r#"{"project":{"id":"x","name":"y"},"newIssues":[]}"#, "/org/id"),
     ];
     for (dialect, event_type, data, member) in cases {
         let event_type: EventType = event_type.parse().unwrap();
-        let event = Event {
-            data: Data::from_text(data.to_owned()).unwrap(),
-            ..sample(&event_type)
-        };
-        let error = dialect::find(dialect)
-            .unwrap()
-            .outbound
-            .unwrap()
-            .encode(&event)
-            .unwrap_err();
+        let event = Event { data: Data::from_text(data.to_owned()).unwrap(), ..sample(&event_type) };
+        let error = dialect::find(dialect).unwrap().outbound.unwrap().encode(&event).unwrap_err();
         assert!(error.to_string().contains(member), "{dialect} {event_type}: {error}");
     }
 }
@@ -219,10 +150,7 @@ fn missing_data_is_named_and_no_panic() {
 #[test]
 fn prefixes_of_ours_stay_with_us() {
     let data = r#"{"finding_id":"fnd_0ef8ac7e-1b9d-48d9-82eb-2f2355ba2b31","project_id":"prj_123e4567-e89b-12d3-a456-426614174000"}"#;
-    let event = Event {
-        data: Data::from_text(data.to_owned()).unwrap(),
-        ..sample(&EventType::VulnerabilityCreated)
-    };
+    let event = Event { data: Data::from_text(data.to_owned()).unwrap(), ..sample(&EventType::VulnerabilityCreated) };
     for id in ["symbiotic", "aegis"] {
         let body = dialect::find(id).unwrap().outbound.unwrap().encode(&event).unwrap();
         let body = String::from_utf8(body).unwrap();
@@ -234,18 +162,13 @@ fn prefixes_of_ours_stay_with_us() {
 #[test]
 fn days_are_counted_where_nobody_gave_them() {
     let data = r#"{"poam_id":"x","scheduled_completion_date":"2024-10-16"}"#;
-    let event = Event {
-        data: Data::from_text(data.to_owned()).unwrap(),
-        ..sample(&EventType::PoamDeadlineApproaching)
-    };
+    let event =
+        Event { data: Data::from_text(data.to_owned()).unwrap(), ..sample(&EventType::PoamDeadlineApproaching) };
     let aegis = dialect::find("aegis").unwrap().outbound.unwrap();
     let body = String::from_utf8(aegis.encode(&event).unwrap()).unwrap();
     assert!(body.contains(r#""daysRemaining":7"#), "{body}");
-    let late = Event {
-        event_type: EventType::PoamOverdue,
-        occurred_at: "2024-10-18T23:59:59Z".parse().unwrap(),
-        ..event
-    };
+    let late =
+        Event { event_type: EventType::PoamOverdue, occurred_at: "2024-10-18T23:59:59Z".parse().unwrap(), ..event };
     let body = String::from_utf8(aegis.encode(&late).unwrap()).unwrap();
     assert!(body.contains(r#""daysOverdue":2"#), "{body}");
 }
@@ -255,25 +178,13 @@ fn secrets_are_judged_by_each_dialects_rule() {
     let good = [
         ("snyk", "sixteen bytes ok", "sixteen bytes ok"),
         ("aegis", " not trimmed at all ", " not trimmed at all "),
-        (
-            "symbiotic",
-            "00 11 22 33 44 55 66 77 88 99 AA BB CC DD EE FF\n",
-            "00112233445566778899aabbccddeeff",
-        ),
+        ("symbiotic", "00 11 22 33 44 55 66 77 88 99 AA BB CC DD EE FF\n", "00112233445566778899aabbccddeeff"),
         ("bearer-scan", "abcDEF0123-._~+/==", "abcDEF0123-._~+/=="),
-        (
-            "standard",
-            "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
-            "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
-        ),
+        ("standard", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
     ];
     for (dialect, given, normal) in good {
         let secrets = dialect::find(dialect).unwrap().secrets;
-        assert_eq!(
-            secrets.check(&Secret::new(given)).unwrap().expose(),
-            normal,
-            "{dialect}"
-        );
+        assert_eq!(secrets.check(&Secret::new(given)).unwrap().expose(), normal, "{dialect}");
     }
     let bad = [
         ("snyk", ""),
@@ -293,22 +204,12 @@ fn secrets_are_judged_by_each_dialects_rule() {
         ("standard", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaS"),
         ("standard", "whsec_AAAA"),
         ("standard", "whsk_AAAA"),
-        (
-            "standard",
-            "whsk_6Xb/dCcHpPea21PS1N9VY/NZW723CEc77N4rJCubMbfVKIDij2HKpMKkioLlX0dRqSKJp4AJ6p9lMicMFs6Kvw==",
-        ),
+        ("standard", "whsk_6Xb/dCcHpPea21PS1N9VY/NZW723CEc77N4rJCubMbfVKIDij2HKpMKkioLlX0dRqSKJp4AJ6p9lMicMFs6Kvw=="),
         ("standard", "whpk_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="),
     ];
     for (dialect, given) in bad {
-        let error = dialect::find(dialect)
-            .unwrap()
-            .secrets
-            .check(&Secret::new(given))
-            .unwrap_err();
-        assert!(
-            given.is_empty() || !error.to_string().contains(given),
-            "{dialect}: {error}"
-        );
+        let error = dialect::find(dialect).unwrap().secrets.check(&Secret::new(given)).unwrap_err();
+        assert!(given.is_empty() || !error.to_string().contains(given), "{dialect}: {error}");
     }
     for dialect in dialect::ALL {
         let made = dialect.secrets.make([0xA7; 32]);

@@ -8,9 +8,7 @@ use watchbell_wire::{Headers, Message, Unverified, dialect};
 const DEPTH_MAX: usize = 64;
 
 fn code(text: impl AsRef<[u8]>) -> Result<(), &'static str> {
-    strict::check(text.as_ref(), DEPTH_MAX)
-        .map(|_| ())
-        .map_err(|error| error.code)
+    strict::check(text.as_ref(), DEPTH_MAX).map(|_| ()).map_err(|error| error.code)
 }
 
 #[test]
@@ -151,14 +149,8 @@ fn depth_ends_at_the_limit() {
     for depth in [1_000, 500_000] {
         assert_eq!(code(nested(depth)), Err("json_too_deep"));
         assert_eq!(code("[".repeat(depth)), Err("json_too_deep"));
-        assert_eq!(
-            python::canonical("[".repeat(depth).as_bytes()).unwrap_err().code,
-            "json_too_deep"
-        );
-        assert_eq!(
-            javascript::restringify(&objects(depth)).unwrap_err().code,
-            "json_too_deep"
-        );
+        assert_eq!(python::canonical("[".repeat(depth).as_bytes()).unwrap_err().code, "json_too_deep");
+        assert_eq!(javascript::restringify(&objects(depth)).unwrap_err().code, "json_too_deep");
     }
     // Python's limit is ours to set, and on a small stack everything up to it is read, written and dropped.
     let deepest = nested(python::DEPTH_MAX);
@@ -166,10 +158,7 @@ fn depth_ends_at_the_limit() {
     let handle = thread.spawn(move || {
         assert_eq!(python::canonical(deepest.as_bytes()).unwrap(), deepest);
         assert_eq!(javascript::restringify(&deepest).unwrap(), deepest);
-        assert_eq!(
-            python::canonical(format!("[{deepest}]").as_bytes()).unwrap_err().code,
-            "json_too_deep"
-        );
+        assert_eq!(python::canonical(format!("[{deepest}]").as_bytes()).unwrap_err().code, "json_too_deep");
     });
     handle.unwrap().join().unwrap();
 }
@@ -180,10 +169,7 @@ fn large_bodies_take_linear_time() {
     assert_eq!(code(&digits), Err("number_out_of_range"));
     assert_eq!(code(format!("0.{digits}")), Ok(()));
     assert_eq!(code("7".repeat(strict::INTEGER_DIGITS_MAX)), Ok(()));
-    assert_eq!(
-        python::canonical(digits.as_bytes()).unwrap_err().code,
-        "number_out_of_range"
-    );
+    assert_eq!(python::canonical(digits.as_bytes()).unwrap_err().code, "number_out_of_range");
     let keys: String = (0..55_000).map(|number| format!("\"key{number:08}\":1,")).collect();
     let long_key = "k".repeat(1 << 20);
     let bodies = [
@@ -209,38 +195,19 @@ fn large_bodies_take_linear_time() {
 fn python_keeps_to_its_own_rules() {
     let cases = [
         ("\u{feff}1", "1"),
-        (
-            "[NaN,Infinity,-Infinity,1e400,-1e400]",
-            "[NaN,Infinity,-Infinity,Infinity,-Infinity]",
-        ),
-        (
-            r#"{"b":1,"a":{"d":1,"c":2},"b":[{"z":0,"y":1}]}"#,
-            r#"{"a":{"c":2,"d":1},"b":[{"y":1,"z":0}]}"#,
-        ),
+        ("[NaN,Infinity,-Infinity,1e400,-1e400]", "[NaN,Infinity,-Infinity,Infinity,-Infinity]"),
+        (r#"{"b":1,"a":{"d":1,"c":2},"b":[{"z":0,"y":1}]}"#, r#"{"a":{"c":2,"d":1},"b":[{"y":1,"z":0}]}"#),
         (
             r#"["\ud800","\udc00\ud800","\ud83d\ude00","😀"]"#,
             r#"["\ud800","\udc00\ud800","\ud83d\ude00","\ud83d\ude00"]"#,
         ),
         ("\"\u{7f}~ /\\/\\u0041\\u000b\"", "\"\\u007f~ //A\\u000b\""),
-        (
-            "[-0,0,-0.0,1E2,1e-7,12345678901234567890]",
-            "[0,0,-0.0,100.0,1e-07,12345678901234567890]",
-        ),
+        ("[-0,0,-0.0,1E2,1e-7,12345678901234567890]", "[0,0,-0.0,100.0,1e-07,12345678901234567890]"),
     ];
     for (text, expected) in cases {
         assert_eq!(python::canonical(text.as_bytes()).unwrap(), expected);
     }
-    for refused in [
-        "\u{feff}\u{feff}1",
-        "nan",
-        "-NaN",
-        "+1",
-        "1.",
-        "'a'",
-        "[1,]",
-        "",
-        "Infinit",
-    ] {
+    for refused in ["\u{feff}\u{feff}1", "nan", "-NaN", "+1", "1.", "'a'", "[1,]", "", "Infinit"] {
         assert!(python::canonical(refused.as_bytes()).is_err(), "{refused}");
     }
 }
@@ -368,10 +335,7 @@ fn json_text() -> impl Strategy<Value = String> {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..5).prop_map(|items| format!("[{}]", items.join(","))),
             prop::collection::vec((key, inner), 0..8).prop_map(|members| {
-                let members: Vec<_> = members
-                    .into_iter()
-                    .map(|(key, value)| format!("\"{key}\":{value}"))
-                    .collect();
+                let members: Vec<_> = members.into_iter().map(|(key, value)| format!("\"{key}\":{value}")).collect();
                 format!("{{{}}}", members.join(","))
             }),
         ]
@@ -384,20 +348,12 @@ fn receive_everywhere(body: &[u8]) {
     for dialect in dialect::ALL {
         let keys = [dialect.secrets.key(&dialect.secrets.make([3; 32])).unwrap()];
         for event in ["ping/v0", "project_snapshot/v0"] {
-            let message = Message {
-                id: "msg_1",
-                event,
-                occurred_at: now,
-                sent_at: now,
-                body,
-            };
+            let message = Message { id: "msg_1", event, occurred_at: now, sent_at: now, body };
             let Ok(headers) = dialect.outbound.unwrap().headers(&message, &keys) else {
                 continue;
             };
             let headers: Headers = headers.into_iter().map(|line| (line.name, line.value)).collect();
-            let verified = Unverified::new(headers, body)
-                .verify(dialect, &keys, now, SignedDuration::ZERO)
-                .unwrap();
+            let verified = Unverified::new(headers, body).verify(dialect, &keys, now, SignedDuration::ZERO).unwrap();
             for event in verified.decode().into_iter().flat_map(|decoded| decoded.events) {
                 watchbell_wire::event::check(&event.event_type, &event.data).expect("decoded events fit their type");
                 for dialect in dialect::ALL {

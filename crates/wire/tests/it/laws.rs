@@ -23,26 +23,14 @@ fn key(dialect: &Dialect, seed: u8) -> Key {
 /// One message of every event that the dialect has, signed with `keys`.
 fn messages(dialect: &'static Dialect, keys: &[Key]) -> Vec<(Headers, Vec<u8>)> {
     let outbound = dialect.outbound.unwrap();
-    let types = EventType::BUILT_IN
-        .iter()
-        .filter_map(|event_type| Some((event_type, outbound.event_name(event_type)?)));
+    let types =
+        EventType::BUILT_IN.iter().filter_map(|event_type| Some((event_type, outbound.event_name(event_type)?)));
     types
         .map(|(event_type, name)| {
             let data = event_type.sample().unwrap();
-            let event = Event {
-                id: Uuid::nil(),
-                event_type: event_type.clone(),
-                occurred_at: now(),
-                data,
-            };
+            let event = Event { id: Uuid::nil(), event_type: event_type.clone(), occurred_at: now(), data };
             let body = outbound.encode(&event).unwrap();
-            let message = Message {
-                id: "msg_1",
-                event: &name,
-                occurred_at: now(),
-                sent_at: now(),
-                body: &body,
-            };
+            let message = Message { id: "msg_1", event: &name, occurred_at: now(), sent_at: now(), body: &body };
             let headers = outbound.headers(&message, keys).unwrap();
             (headers.into_iter().map(|line| (line.name, line.value)).collect(), body)
         })
@@ -57,10 +45,7 @@ fn verify(
     at: Timestamp,
 ) -> Result<(), Reason> {
     let request = Unverified::new(headers.clone(), body);
-    request
-        .verify(dialect, keys, at, TOLERANCE)
-        .map(|_| ())
-        .map_err(|refusal| refusal.reason)
+    request.verify(dialect, keys, at, TOLERANCE).map(|_| ()).map_err(|refusal| refusal.reason)
 }
 
 /// Whether the dialect's credential depends on the body at all; a bearer token does not.
@@ -73,9 +58,7 @@ fn what_is_signed_verifies_and_decodes_to_what_was_said() {
     for dialect in dialect::ALL {
         let keys = [key(dialect, 1)];
         for (headers, body) in messages(dialect, &keys) {
-            let verified = Unverified::new(headers, body)
-                .verify(dialect, &keys, now(), TOLERANCE)
-                .unwrap();
+            let verified = Unverified::new(headers, body).verify(dialect, &keys, now(), TOLERANCE).unwrap();
             let decoded = verified.decode().unwrap();
             let event = decoded.events.first().unwrap();
             let name = dialect.outbound.unwrap().event_name(&event.event_type).unwrap();
@@ -98,11 +81,7 @@ fn a_flipped_bit_in_the_body_fails() {
                 let mut changed = body.clone();
                 changed[place] ^= 1 << bit;
                 let outcome = verify(dialect, &headers, &changed, &keys, now());
-                assert!(
-                    outcome.is_err(),
-                    "{dialect:?}: byte {place}, bit {bit} of {}",
-                    String::from_utf8_lossy(&body)
-                );
+                assert!(outcome.is_err(), "{dialect:?}: byte {place}, bit {bit} of {}", String::from_utf8_lossy(&body));
             }
         }
     }
@@ -113,11 +92,7 @@ fn a_flipped_bit_in_the_credential_fails() {
     for dialect in dialect::ALL {
         let keys = [key(dialect, 1)];
         let (headers, body) = messages(dialect, &keys).swap_remove(0);
-        let (name, value) = headers
-            .iter()
-            .last()
-            .map(|(name, value)| (name.to_owned(), value.to_vec()))
-            .unwrap();
+        let (name, value) = headers.iter().last().map(|(name, value)| (name.to_owned(), value.to_vec())).unwrap();
         for place in 0..value.len() * 8 {
             let mut changed = value.clone();
             changed[place / 8] ^= 1 << (place % 8);
@@ -126,19 +101,10 @@ fn a_flipped_bit_in_the_credential_fails() {
             }
             let with_change: Headers = headers
                 .iter()
-                .map(|(given, old)| {
-                    (
-                        given.to_owned(),
-                        if given == name { changed.clone() } else { old.to_vec() },
-                    )
-                })
+                .map(|(given, old)| (given.to_owned(), if given == name { changed.clone() } else { old.to_vec() }))
                 .collect();
             let outcome = verify(dialect, &with_change, &body, &keys, now());
-            assert!(
-                outcome.is_err(),
-                "{dialect:?}: bit {place} of {}",
-                String::from_utf8_lossy(&changed)
-            );
+            assert!(outcome.is_err(), "{dialect:?}: bit {place} of {}", String::from_utf8_lossy(&changed));
         }
     }
 }
@@ -153,10 +119,7 @@ fn another_secret_fails_and_so_does_none() {
             "{dialect:?}"
         );
         assert!(verify(dialect, &headers, &body, &[], now()).is_err(), "{dialect:?}");
-        assert!(
-            verify(dialect, &Headers::default(), &body, &[key(dialect, 1)], now()).is_err(),
-            "{dialect:?}"
-        );
+        assert!(verify(dialect, &Headers::default(), &body, &[key(dialect, 1)], now()).is_err(), "{dialect:?}");
     }
 }
 
@@ -167,19 +130,11 @@ fn both_secrets_pass_during_a_rotation() {
         // The receiver holds both, the sender either.
         for sender in [&old, &new] {
             let (headers, body) = messages(dialect, std::slice::from_ref(sender)).swap_remove(0);
-            assert_eq!(
-                verify(dialect, &headers, &body, &[new.clone(), old.clone()], now()),
-                Ok(()),
-                "{dialect:?}"
-            );
+            assert_eq!(verify(dialect, &headers, &body, &[new.clone(), old.clone()], now()), Ok(()), "{dialect:?}");
         }
         // The sender holds both, the receiver the first; where a header carries several signatures, either.
         let (headers, body) = messages(dialect, &[new.clone(), old.clone()]).swap_remove(0);
-        assert_eq!(
-            verify(dialect, &headers, &body, std::slice::from_ref(&new), now()),
-            Ok(()),
-            "{dialect:?}"
-        );
+        assert_eq!(verify(dialect, &headers, &body, std::slice::from_ref(&new), now()), Ok(()), "{dialect:?}");
         let with_old = verify(dialect, &headers, &body, std::slice::from_ref(&old), now());
         assert_eq!(with_old.is_ok(), dialect.id == "standard", "{dialect:?}");
     }
@@ -201,11 +156,8 @@ fn only_signed_times_are_times_of_sending() {
     for dialect in dialect::ALL {
         let keys = [key(dialect, 1)];
         let (headers, body) = messages(dialect, &keys).swap_remove(0);
-        let decoded = Unverified::new(headers, body)
-            .verify(dialect, &keys, now(), TOLERANCE)
-            .unwrap()
-            .decode()
-            .unwrap();
+        let decoded =
+            Unverified::new(headers, body).verify(dialect, &keys, now(), TOLERANCE).unwrap().decode().unwrap();
         let signed = matches!(dialect.id, "symbiotic" | "aegis" | "standard");
         assert_eq!(decoded.sent_at, signed.then(now), "{dialect:?}");
     }
@@ -216,18 +168,10 @@ fn a_repeated_credential_is_refused() {
     for dialect in dialect::ALL {
         let keys = [key(dialect, 1)];
         let (mut headers, body) = messages(dialect, &keys).swap_remove(0);
-        let (name, value) = headers
-            .iter()
-            .last()
-            .map(|(name, value)| (name.to_uppercase(), value.to_vec()))
-            .unwrap();
+        let (name, value) = headers.iter().last().map(|(name, value)| (name.to_uppercase(), value.to_vec())).unwrap();
         headers.push(name, value);
         let reason = verify(dialect, &headers, &body, &keys, now()).unwrap_err();
-        assert_eq!(
-            reason.status(dialect),
-            if dialect.id == "bearer-scan" { 401 } else { 400 },
-            "{dialect:?}"
-        );
+        assert_eq!(reason.status(dialect), if dialect.id == "bearer-scan" { 401 } else { 400 }, "{dialect:?}");
     }
 }
 
@@ -235,21 +179,13 @@ fn a_repeated_credential_is_refused() {
 fn secrets_and_right_signatures_are_never_told() {
     for dialect in dialect::ALL {
         let (headers, body) = messages(dialect, &[key(dialect, 1)]).swap_remove(0);
-        let right = headers
-            .iter()
-            .last()
-            .map(|(_, value)| String::from_utf8_lossy(value).into_owned())
-            .unwrap();
+        let right = headers.iter().last().map(|(_, value)| String::from_utf8_lossy(value).into_owned()).unwrap();
         let mut changed = body.clone();
         changed.push(b' ');
-        let wrong = Unverified::new(headers, changed)
-            .verify(dialect, &[key(dialect, 2)], now(), TOLERANCE)
-            .unwrap_err();
+        let wrong =
+            Unverified::new(headers, changed).verify(dialect, &[key(dialect, 2)], now(), TOLERANCE).unwrap_err();
         let told = format!("{wrong} {wrong:?} {:?} {:?}", secret(dialect, 1), key(dialect, 1));
-        assert!(
-            !told.contains(secret(dialect, 1).expose()) && !told.contains(&right),
-            "{dialect:?}: {told}"
-        );
+        assert!(!told.contains(secret(dialect, 1).expose()) && !told.contains(&right), "{dialect:?}: {told}");
         let digest = right.rsplit(['=', ',', ' ']).find(|piece| !piece.is_empty()).unwrap();
         assert!(!told.contains(digest), "{dialect:?}: {told}");
     }
@@ -258,13 +194,7 @@ fn secrets_and_right_signatures_are_never_told() {
 #[test]
 fn ids_with_a_full_stop_are_neither_made_nor_taken() {
     let dialect = dialect::find("standard").unwrap();
-    let message = Message {
-        id: "a.b",
-        event: "x.y",
-        occurred_at: now(),
-        sent_at: now(),
-        body: b"{}",
-    };
+    let message = Message { id: "a.b", event: "x.y", occurred_at: now(), sent_at: now(), body: b"{}" };
     assert!(dialect.outbound.unwrap().headers(&message, &[key(dialect, 1)]).is_err());
 }
 
@@ -272,44 +202,17 @@ fn ids_with_a_full_stop_are_neither_made_nor_taken() {
 fn refusals_explain_what_somebody_did_wrong() {
     let cases = [
         ("symbiotic", "symbioticsec-signature", "ab".repeat(32), "underscore"),
-        (
-            "symbiotic",
-            "symbioticsec_signature",
-            format!("sha256={}", "ab".repeat(32)),
-            "prefix",
-        ),
+        ("symbiotic", "symbioticsec_signature", format!("sha256={}", "ab".repeat(32)), "prefix"),
         ("snyk", "X-Hub-Signature", "ab".repeat(32), "sha256="),
-        (
-            "snyk",
-            "X-Hub-Signature",
-            format!("sha256={}", "ab".repeat(20)),
-            "SHA-1",
-        ),
-        (
-            "snyk",
-            "X-Hub-Signature",
-            format!("sha256={}", "AB".repeat(32)),
-            "upper-case",
-        ),
-        (
-            "aegis",
-            "X-Aegis-Signature",
-            format!("sha256={}=", "abcdefghij".repeat(4) + "abc"),
-            "base64",
-        ),
-        (
-            "snyk",
-            "X-Hub-Signature-256",
-            format!("sha256={}", "ab".repeat(32)),
-            "X-Hub-Signature-256",
-        ),
+        ("snyk", "X-Hub-Signature", format!("sha256={}", "ab".repeat(20)), "SHA-1"),
+        ("snyk", "X-Hub-Signature", format!("sha256={}", "AB".repeat(32)), "upper-case"),
+        ("aegis", "X-Aegis-Signature", format!("sha256={}=", "abcdefghij".repeat(4) + "abc"), "base64"),
+        ("snyk", "X-Hub-Signature-256", format!("sha256={}", "ab".repeat(32)), "X-Hub-Signature-256"),
     ];
     for (id, name, value, word) in cases {
         let dialect = dialect::find(id).unwrap();
         let headers: Headers = [(name, value)].into_iter().collect();
-        let refusal = Unverified::new(headers, "{}")
-            .verify(dialect, &[key(dialect, 1)], now(), TOLERANCE)
-            .unwrap_err();
+        let refusal = Unverified::new(headers, "{}").verify(dialect, &[key(dialect, 1)], now(), TOLERANCE).unwrap_err();
         assert!(refusal.detail.contains(word), "{id} {name}: {}", refusal.detail);
     }
 }
@@ -321,12 +224,7 @@ fn usual_mistakes_are_named() {
         (
             "snyk",
             include_str!("../vectors/snyk.json"),
-            vec![
-                ("snyk-051", "newline"),
-                ("snyk-052", "re-serialised"),
-                ("snyk-057", "hex"),
-                ("snyk-058", "sorted"),
-            ],
+            vec![("snyk-051", "newline"), ("snyk-052", "re-serialised"), ("snyk-057", "hex"), ("snyk-058", "sorted")],
         ),
         (
             "aegis",
@@ -347,41 +245,26 @@ fn usual_mistakes_are_named() {
         (
             "standard",
             include_str!("../vectors/standard-webhooks.json"),
-            vec![
-                ("sw-035", "re-serialised"),
-                ("sw-037", "base64"),
-                ("sw-038", "body alone"),
-            ],
+            vec![("sw-035", "re-serialised"), ("sw-037", "base64"), ("sw-038", "body alone")],
         ),
     ];
     for (id, file, cases) in vectors {
         let dialect = dialect::find(id).unwrap();
         let file: serde_json::Value = serde_json::from_str(file).unwrap();
         for (case_id, word) in cases {
-            let case = file["cases"]
-                .as_array()
-                .unwrap()
-                .iter()
-                .find(|case| case["id"] == case_id)
-                .unwrap();
+            let case = file["cases"].as_array().unwrap().iter().find(|case| case["id"] == case_id).unwrap();
             let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
             let lines = case["request"]["headers"].as_array().unwrap().iter();
             let headers: Headers = lines.map(|line| (text(&line[0]), text(&line[1]))).collect();
             let body = BASE64.decode(text(&case["request"]["body_b64"])).unwrap();
             let request = Unverified::new(headers, body);
             let secret = Secret::new(text(&case["secret"]));
-            let words = request
-                .explain(dialect, &secret)
-                .unwrap_or_else(|| panic!("{case_id} {}", case["title"]));
+            let words = request.explain(dialect, &secret).unwrap_or_else(|| panic!("{case_id} {}", case["title"]));
             assert!(words.contains(word), "{case_id} {}: {words}", case["title"]);
             assert!(!words.contains(secret.expose()));
         }
         // Nothing usual about another secret.
         let (headers, body) = messages(dialect, &[key(dialect, 1)]).swap_remove(0);
-        assert_eq!(
-            Unverified::new(headers, body).explain(dialect, &secret(dialect, 2)),
-            None,
-            "{id}"
-        );
+        assert_eq!(Unverified::new(headers, body).explain(dialect, &secret(dialect, 2)), None, "{id}");
     }
 }

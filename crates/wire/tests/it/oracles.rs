@@ -20,46 +20,26 @@ fn the_reference_library_makes_our_signatures() {
     let dialect = dialect::find("standard").unwrap();
     let reference = standardwebhooks::Webhook::new(SECRET).unwrap();
     let keys = [dialect.secrets.key(&Secret::new(SECRET)).unwrap()];
-    let bodies: [&[u8]; 4] = [
-        b"",
-        b"{}",
-        "{\"a\":\"\u{e9}\u{1f600}\"}".as_bytes(),
-        b"{\"dots\": \"a.b.c\"}",
-    ];
+    let bodies: [&[u8]; 4] = [b"", b"{}", "{\"a\":\"\u{e9}\u{1f600}\"}".as_bytes(), b"{\"dots\": \"a.b.c\"}"];
     for (number, body) in bodies.into_iter().enumerate() {
         let seconds = 1_649_367_553 + i64::try_from(number).unwrap();
         let at = Timestamp::from_second(seconds).unwrap();
         let id = format!("msg_{number}");
-        let message = Message {
-            id: &id,
-            event: "x.y",
-            occurred_at: at,
-            sent_at: at,
-            body,
-        };
+        let message = Message { id: &id, event: "x.y", occurred_at: at, sent_at: at, body };
         let ours = dialect.outbound.unwrap().headers(&message, &keys).unwrap();
         let theirs = reference.sign(&id, seconds, body).unwrap();
         assert_eq!(ours.last().unwrap().value, theirs);
 
-        let headers: Headers = [
-            ("webhook-id", id),
-            ("webhook-timestamp", seconds.to_string()),
-            ("webhook-signature", theirs),
-        ]
-        .into_iter()
-        .collect();
-        Unverified::new(headers, body)
-            .verify(dialect, &keys, at, SignedDuration::from_secs(300))
-            .unwrap();
+        let headers: Headers =
+            [("webhook-id", id), ("webhook-timestamp", seconds.to_string()), ("webhook-signature", theirs)]
+                .into_iter()
+                .collect();
+        Unverified::new(headers, body).verify(dialect, &keys, at, SignedDuration::from_secs(300)).unwrap();
     }
 }
 
 fn ask(program: &str, arguments: &[&str], input: &str) -> Option<Vec<String>> {
-    let child = Command::new(program)
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn();
+    let child = Command::new(program).args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
     let Ok(mut child) = child else {
         println!("SKIPPED: {program} is not installed, so nobody judged our text");
         return None;
@@ -73,13 +53,7 @@ fn ask(program: &str, arguments: &[&str], input: &str) -> Option<Vec<String>> {
         println!("SKIPPED: {program} does not run, so nobody judged our text");
         return None;
     }
-    Some(
-        String::from_utf8(output.stdout)
-            .unwrap()
-            .lines()
-            .map(str::to_owned)
-            .collect(),
-    )
+    Some(String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect())
 }
 
 /// Runs over lines of JSON; the text may not hold a raw line end.
@@ -87,9 +61,7 @@ fn lines(count: usize) -> Vec<String> {
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[0x57; 32]);
     let mut runner = TestRunner::new_with_rng(Config::default(), rng);
     let strategy = json_text();
-    let mut lines: Vec<String> = (0..count)
-        .map(|_| strategy.new_tree(&mut runner).unwrap().current())
-        .collect();
+    let mut lines: Vec<String> = (0..count).map(|_| strategy.new_tree(&mut runner).unwrap().current()).collect();
     lines.extend(NUMBERS.iter().map(|number| (*number).to_owned()));
     lines
 }
@@ -180,10 +152,7 @@ fn json_text() -> impl Strategy<Value = String> {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..6).prop_map(|items| format!("[{}]", items.join(" , "))),
             prop::collection::vec((key, inner), 0..6).prop_map(|members| {
-                let members: Vec<_> = members
-                    .into_iter()
-                    .map(|(key, value)| format!("{key}: {value}"))
-                    .collect();
+                let members: Vec<_> = members.into_iter().map(|(key, value)| format!("{key}: {value}")).collect();
                 format!("{{{}}}", members.join(","))
             }),
         ]
@@ -201,11 +170,7 @@ fn python_writes_our_canonical_text() {
     };
     assert_eq!(theirs.len(), lines.len());
     for (line, theirs) in lines.iter().zip(theirs) {
-        assert_eq!(
-            python::canonical(line.as_bytes()).as_deref(),
-            Ok(theirs.as_str()),
-            "of {line}"
-        );
+        assert_eq!(python::canonical(line.as_bytes()).as_deref(), Ok(theirs.as_str()), "of {line}");
     }
 }
 
@@ -225,11 +190,7 @@ fn node_writes_our_javascript_text() {
     };
     assert_eq!(theirs.len(), lines.len());
     for (line, theirs) in lines.iter().zip(theirs) {
-        assert_eq!(
-            javascript::restringify(line).as_deref(),
-            Ok(theirs.as_str()),
-            "of {line}"
-        );
+        assert_eq!(javascript::restringify(line).as_deref(), Ok(theirs.as_str()), "of {line}");
     }
 }
 
@@ -239,10 +200,7 @@ fn snyk_bodies_survive_node() {
     let awkward = r#"{"project":{"id":"p","name":"n","17":1,"3":2,"totalDependencies":10.0,"big":9007199254740993,"text":"\u2028\/\u007f"},
         "org":{"id":"o"},"newIssues":[{"id":"A","priorityScore":1e21,"cvssScore":0.00000001}]}"#;
     let mut bodies = Vec::new();
-    for data in [
-        EventType::ProjectSnapshot.sample().unwrap(),
-        Data::from_text(awkward.to_owned()).unwrap(),
-    ] {
+    for data in [EventType::ProjectSnapshot.sample().unwrap(), Data::from_text(awkward.to_owned()).unwrap()] {
         let event = Event {
             id: uuid::Uuid::nil(),
             event_type: EventType::ProjectSnapshot,

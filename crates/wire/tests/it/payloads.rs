@@ -10,13 +10,7 @@ use watchbell_wire::{Decoded, Dialect, EventType, Headers, Message, Unverified, 
 fn receive(dialect: &'static Dialect, event: &str, body: &[u8]) -> Decoded {
     let now: Timestamp = "2024-10-09T08:48:00Z".parse().unwrap();
     let keys = [dialect.secrets.key(&dialect.secrets.make([9; 32])).unwrap()];
-    let message = Message {
-        id: "01926fe4-2c1f-7cc0-8f4b-6f3c5a1e9b7d",
-        event,
-        occurred_at: now,
-        sent_at: now,
-        body,
-    };
+    let message = Message { id: "01926fe4-2c1f-7cc0-8f4b-6f3c5a1e9b7d", event, occurred_at: now, sent_at: now, body };
     let headers: Headers = dialect
         .outbound
         .unwrap()
@@ -25,9 +19,7 @@ fn receive(dialect: &'static Dialect, event: &str, body: &[u8]) -> Decoded {
         .into_iter()
         .map(|line| (line.name, line.value))
         .collect();
-    let verified = Unverified::new(headers, body)
-        .verify(dialect, &keys, now, SignedDuration::from_mins(5))
-        .unwrap();
+    let verified = Unverified::new(headers, body).verify(dialect, &keys, now, SignedDuration::from_mins(5)).unwrap();
     verified.decode().unwrap()
 }
 
@@ -49,28 +41,12 @@ fn types(decoded: &Decoded) -> Vec<&str> {
 #[test]
 fn payloads_come_back_as_they_were() {
     let cases = [
-        (
-            "symbiotic",
-            "symbiotic/vulnerability.created.json",
-            "vulnerability.created",
-        ),
-        (
-            "symbiotic",
-            "symbiotic/vulnerability.remediated.json",
-            "vulnerability.remediated",
-        ),
+        ("symbiotic", "symbiotic/vulnerability.created.json", "vulnerability.created"),
+        ("symbiotic", "symbiotic/vulnerability.remediated.json", "vulnerability.remediated"),
         ("symbiotic", "symbiotic/training.completed.json", "training.completed"),
         ("aegis", "aegis/VULNERABILITY_DETECTED.json", "vulnerability.created"),
-        (
-            "aegis",
-            "aegis/CRITICAL_VULNERABILITY_DISCOVERED.json",
-            "vulnerability.critical",
-        ),
-        (
-            "aegis",
-            "aegis/POAM_DEADLINE_APPROACHING.json",
-            "poam.deadline_approaching",
-        ),
+        ("aegis", "aegis/CRITICAL_VULNERABILITY_DISCOVERED.json", "vulnerability.critical"),
+        ("aegis", "aegis/POAM_DEADLINE_APPROACHING.json", "poam.deadline_approaching"),
         ("aegis", "aegis/POAM_OVERDUE.json", "poam.overdue"),
         ("aegis", "aegis/EVIDENCE_COMPLETED.json", "evidence.completed"),
         ("bearer-scan", "bearer-scan/completed-clean.json", "scan.completed"),
@@ -92,24 +68,14 @@ fn standard_payloads_keep_their_data() {
     let dialect = dialect::find("standard").unwrap();
     for (path, event_type) in [
         ("standard-webhooks/vulnerability.created.json", "vulnerability.created"),
-        (
-            "standard-webhooks/vulnerability.resolved.thin.json",
-            "vulnerability.resolved",
-        ),
+        ("standard-webhooks/vulnerability.resolved.thin.json", "vulnerability.resolved"),
     ] {
         let (bytes, mut value) = load(path);
         let decoded = receive(dialect, "", &bytes);
         assert_eq!(types(&decoded), [event_type], "{path}");
         let mut again = encode(dialect, &decoded);
         // The same instant in our spelling, which leaves out a fraction of zero.
-        let instant = |value: &mut Value| {
-            value["timestamp"]
-                .take()
-                .as_str()
-                .unwrap()
-                .parse::<Timestamp>()
-                .unwrap()
-        };
+        let instant = |value: &mut Value| value["timestamp"].take().as_str().unwrap().parse::<Timestamp>().unwrap();
         assert_eq!(instant(&mut again), instant(&mut value), "{path}");
         assert_eq!(again, value, "{path}");
     }
@@ -118,9 +84,9 @@ fn standard_payloads_keep_their_data() {
 /// Every member of `part` is in `whole`, with the same value.
 fn contains(whole: &Value, part: &Value) -> bool {
     match (whole, part) {
-        (Value::Object(whole), Value::Object(part)) => part
-            .iter()
-            .all(|(key, value)| whole.get(key).is_some_and(|found| contains(found, value))),
+        (Value::Object(whole), Value::Object(part)) => {
+            part.iter().all(|(key, value)| whole.get(key).is_some_and(|found| contains(found, value)))
+        }
         (Value::Array(whole), Value::Array(part)) => {
             whole.len() == part.len() && whole.iter().zip(part).all(|(found, value)| contains(found, value))
         }
@@ -145,15 +111,9 @@ fn snyk_payloads_come_back_with_every_documented_member() {
     let (_, documented, _) = snyk("project_snapshot.documented-shape");
     let mut paths = BTreeSet::new();
     pointers(&documented, String::new(), &mut paths);
-    for name in [
-        "both",
-        "container",
-        "license-and-malicious",
-        "minimal-legacy",
-        "new-issues",
-        "no-change",
-        "removed-issues",
-    ] {
+    for name in
+        ["both", "container", "license-and-malicious", "minimal-legacy", "new-issues", "no-change", "removed-issues"]
+    {
         let (_, value, again) = snyk(&format!("project_snapshot.{name}"));
         assert!(contains(&again, &value), "{name}: {again}");
         for path in &paths {
@@ -186,13 +146,10 @@ fn pointers(value: &Value, at: String, paths: &mut BTreeSet<String>) {
         return;
     }
     match value {
-        Value::Object(members) => members
-            .iter()
-            .for_each(|(key, value)| pointers(value, format!("{at}/{key}"), paths)),
-        Value::Array(items) => items
-            .iter()
-            .enumerate()
-            .for_each(|(place, value)| pointers(value, format!("{at}/{place}"), paths)),
+        Value::Object(members) => members.iter().for_each(|(key, value)| pointers(value, format!("{at}/{key}"), paths)),
+        Value::Array(items) => {
+            items.iter().enumerate().for_each(|(place, value)| pointers(value, format!("{at}/{place}"), paths))
+        }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
@@ -214,10 +171,7 @@ fn a_snapshot_is_also_what_it_found() {
     assert_eq!(types(&snyk("project_snapshot.no-change").0), ["project.snapshot"]);
     // An ignored issue opens suppressed.
     let (decoded, ..) = snyk("project_snapshot.license-and-malicious");
-    assert_eq!(
-        types(&decoded),
-        ["project.snapshot", "vulnerability.suppressed", "vulnerability.created"]
-    );
+    assert_eq!(types(&decoded), ["project.snapshot", "vulnerability.suppressed", "vulnerability.created"]);
     for event in &decoded.events {
         watchbell_wire::event::check(&event.event_type, &event.data).unwrap();
     }
@@ -228,16 +182,10 @@ fn an_issue_in_both_lists_stays_open() {
     let dialect = dialect::find("snyk").unwrap();
     let body = br#"{"project":{"id":"p","name":"n"},"org":{"id":"o"},"newIssues":[{"id":"A"}],"removedIssues":[{"id":"A"},{"id":"B"}]}"#;
     let decoded = receive(dialect, "project_snapshot/v0", body);
-    assert_eq!(
-        types(&decoded),
-        ["project.snapshot", "vulnerability.created", "vulnerability.remediated"]
-    );
+    assert_eq!(types(&decoded), ["project.snapshot", "vulnerability.created", "vulnerability.remediated"]);
     // One key, one id: the removal of a later snapshot names the finding that was opened.
-    let again = receive(
-        dialect,
-        "project_snapshot/v0",
-        &String::from_utf8_lossy(body).replace("\"n\"", "\"m\"").into_bytes(),
-    );
+    let again =
+        receive(dialect, "project_snapshot/v0", &String::from_utf8_lossy(body).replace("\"n\"", "\"m\"").into_bytes());
     let id =
         |decoded: &Decoded, place: usize| decoded.events[place].data.typed::<Value>().unwrap()["finding_id"].clone();
     assert_eq!(id(&decoded, 1), id(&again, 1));
@@ -261,10 +209,7 @@ fn what_symbiotic_does_not_document_is_kept() {
     let body = br#"{"event":"vulnerability.created","timestamp":1,"data":{"pubkey":"k","big":123456789012345678901234567890,"nan":NaN}}"#;
     let decoded = receive(dialect, "", body);
     let text = decoded.events[0].data.text();
-    assert!(
-        text.contains(r#""big":123456789012345678901234567890"#) && text.contains(r#""nan":null"#),
-        "{text}"
-    );
+    assert!(text.contains(r#""big":123456789012345678901234567890"#) && text.contains(r#""nan":null"#), "{text}");
 }
 
 #[test]
@@ -273,10 +218,7 @@ fn a_kept_member_never_spoils_the_event() {
     let body = br#"{"event":"vulnerability.created","timestamp":1,"data":{"pubkey":"k","severity":"HIGH!","title":"t","component":[]}}"#;
     let decoded = receive(dialect, "", body);
     let text = decoded.events[0].data.text();
-    assert!(
-        text.contains(r#""title":"t""#) && !text.contains("HIGH!") && !text.contains("component"),
-        "{text}"
-    );
+    assert!(text.contains(r#""title":"t""#) && !text.contains("HIGH!") && !text.contains("component"), "{text}");
 }
 
 #[test]
@@ -296,8 +238,5 @@ fn a_standard_message_that_does_not_fit_its_type_says_nothing() {
     let dialect = dialect::find("standard").unwrap();
     let body = br#"{"type":"vulnerability.created","timestamp":"2024-10-09T08:47:57Z","data":{"severity":5}}"#;
     let decoded = receive(dialect, "", body);
-    assert_eq!(
-        (decoded.vendor_event.as_str(), decoded.events.len()),
-        ("vulnerability.created", 0)
-    );
+    assert_eq!((decoded.vendor_event.as_str(), decoded.events.len()), ("vulnerability.created", 0));
 }

@@ -46,10 +46,7 @@ struct Expect {
 }
 
 /// Cases that only the HTTP edge can judge: it sees the method and the media type, this crate does not.
-const OF_THE_EDGE: &[(&str, &str)] = &[
-    ("bearer-054", "method-not-allowed"),
-    ("bearer-055", "unsupported-media-type"),
-];
+const OF_THE_EDGE: &[(&str, &str)] = &[("bearer-054", "method-not-allowed"), ("bearer-055", "unsupported-media-type")];
 
 /// The files' reasons in our words.
 fn our_reasons(reason: &str) -> &'static [&'static str] {
@@ -71,10 +68,7 @@ fn our_reasons(reason: &str) -> &'static [&'static str] {
 }
 
 fn key(dialect: &Dialect, secret: &str) -> Key {
-    dialect
-        .secrets
-        .key(&Secret::new(secret))
-        .expect("vectors hold usable secrets")
+    dialect.secrets.key(&Secret::new(secret)).expect("vectors hold usable secrets")
 }
 
 fn receive(dialect: &'static Dialect, case: &Case) -> Result<Option<Decoded>, Refusal> {
@@ -103,10 +97,7 @@ fn check_verdict(dialect: &'static Dialect, case: &Case) {
         }
         (Err(refusal), Some(reason)) => {
             assert_eq!(case.expect.verdict, "reject", "{id} {title}");
-            assert!(
-                our_reasons(reason).contains(&refusal.reason.as_str()),
-                "{id} {title}: {reason}, but {refusal:?}"
-            );
+            assert!(our_reasons(reason).contains(&refusal.reason.as_str()), "{id} {title}: {reason}, but {refusal:?}");
             if let Some(status) = case.expect.status {
                 assert_eq!(refusal.reason.status(dialect), status, "{id} {title}: {refusal:?}");
             }
@@ -119,30 +110,14 @@ fn check_verdict(dialect: &'static Dialect, case: &Case) {
 fn sign(dialect: &'static Dialect, case: &Case, secret: &str) -> String {
     let body = BASE64.decode(&case.request.body_b64).unwrap();
     let header = |name: &str| {
-        let found = case
-            .request
-            .headers
-            .iter()
-            .find(|(given, _)| given.eq_ignore_ascii_case(name));
+        let found = case.request.headers.iter().find(|(given, _)| given.eq_ignore_ascii_case(name));
         found.map(|(_, value)| value.clone())
     };
     let id = header("webhook-id").unwrap_or_else(|| "msg_x".to_owned());
-    let seconds = header("webhook-timestamp")
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(1_700_000_000);
+    let seconds = header("webhook-timestamp").and_then(|text| text.parse().ok()).unwrap_or(1_700_000_000);
     let sent_at = Timestamp::from_second(seconds).unwrap();
-    let message = Message {
-        id: &id,
-        event: "ping/v0",
-        occurred_at: sent_at,
-        sent_at,
-        body: &body,
-    };
-    let headers = dialect
-        .outbound
-        .unwrap()
-        .headers(&message, &[key(dialect, secret)])
-        .unwrap();
+    let message = Message { id: &id, event: "ping/v0", occurred_at: sent_at, sent_at, body: &body };
+    let headers = dialect.outbound.unwrap().headers(&message, &[key(dialect, secret)]).unwrap();
     headers.last().unwrap().value.clone()
 }
 
@@ -151,13 +126,7 @@ fn check_signing(dialect: &'static Dialect, case: &Case) -> bool {
     let text = |name: &str| signing.get(name).and_then(Value::as_str);
     if let Some(canonical) = text("canonical") {
         let body = BASE64.decode(&case.request.body_b64).unwrap();
-        assert_eq!(
-            watchbell_wire::json::python::canonical(&body).unwrap(),
-            canonical,
-            "{} {}",
-            case.id,
-            case.title
-        );
+        assert_eq!(watchbell_wire::json::python::canonical(&body).unwrap(), canonical, "{} {}", case.id, case.title);
     }
     let Some(signature) = text("signature") else {
         return false;

@@ -20,10 +20,7 @@ impl Components {
     /// Reads the tree, without recursion. The document's subject (`metadata.component`) can be referred to, but it is no
     /// part of itself and not counted.
     pub(super) fn read(listed: Option<Raw<'_>>, metadata: Option<&Metadata<'_>>) -> Self {
-        let mut found = Self {
-            by_ref: HashMap::new(),
-            count: 0,
-        };
+        let mut found = Self { by_ref: HashMap::new(), count: 0 };
         let subject = metadata.and_then(|metadata| metadata.component);
         if let Some(entry) = subject.and_then(lenient::parse::<ComponentEntry<'_>>) {
             found.add(&entry);
@@ -88,16 +85,8 @@ fn component(entry: &ComponentEntry<'_>) -> Component {
     let is_told = |text: &String| !text.trim().is_empty();
     Component {
         name: limit_text(&name, limit::NAME_MAX),
-        version: entry
-            .version
-            .as_ref()
-            .filter(|text| is_told(text))
-            .map(|text| limit_text(text, limit::NAME_MAX)),
-        purl: entry
-            .purl
-            .as_ref()
-            .filter(|text| is_told(text))
-            .map(|text| limit_text(text, limit::PATH_MAX)),
+        version: entry.version.as_ref().filter(|text| is_told(text)).map(|text| limit_text(text, limit::NAME_MAX)),
+        purl: entry.purl.as_ref().filter(|text| is_told(text)).map(|text| limit_text(text, limit::PATH_MAX)),
     }
 }
 
@@ -109,9 +98,6 @@ fn unlisted(reference: &str) -> Component {
             version: purl.version().map(|version| limit_text(version, limit::NAME_MAX)),
             purl: Some(limit_text(reference, limit::PATH_MAX)),
         },
-        Err(_) => Component {
-            name: limit_text(reference, limit::NAME_MAX),
-            ..Component::default()
-        },
+        Err(_) => Component { name: limit_text(reference, limit::NAME_MAX), ..Component::default() },
     }
 }

@@ -32,10 +32,8 @@ pub(super) fn read(text: &str, hint: Option<&str>) -> Result<Report, ReportError
     let bom: Bom<'_> = serde_json::from_str(text).map_err(|error| lenient::not_json(&error))?;
     let entries: Vec<Raw<'_>> = match bom.vulnerabilities {
         None => Vec::new(),
-        Some(raw) => lenient::parse(raw).ok_or_else(|| ReportError::Shape {
-            pointer: "/vulnerabilities",
-            reason: "wanted an array".to_owned(),
-        })?,
+        Some(raw) => lenient::parse(raw)
+            .ok_or_else(|| ReportError::Shape { pointer: "/vulnerabilities", reason: "wanted an array".to_owned() })?,
     };
     let tool = hint.map_or_else(|| tool(bom.metadata.as_ref()), str::to_owned);
     let components = Components::read(bom.components, bom.metadata.as_ref());
@@ -56,9 +54,7 @@ pub(super) fn read(text: &str, hint: Option<&str>) -> Result<Report, ReportError
         };
         observe(&tool, &entry, &components, &mut report.observations);
         if report.observations.len() > limit::OBSERVATIONS_MAX {
-            return Err(ReportError::TooMany {
-                count: report.observations.len(),
-            });
+            return Err(ReportError::TooMany { count: report.observations.len() });
         }
     }
     if report.skipped == 0 {
@@ -86,10 +82,7 @@ fn tool(metadata: Option<&Metadata<'_>>) -> String {
         .filter(|name| !name.is_empty())
         .collect();
     let scanner = tool_names.iter().find(|name| !name.starts_with("cyclonedx"));
-    scanner
-        .or(tool_names.first())
-        .cloned()
-        .unwrap_or_else(|| "cyclonedx".to_owned())
+    scanner.or(tool_names.first()).cloned().unwrap_or_else(|| "cyclonedx".to_owned())
 }
 
 fn observe(tool: &str, entry: &Entry, components: &Components, out: &mut Vec<Observation>) {
@@ -97,30 +90,21 @@ fn observe(tool: &str, entry: &Entry, components: &Components, out: &mut Vec<Obs
     if matches!(state, Some("resolved" | "resolved_with_pedigree")) {
         return;
     }
-    let general = Observation {
-        suppressed: matches!(state, Some("not_affected" | "false_positive")),
-        ..general(tool, entry)
-    };
+    let general =
+        Observation { suppressed: matches!(state, Some("not_affected" | "false_positive")), ..general(tool, entry) };
     let headline = headline(entry);
     if entry.affects.is_empty() {
         // Taken as it stands: the tool named no component.
         out.push(titled(general, headline, None));
         return;
     }
-    let advised = entry
-        .recommendation
-        .as_deref()
-        .map(names::versions_in_advice)
-        .unwrap_or_default();
+    let advised = entry.recommendation.as_deref().map(names::versions_in_advice).unwrap_or_default();
     for affect in entry.affects.iter().filter(|affect| is_affected(affect)) {
         if out.len() > limit::OBSERVATIONS_MAX {
             return;
         }
         let component = affect.reference.as_deref().map(|reference| components.get(reference));
-        let observation = Observation {
-            fixed_in: fixed_in(affect, &advised, component.as_ref()),
-            ..general.clone()
-        };
+        let observation = Observation { fixed_in: fixed_in(affect, &advised, component.as_ref()), ..general.clone() };
         out.push(titled(observation, headline, component));
     }
 }
@@ -139,15 +123,10 @@ fn general(tool: &str, entry: &Entry) -> Observation {
     let link = |source: &Source| source.url.as_deref().and_then(names::url);
     let own_url = entry.source.as_ref().and_then(link);
     let advisory = || entry.advisories.iter().find_map(link);
-    let text = [&entry.description, &entry.detail]
-        .into_iter()
-        .flatten()
-        .find(|text| !text.trim().is_empty());
+    let text = [&entry.description, &entry.detail].into_iter().flatten().find(|text| !text.trim().is_empty());
     Observation {
         tool: tool.to_owned(),
-        description: text
-            .map(|text| limit_text(text, limit::DESCRIPTION_MAX))
-            .unwrap_or_default(),
+        description: text.map(|text| limit_text(text, limit::DESCRIPTION_MAX)).unwrap_or_default(),
         severity: rating.as_ref().map(|rating| rating.severity).unwrap_or_default(),
         rule_id,
         cve_id,
@@ -190,11 +169,7 @@ fn best_rating(entry: &Entry) -> Option<Rating> {
 /// Versions may be listed that are *not* affected; a component of those alone is none of ours.
 fn is_affected(affect: &Affect) -> bool {
     let is_clear = |status: Option<&str>| status == Some("unaffected");
-    affect.versions.is_empty()
-        || !affect
-            .versions
-            .iter()
-            .all(|version| is_clear(version.status.as_deref()))
+    affect.versions.is_empty() || !affect.versions.iter().all(|version| is_clear(version.status.as_deref()))
 }
 
 fn fixed_in(affect: &Affect, advised: &[String], component: Option<&Component>) -> Vec<String> {
@@ -231,9 +206,5 @@ fn titled(observation: Observation, headline: Option<&str>, component: Option<Co
         (None, Some(component), None) => format!("{id} in {}", component.name),
         (None, None, _) => id.clone(),
     };
-    Observation {
-        title: limit_text(&title, limit::TITLE_MAX),
-        component,
-        ..observation
-    }
+    Observation { title: limit_text(&title, limit::TITLE_MAX), component, ..observation }
 }

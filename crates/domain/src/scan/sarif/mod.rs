@@ -28,10 +28,7 @@ mod schema;
 /// Reads a log.
 pub(super) fn read(text: &str, hint: Option<&str>) -> Result<Report, ReportError> {
     let log: Log<'_> = serde_json::from_str(text).map_err(|error| lenient::not_json(&error))?;
-    let shape = |reason: &str| ReportError::Shape {
-        pointer: "/runs",
-        reason: reason.to_owned(),
-    };
+    let shape = |reason: &str| ReportError::Shape { pointer: "/runs", reason: reason.to_owned() };
     let runs: Vec<Raw<'_>> = lenient::parse(log.runs).ok_or_else(|| shape("wanted an array of runs"))?;
     if runs.is_empty() {
         return Err(shape("there is no run, so no tool has looked at anything"));
@@ -77,12 +74,7 @@ fn read_run(
         return Ok(());
     };
     let mut rules = Rules::new(run.tool);
-    let artifacts: Vec<Option<String>> = run
-        .artifacts
-        .unwrap_or_default()
-        .into_iter()
-        .map(artifact_uri)
-        .collect();
+    let artifacts: Vec<Option<String>> = run.artifacts.unwrap_or_default().into_iter().map(artifact_uri).collect();
     for raw in results {
         let Some(entry) = lenient::parse::<Entry>(raw) else {
             report.skipped += 1;
@@ -97,9 +89,7 @@ fn read_run(
             None => report.skipped += 1,
         }
         if report.observations.len() > limit::OBSERVATIONS_MAX {
-            return Err(ReportError::TooMany {
-                count: report.observations.len(),
-            });
+            return Err(ReportError::TooMany { count: report.observations.len() });
         }
     }
     Ok(())
@@ -107,9 +97,7 @@ fn read_run(
 
 /// Why the tool failed, if it says so.
 fn failure(invocations: &[Invocation]) -> Option<String> {
-    let failed = invocations
-        .iter()
-        .find(|invocation| invocation.execution_successful == Some(false))?;
+    let failed = invocations.iter().find(|invocation| invocation.execution_successful == Some(false))?;
     let notifications = &failed.tool_execution_notifications;
     let worst = notifications
         .iter()
@@ -267,16 +255,11 @@ fn words(rule_id: &str, message: Option<&str>, rule: &Rule) -> (String, String) 
     let full = plain(rule.full_description.as_ref());
     let message = message.map(str::trim);
     let is_short = |text: &&str| text.len() <= SHORT && !text.contains('\n');
-    let title = message
-        .filter(is_short)
-        .or(short.filter(|text| !text.trim().is_empty()))
-        .or(message)
-        .unwrap_or(rule_id);
+    let title =
+        message.filter(is_short).or(short.filter(|text| !text.trim().is_empty())).or(message).unwrap_or(rule_id);
     let title = limit_text(title.trim().lines().next().unwrap_or_default(), limit::TITLE_MAX);
-    let description = message
-        .filter(|message| *message != title)
-        .or(full.filter(|full| *full != title))
-        .unwrap_or_default();
+    let description =
+        message.filter(|message| *message != title).or(full.filter(|full| *full != title)).unwrap_or_default();
     (title, limit_text(description, limit::DESCRIPTION_MAX))
 }
 
@@ -309,12 +292,8 @@ fn place(location: Option<&Location>, artifacts: &[Option<String>]) -> Place {
     Place {
         file: file.filter(|file| !file.is_empty()),
         line: region.and_then(|region| region.start_line),
-        snippet: region
-            .and_then(|region| plain(region.snippet.as_ref()))
-            .and_then(first_line),
-        resource: resource
-            .map(|name| limit_text(name, limit::PATH_MAX))
-            .filter(|name| !name.is_empty()),
+        snippet: region.and_then(|region| plain(region.snippet.as_ref())).and_then(first_line),
+        resource: resource.map(|name| limit_text(name, limit::PATH_MAX)).filter(|name| !name.is_empty()),
     }
 }
 

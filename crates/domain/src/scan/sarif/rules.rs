@@ -37,11 +37,7 @@ impl<'a> Rules<'a> {
                 }
             }
         }
-        Self {
-            components,
-            by_id,
-            read: HashMap::new(),
-        }
+        Self { components, by_id, read: HashMap::new() }
     }
 
     /// The rule of a result, empty when the log does not describe it.
@@ -64,10 +60,7 @@ impl<'a> Rules<'a> {
         let index = reference.and_then(|rule| rule.index).or(entry.rule_index);
         if let Some(index) = index {
             let place = (self.component(entry), index);
-            let exists = self
-                .components
-                .get(place.0)
-                .is_some_and(|(_, rules)| index < rules.len());
+            let exists = self.components.get(place.0).is_some_and(|(_, rules)| index < rules.len());
             if exists {
                 return Some(place);
             }

@@ -3,11 +3,7 @@ use uuid::Uuid;
 
 use super::*;
 
-const WINDOWS: Windows = Windows {
-    all: 20,
-    org: 12,
-    endpoint: 5,
-};
+const WINDOWS: Windows = Windows { all: 20, org: 12, endpoint: 5 };
 
 fn endpoint(number: u128) -> EndpointId {
     EndpointId(Uuid::from_u128(number))
@@ -28,10 +24,7 @@ fn known(schedule: &mut Schedule, of: u128, number: u128, due: i64) {
 }
 
 fn taken(claims: &[Claim]) -> Vec<(u128, u32)> {
-    claims
-        .iter()
-        .map(|claim| (claim.endpoint_id.0.as_u128(), claim.limit))
-        .collect()
+    claims.iter().map(|claim| (claim.endpoint_id.0.as_u128(), claim.limit)).collect()
 }
 
 #[test]
@@ -73,11 +66,7 @@ fn what_becomes_due_during_a_claim_is_not_forgotten() {
 
 #[test]
 fn endpoints_take_turns() {
-    let mut schedule = Schedule::new(Windows {
-        all: 2,
-        org: 2,
-        endpoint: 5,
-    });
+    let mut schedule = Schedule::new(Windows { all: 2, org: 2, endpoint: 5 });
     for number in 1..=3 {
         known(&mut schedule, number, number, 0);
     }
@@ -105,22 +94,14 @@ fn an_organisation_that_is_full_waits_for_itself_alone() {
     }
     known(&mut schedule, 2, 5, 0);
     let claims = taken(&schedule.claims(at(0)));
-    let of_first: u32 = claims
-        .iter()
-        .filter(|(number, _)| *number < 5)
-        .map(|(_, limit)| limit)
-        .sum();
+    let of_first: u32 = claims.iter().filter(|(number, _)| *number < 5).map(|(_, limit)| limit).sum();
     assert_eq!(of_first, 12);
     assert!(claims.iter().any(|(number, _)| *number == 5), "{claims:?}");
     for (number, limit) in claims {
         schedule.claimed(endpoint(number), limit, Some(at(0)), at(0));
     }
     schedule.finished(endpoint(1), at(0));
-    assert_eq!(
-        schedule.claims(at(0)).len(),
-        1,
-        "one place came free, one endpoint gets it"
-    );
+    assert_eq!(schedule.claims(at(0)).len(), 1, "one place came free, one endpoint gets it");
 }
 
 #[test]

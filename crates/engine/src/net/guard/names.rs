@@ -4,14 +4,8 @@ const LABEL_LEN_MAX: usize = 63;
 const NAME_LEN_MAX: usize = 253;
 
 /// Names that mean something inside a machine, cluster or cloud only.
-const REFUSED: [&str; 6] = [
-    "localhost6",
-    "ip6-localhost",
-    "ip6-loopback",
-    "kubernetes.default",
-    "metadata.goog",
-    "localdomain",
-];
+const REFUSED: [&str; 6] =
+    ["localhost6", "ip6-localhost", "ip6-loopback", "kubernetes.default", "metadata.goog", "localdomain"];
 
 /// Endings of such names.
 const REFUSED_BELOW: [&str; 9] = [
@@ -53,10 +47,7 @@ fn check_label(label: &str) -> Result<(), &'static str> {
     if label.len() > LABEL_LEN_MAX {
         return Err("a part of the host name has more than 63 characters");
     }
-    if !label
-        .bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
-    {
+    if !label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)) {
         return Err("the host name holds a character that host names do not have");
     }
     if label.starts_with('-') || label.ends_with('-') {

@@ -10,18 +10,11 @@ const SCHEME: &str = "endpoint_url_scheme";
 const PORT: &str = "endpoint_url_port";
 
 fn closed() -> EgressPolicy {
-    EgressPolicy {
-        own_host: Some("Hooks.Example.org".to_owned()),
-        ..EgressPolicy::default()
-    }
+    EgressPolicy { own_host: Some("Hooks.Example.org".to_owned()), ..EgressPolicy::default() }
 }
 
 fn open(rules: &[&str]) -> EgressPolicy {
-    EgressPolicy {
-        allow: rules.iter().map(|rule| rule.parse().unwrap()).collect(),
-        allow_http: true,
-        own_host: None,
-    }
+    EgressPolicy { allow: rules.iter().map(|rule| rule.parse().unwrap()).collect(), allow_http: true, own_host: None }
 }
 
 fn code(policy: &EgressPolicy, text: &str) -> &'static str {
@@ -276,14 +269,8 @@ fn a10_lengths() {
 #[test]
 fn a11_international_names_are_kept_as_xn() {
     let normal = |text: &str| closed().check_url(text).unwrap().to_string();
-    assert_eq!(
-        normal("https://BÜCHER.example/ä"),
-        "https://xn--bcher-kva.example/%C3%A4"
-    );
-    assert_eq!(
-        normal("https://xn--bcher-kva.example/"),
-        "https://xn--bcher-kva.example/"
-    );
+    assert_eq!(normal("https://BÜCHER.example/ä"), "https://xn--bcher-kva.example/%C3%A4");
+    assert_eq!(normal("https://xn--bcher-kva.example/"), "https://xn--bcher-kva.example/");
     assert_eq!(normal("https://EXAMPLE.com.:443/A?b#c"), "https://example.com/A?b#c");
     assert_eq!(normal("https://faß.example/"), "https://xn--fa-hia.example/");
 }
@@ -383,22 +370,14 @@ fn where_https_alone_is_taken_the_switch_opens_plain_http_to_named_addresses_onl
     #[case] expected: &str,
 ) {
     let policy = open(&["127.0.0.0/8", "[fd00::/8]:8088"]);
-    let verdict = policy
-        .check_https_url(text)
-        .map_or_else(|refused| refused.code, |_| "accepted");
+    let verdict = policy.check_https_url(text).map_or_else(|refused| refused.code, |_| "accepted");
     assert_eq!(verdict, expected);
-    let without_switch = EgressPolicy {
-        allow_http: false,
-        ..policy
-    };
+    let without_switch = EgressPolicy { allow_http: false, ..policy };
     assert_eq!(without_switch.check_https_url(text).is_ok(), text.starts_with("https:"));
 }
 
 #[test]
 fn e8_a_credential_in_the_query_is_not_repeated() {
     let refused = closed().check_url("https://a.com%%/in?token=deadbeef").unwrap_err();
-    assert!(
-        refused.detail.contains("a.com%%/in") && !refused.detail.contains("deadbeef"),
-        "{refused}"
-    );
+    assert!(refused.detail.contains("a.com%%/in") && !refused.detail.contains("deadbeef"), "{refused}");
 }

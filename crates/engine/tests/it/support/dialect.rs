@@ -9,15 +9,7 @@ pub(crate) static DIALECT: Dialect = dialect("test", Credential::SecretGiven);
 pub(crate) static BEARER: Dialect = dialect("test-bearer", Credential::BearerToken);
 
 const fn dialect(id: &'static str, credential: Credential) -> Dialect {
-    Dialect {
-        id,
-        name: id,
-        source: "",
-        credential,
-        secrets: &Plain,
-        inbound: None,
-        outbound: Some(&Plain),
-    }
+    Dialect { id, name: id, source: "", credential, secrets: &Plain, inbound: None, outbound: Some(&Plain) }
 }
 
 struct Plain;
@@ -50,10 +42,7 @@ impl Outbound for Plain {
         let Some(Key::Token(token)) = keys.first() else {
             return Err(EncodeError::Key { wanted: "a token" });
         };
-        let line = |name, value: &str| Header {
-            name,
-            value: value.to_owned(),
-        };
+        let line = |name, value: &str| Header { name, value: value.to_owned() };
         Ok(vec![
             line("Content-Type", "application/json"),
             line("X-Snyk-Transport-ID", message.id),

@@ -62,22 +62,14 @@ impl Net {
 
     pub(crate) fn client(&self) -> Client {
         let clock: Arc<dyn Clock> = Arc::new(self.clock.clone());
-        let nowhere = DnsOptions {
-            servers: vec!["127.0.0.1:9".parse().unwrap()],
-            timeout: SignedDuration::from_secs(3),
-        };
+        let nowhere =
+            DnsOptions { servers: vec!["127.0.0.1:9".parse().unwrap()], timeout: SignedDuration::from_secs(3) };
         let resolver = match &self.resolver {
             Some(resolver) => Arc::clone(resolver),
             None => Arc::new(DnsResolver::new(&nowhere, Arc::clone(&clock)).unwrap()),
         };
         let tls = Tls::new(self.extra_ca.as_ref().map(String::as_bytes), Arc::clone(&clock)).unwrap();
-        let connector = Connector::new(
-            self.policy.clone(),
-            resolver,
-            Arc::new(TcpDial),
-            tls,
-            Arc::clone(&clock),
-        );
+        let connector = Connector::new(self.policy.clone(), resolver, Arc::new(TcpDial), tls, Arc::clone(&clock));
         Client::new(connector, clock, self.limits.clone())
     }
 }
@@ -111,10 +103,7 @@ pub(crate) struct Rig {
 }
 
 pub(crate) fn options() -> Options {
-    Options {
-        retry_schedule: [0, 5, 300, 1800].map(SignedDuration::from_secs).to_vec(),
-        ..Options::default()
-    }
+    Options { retry_schedule: [0, 5, 300, 1800].map(SignedDuration::from_secs).to_vec(), ..Options::default() }
 }
 
 impl Rig {
@@ -160,11 +149,7 @@ impl Rig {
             description: None,
             events: None,
             state: EndpointState::Active,
-            secrets: vec![EndpointSecret {
-                text: Secret::new(SECRET),
-                created_at: now,
-                expires_at: None,
-            }],
+            secrets: vec![EndpointSecret { text: Secret::new(SECRET), created_at: now, expires_at: None }],
             headers: Vec::new(),
             policy: EndpointPolicy::default(),
             not_before: None,

@@ -65,12 +65,7 @@ impl Sink {
                 tokio::spawn(follow(stream, script, heard.clone(), Arc::clone(&gone_on)));
             }
         });
-        Self {
-            address,
-            requests,
-            connections,
-            go_on,
-        }
+        Self { address, requests, connections, go_on }
     }
 
     /// Every connection follows the same script.
@@ -128,10 +123,7 @@ pub(crate) async fn read_request(stream: &mut (impl AsyncRead + AsyncWrite + Unp
     loop {
         let text = String::from_utf8_lossy(&bytes).into_owned();
         if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            let length = head
-                .lines()
-                .find_map(|line| line.strip_prefix("Content-Length: "))
-                .unwrap();
+            let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: ")).unwrap();
             if body.len() >= length.parse::<usize>().unwrap() {
                 return Some(text);
             }

@@ -72,9 +72,8 @@ impl Tables {
     fn claim(&mut self, claim: Claim, now: Timestamp, lease: SignedDuration) -> Option<Claimed> {
         let endpoint = Arc::clone(self.endpoints.get(&claim.endpoint_id)?);
         let rows = self.rows.iter().filter(|(_, row)| row.endpoint == claim.endpoint_id);
-        let mut due: Vec<(Timestamp, DeliveryId)> = rows
-            .filter_map(|(id, row)| Some((self.due_at(row).filter(|due| *due <= now)?, *id)))
-            .collect();
+        let mut due: Vec<(Timestamp, DeliveryId)> =
+            rows.filter_map(|(id, row)| Some((self.due_at(row).filter(|due| *due <= now)?, *id))).collect();
         due.sort();
         due.truncate(claim.limit as usize);
         let deliveries = due.into_iter().map(|(_, id)| {
@@ -87,23 +86,13 @@ impl Tables {
                 lease: Lease(row.lease),
                 attempt_number: u32::try_from(row.attempts.len()).unwrap() + 1,
                 attempts_counted: row.counted,
-                latest_results: row
-                    .attempts
-                    .iter()
-                    .rev()
-                    .take(3)
-                    .map(|attempt| attempt.result)
-                    .collect(),
+                latest_results: row.attempts.iter().rev().take(3).map(|attempt| attempt.result).collect(),
                 event: Arc::clone(&row.event),
                 body: row.body.clone(),
             }
         });
         let deliveries = deliveries.collect();
-        Some(Claimed {
-            endpoint,
-            deliveries,
-            next_due_at: self.next_due(claim.endpoint_id),
-        })
+        Some(Claimed { endpoint, deliveries, next_due_at: self.next_due(claim.endpoint_id) })
     }
 
     fn settle(&mut self, settlement: &Settlement) -> Result<Settled, StoreError> {
@@ -116,11 +105,7 @@ impl Tables {
         let endpoint = Arc::make_mut(self.endpoints.get_mut(&row.endpoint).unwrap());
         match settlement.next {
             Next::Delivered => row.state = StateKind::Delivered,
-            Next::Retry {
-                due_at,
-                counts,
-                endpoint_pause,
-            } => {
+            Next::Retry { due_at, counts, endpoint_pause } => {
                 row.due_at = due_at;
                 row.counted += u32::from(counts);
                 endpoint.not_before = endpoint_pause.or(endpoint.not_before);
@@ -135,10 +120,7 @@ impl Tables {
                     assert_eq!(reason, DisabledReason::Gone);
                     let since = settlement.settled_at;
                     endpoint.state = EndpointState::Disabled { since, reason };
-                    let others = self
-                        .rows
-                        .values_mut()
-                        .filter(|row| row.endpoint == settlement.endpoint_id);
+                    let others = self.rows.values_mut().filter(|row| row.endpoint == settlement.endpoint_id);
                     for other in others.filter(|row| row.state == StateKind::Pending) {
                         other.state = StateKind::Held;
                     }
@@ -176,10 +158,7 @@ impl DeliveryStore for MemoryStore {
             if let Some(error) = &tables.failure {
                 return Err(error.clone());
             }
-            Ok(claims
-                .into_iter()
-                .filter_map(|claim| tables.claim(claim, now, lease))
-                .collect())
+            Ok(claims.into_iter().filter_map(|claim| tables.claim(claim, now, lease)).collect())
         })
     }
 

@@ -40,10 +40,9 @@ fn certificates(config: &Config) -> Check {
     let extra = config.egress.extra_ca_file.as_deref();
     match client::trust(extra) {
         Ok(roots) => Check::ok(format!("{} certificate authorities are trusted", roots.len())),
-        Err(error) => Check::fail(
-            error.to_string(),
-            "egress.extra_ca_file wants PEM certificates that the server may read",
-        ),
+        Err(error) => {
+            Check::fail(error.to_string(), "egress.extra_ca_file wants PEM certificates that the server may read")
+        }
     }
 }
 
@@ -67,28 +66,20 @@ fn opened(config: &Config) -> Vec<Check> {
         && !config.server.listen.starts_with("localhost")
         && !config.server.listen.starts_with("[::1]")
     {
-        let what = format!(
-            "server.listen is {}, and the API speaks plain HTTP",
-            config.server.listen
-        );
-        checks.push(Check::warn(
-            what,
-            "put a proxy with TLS before it; keys would cross the network readable",
-        ));
+        let what = format!("server.listen is {}, and the API speaks plain HTTP", config.server.listen);
+        checks.push(Check::warn(what, "put a proxy with TLS before it; keys would cross the network readable"));
     }
     checks
 }
 
 fn directory(data: &Path) -> Check {
     match std::fs::metadata(data) {
-        Err(error) => Check::fail(
-            format!("the data directory {}: {error}", data.display()),
-            "the server's user must own it",
-        ),
-        Ok(found) if !found.is_dir() => Check::fail(
-            format!("{} is no directory", data.display()),
-            "--data names a directory",
-        ),
+        Err(error) => {
+            Check::fail(format!("the data directory {}: {error}", data.display()), "the server's user must own it")
+        }
+        Ok(found) if !found.is_dir() => {
+            Check::fail(format!("{} is no directory", data.display()), "--data names a directory")
+        }
         Ok(found) if found.permissions().mode() & 0o022 != 0 => Check::warn(
             format!("others may write in the data directory {}", data.display()),
             format!("chmod go-w {}", data.display()),
@@ -155,10 +146,7 @@ fn key_file(path: &Path, has_database: bool) -> Check {
             format!("others may read the key file {}", path.display()),
             format!("chmod 600 {}; rotate the secrets if somebody did", path.display()),
         ),
-        Ok(_) => Check::ok(format!(
-            "the key file {} is readable by its owner alone",
-            path.display()
-        )),
+        Ok(_) => Check::ok(format!("the key file {} is readable by its owner alone", path.display())),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound && !has_database => {
             Check::ok("there is no key file yet")
         }

@@ -32,10 +32,7 @@ pub(super) fn look(connect: &Connect) -> Result<Vec<Check>, Failure> {
         };
         checks.push(match live.status {
             StatusCode::OK => Check::ok("the server answers"),
-            other => Check::fail(
-                format!("/healthz answers {other}"),
-                "is this a Watchbell server? --url names it",
-            ),
+            other => Check::fail(format!("/healthz answers {other}"), "is this a Watchbell server? --url names it"),
         });
         checks.extend(skew(&live, clock.now()));
         checks.push(ready(&client).await);
@@ -67,19 +64,14 @@ async fn key(client: &Client, org: String) -> Check {
                 "the key works, but it may not see the organisation",
                 "some commands need more scopes: watchbell key create",
             ),
-            StatusCode::NOT_FOUND => Check::fail(
-                "there is no such organisation for this key",
-                "--org or WATCHBELL_ORG names another",
-            ),
-            other => Check::fail(
-                format!("asking for the organisation was answered {other}"),
-                "the server's log has more",
-            ),
+            StatusCode::NOT_FOUND => {
+                Check::fail("there is no such organisation for this key", "--org or WATCHBELL_ORG names another")
+            }
+            other => {
+                Check::fail(format!("asking for the organisation was answered {other}"), "the server's log has more")
+            }
         },
-        Err(error) => Check::fail(
-            format!("asking for the organisation: {error}"),
-            error.advice().unwrap_or_default(),
-        ),
+        Err(error) => Check::fail(format!("asking for the organisation: {error}"), error.advice().unwrap_or_default()),
     }
 }
 
@@ -105,11 +97,7 @@ mod tests {
     fn at(seconds_later: i64) -> Option<Mark> {
         let mut headers = http::HeaderMap::new();
         headers.insert("date", http::HeaderValue::from_static("Tue, 14 Nov 2023 22:13:20 GMT"));
-        let reply = Reply {
-            status: StatusCode::OK,
-            headers,
-            body: bytes::Bytes::new(),
-        };
+        let reply = Reply { status: StatusCode::OK, headers, body: bytes::Bytes::new() };
         let now = Timestamp::from_second(1_700_000_000 + seconds_later).expect("a time");
         skew(&reply, now).map(|check| check.mark)
     }

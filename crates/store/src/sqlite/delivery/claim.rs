@@ -67,17 +67,10 @@ pub(super) fn claim(tx: &mut Tx<'_>, claims: &[Claim], now: Timestamp, lease: Si
         let endpoint = endpoint::cached(tx, claim.org_id, claim.endpoint_id)?;
         release_expired(tx.conn, claim, endpoint.as_deref(), now)?;
         let Some(endpoint) = endpoint else { continue };
-        let deliveries = if may_send(&endpoint, now) {
-            take(tx.conn, claim, now, lease_until, &mut events)?
-        } else {
-            Vec::new()
-        };
+        let deliveries =
+            if may_send(&endpoint, now) { take(tx.conn, claim, now, lease_until, &mut events)? } else { Vec::new() };
         let next_due_at = next_due_at(tx.conn, &endpoint)?;
-        all.push(Claimed {
-            endpoint,
-            deliveries,
-            next_due_at,
-        });
+        all.push(Claimed { endpoint, deliveries, next_due_at });
     }
     Ok(all)
 }
@@ -92,9 +85,7 @@ fn may_send(endpoint: &Endpoint, now: Timestamp) -> bool {
 fn next_due_at(conn: &Connection, endpoint: &Endpoint) -> Result<Option<Timestamp>> {
     let due_at: Option<i64> = conn
         .prepare_cached(NEXT_DUE)?
-        .query_row(params![endpoint.id.0.as_bytes(), endpoint.org_id.0.as_bytes()], |row| {
-            row.get(0)
-        })
+        .query_row(params![endpoint.id.0.as_bytes(), endpoint.org_id.0.as_bytes()], |row| row.get(0))
         .optional()?;
     let due_at = due_at.map(|micros| Timestamp::from_microsecond(micros).unwrap_or(Timestamp::MAX));
     Ok(due_at.map(|due_at| due_at.max(endpoint.not_before.unwrap_or(Timestamp::MIN))))
@@ -116,16 +107,14 @@ fn take(
                 // One bad row must not keep everything behind it from being delivered.
                 tracing::error!(delivery = %due.id, %problem, "delivery given up: its event cannot be read");
                 let reason = DeadLetterReason::Internal.as_str();
-                conn.prepare_cached(GIVE_UP)?
-                    .execute(params![key.0, key.1, micros(now), reason])?;
+                conn.prepare_cached(GIVE_UP)?.execute(params![key.0, key.1, micros(now), reason])?;
                 continue;
             }
             Err(problem) => return Err(problem),
         };
         let lease = Lease(due.lease.0 + 1);
         let until = micros(lease_until);
-        conn.prepare_cached(TAKE)?
-            .execute(params![key.0, key.1, signed(lease.0), until, micros(now)])?;
+        conn.prepare_cached(TAKE)?.execute(params![key.0, key.1, signed(lease.0), until, micros(now)])?;
         // A first attempt has neither results nor a body yet.
         let tried = due.attempts > 0;
         taken.push(ClaimedDelivery {
@@ -133,11 +122,7 @@ fn take(
             lease,
             attempt_number: due.attempts + 1,
             attempts_counted: due.attempts_counted,
-            latest_results: if tried {
-                row::latest_results(conn, claim.org_id, due.id)?
-            } else {
-                Vec::new()
-            },
+            latest_results: if tried { row::latest_results(conn, claim.org_id, due.id)? } else { Vec::new() },
             event,
             body: if tried { body(conn, claim.org_id, due.id)? } else { None },
         });
@@ -147,12 +132,8 @@ fn take(
 
 fn due(conn: &Connection, claim: &Claim, now: Timestamp) -> Result<Vec<Due>> {
     let mut query = conn.prepare_cached(DUE)?;
-    let mut rows = query.query(params![
-        claim.endpoint_id.0.as_bytes(),
-        claim.org_id.0.as_bytes(),
-        micros(now),
-        claim.limit
-    ])?;
+    let mut rows =
+        query.query(params![claim.endpoint_id.0.as_bytes(), claim.org_id.0.as_bytes(), micros(now), claim.limit])?;
     let mut due = Vec::new();
     while let Some(row) = rows.next()? {
         let columns = Columns::of("delivery", row);
@@ -183,9 +164,8 @@ fn read_event(conn: &Connection, org: OrgId, id: EventId, events: &mut Events) -
 
 fn body(conn: &Connection, org: OrgId, id: DeliveryId) -> Result<Option<Bytes>> {
     let mut query = conn.prepare_cached("SELECT body FROM delivery_body WHERE org_id = ?1 AND delivery_id = ?2")?;
-    let body: Option<Vec<u8>> = query
-        .query_row(params![org.0.as_bytes(), id.0.as_bytes()], |row| row.get(0))
-        .optional()?;
+    let body: Option<Vec<u8>> =
+        query.query_row(params![org.0.as_bytes(), id.0.as_bytes()], |row| row.get(0)).optional()?;
     Ok(body.map(Bytes::from))
 }
 
@@ -196,12 +176,7 @@ fn release_expired(conn: &Connection, claim: &Claim, endpoint: Option<&Endpoint>
         let (state, due_at, ended_at, reason) = match endpoint.map(|endpoint| &endpoint.state) {
             Some(EndpointState::Active) => ("pending", Some(micros(expired.lease_until)), None, None),
             Some(EndpointState::Paused { .. } | EndpointState::Disabled { .. }) => ("held", None, None, None),
-            None => (
-                "cancelled",
-                None,
-                Some(micros(now)),
-                Some(CancelReason::EndpointDeleted.as_str()),
-            ),
+            None => ("cancelled", None, Some(micros(now)), Some(CancelReason::EndpointDeleted.as_str())),
         };
         conn.prepare_cached(RELEASE)?.execute(params![
             claim.org_id.0.as_bytes(),
@@ -236,11 +211,7 @@ fn expired(conn: &Connection, org: OrgId, endpoint: EndpointId, now: Timestamp) 
             response: None,
             detail: Some("the claim ran out before the attempt was settled".to_owned()),
         };
-        all.push(Expired {
-            id: DeliveryId(columns.uuid("id")?),
-            lease_until,
-            attempt,
-        });
+        all.push(Expired { id: DeliveryId(columns.uuid("id")?), lease_until, attempt });
     }
     Ok(all)
 }
@@ -248,8 +219,5 @@ fn expired(conn: &Connection, org: OrgId, endpoint: EndpointId, now: Timestamp) 
 /// At the start: takes back every claim of the process before. `now` is when they become due.
 pub(in crate::sqlite) fn release_all(conn: &Connection, now: Timestamp) -> rusqlite::Result<usize> {
     conn.execute(INTERRUPT_ALL, [])?;
-    conn.execute(
-        RELEASE_ALL,
-        params![micros(now), CancelReason::EndpointDeleted.as_str()],
-    )
+    conn.execute(RELEASE_ALL, params![micros(now), CancelReason::EndpointDeleted.as_str()])
 }

@@ -37,10 +37,7 @@ pub(super) fn page(
         let attempts = row::attempts(conn, org, delivery.id)?;
         Ok((delivery, attempts))
     };
-    Ok(Page {
-        items: found.items.into_iter().map(with_attempts).collect::<Result<_>>()?,
-        more: found.more,
-    })
+    Ok(Page { items: found.items.into_iter().map(with_attempts).collect::<Result<_>>()?, more: found.more })
 }
 
 /// How the rows are found.
@@ -104,28 +101,13 @@ fn statement(way: Way, org: OrgId, filter: &DeliveryFilter, page: PageRequest) -
             values.push(value);
         }
     };
-    narrow(
-        &format!(" AND {OF_ORG}"),
-        (way == Way::Pending).then(|| org.0.as_bytes().to_vec().into()),
-    );
-    narrow(
-        " AND endpoint_id = ?",
-        filter.endpoint_id.map(|id| id.0.as_bytes().to_vec().into()),
-    );
-    narrow(
-        " AND event_id = ?",
-        filter.event_id.map(|id| id.0.as_bytes().to_vec().into()),
-    );
-    narrow(
-        " AND created_at >= ?",
-        filter.since.map(|since| micros_up(since).into()),
-    );
+    narrow(&format!(" AND {OF_ORG}"), (way == Way::Pending).then(|| org.0.as_bytes().to_vec().into()));
+    narrow(" AND endpoint_id = ?", filter.endpoint_id.map(|id| id.0.as_bytes().to_vec().into()));
+    narrow(" AND event_id = ?", filter.event_id.map(|id| id.0.as_bytes().to_vec().into()));
+    narrow(" AND created_at >= ?", filter.since.map(|since| micros_up(since).into()));
     narrow(" AND created_at < ?", filter.until.map(|until| micros_up(until).into()));
     // Ids begin with the millisecond of creation: bounds of time are bounds of the key.
-    narrow(
-        " AND id >= ?",
-        filter.since.map(|since| first_id(since).0.as_bytes().to_vec().into()),
-    );
+    narrow(" AND id >= ?", filter.since.map(|since| first_id(since).0.as_bytes().to_vec().into()));
     statement.push_str(" ORDER BY id DESC LIMIT ?");
     values.push(i64::from(page::fetch(page)).into());
     (statement, values)
@@ -166,10 +148,7 @@ mod tests {
 
     fn plan(conn: &Connection, filter: &DeliveryFilter) -> Vec<String> {
         let org = OrgId(uuid::Uuid::nil());
-        let page = PageRequest {
-            before: None,
-            limit: 50,
-        };
+        let page = PageRequest { before: None, limit: 50 };
         let (statement, values) = statement(way(conn, org, filter).unwrap(), org, filter, page);
         let mut query = conn.prepare(&format!("EXPLAIN QUERY PLAN {statement}")).unwrap();
         let steps = query.query_map(params_from_iter(values), |row| row.get(3)).unwrap();
@@ -179,8 +158,7 @@ mod tests {
     #[test]
     fn no_list_looks_at_what_it_does_not_show() {
         let conn = Connection::open_in_memory().unwrap();
-        conn.execute_batch(include_str!("../../../migrations/V1__initial.sql"))
-            .unwrap();
+        conn.execute_batch(include_str!("../../../migrations/V1__initial.sql")).unwrap();
         let ids = [None, Some(uuid::Uuid::nil())];
         for (state, endpoint, event) in StateKind::ALL
             .into_iter()

@@ -66,11 +66,7 @@ impl DeliveryStore for SqliteStore {
     }
 
     fn replay(&self, replay: Replay, key: Option<Once>) -> Pending<'_, Written<Vec<Delivery>>> {
-        self.add(move |tx| {
-            once(tx, replay.org_id, replay.now, key.as_ref(), |tx| {
-                replay::replay(tx, &replay)
-            })
-        })
+        self.add(move |tx| once(tx, replay.org_id, replay.now, key.as_ref(), |tx| replay::replay(tx, &replay)))
     }
 
     fn count_deliveries(&self, org: OrgId) -> Pending<'_, Vec<(StateKind, u64)>> {
@@ -80,12 +76,5 @@ impl DeliveryStore for SqliteStore {
 
 /// The statements that run while a million deliveries wait.
 #[cfg(test)]
-pub(super) const HOT_STATEMENTS: [&str; 7] = [
-    due::PENDING,
-    due::SENDING,
-    claim::DUE,
-    claim::NEXT_DUE,
-    claim::EXPIRED,
-    claim::TAKE,
-    settle::SETTLE,
-];
+pub(super) const HOT_STATEMENTS: [&str; 7] =
+    [due::PENDING, due::SENDING, claim::DUE, claim::NEXT_DUE, claim::EXPIRED, claim::TAKE, settle::SETTLE];

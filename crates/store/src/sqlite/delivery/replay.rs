@@ -53,9 +53,7 @@ pub(super) fn replay(tx: &mut Tx<'_>, replay: &Replay) -> Result<Vec<Delivery>> 
             org_id: new.org_id,
             event_id: new.event_id,
             endpoint_id: new.endpoint_id,
-            state: new
-                .due_at
-                .map_or(DeliveryState::Held, |due_at| DeliveryState::Pending { due_at }),
+            state: new.due_at.map_or(DeliveryState::Held, |due_at| DeliveryState::Pending { due_at }),
             attempts_counted: 0,
             created_at: now,
             replay_of: new.replay_of,
@@ -65,11 +63,8 @@ pub(super) fn replay(tx: &mut Tx<'_>, replay: &Replay) -> Result<Vec<Delivery>> 
 }
 
 fn chosen(conn: &Connection, replay: &Replay) -> Result<Vec<Old>> {
-    let old = |delivery: Delivery| Old {
-        id: delivery.id,
-        event_id: delivery.event_id,
-        endpoint_id: delivery.endpoint_id,
-    };
+    let old =
+        |delivery: Delivery| Old { id: delivery.id, event_id: delivery.event_id, endpoint_id: delivery.endpoint_id };
     match &replay.what {
         ReplayWhat::Delivery(id) => Ok(row::find(conn, replay.org_id, *id)?.map(old).into_iter().collect()),
         ReplayWhat::Event(event) => {
@@ -80,13 +75,7 @@ fn chosen(conn: &Connection, replay: &Replay) -> Result<Vec<Old>> {
             }
             Ok(newest.into_values().collect())
         }
-        ReplayWhat::Window {
-            endpoint_id,
-            since,
-            until,
-            state,
-            limit,
-        } => {
+        ReplayWhat::Window { endpoint_id, since, until, state, limit } => {
             let mut query = conn.prepare_cached(WINDOW)?;
             let mut rows = query.query(params![
                 endpoint_id.0.as_bytes(),

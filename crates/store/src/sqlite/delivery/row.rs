@@ -69,17 +69,12 @@ pub(super) fn delivery(row: &Row<'_>) -> Result<Delivery> {
 
 fn state(columns: &Columns<'_, '_>) -> Result<DeliveryState> {
     Ok(match columns.named("state", StateKind::parse)? {
-        StateKind::Pending => DeliveryState::Pending {
-            due_at: columns.time("due_at")?,
-        },
-        StateKind::Sending => DeliveryState::Sending {
-            lease_until: columns.time("lease_until")?,
-            lease: Lease(columns.count("lease")?),
-        },
+        StateKind::Pending => DeliveryState::Pending { due_at: columns.time("due_at")? },
+        StateKind::Sending => {
+            DeliveryState::Sending { lease_until: columns.time("lease_until")?, lease: Lease(columns.count("lease")?) }
+        }
         StateKind::Held => DeliveryState::Held,
-        StateKind::Delivered => DeliveryState::Delivered {
-            at: columns.time("ended_at")?,
-        },
+        StateKind::Delivered => DeliveryState::Delivered { at: columns.time("ended_at")? },
         StateKind::DeadLettered => DeliveryState::DeadLettered {
             at: columns.time("ended_at")?,
             reason: columns.named("reason", DeadLetterReason::parse)?,

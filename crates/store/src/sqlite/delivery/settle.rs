@@ -106,30 +106,15 @@ fn keep_body(tx: &Tx<'_>, settlement: &Settlement, kind: StateKind, attempts: u3
 
 fn change_endpoint(tx: &mut Tx<'_>, settlement: &Settlement, endpoint: &Endpoint) -> Result<()> {
     match settlement.next {
-        Next::Delivered
-        | Next::Retry {
-            endpoint_pause: None, ..
-        }
-        | Next::DeadLetter { disable: None, .. } => Ok(()),
-        Next::Retry {
-            endpoint_pause: Some(until),
-            ..
-        } => {
+        Next::Delivered | Next::Retry { endpoint_pause: None, .. } | Next::DeadLetter { disable: None, .. } => Ok(()),
+        Next::Retry { endpoint_pause: Some(until), .. } => {
             let until = truncated(until);
             if endpoint.not_before.is_some_and(|known| until <= known) {
                 return Ok(());
             }
-            endpoint::write_back(
-                tx,
-                Endpoint {
-                    not_before: Some(until),
-                    ..endpoint.clone()
-                },
-            )
+            endpoint::write_back(tx, Endpoint { not_before: Some(until), ..endpoint.clone() })
         }
-        Next::DeadLetter {
-            disable: Some(reason), ..
-        } => disable(tx, settlement, endpoint, reason),
+        Next::DeadLetter { disable: Some(reason), .. } => disable(tx, settlement, endpoint, reason),
     }
 }
 
@@ -139,12 +124,6 @@ fn disable(tx: &mut Tx<'_>, settlement: &Settlement, endpoint: &Endpoint, reason
         EndpointState::Active | EndpointState::Paused { .. } => EndpointState::Disabled { since, reason },
         EndpointState::Disabled { .. } => return Ok(()),
     };
-    endpoint::write_back(
-        tx,
-        Endpoint {
-            state,
-            ..endpoint.clone()
-        },
-    )?;
+    endpoint::write_back(tx, Endpoint { state, ..endpoint.clone() })?;
     endpoint::hold(tx, endpoint.org_id, endpoint.id)
 }
