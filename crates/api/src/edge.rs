@@ -136,7 +136,7 @@ impl Edge {
         }
     }
 
-    /// The switch behind `/readyz`: set it once the node can work; [`crate::serve::serve`] takes it back on shutdown.
+    /// The switch behind `/readyz`: set it once the node can work; [`crate::serve::Server`] takes it back on shutdown.
     pub fn ready(&self) -> Ready {
         self.ready.clone()
     }

@@ -16,7 +16,6 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
-    clippy::too_many_lines,
     reason = "tests, each a story told from its beginning, in a library so that backends share them"
 )]
 

@@ -1,5 +1,5 @@
 //! The store on SQLite: the suite of every backend, and what is special to this one.
-#![expect(clippy::unwrap_used, clippy::too_many_lines, reason = "helpers of tests are tests too")]
+#![expect(clippy::unwrap_used, reason = "helpers of tests are tests too")]
 
 mod corrupt;
 mod files;
