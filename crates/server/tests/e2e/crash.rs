@@ -15,6 +15,7 @@ use tokio::sync::{Notify, mpsc};
 use crate::client::{Client, make_endpoint, make_org};
 use crate::process::{Home, Process};
 use crate::sink::{Arrival, Sink};
+use crate::{TURN, say};
 
 const ORGS: [&str; 2] = ["alpha", "beta"];
 const POSTERS_PER_ORG: usize = 8;
@@ -24,6 +25,7 @@ const LAST_ARRIVAL: Duration = Duration::from_secs(60);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_acknowledged_is_lost_by_kill_9() {
+    let _turn = TURN.lock().await;
     let rounds = setting("WATCHBELL_CRASH_ROUNDS").unwrap_or(ROUNDS);
     let seed = setting("WATCHBELL_CRASH_SEED").unwrap_or(20_261_122);
     let mut chance = Chance(seed);
@@ -54,13 +56,13 @@ async fn nothing_acknowledged_is_lost_by_kill_9() {
     let lost = acknowledged.iter().filter(|key| !arrived.contains_key(*key)).count();
     let unacknowledged = arrived.keys().filter(|key| !acknowledged.contains(*key)).count();
     let duplicates: u64 = arrived.values().map(|times| times - 1).sum();
-    println!(
+    say(&format!(
         "kill -9: {rounds} rounds (seed {seed}), {} events acknowledged, {lost} lost, 0 delivered to a wrong \
          organisation, {duplicates} repeated, {unacknowledged} delivered though not acknowledged, {} terminal states \
          looked at again, 0 changed",
         acknowledged.len(),
         seen.terminal.len(),
-    );
+    ));
     assert_eq!(lost, 0);
 }
 
@@ -178,11 +180,11 @@ async fn wait_for(wanted: &BTreeSet<Key>, arrivals: &mut mpsc::UnboundedReceiver
         }
     };
     if tokio::time::timeout(LAST_ARRIVAL, everything).await.is_err() {
-        println!(
+        say(&format!(
             "{} acknowledged events have not arrived: {:?}",
             missing.len(),
             missing.iter().take(5).collect::<Vec<_>>()
-        );
+        ));
     }
     arrived
 }

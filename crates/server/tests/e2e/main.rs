@@ -8,10 +8,11 @@
 #![expect(
     clippy::expect_used,
     clippy::indexing_slicing,
-    clippy::print_stdout,
     clippy::unwrap_used,
     reason = "a test that cannot go on fails, and says what it left out"
 )]
+
+use std::io::Write as _;
 
 mod client;
 mod crash;
@@ -20,3 +21,11 @@ mod isolation;
 mod process;
 mod sink;
 mod vendors;
+
+/// Held by a test that loads the machine or measures it: they take turns.
+static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
+/// Says a figure, or what was left out, also when the test passes: the runner keeps back only what is printed.
+fn say(line: &str) {
+    std::io::stderr().write_all(format!("{line}\n").as_bytes()).unwrap();
+}

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::client::{Client, make_endpoint, make_org};
 use crate::process::Home;
+use crate::say;
 
 const HARD_TEXT: &str = "Schwäche in \u{1F600} a/b \\ \" <&> \u{7f}\u{2028}\tEnde";
 
@@ -26,7 +27,7 @@ impl Receiver {
         let script = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/vendors").join(script);
         let started = Command::new(program).arg(script).arg(secret_file).stdout(Stdio::piped()).spawn();
         let Ok(mut child) = started else {
-            println!("SKIPPED: {program} is not installed, so its vendor's verification was not tried");
+            say(&format!("SKIPPED: {program} is not installed, so its vendor's verification was not tried"));
             return None;
         };
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
