@@ -84,7 +84,10 @@ pub struct Parts {
 /// The HTTP edge of a node.
 #[derive(Clone)]
 #[expect(missing_debug_implementations, reason = "ports are object-safe and say nothing about themselves")]
-pub struct Edge {
+pub struct Edge(Arc<Inner>);
+
+/// Shared by every request: cloning an [`Edge`] costs one count.
+struct Inner {
     parts: Parts,
     making: Making,
     auth: Authenticator,
@@ -93,7 +96,7 @@ pub struct Edge {
     bodies: BodyReader,
     cursors: Cursors,
     ready: Ready,
-    slots: Arc<Semaphore>,
+    slots: Semaphore,
     uri_bytes_max: usize,
 }
 
@@ -125,7 +128,7 @@ impl Edge {
     pub fn new(parts: Parts, options: Options) -> Self {
         let keys: Arc<dyn KeyStore> = Arc::clone(&parts.store) as _;
         let limiter = Limiter::new(options.rate_limit, options.failures_per_minute, Arc::clone(&parts.clock));
-        Self {
+        Self(Arc::new(Inner {
             making: Making { clock: Arc::clone(&parts.clock), entropy: Arc::clone(&parts.entropy) },
             auth: Authenticator::new(keys, Arc::clone(&parts.clock), limiter.clone()),
             org_names: OrgNames::new(Arc::clone(&parts.store) as _),
@@ -133,15 +136,15 @@ impl Edge {
             bodies: BodyReader { limits: options.bodies, clock: Arc::clone(&parts.clock) },
             cursors: Cursors::new(options.cursor_key),
             ready: Ready::default(),
-            slots: Arc::new(Semaphore::new(options.requests_max)),
+            slots: Semaphore::new(options.requests_max),
             uri_bytes_max: options.uri_bytes_max,
             parts,
-        }
+        }))
     }
 
     /// The switch behind `/readyz`: set it once the node can work; [`crate::serve::Server`] takes it back on shutdown.
     pub fn ready(&self) -> Ready {
-        self.ready.clone()
+        self.0.ready.clone()
     }
 
     /// Every route, with everything around them.
@@ -158,7 +161,7 @@ impl Edge {
 
     /// Lets only authenticated requests reach a router.
     pub(crate) fn authenticator(&self) -> Authenticator {
-        self.auth.clone()
+        self.0.auth.clone()
     }
 }
 
@@ -181,21 +184,21 @@ fn panicked(panic: Box<dyn std::any::Any + Send>) -> Response {
 
 /// The outermost layer: the request's id, the limits that need no key, the body of problems, figures.
 async fn around(State(edge): State<Edge>, mut request: Request, next: Next) -> Response {
-    let id = RequestId::make(edge.making.clock.now(), &*edge.making.entropy);
+    let id = RequestId::make(edge.0.making.clock.now(), &*edge.0.making.entropy);
     request.extensions_mut().insert(id);
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
     let route = route.as_ref().map_or("none", MatchedPath::as_str);
-    let began = edge.making.clock.monotonic();
-    let response = match (unfit(&request, edge.uri_bytes_max), edge.slots.try_acquire()) {
+    let began = edge.0.making.clock.monotonic();
+    let response = match (unfit(&request, edge.0.uri_bytes_max), edge.0.slots.try_acquire()) {
         // How its body would be framed is not to be trusted: nothing more is read from the connection.
         (Some(problem), _) => ([(header::CONNECTION, "close")], problem).into_response(),
         (None, Err(_)) => Problem::Overloaded.into_response(),
         (None, Ok(_slot)) => next.run(request).await,
     };
-    let took = edge.making.clock.monotonic().saturating_sub(began);
+    let took = edge.0.making.clock.monotonic().saturating_sub(began);
     let response = written(response, id);
-    edge.parts.metrics.request(&method, route, response.status(), took);
+    edge.0.parts.metrics.request(&method, route, response.status(), took);
     tracing::debug!(%id, %method, route, status = response.status().as_u16(), "request answered");
     response
 }
@@ -253,21 +256,21 @@ macro_rules! substates {
 }
 
 substates! {
-    Limiter = |edge| edge.limiter.clone();
-    Arc<dyn OrgStore> = |edge| Arc::clone(&edge.parts.store) as _;
-    Arc<dyn KeyStore> = |edge| Arc::clone(&edge.parts.store) as _;
-    Arc<dyn EndpointStore> = |edge| Arc::clone(&edge.parts.store) as _;
-    Arc<dyn EventStore> = |edge| Arc::clone(&edge.parts.store) as _;
-    Arc<dyn DeliveryStore> = |edge| Arc::clone(&edge.parts.store) as _;
-    Arc<dyn ProjectStore> = |edge| Arc::clone(&edge.parts.store) as _;
-    Arc<dyn RoomStore> = |edge| Arc::clone(&edge.parts.store) as _;
-    Arc<EgressPolicy> = |edge| Arc::clone(&edge.parts.egress);
-    Handle = |edge| edge.parts.wake.clone();
-    Metrics = |edge| edge.parts.metrics.clone();
-    Making = |edge| edge.making.clone();
-    Authenticator = |edge| edge.auth.clone();
-    OrgNames = |edge| edge.org_names.clone();
-    BodyReader = |edge| edge.bodies.clone();
-    Cursors = |edge| edge.cursors.clone();
-    Ready = |edge| edge.ready.clone();
+    Limiter = |edge| edge.0.limiter.clone();
+    Arc<dyn OrgStore> = |edge| Arc::clone(&edge.0.parts.store) as _;
+    Arc<dyn KeyStore> = |edge| Arc::clone(&edge.0.parts.store) as _;
+    Arc<dyn EndpointStore> = |edge| Arc::clone(&edge.0.parts.store) as _;
+    Arc<dyn EventStore> = |edge| Arc::clone(&edge.0.parts.store) as _;
+    Arc<dyn DeliveryStore> = |edge| Arc::clone(&edge.0.parts.store) as _;
+    Arc<dyn ProjectStore> = |edge| Arc::clone(&edge.0.parts.store) as _;
+    Arc<dyn RoomStore> = |edge| Arc::clone(&edge.0.parts.store) as _;
+    Arc<EgressPolicy> = |edge| Arc::clone(&edge.0.parts.egress);
+    Handle = |edge| edge.0.parts.wake.clone();
+    Metrics = |edge| edge.0.parts.metrics.clone();
+    Making = |edge| edge.0.making.clone();
+    Authenticator = |edge| edge.0.auth.clone();
+    OrgNames = |edge| edge.0.org_names.clone();
+    BodyReader = |edge| edge.0.bodies.clone();
+    Cursors = |edge| edge.0.cursors.clone();
+    Ready = |edge| edge.0.ready.clone();
 }

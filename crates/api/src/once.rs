@@ -21,45 +21,47 @@ const KEY_BYTES_MAX: usize = 255;
 /// The client's key and what it was sent with.
 #[derive(Debug, Clone)]
 pub(crate) struct OnceKey {
-    key: Option<String>,
-    request: Sha256,
+    /// The key, and the hash of what it came with so far.
+    given: Option<(String, Sha256)>,
 }
 
 impl OnceKey {
     /// Takes the header of a request whose body is not read yet.
     pub(crate) fn of(request: &Request) -> Result<Self> {
+        let mut lines = request.headers().get_all(HEADER).iter();
+        let key = match (lines.next(), lines.next()) {
+            (None, _) => return Ok(Self { given: None }),
+            (Some(line), None) => checked(line)?,
+            (Some(_), Some(_)) => return Err(Problem::HeaderInvalid("Idempotency-Key is given more than once".into())),
+        };
+        let route = request.extensions().get::<MatchedPath>();
+        let route = route.map_or_else(|| request.uri().path(), MatchedPath::as_str);
         let mut hash = Sha256::new();
         // The body comes last, so no separator is needed behind it; method and path hold no line feed.
         hash.update(request.method().as_str());
         hash.update(b"\n");
         hash.update(request.uri().path_and_query().map_or("", |path| path.as_str()));
         hash.update(b"\n");
-        let mut lines = request.headers().get_all(HEADER).iter();
-        let key = match (lines.next(), lines.next()) {
-            (None, _) => None,
-            (Some(line), None) => Some(checked(line)?),
-            (Some(_), Some(_)) => return Err(Problem::HeaderInvalid("Idempotency-Key is given more than once".into())),
-        };
-        let route = request.extensions().get::<MatchedPath>();
-        let route = route.map_or_else(|| request.uri().path(), MatchedPath::as_str);
-        Ok(Self { key: key.map(|key| format!("{} {route} {key}", request.method())), request: hash })
+        Ok(Self { given: Some((format!("{} {route} {key}", request.method()), hash)) })
     }
 
     pub(crate) fn with_body(mut self, body: &[u8]) -> Self {
-        self.request.update(body);
+        if let Some((_, hash)) = &mut self.given {
+            hash.update(body);
+        }
         self
     }
 
     /// Whether the client gave a key.
     pub(crate) fn is_given(&self) -> bool {
-        self.key.is_some()
+        self.given.is_some()
     }
 
     /// What to commit with the write.
     pub(crate) fn with(&self, answer: &Answer) -> Option<Once> {
-        self.key.clone().map(|key| Once {
-            key,
-            request: self.request.clone().finalize().into(),
+        self.given.as_ref().map(|(key, hash)| Once {
+            key: key.clone(),
+            request: hash.clone().finalize().into(),
             answer: answer.clone(),
         })
     }

@@ -104,10 +104,11 @@ CREATE TABLE finding (
 CREATE INDEX finding_project ON finding (org_id, project_id, id);
 
 -- `data` is the JSON text as it was posted, byte for byte. `skipped` is 17 bytes an endpoint: id, reason.
--- The rows are large: with a rowid they stand in leaf pages alone, several to a page, and the index beside them is small.
+-- The rows are large: by number they stand in leaf pages alone, several to a page, and the index beside them is small.
 -- From here on no foreign key between what grows: who writes a delivery has its event in hand, and a check costs as much
 -- as the write.
 CREATE TABLE event (
+  number      INTEGER PRIMARY KEY,
   org_id      BLOB    NOT NULL REFERENCES org (id),
   id          BLOB    NOT NULL,
   type        TEXT    NOT NULL,
@@ -116,10 +117,18 @@ CREATE TABLE event (
   project_id  BLOB,
   skipped     BLOB,
   data        TEXT    NOT NULL,
-  PRIMARY KEY (org_id, id),
+  UNIQUE (org_id, id),
   FOREIGN KEY (org_id, project_id) REFERENCES project (org_id, id)
 ) STRICT;
 CREATE INDEX event_project ON event (org_id, project_id, id) WHERE project_id IS NOT NULL;
+
+-- Deliveries handed to the loop as they were made, until they are heard of: 32 bytes each, its id and its endpoint's.
+-- Those that have a row in `delivery` were heard of.
+CREATE TABLE handed_over (
+  event_number INTEGER PRIMARY KEY,
+  lease_until  INTEGER NOT NULL,
+  deliveries   BLOB    NOT NULL
+) STRICT;
 
 -- No foreign key to the endpoint: history outlives it.
 CREATE TABLE delivery (

@@ -20,38 +20,55 @@ pub(super) struct InLine {
     pub(super) begins_by: SignedDuration,
 }
 
+/// A line that does not move for so long goes back: its endpoint hangs, and others could use the room.
+const STANDS_MAX: SignedDuration = SignedDuration::from_secs(2);
+
 #[derive(Debug, Default)]
 pub(super) struct Lines {
-    by_endpoint: BTreeMap<EndpointId, VecDeque<InLine>>,
+    by_endpoint: BTreeMap<EndpointId, Line>,
+}
+
+#[derive(Debug)]
+struct Line {
+    waiting: VecDeque<InLine>,
+    moved_at: SignedDuration,
 }
 
 impl Lines {
     pub(super) fn push(&mut self, in_line: InLine) {
-        self.by_endpoint.entry(in_line.endpoint.id).or_default().push_back(in_line);
+        let line = self.by_endpoint.entry(in_line.endpoint.id);
+        let line = line.or_insert_with(|| Line { waiting: VecDeque::new(), moved_at: in_line.claimed_at });
+        if line.waiting.is_empty() {
+            line.moved_at = in_line.claimed_at;
+        }
+        line.waiting.push_back(in_line);
     }
 
-    pub(super) fn next(&mut self, endpoint: EndpointId) -> Option<InLine> {
-        self.by_endpoint.get_mut(&endpoint)?.pop_front()
+    pub(super) fn next(&mut self, endpoint: EndpointId, now: SignedDuration) -> Option<InLine> {
+        let line = self.by_endpoint.get_mut(&endpoint)?;
+        line.moved_at = now;
+        line.waiting.pop_front()
     }
 
     /// An endpoint's whole line.
     pub(super) fn take(&mut self, endpoint: EndpointId) -> VecDeque<InLine> {
-        self.by_endpoint.remove(&endpoint).unwrap_or_default()
+        self.by_endpoint.remove(&endpoint).map(|line| line.waiting).unwrap_or_default()
     }
 
     pub(super) fn take_all(&mut self) -> impl Iterator<Item = InLine> + use<> {
-        std::mem::take(&mut self.by_endpoint).into_values().flatten()
+        std::mem::take(&mut self.by_endpoint).into_values().flat_map(|line| line.waiting)
     }
 
-    /// Those that have waited too long; and empty lines are forgotten.
+    /// Those that have waited too long, and lines that do not move. Empty lines are forgotten.
     pub(super) fn take_stale(&mut self, now: SignedDuration) -> Vec<InLine> {
         let mut stale = Vec::new();
         for line in self.by_endpoint.values_mut() {
-            while let Some(first) = line.pop_front_if(|first| now > first.begins_by) {
+            let stands = now - line.moved_at > STANDS_MAX;
+            while let Some(first) = line.waiting.pop_front_if(|first| stands || now > first.begins_by) {
                 stale.push(first);
             }
         }
-        self.by_endpoint.retain(|_, line| !line.is_empty());
+        self.by_endpoint.retain(|_, line| !line.waiting.is_empty());
         stale
     }
 }

@@ -28,13 +28,16 @@ const STARTS_A_TURN: u32 = 4;
 /// How long an endpoint without anything due is remembered.
 const FORGET_AFTER: SignedDuration = SignedDuration::from_secs(60);
 
-/// How many may be in flight. As many again may wait in line.
+/// How many may be in flight.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Windows {
     pub(super) all: u32,
     pub(super) org: u32,
     pub(super) endpoint: u32,
 }
+
+/// So many times its window may wait in an organisation's line, and so many times all windows in all lines.
+const LINES_PER_WINDOW: u32 = 4;
 
 #[derive(Debug)]
 pub(super) struct Schedule {
@@ -156,8 +159,8 @@ impl Schedule {
             true => 0,
             false => slot
                 .reach()
-                .min(self.windows.org.saturating_sub(org))
-                .min(self.windows.all.saturating_sub(self.held.waiting())),
+                .min(self.windows.org_line().saturating_sub(org))
+                .min(self.windows.all_lines().saturating_sub(self.held.waiting())),
         }
     }
 
@@ -172,7 +175,7 @@ impl Schedule {
     pub(super) fn claims(&mut self, now: Timestamp) -> Vec<Claim> {
         self.wake_later(now);
         let mut claims = Vec::new();
-        while claims.len() < CLAIMS_MAX && self.held.waiting() < self.windows.all {
+        while claims.len() < CLAIMS_MAX && self.held.waiting() < self.windows.all_lines() {
             let Some(endpoint) = self.hungry.pop_front() else {
                 break;
             };
@@ -182,7 +185,7 @@ impl Schedule {
     }
 
     fn claim_one(&mut self, endpoint: EndpointId, now: Timestamp) -> Option<Claim> {
-        let free = self.windows.all - self.held.waiting();
+        let free = self.windows.all_lines() - self.held.waiting();
         let waiting = u32::try_from(self.hungry.len()).unwrap_or(u32::MAX).saturating_add(1);
         let slot = self.slots.get_mut(&endpoint)?;
         slot.is_hungry = false;
@@ -192,7 +195,7 @@ impl Schedule {
         }
         let org_id = slot.org;
         let org = self.orgs.entry(org_id).or_default();
-        let org_free = self.windows.org.saturating_sub(org.held.waiting());
+        let org_free = self.windows.org_line().saturating_sub(org.held.waiting());
         if org_free == 0 {
             slot.is_hungry = true;
             org.parked.push_back(endpoint);
@@ -279,11 +282,12 @@ impl Schedule {
         self.refresh(endpoint, now);
     }
 
-    /// So many of the line went back to the store, where they are due again.
+    /// So many of the line went back to the store, where they are due again; none is claimed ahead for now.
     pub(super) fn given_back(&mut self, endpoint: EndpointId, count: u32, now: Timestamp) {
-        let Some(slot) = self.slots.get(&endpoint) else {
+        let Some(slot) = self.slots.get_mut(&endpoint) else {
             return;
         };
+        slot.is_well = false;
         let org = slot.org;
         self.hold(endpoint, |held| held.line = held.line.saturating_sub(count));
         self.unpark(org);
@@ -348,7 +352,7 @@ impl Schedule {
         let Some(org) = self.orgs.get_mut(&org) else {
             return;
         };
-        let free = self.windows.org.saturating_sub(org.held.waiting());
+        let free = self.windows.org_line().saturating_sub(org.held.waiting());
         let count = org.parked.len().min(free as usize);
         self.hungry.extend(org.parked.drain(..count));
     }
@@ -391,14 +395,24 @@ impl Schedule {
     }
 }
 
+impl Windows {
+    const fn org_line(self) -> u32 {
+        self.org.saturating_mul(LINES_PER_WINDOW)
+    }
+
+    const fn all_lines(self) -> u32 {
+        self.all.saturating_mul(LINES_PER_WINDOW)
+    }
+}
+
 impl Slot {
     fn window(&self) -> u32 {
         self.window.unwrap_or(1)
     }
 
-    /// How many more may be claimed: its window, and as many again ahead while all goes well.
+    /// How many more may be claimed: its window, and a few times as many ahead while all goes well.
     fn reach(&self) -> u32 {
-        let ahead = if self.is_well { self.window() } else { 0 };
+        let ahead = if self.is_well { self.window() * (LINES_PER_WINDOW - 1) } else { 0 };
         (self.window() + ahead).saturating_sub(self.held.waiting() + self.held.in_flight)
     }
 

@@ -217,7 +217,7 @@ impl Service {
         let monotonic = self.context.clock.monotonic();
         for endpoint in self.schedule.starts(now) {
             self.touched.push(endpoint);
-            match self.lines.next(endpoint) {
+            match self.lines.next(endpoint, monotonic) {
                 Some(in_line) if monotonic <= in_line.begins_by => self.start(in_line),
                 Some(in_line) => {
                     self.give_back(&in_line);

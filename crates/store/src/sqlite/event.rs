@@ -19,6 +19,7 @@ use super::SqliteStore;
 use super::delivery::{self, FIRST_LEASE, NewDelivery, Start};
 use super::endpoint_cache::OrgEndpoints;
 use super::error::{OrConflict, Result};
+use super::in_hand::Handed;
 use super::once::once;
 use super::page::{self, before};
 use super::row::{Columns, micros};
@@ -30,8 +31,11 @@ const INSERT: &str = "INSERT INTO event (org_id, id, type, occurred_at, accepted
 
 impl EventStore for SqliteStore {
     fn accept(&self, acceptance: Acceptance, key: Option<Once>) -> Pending<'_, Written<Vec<Accepted>>> {
+        let Some(key) = key else {
+            return self.add_often(move |tx| accept(tx, &acceptance).map(Written::Fresh));
+        };
         self.add(move |tx| {
-            once(tx, acceptance.org_id, acceptance.accepted_at, key.as_ref(), |tx| accept(tx, &acceptance))
+            once(tx, acceptance.org_id, acceptance.accepted_at, Some(&key), |tx| accept(tx, &acceptance))
         })
     }
 
@@ -77,36 +81,26 @@ fn accept_one(
         new.event.data.text(),
     ]);
     inserted.or_conflict("an event of this id exists")?;
-    let event_id = EventId(new.event.id);
+    let event_number = tx.conn.last_insert_rowid();
+    let (org_id, event_id, accepted_at) = (acceptance.org_id, EventId(new.event.id), acceptance.accepted_at);
     let mut deliveries = Vec::with_capacity(routed.len());
+    let mut handed = Vec::new();
     let mut shared = None;
     for (endpoint, held) in routed {
-        let id = ids.next();
-        let start = match held {
-            true => Start::Held,
-            false => match tx.hand_over.claim(endpoint, acceptance.accepted_at) {
-                Some(until) => Start::Claimed { until },
-                None => Start::Due,
-            },
-        };
-        delivery::insert(
-            tx.conn,
-            &NewDelivery {
-                org_id: acceptance.org_id,
-                id,
-                event_id,
-                endpoint_id: endpoint.id,
-                start,
-                created_at: acceptance.accepted_at,
-                replay_of: None,
-            },
-        )?;
-        deliveries.push((id, endpoint.id));
-        if matches!(start, Start::Claimed { .. }) {
+        let (id, endpoint_id) = (ids.next(), endpoint.id);
+        deliveries.push((id, endpoint_id));
+        let claimed_until = if held { None } else { tx.hand_over.claim(endpoint, accepted_at) };
+        if let Some(lease_until) = claimed_until {
+            handed.push(Handed { org_id, id, event_id, endpoint_id, claimed_at: accepted_at, lease_until });
             let event = shared.get_or_insert_with(|| Arc::new(as_stored(&new.event)));
             tx.hand_over.push(Taken { endpoint: Arc::clone(endpoint), delivery: first_attempt(id, Arc::clone(event)) });
+            continue;
         }
+        let start = if held { Start::Held } else { Start::Due };
+        let (created_at, replay_of) = (accepted_at, None);
+        delivery::insert(tx.conn, &NewDelivery { org_id, id, event_id, endpoint_id, start, created_at, replay_of })?;
     }
+    tx.hand_over.in_hand.add(tx.conn, event_number, &handed)?;
     Ok(Accepted { event_id, deliveries })
 }
 

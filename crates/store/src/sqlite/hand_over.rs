@@ -10,6 +10,8 @@ use watchbell_domain::endpoint::Endpoint;
 use watchbell_domain::id::{EndpointId, OrgId};
 use watchbell_domain::port::{Taken, Taker};
 
+use super::in_hand::InHand;
+
 /// Who takes, and how long its claims hold. Not there until a loop says so.
 #[derive(Debug, Clone, Default)]
 pub(super) struct TakerSlot(Arc<OnceLock<(Arc<dyn Taker>, SignedDuration)>>);
@@ -30,6 +32,8 @@ pub(super) struct HandOver {
     taken: Vec<Taken>,
     due: Vec<(OrgId, EndpointId)>,
     changed: Vec<EndpointId>,
+    /// What was handed over and not heard of since.
+    pub(super) in_hand: InHand,
     /// How much of these was there when the running unit began.
     before_unit: (usize, usize, usize),
 }
@@ -67,13 +71,16 @@ impl HandOver {
             self.changed.truncate(self.before_unit.2);
         }
         self.before_unit = (self.taken.len(), self.due.len(), self.changed.len());
+        self.in_hand.unit_ended(done);
     }
 
     /// The group is durable.
     pub(super) fn committed(&mut self) {
+        self.in_hand.committed();
         self.before_unit = (0, 0, 0);
         let Some((taker, _)) = self.slot.0.get() else {
-            return self.abandoned();
+            self.changed.clear();
+            return;
         };
         if !self.taken.is_empty() {
             taker.take(std::mem::take(&mut self.taken));
@@ -91,6 +98,7 @@ impl HandOver {
 
     /// The group was not committed: nothing of it was made.
     pub(super) fn abandoned(&mut self) {
+        self.in_hand.abandoned();
         self.before_unit = (0, 0, 0);
         self.taken.clear();
         self.due.clear();

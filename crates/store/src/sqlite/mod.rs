@@ -24,6 +24,7 @@ mod endpoint_row;
 mod error;
 mod event;
 mod hand_over;
+mod in_hand;
 mod once;
 mod open;
 mod org;
@@ -45,7 +46,7 @@ use error::Result;
 use hand_over::TakerSlot;
 use reader::{Read, Readers};
 use room::Room;
-use writer::{Counters, Tx, Unit, Writer, gone, unit};
+use writer::{Counters, TakenBack, Tx, Unit, Writer, gone, unit};
 
 /// Watchbell's store on SQLite. Cheap to share in an `Arc`; dropping it ends its threads and gives up the file.
 #[derive(Debug)]
@@ -106,14 +107,34 @@ impl SqliteStore {
         })
     }
 
+    /// As [`Self::add`] for what comes thousands of times a second.
+    fn add_often<T, F>(&self, work: F) -> Pending<'_, T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
+    {
+        self.submit(TakenBack::WithGroup, move |tx| {
+            tx.room.for_intake()?;
+            work(tx)
+        })
+    }
+
     /// Runs `work` in the writer; answers once it is committed.
     fn write<T, F>(&self, work: F) -> Pending<'_, T>
     where
         T: Send + 'static,
         F: FnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
     {
+        self.submit(TakenBack::Alone, work)
+    }
+
+    fn submit<T, F>(&self, taken_back: TakenBack, work: F) -> Pending<'_, T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
+    {
         Box::pin(async move {
-            let (unit, reply) = unit(work);
+            let (unit, reply) = unit(taken_back, work);
             match &self.writing {
                 Writing::Threads { queue, .. } => {
                     let queue = queue.as_ref().ok_or(()).map_err(gone)?;

@@ -16,6 +16,7 @@ use rusqlite::{Connection, ErrorCode};
 use watchbell_domain::port::{Clock, Entropy};
 
 use super::checkpoint::{self, Wal};
+use super::error::Error;
 use super::hand_over::{HandOver, TakerSlot};
 use super::reader::Readers;
 use super::room::{FreeSpace, Room};
@@ -135,7 +136,10 @@ impl SqliteStore {
         verify_durable(&conn).map_err(wrong)?;
         migrate(&mut conn, &path)?;
         check_keys(&conn, &options.keys, &path)?;
-        let released = release_claims(&mut conn, options.clock.now()).map_err(wrong)?;
+        let released = release_claims(&mut conn, options.clock.now()).map_err(|error| match error {
+            Error::Sqlite(problem) => wrong(problem),
+            Error::Store(problem) => OpenError::Corrupt { path: path.clone(), problem: problem.to_string() },
+        })?;
         if released > 0 {
             tracing::info!(released, "claims of the process before were taken back");
         }
@@ -309,7 +313,7 @@ fn check_keys(conn: &Connection, keys: &SealingKeys, path: &Path) -> Result<(), 
     Ok(())
 }
 
-fn release_claims(conn: &mut Connection, now: Timestamp) -> rusqlite::Result<usize> {
+fn release_claims(conn: &mut Connection, now: Timestamp) -> Result<usize, Error> {
     let transaction = conn.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     let released = delivery::release_all(&transaction, now)?;
     transaction.commit()?;

@@ -13,6 +13,11 @@ pub(super) fn before(page: PageRequest) -> [u8; 16] {
     page.before.map_or([0xff; 16], uuid::Uuid::into_bytes)
 }
 
+/// How many entries the page has at most.
+pub(super) fn limit(page: PageRequest) -> usize {
+    usize::from(page.limit.min(LIMIT_MAX))
+}
+
 /// How many rows to fetch: one more than are shown tells whether more follow.
 pub(super) fn fetch(page: PageRequest) -> u16 {
     page.limit.min(LIMIT_MAX) + 1
@@ -24,7 +29,7 @@ pub(super) fn collect<T>(
     mut rows: Rows<'_>,
     read: impl Fn(&Row<'_>) -> Result<T>,
 ) -> Result<Page<T>> {
-    let limit = usize::from(page.limit.min(LIMIT_MAX));
+    let limit = limit(page);
     let mut items = Vec::new();
     while let Some(row) = rows.next()? {
         if items.len() == limit {

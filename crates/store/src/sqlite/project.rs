@@ -61,13 +61,11 @@ impl ProjectStore for SqliteStore {
 
     fn project_state(&self, org: OrgId, id: ProjectId) -> Pending<'_, Option<(Project, Vec<Finding>)>> {
         self.read(move |read| {
-            // One transaction: the version and the findings it stands for.
-            let snapshot = read.conn.unchecked_transaction()?;
-            let Some(project) = find(&snapshot, org, id)? else {
+            let Some(project) = find(read.conn, org, id)? else {
                 return Ok(None);
             };
             let mut query =
-                snapshot.prepare_cached("SELECT * FROM finding WHERE org_id = ?1 AND project_id = ?2 ORDER BY id")?;
+                read.conn.prepare_cached("SELECT * FROM finding WHERE org_id = ?1 AND project_id = ?2 ORDER BY id")?;
             let mut rows = query.query(params![org.0.as_bytes(), id.0.as_bytes()])?;
             let mut findings = Vec::new();
             while let Some(row) = rows.next()? {

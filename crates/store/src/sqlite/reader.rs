@@ -8,7 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use watchbell_domain::port::StoreError;
 
 use super::configure;
-use super::error::Result;
+use super::error::{Result, from_sqlite};
 use super::vault::Vault;
 
 /// What a query sees.
@@ -54,7 +54,11 @@ impl Readers {
         };
         let out = Out { conn: Some(conn), readers: self };
         let conn = out.conn.as_ref().ok_or_else(|| StoreError::Unavailable("no connection".to_owned()))?;
-        work(&Read { conn, vault: &self.vault }).map_err(StoreError::from)
+        // Several statements of one question see the same commit.
+        let snapshot = conn.unchecked_transaction().map_err(|error| from_sqlite(&error))?;
+        let found = work(&Read { conn, vault: &self.vault });
+        drop(snapshot);
+        found.map_err(StoreError::from)
     }
 
     fn idle(&self) -> MutexGuard<'_, Vec<Connection>> {

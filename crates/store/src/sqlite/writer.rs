@@ -5,8 +5,8 @@
 //! ```
 //!
 //! A durable commit costs one flush of the disk however much it holds, so a group shares it. No timer makes groups: they
-//! form while the flush before them runs. A unit that fails, or panics, takes back its own savepoint alone. When the
-//! commit fails, every unit of the group is told so.
+//! form while the flush before them runs. A unit that fails, or panics, is taken back alone, but for those few that say
+//! otherwise: see [`TakenBack`]. When the commit fails, every unit of the group is told so.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -50,8 +50,20 @@ pub(super) struct Counters {
     pub(super) checkpoints: AtomicU64,
 }
 
+/// How a unit that fails is taken back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TakenBack {
+    /// By a savepoint of its own, which copies every page that it changes.
+    Alone,
+    /// With its whole group: for what runs thousands of times a second and fails, once it has written something, only
+    /// when the database is broken.
+    WithGroup,
+}
+
 /// One caller's work, waiting for its commit.
 pub(super) trait Unit: Send {
+    fn taken_back(&self) -> TakenBack;
+
     /// Does the work; what came of it is kept until [`Self::answer`].
     fn run(&mut self, tx: &mut Tx<'_>) -> Ran;
 
@@ -72,6 +84,7 @@ pub(super) enum Ran {
 
 /// A closure as a unit.
 struct Call<T, F> {
+    taken_back: TakenBack,
     work: Option<F>,
     result: std::result::Result<T, StoreError>,
     reply: oneshot::Sender<std::result::Result<T, StoreError>>,
@@ -81,14 +94,14 @@ struct Call<T, F> {
 pub(super) type Reply<T> = oneshot::Receiver<std::result::Result<T, StoreError>>;
 
 /// Makes a unit of `work`.
-pub(super) fn unit<T, F>(work: F) -> (Box<dyn Unit>, Reply<T>)
+pub(super) fn unit<T, F>(taken_back: TakenBack, work: F) -> (Box<dyn Unit>, Reply<T>)
 where
     T: Send + 'static,
     F: FnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
 {
     let (reply, receiver) = oneshot::channel();
     let result = Err(StoreError::Unavailable("the unit of work did not run".to_owned()));
-    (Box::new(Call { work: Some(work), result, reply }), receiver)
+    (Box::new(Call { taken_back, work: Some(work), result, reply }), receiver)
 }
 
 impl<T, F> Unit for Call<T, F>
@@ -96,6 +109,10 @@ where
     T: Send + 'static,
     F: FnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
 {
+    fn taken_back(&self) -> TakenBack {
+        self.taken_back
+    }
+
     fn run(&mut self, tx: &mut Tx<'_>) -> Ran {
         if self.reply.is_closed() {
             return Ran::Unwanted;
@@ -187,7 +204,11 @@ impl Writer {
     }
 
     fn run_unit(&mut self, unit: &mut dyn Unit) -> std::result::Result<(), StoreError> {
-        self.execute("SAVEPOINT unit")?;
+        let has_savepoint = unit.taken_back() == TakenBack::Alone;
+        if has_savepoint {
+            self.execute("SAVEPOINT unit")?;
+        }
+        let changes_before = self.conn.total_changes();
         let mut tx = Tx {
             conn: &self.conn,
             endpoints: &mut self.endpoints,
@@ -203,12 +224,15 @@ impl Writer {
                 self.room.refused();
             }
             // Out of room or broken, SQLite may take back the whole transaction by itself: then the group has failed.
-            if self.conn.is_autocommit() {
+            let has_written = self.conn.total_changes() != changes_before;
+            if self.conn.is_autocommit() || (has_written && !has_savepoint) {
                 return Err(problem);
             }
-            self.execute("ROLLBACK TO unit")?;
+            if has_savepoint {
+                self.execute("ROLLBACK TO unit")?;
+            }
         }
-        self.execute("RELEASE unit")
+        if has_savepoint { self.execute("RELEASE unit") } else { Ok(()) }
     }
 
     fn abandon(&mut self) {

@@ -13,11 +13,11 @@ use watchbell_domain::id::{DeliveryId, EndpointId, EventId, OrgId};
 use watchbell_domain::port::{Claim, Claimed, ClaimedDelivery, StoreError};
 use watchbell_wire::Event;
 
-use super::row;
+use super::row::{self, Heard};
 use crate::sqlite::error::{Error, Result};
 use crate::sqlite::row::{Columns, micros, signed};
 use crate::sqlite::writer::Tx;
-use crate::sqlite::{endpoint, event};
+use crate::sqlite::{endpoint, event, in_hand};
 
 pub(super) const DUE: &str = "SELECT org_id, id, event_id, lease, attempts, attempts_counted \
     FROM delivery INDEXED BY delivery_pending \
@@ -34,6 +34,9 @@ const RELEASE: &str = "UPDATE delivery SET state = ?3, due_at = ?4, ended_at = ?
     lease_until = NULL, claimed_at = NULL, attempts = attempts + 1 WHERE org_id = ?1 AND id = ?2";
 
 // What the process before us was sending: it is dead, for we hold its lock. Where its endpoint is, so is the delivery.
+const CLAIM_HANDED: &str = "INSERT INTO delivery \
+    (org_id, id, event_id, endpoint_id, state, created_at, lease, claimed_at, lease_until) \
+    VALUES (?1, ?2, ?3, ?4, 'sending', ?5, 1, ?5, ?6)";
 const INTERRUPT_ALL: &str = "INSERT INTO attempt (org_id, delivery_id, number, started_at, duration, result, detail) \
     SELECT org_id, id, attempts + 1, claimed_at, 0, 'interrupted', 'the process stopped during this attempt' \
     FROM delivery INDEXED BY delivery_sending WHERE state = 'sending'";
@@ -65,7 +68,7 @@ pub(super) fn claim(tx: &mut Tx<'_>, claims: &[Claim], now: Timestamp, lease: Si
     let mut all = Vec::with_capacity(claims.len());
     for claim in claims {
         let endpoint = endpoint::cached(tx, claim.org_id, claim.endpoint_id)?;
-        release_expired(tx.conn, claim, endpoint.as_deref(), now)?;
+        release_expired(tx, claim, endpoint.as_deref(), now)?;
         let Some(endpoint) = endpoint else { continue };
         let deliveries =
             if may_send(&endpoint, now) { take(tx.conn, claim, now, lease_until, &mut events)? } else { Vec::new() };
@@ -170,24 +173,48 @@ fn body(conn: &Connection, org: OrgId, id: DeliveryId) -> Result<Option<Bytes>> 
 }
 
 /// Takes back the claims of an endpoint that have run out, each with an attempt that says so.
-fn release_expired(conn: &Connection, claim: &Claim, endpoint: Option<&Endpoint>, now: Timestamp) -> Result<()> {
-    for expired in expired(conn, claim.org_id, claim.endpoint_id, now)? {
-        row::insert_attempt(conn, claim.org_id, expired.id, &expired.attempt)?;
-        let (state, due_at, ended_at, reason) = match endpoint.map(|endpoint| &endpoint.state) {
-            Some(EndpointState::Active) => ("pending", Some(micros(expired.lease_until)), None, None),
-            Some(EndpointState::Paused { .. } | EndpointState::Disabled { .. }) => ("held", None, None, None),
-            None => ("cancelled", None, Some(micros(now)), Some(CancelReason::EndpointDeleted.as_str())),
-        };
-        conn.prepare_cached(RELEASE)?.execute(params![
-            claim.org_id.0.as_bytes(),
+fn release_expired(tx: &mut Tx<'_>, claim: &Claim, endpoint: Option<&Endpoint>, now: Timestamp) -> Result<()> {
+    let (org, state) = (claim.org_id, endpoint.map(|endpoint| &endpoint.state));
+    for expired in expired(tx.conn, org, claim.endpoint_id, now)? {
+        row::insert_attempt(tx.conn, org, expired.id, &expired.attempt)?;
+        let heard = released(state, expired.lease_until, now);
+        tx.conn.prepare_cached(RELEASE)?.execute(params![
+            org.0.as_bytes(),
             expired.id.0.as_bytes(),
-            state,
-            due_at,
-            ended_at,
-            reason
+            heard.state,
+            heard.due_at,
+            heard.ended_at,
+            heard.reason
         ])?;
     }
+    for handed in tx.hand_over.in_hand.expired(org, claim.endpoint_id, now) {
+        tx.hand_over.in_hand.remove(tx.conn, org, handed.endpoint_id, handed.id)?;
+        row::insert_handed(tx.conn, &handed, &released(state, handed.lease_until, now))?;
+        let attempt = interrupted(1, handed.claimed_at, handed.lease_until);
+        row::insert_attempt(tx.conn, org, handed.id, &attempt)?;
+    }
     Ok(())
+}
+
+/// Where a delivery goes whose claim has run out, its attempt interrupted.
+fn released(endpoint: Option<&EndpointState>, lease_until: Timestamp, now: Timestamp) -> Heard {
+    let (state, due_at, ended_at, reason) = match endpoint {
+        Some(EndpointState::Active) => ("pending", Some(micros(lease_until)), None, None),
+        Some(EndpointState::Paused { .. } | EndpointState::Disabled { .. }) => ("held", None, None, None),
+        None => ("cancelled", None, Some(micros(now)), Some(CancelReason::EndpointDeleted.as_str())),
+    };
+    Heard { state, due_at, ended_at, reason, attempts: 1, attempts_counted: 0 }
+}
+
+fn interrupted(number: u32, claimed_at: Timestamp, lease_until: Timestamp) -> Attempt {
+    Attempt {
+        number,
+        started_at: claimed_at,
+        duration: lease_until.duration_since(claimed_at),
+        result: AttemptResult::Interrupted,
+        response: None,
+        detail: Some("the claim ran out before the attempt was settled".to_owned()),
+    }
 }
 
 struct Expired {
@@ -203,21 +230,28 @@ fn expired(conn: &Connection, org: OrgId, endpoint: EndpointId, now: Timestamp) 
     while let Some(row) = rows.next()? {
         let columns = Columns::of("delivery", row);
         let (started_at, lease_until) = (columns.time("claimed_at")?, columns.time("lease_until")?);
-        let attempt = Attempt {
-            number: columns.get::<u32>("attempts")? + 1,
-            started_at,
-            duration: lease_until.duration_since(started_at),
-            result: AttemptResult::Interrupted,
-            response: None,
-            detail: Some("the claim ran out before the attempt was settled".to_owned()),
-        };
+        let attempt = interrupted(columns.get::<u32>("attempts")? + 1, started_at, lease_until);
         all.push(Expired { id: DeliveryId(columns.uuid("id")?), lease_until, attempt });
     }
     Ok(all)
 }
 
 /// At the start: takes back every claim of the process before. `now` is when they become due.
-pub(in crate::sqlite) fn release_all(conn: &Connection, now: Timestamp) -> rusqlite::Result<usize> {
+pub(in crate::sqlite) fn release_all(conn: &Connection, now: Timestamp) -> Result<usize> {
+    for handed in in_hand::all(conn)? {
+        conn.execute(
+            CLAIM_HANDED,
+            params![
+                handed.org_id.0.as_bytes(),
+                handed.id.0.as_bytes(),
+                handed.event_id.0.as_bytes(),
+                handed.endpoint_id.0.as_bytes(),
+                micros(handed.claimed_at),
+                micros(handed.lease_until),
+            ],
+        )?;
+    }
+    in_hand::clear(conn)?;
     conn.execute(INTERRUPT_ALL, [])?;
-    conn.execute(RELEASE_ALL, params![micros(now), CancelReason::EndpointDeleted.as_str()])
+    Ok(conn.execute(RELEASE_ALL, params![micros(now), CancelReason::EndpointDeleted.as_str()])?)
 }

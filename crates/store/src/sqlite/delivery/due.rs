@@ -1,11 +1,12 @@
 //! Which endpoints have something to do: one seek an endpoint, however many deliveries wait.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, Row};
+use rusqlite::{Connection, OptionalExtension, Row};
 use watchbell_domain::id::{EndpointId, OrgId};
 use watchbell_domain::port::DueEndpoint;
 
 use crate::sqlite::error::Result;
+use crate::sqlite::in_hand;
 use crate::sqlite::row::Columns;
 
 // Each step of the recursion seeks the first entry of the next endpoint in the index.
@@ -43,7 +44,23 @@ pub(super) fn endpoints(conn: &Connection) -> Result<Vec<DueEndpoint>> {
                 .or_insert(found);
         }
     }
+    for handed in in_hand::all(conn)? {
+        due.entry((handed.org_id, handed.endpoint_id))
+            .and_modify(|known| known.due_at = known.due_at.min(handed.lease_until))
+            .or_insert(DueEndpoint {
+                org_id: handed.org_id,
+                endpoint_id: handed.endpoint_id,
+                due_at: handed.lease_until,
+                max_in_flight: own_window(conn, handed.org_id, handed.endpoint_id)?,
+            });
+    }
     Ok(due.into_values().collect())
+}
+
+fn own_window(conn: &Connection, org: OrgId, id: EndpointId) -> Result<Option<u32>> {
+    let mut query = conn.prepare_cached("SELECT max_in_flight FROM endpoint WHERE org_id = ?1 AND id = ?2")?;
+    let window = query.query_row([org.0.as_bytes(), id.0.as_bytes()], |row| row.get(0));
+    Ok(window.optional()?.flatten())
 }
 
 fn due_endpoint(row: &Row<'_>) -> Result<DueEndpoint> {

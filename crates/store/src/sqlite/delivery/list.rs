@@ -9,6 +9,7 @@ use watchbell_domain::port::{DeliveryFilter, Page, PageRequest, StoreError};
 use super::row;
 use crate::sqlite::error::Result;
 use crate::sqlite::event::micros_up;
+use crate::sqlite::in_hand::{self, Handed};
 use crate::sqlite::page::{self, before};
 
 /// All deliveries of an event, oldest first.
@@ -21,6 +22,8 @@ pub(in crate::sqlite) fn of_event(conn: &Connection, org: OrgId, event: EventId)
     while let Some(row) = rows.next()? {
         deliveries.push(row::delivery(row)?);
     }
+    deliveries.extend(in_hand::of_event(conn, org, event)?.iter().map(Handed::shown));
+    deliveries.sort_by_key(|delivery| delivery.id);
     Ok(deliveries)
 }
 
@@ -32,12 +35,40 @@ pub(super) fn page(
 ) -> Result<Page<(Delivery, Vec<Attempt>)>> {
     let (statement, values) = statement(way(conn, org, filter)?, org, filter, page);
     let mut query = conn.prepare_cached(&statement)?;
-    let found = page::collect(page, query.query(params_from_iter(values))?, row::delivery)?;
+    let mut found = page::collect(page, query.query(params_from_iter(values))?, row::delivery)?;
+    add_those_in_hand(conn, org, filter, page, &mut found)?;
     let with_attempts = |delivery: Delivery| {
         let attempts = row::attempts(conn, org, delivery.id)?;
         Ok((delivery, attempts))
     };
     Ok(Page { items: found.items.into_iter().map(with_attempts).collect::<Result<_>>()?, more: found.more })
+}
+
+/// What is in hand has no row: it is few, and put among the rows where it belongs.
+fn add_those_in_hand(
+    conn: &Connection,
+    org: OrgId,
+    filter: &DeliveryFilter,
+    page: PageRequest,
+    found: &mut Page<Delivery>,
+) -> Result<()> {
+    if filter.state.is_some_and(|state| state != StateKind::Sending) {
+        return Ok(());
+    }
+    let fits = |handed: &Handed| {
+        page.before.is_none_or(|before| handed.id.0 < before)
+            && filter.endpoint_id.is_none_or(|endpoint| handed.endpoint_id == endpoint)
+            && filter.event_id.is_none_or(|event| handed.event_id == event)
+            && filter.since.is_none_or(|since| handed.claimed_at >= since)
+            && filter.until.is_none_or(|until| handed.claimed_at < until)
+    };
+    let in_hand = in_hand::of_org(conn, org)?;
+    found.items.extend(in_hand.iter().filter(|handed| fits(handed)).map(Handed::shown));
+    found.items.sort_by_key(|delivery| std::cmp::Reverse(delivery.id));
+    let limit = page::limit(page);
+    found.more |= found.items.len() > limit;
+    found.items.truncate(limit);
+    Ok(())
 }
 
 /// How the rows are found.
@@ -135,6 +166,12 @@ pub(super) fn count(conn: &Connection, org: OrgId) -> Result<Vec<(StateKind, u64
             if *known == kind {
                 *count = u64::try_from(number).unwrap_or_default();
             }
+        }
+    }
+    let in_hand = u64::try_from(in_hand::of_org(conn, org)?.len()).unwrap_or_default();
+    for (known, count) in &mut counts {
+        if *known == StateKind::Sending {
+            *count += in_hand;
         }
     }
     Ok(counts)

@@ -12,6 +12,7 @@ use watchbell_domain::port::{
 
 use super::SqliteStore;
 use super::once::once;
+use super::writer::TakenBack;
 
 mod change;
 mod claim;
@@ -31,14 +32,16 @@ impl DeliveryStore for SqliteStore {
     }
 
     fn claim(&self, claims: Vec<Claim>, now: Timestamp, lease: SignedDuration) -> Pending<'_, Vec<Claimed>> {
-        self.write(move |tx| {
+        self.submit(TakenBack::WithGroup, move |tx| {
             tx.room.for_claims()?;
             claim::claim(tx, &claims, now, lease)
         })
     }
 
     fn settle(&self, settlements: Arc<[Settlement]>) -> Pending<'_, Vec<Result<Settled, StoreError>>> {
-        self.write(move |tx| settlements.iter().map(|settlement| settle::settle(tx, settlement)).collect())
+        self.submit(TakenBack::WithGroup, move |tx| {
+            settlements.iter().map(|settlement| settle::settle(tx, settlement)).collect()
+        })
     }
 
     fn hand_over(&self, to: Arc<dyn Taker>, lease: SignedDuration) {

@@ -8,11 +8,13 @@ use watchbell_domain::delivery::{
 use watchbell_domain::id::{DeliveryId, EndpointId, EventId, OrgId};
 
 use crate::sqlite::error::Result;
+use crate::sqlite::in_hand::{self, Handed};
 use crate::sqlite::row::{Columns, duration_micros, micros, signed};
 
 const INSERT: &str = "INSERT INTO delivery \
-    (org_id, id, event_id, endpoint_id, state, due_at, created_at, replay_of, lease, lease_until, claimed_at) \
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+    (org_id, id, event_id, endpoint_id, state, due_at, created_at, replay_of) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+const INSERT_HANDED: &str = "INSERT INTO delivery (org_id, id, event_id, endpoint_id, state, due_at, created_at, \
+    lease, ended_at, reason, attempts, attempts_counted) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
 const INSERT_ATTEMPT: &str = "INSERT INTO attempt \
     (org_id, delivery_id, number, started_at, duration, result, detail, status, headers, body, truncated) \
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
@@ -36,23 +38,16 @@ pub(in crate::sqlite) enum Start {
     Held,
     /// Due at once.
     Due,
-    /// Claimed as it is made.
-    Claimed {
-        /// So long.
-        until: Timestamp,
-    },
 }
 
 /// The token of a delivery's first claim.
 pub(in crate::sqlite) const FIRST_LEASE: Lease = Lease(1);
 
 pub(in crate::sqlite) fn insert(conn: &Connection, new: &NewDelivery) -> Result<()> {
-    let (kind, due_at, lease_until) = match new.start {
-        Start::Held => (StateKind::Held, None, None),
-        Start::Due => (StateKind::Pending, Some(new.created_at), None),
-        Start::Claimed { until } => (StateKind::Sending, None, Some(until)),
+    let (kind, due_at) = match new.start {
+        Start::Held => (StateKind::Held, None),
+        Start::Due => (StateKind::Pending, Some(new.created_at)),
     };
-    let lease = lease_until.map_or(Lease(0), |_| FIRST_LEASE);
     conn.prepare_cached(INSERT)?.execute(params![
         new.org_id.0.as_bytes(),
         new.id.0.as_bytes(),
@@ -62,9 +57,35 @@ pub(in crate::sqlite) fn insert(conn: &Connection, new: &NewDelivery) -> Result<
         due_at.map(micros),
         micros(new.created_at),
         new.replay_of.map(|old| *old.0.as_bytes()),
-        signed(lease.0),
-        lease_until.map(micros),
-        lease_until.map(|_| micros(new.created_at)),
+    ])?;
+    Ok(())
+}
+
+/// What is to be said of a delivery that was in hand: its row, written for the first time.
+#[derive(Debug)]
+pub(super) struct Heard {
+    pub(super) state: &'static str,
+    pub(super) due_at: Option<i64>,
+    pub(super) ended_at: Option<i64>,
+    pub(super) reason: Option<&'static str>,
+    pub(super) attempts: u32,
+    pub(super) attempts_counted: u32,
+}
+
+pub(super) fn insert_handed(conn: &Connection, handed: &Handed, heard: &Heard) -> Result<()> {
+    conn.prepare_cached(INSERT_HANDED)?.execute(params![
+        handed.org_id.0.as_bytes(),
+        handed.id.0.as_bytes(),
+        handed.event_id.0.as_bytes(),
+        handed.endpoint_id.0.as_bytes(),
+        heard.state,
+        heard.due_at,
+        micros(handed.claimed_at),
+        signed(FIRST_LEASE.0),
+        heard.ended_at,
+        heard.reason,
+        heard.attempts,
+        heard.attempts_counted,
     ])?;
     Ok(())
 }
@@ -72,7 +93,10 @@ pub(in crate::sqlite) fn insert(conn: &Connection, new: &NewDelivery) -> Result<
 pub(super) fn find(conn: &Connection, org: OrgId, id: DeliveryId) -> Result<Option<Delivery>> {
     let mut query = conn.prepare_cached("SELECT * FROM delivery WHERE org_id = ?1 AND id = ?2")?;
     let found = query.query_row(params![org.0.as_bytes(), id.0.as_bytes()], |row| Ok(delivery(row)));
-    found.optional()?.transpose()
+    match found.optional()?.transpose()? {
+        Some(delivery) => Ok(Some(delivery)),
+        None => Ok(in_hand::find(conn, org, id)?.map(|handed| handed.shown())),
+    }
 }
 
 pub(super) fn delivery(row: &Row<'_>) -> Result<Delivery> {

@@ -6,9 +6,10 @@ use watchbell_domain::delivery::{CancelReason, Lease, StateKind};
 use watchbell_domain::endpoint::{DisabledReason, Endpoint, EndpointState};
 use watchbell_domain::port::{Next, Settled, Settlement, StoreError};
 
-use super::row;
+use super::row::{self, FIRST_LEASE, Heard};
 use crate::sqlite::endpoint;
 use crate::sqlite::error::Result;
+use crate::sqlite::in_hand::Handed;
 use crate::sqlite::row::{micros, signed, truncated};
 use crate::sqlite::writer::Tx;
 
@@ -31,25 +32,41 @@ pub(super) fn settle(tx: &mut Tx<'_>, settlement: &Settlement) -> Result<std::re
     let next = next_state(settlement.next, endpoint.as_deref());
     let (org, id, Lease(lease)) = (settlement.org_id, settlement.delivery_id, settlement.lease);
     let attempt = settlement.attempt.as_ref();
-    let settled: Option<u32> = tx
-        .conn
-        .prepare_cached(SETTLE)?
-        .query_row(
-            params![
-                org.0.as_bytes(),
-                id.0.as_bytes(),
-                signed(lease),
-                next.kind.as_str(),
-                next.due_at.map(micros),
-                next.kind.is_terminal().then_some(micros(settlement.settled_at)),
-                next.reason,
-                attempt.map_or(0, |attempt| attempt.number),
-                attempt.is_some() && counts(settlement.next),
-                settlement.endpoint_id.0.as_bytes(),
-            ],
-            |row| row.get(0),
-        )
-        .optional()?;
+    let counted = attempt.is_some() && counts(settlement.next);
+    let ended_at = next.kind.is_terminal().then_some(micros(settlement.settled_at));
+    let settled: Option<u32> = match handed(tx, settlement)? {
+        Some(handed) => {
+            let heard = Heard {
+                state: next.kind.as_str(),
+                due_at: next.due_at.map(micros),
+                ended_at,
+                reason: next.reason,
+                attempts: attempt.map_or(0, |attempt| attempt.number),
+                attempts_counted: u32::from(counted),
+            };
+            row::insert_handed(tx.conn, &handed, &heard)?;
+            Some(heard.attempts)
+        }
+        None => tx
+            .conn
+            .prepare_cached(SETTLE)?
+            .query_row(
+                params![
+                    org.0.as_bytes(),
+                    id.0.as_bytes(),
+                    signed(lease),
+                    next.kind.as_str(),
+                    next.due_at.map(micros),
+                    ended_at,
+                    next.reason,
+                    attempt.map_or(0, |attempt| attempt.number),
+                    counted,
+                    settlement.endpoint_id.0.as_bytes(),
+                ],
+                |row| row.get(0),
+            )
+            .optional()?,
+    };
     let Some(attempts) = settled else {
         return Ok(Err(StoreError::LeaseLost));
     };
@@ -61,6 +78,14 @@ pub(super) fn settle(tx: &mut Tx<'_>, settlement: &Settlement) -> Result<std::re
         change_endpoint(tx, settlement, &endpoint)?;
     }
     Ok(Ok(Settled { state: next.kind }))
+}
+
+/// The delivery, if it was handed over as it was made and this is the first that is heard of it.
+fn handed(tx: &mut Tx<'_>, settlement: &Settlement) -> Result<Option<Handed>> {
+    if settlement.lease != FIRST_LEASE {
+        return Ok(None);
+    }
+    tx.hand_over.in_hand.remove(tx.conn, settlement.org_id, settlement.endpoint_id, settlement.delivery_id)
 }
 
 /// Whatever happened to the endpoint meanwhile decides where a delivery waits.
