@@ -28,7 +28,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use watchbell_domain::delivery::{Attempt, Delivery, Lease, StateKind};
-use watchbell_domain::endpoint::{Endpoint, EndpointPolicy, EndpointSecret, EndpointState};
+use watchbell_domain::endpoint::{Endpoint, EndpointPolicy, EndpointSecret, EndpointState, Transport};
 use watchbell_domain::id::{DeliveryId, EndpointId, OrgId};
 use watchbell_domain::port::testing::SeededEntropy;
 use watchbell_domain::port::*;
@@ -254,6 +254,7 @@ fn store(deliveries: u64, endpoints: u64, url: &str, now: Timestamp) -> Endless 
             expires_at: None,
         }],
         headers: Vec::new(),
+        transport: Transport::default(),
         policy: EndpointPolicy { max_in_flight: Some(64), ..EndpointPolicy::default() },
         not_before: None,
         created_at: now,

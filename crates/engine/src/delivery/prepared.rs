@@ -45,7 +45,7 @@ impl Prepared {
             peer,
             headers: header_lines(&endpoint.headers),
             mask: Mask::new(secrets.chain(values).cloned().chain(mask::credentials_of(&endpoint.url))),
-            policy: options.retry_policy(endpoint.dialect, endpoint.policy.retry_schedule.as_ref()),
+            policy: options.retry_policy(endpoint.dialect, &endpoint.policy),
             timeout: options.timeout_within_lease(endpoint.policy.timeout, client.limits()),
             endpoint,
         }
@@ -59,6 +59,7 @@ impl Prepared {
                 && self.endpoint.dialect == endpoint.dialect
                 && self.endpoint.secrets == endpoint.secrets
                 && self.endpoint.headers == endpoint.headers
+                && self.endpoint.transport == endpoint.transport
                 && self.endpoint.policy == endpoint.policy)
     }
 

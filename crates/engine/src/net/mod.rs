@@ -11,6 +11,7 @@ pub mod client;
 pub mod connector;
 pub mod fault;
 pub mod guard;
+pub mod identity;
 pub mod mask;
 pub mod resolver;
 pub mod tls;

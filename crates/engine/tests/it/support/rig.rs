@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use watchbell_domain::delivery::StateKind;
-use watchbell_domain::endpoint::{Endpoint, EndpointPolicy, EndpointSecret, EndpointState};
+use watchbell_domain::endpoint::{Endpoint, EndpointPolicy, EndpointSecret, EndpointState, Transport};
 use watchbell_domain::id::{DeliveryId, EndpointId, OrgId};
 use watchbell_domain::port::testing::{ManualClock, SeededEntropy};
 use watchbell_domain::port::{Clock, Entropy, Settlement};
@@ -151,6 +151,7 @@ impl Rig {
             state: EndpointState::Active,
             secrets: vec![EndpointSecret { text: Secret::new(SECRET), created_at: now, expires_at: None }],
             headers: Vec::new(),
+            transport: Transport::default(),
             policy: EndpointPolicy::default(),
             not_before: None,
             created_at: now,
