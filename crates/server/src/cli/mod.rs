@@ -11,6 +11,7 @@ mod delivery;
 mod demo;
 mod doctor;
 mod endpoint;
+mod endpoint_flags;
 mod event;
 mod key;
 mod message;

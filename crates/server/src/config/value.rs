@@ -11,6 +11,7 @@ use jiff::SignedDuration;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use watchbell_domain::endpoint::RateLimit;
 
 /// Longest duration that makes sense anywhere in the configuration.
 const DURATION_DAYS_MAX: i64 = 366;
@@ -144,11 +145,9 @@ pub(crate) enum Rate {
 }
 
 impl Rate {
-    /// Without a burst of its own, a rate lets four seconds' worth through at once.
-    const BURST_SECONDS: NonZeroU32 = NonZeroU32::MIN.saturating_add(3);
-
     pub(crate) const fn limit(per_second: NonZeroU32) -> Self {
-        Self::Limit { per_second, burst: per_second.saturating_mul(Self::BURST_SECONDS) }
+        let RateLimit { per_second, burst } = RateLimit::per_second(per_second);
+        Self::Limit { per_second, burst }
     }
 }
 
@@ -158,28 +157,18 @@ impl FromStr for Rate {
     fn from_str(text: &str) -> Result<Self, ValueError> {
         const WANTED: ValueError =
             ValueError("a rate such as \"50/s\" or \"50/s burst 200\" is wanted, or \"off\" for no limit");
-        let text = text.trim();
-        if text == "off" {
-            return Ok(Self::Off);
-        }
-        let (rate, burst) = match text.split_once("burst") {
-            Some((rate, burst)) => (rate.trim_end().trim_end_matches(','), Some(burst)),
-            None => (text, None),
-        };
-        let number = |text: &str| text.trim().parse::<NonZeroU32>().map_err(|_| WANTED);
-        let per_second = number(rate.trim().strip_suffix("/s").ok_or(WANTED)?)?;
-        match burst {
-            Some(burst) => Ok(Self::Limit { per_second, burst: number(burst)? }),
-            None => Ok(Self::limit(per_second)),
-        }
+        Ok(match RateLimit::parse_or_off(text).map_err(|_| WANTED)? {
+            Some(RateLimit { per_second, burst }) => Self::Limit { per_second, burst },
+            None => Self::Off,
+        })
     }
 }
 
 impl fmt::Display for Rate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
+        match *self {
             Self::Off => f.write_str("off"),
-            Self::Limit { per_second, burst } => write!(f, "{per_second}/s burst {burst}"),
+            Self::Limit { per_second, burst } => RateLimit { per_second, burst }.fmt(f),
         }
     }
 }
