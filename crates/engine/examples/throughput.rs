@@ -278,7 +278,8 @@ fn store(deliveries: u64, endpoints: u64, url: &str, now: Timestamp) -> Endless 
 }
 
 fn client(clock: &Arc<dyn Clock>) -> Client {
-    let policy = EgressPolicy { allow: vec!["127.0.0.0/8".parse().unwrap()], allow_http: true, own_host: None };
+    let policy =
+        EgressPolicy { allow: vec!["127.0.0.0/8".parse().unwrap()], allow_http: true, ..EgressPolicy::default() };
     let dns = DnsOptions { servers: vec!["127.0.0.1:9".parse().unwrap()], timeout: SignedDuration::from_secs(3) };
     let resolver = Arc::new(DnsResolver::new(&dns, Arc::clone(clock)).unwrap());
     let tls = Tls::new(None, Arc::clone(clock)).unwrap();

@@ -213,7 +213,7 @@ fn spawn_service(
     let policy = EgressPolicy {
         allow: vec![AllowRule { net: "10.0.0.0/8".parse().unwrap(), port: None }],
         allow_http: true,
-        own_host: None,
+        ..EgressPolicy::default()
     };
     let tls = Tls::new(None, clock.clone()).unwrap();
     let connector = Connector::new(policy, Arc::new(NoNames), Arc::new(script), tls, clock.clone());
