@@ -12,6 +12,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use watchbell_domain::endpoint::RateLimit;
+use watchbell_engine::net::guard::DeniedPorts;
+use watchbell_engine::net::proxy::Proxy;
 
 /// Longest duration that makes sense anywhere in the configuration.
 const DURATION_DAYS_MAX: i64 = 366;
@@ -195,6 +197,58 @@ impl fmt::Display for Percent {
     }
 }
 
+/// A port, or a range of ports: `25`, `"6665-6669"`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Ports(String);
+
+impl Ports {
+    /// Those that are denied unless the operator says otherwise.
+    pub(crate) fn denied() -> Vec<Self> {
+        DeniedPorts::default().texts().into_iter().map(Self).collect()
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Ports {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        match DeniedPorts::parse([text]) {
+            Ok(_) => Ok(Self(text.to_owned())),
+            Err(_) => Err(ValueError("a port from 1 to 65535, or a range of them such as \"6665-6669\", is wanted")),
+        }
+    }
+}
+
+impl fmt::Display for Ports {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A proxy: `"http://proxy.example.com:3128"`. Written back without its password.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ProxyUrl(pub(crate) Proxy);
+
+impl FromStr for ProxyUrl {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        const WANTED: ValueError =
+            ValueError("http://HOST:PORT or http://USER:PASSWORD@HOST:PORT is wanted, without a path");
+        text.parse().map(Self).map_err(|_| WANTED)
+    }
+}
+
+impl fmt::Display for ProxyUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 /// The text is not what the setting takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -264,6 +318,8 @@ as_text! {
     Size: numbers = true, pattern = "^[0-9]+ ?(B|KiB|MiB|GiB)?$", about = "A number of bytes, or text: 64KiB, 1MiB.";
     Rate: numbers = false, pattern = "^(off|[0-9]+/s(,? ?burst [0-9]+)?)$", about = "How often: 50/s, 50/s burst 200, or off for no limit.";
     Percent: numbers = true, pattern = "^[0-9]{1,3}%?$", about = "A share in percent: 10%.";
+    Ports: numbers = true, pattern = "^[0-9]{1,5}(-[0-9]{1,5})?$", about = "A port, or a range of ports: 6665-6669.";
+    ProxyUrl: numbers = false, pattern = "^http://[^/]+/?$", about = "A proxy: http://HOST:PORT or http://USER:PASSWORD@HOST:PORT.";
 }
 
 #[cfg(test)]
