@@ -40,6 +40,8 @@ const MARGIN_MAX: u64 = 60;
 /// Characters of a token server's words that are shown.
 const WORDS_MAX: usize = 200;
 
+type Lines = Vec<(&'static str, HeaderValue)>;
+
 /// Where an endpoint's tokens come from.
 #[derive(Debug)]
 pub(crate) struct TokenSource {
@@ -135,7 +137,7 @@ impl TokenSource {
     }
 
     /// Header lines and body.
-    fn request(&self) -> Result<(Vec<(&'static str, HeaderValue)>, String), Fault> {
+    fn request(&self) -> Result<(Lines, String), Fault> {
         let client = &self.client;
         let mut form = form_urlencoded::Serializer::new(String::new());
         form.append_pair("grant_type", "client_credentials");
