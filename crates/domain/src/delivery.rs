@@ -307,6 +307,8 @@ results! {
     ResponseTooLarge = "response_too_large",
     /// A redirect, which is never followed.
     RedirectRefused = "redirect_refused",
+    /// No access token could be had, so nothing was sent.
+    TokenError = "token_error",
     /// We stopped or died meanwhile. Does not count.
     Interrupted = "interrupted",
     /// Our own fault.

@@ -7,6 +7,12 @@ use watchbell_wire::{Dialect, EventType, Secret};
 
 use crate::id::{EndpointId, OrgId};
 
+pub use rate::{NotARate, RateLimit};
+pub use transport::{Auth, AuthStyle, ClientIdentity, HttpVersion, OAuth2Client, TlsSettings, Transport};
+
+mod rate;
+mod transport;
+
 /// An endpoint with its secrets.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Endpoint {
@@ -28,6 +34,8 @@ pub struct Endpoint {
     pub secrets: Vec<EndpointSecret>,
     /// Headers sent beside the dialect's own. Values are secrets.
     pub headers: Vec<(String, Secret)>,
+    /// How requests reach it.
+    pub transport: Transport,
     /// What differs from the server's own policy.
     pub policy: EndpointPolicy,
     /// No attempt before this time: the endpoint asked for a pause by `Retry-After`.
@@ -117,4 +125,38 @@ pub struct EndpointPolicy {
     pub timeout: Option<SignedDuration>,
     /// Most deliveries in flight at once.
     pub max_in_flight: Option<u32>,
+    /// Most attempts: the schedule ends there. It never makes the schedule longer.
+    pub max_attempts: Option<u32>,
+    /// How many attempts may begin in a second. `None`: no limit.
+    pub rate_limit: Option<RateLimit>,
+    /// Which deliveries wait for one another.
+    pub order: Order,
+}
+
+/// Which deliveries of an endpoint wait for one another, first in, first out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Order {
+    /// None: each goes out when it can.
+    #[default]
+    Any,
+    /// Every delivery waits for the one before it.
+    Endpoint,
+    /// Every delivery waits for the one before it of the same project.
+    Project,
+}
+
+impl Order {
+    /// `any`, `endpoint`, `project`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Any => "any",
+            Self::Endpoint => "endpoint",
+            Self::Project => "project",
+        }
+    }
+
+    /// Reads the name.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Any, Self::Endpoint, Self::Project].into_iter().find(|order| order.as_str() == text)
+    }
 }

@@ -96,6 +96,7 @@ mod tests {
             state: EndpointState::Active,
             secrets: Vec::new(),
             headers: Vec::new(),
+            transport: crate::endpoint::Transport::default(),
             policy: EndpointPolicy::default(),
             not_before: None,
             created_at: Timestamp::UNIX_EPOCH,

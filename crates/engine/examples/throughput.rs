@@ -28,7 +28,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use watchbell_domain::delivery::{Attempt, Delivery, Lease, StateKind};
-use watchbell_domain::endpoint::{Endpoint, EndpointPolicy, EndpointSecret, EndpointState};
+use watchbell_domain::endpoint::{Endpoint, EndpointPolicy, EndpointSecret, EndpointState, Transport};
 use watchbell_domain::id::{DeliveryId, EndpointId, OrgId};
 use watchbell_domain::port::testing::SeededEntropy;
 use watchbell_domain::port::*;
@@ -258,6 +258,7 @@ fn store(deliveries: u64, endpoints: u64, url: &str, now: Timestamp) -> Endless 
             expires_at: None,
         }],
         headers: Vec::new(),
+        transport: Transport::default(),
         policy: EndpointPolicy { max_in_flight: Some(64), ..EndpointPolicy::default() },
         not_before: None,
         created_at: now,
@@ -281,7 +282,8 @@ fn store(deliveries: u64, endpoints: u64, url: &str, now: Timestamp) -> Endless 
 }
 
 fn client(clock: &Arc<dyn Clock>) -> Client {
-    let policy = EgressPolicy { allow: vec!["127.0.0.0/8".parse().unwrap()], allow_http: true, own_host: None };
+    let policy =
+        EgressPolicy { allow: vec!["127.0.0.0/8".parse().unwrap()], allow_http: true, ..EgressPolicy::default() };
     let dns = DnsOptions { servers: vec!["127.0.0.1:9".parse().unwrap()], timeout: SignedDuration::from_secs(3) };
     let resolver = Arc::new(DnsResolver::new(&dns, Arc::clone(clock)).unwrap());
     let tls = Tls::new(None, Arc::clone(clock)).unwrap();

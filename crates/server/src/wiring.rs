@@ -26,7 +26,7 @@ use watchbell_domain::port::{Clock, Entropy, KeyStore, OrgStore, StoreError};
 use watchbell_engine::delivery;
 use watchbell_engine::net::client::Client;
 use watchbell_engine::net::connector::{Connector, TcpDial};
-use watchbell_engine::net::guard::EgressPolicy;
+use watchbell_engine::net::guard::{DeniedPorts, EgressPolicy};
 use watchbell_engine::net::resolver::{self, DnsResolver};
 use watchbell_engine::net::tls::Tls;
 use watchbell_store::key_file::{self, KeyFileError};
@@ -265,7 +265,19 @@ fn policy(config: &Config) -> Result<EgressPolicy, StartError> {
     let refused = |problem: String| StartError::Setting { key: "egress.allow", problem };
     let rules =
         config.egress.allow.iter().map(|rule| rule.parse().map_err(|error| refused(format!("{rule:?}: {error}"))));
-    Ok(EgressPolicy { allow: rules.collect::<Result<_, _>>()?, allow_http: config.egress.allow_http, own_host: None })
+    let ports = config.egress.denied_ports.iter().map(config::Ports::as_str);
+    let denied_ports = DeniedPorts::parse(ports)
+        .map_err(|error| StartError::Setting { key: "egress.denied_ports", problem: error.to_string() })?;
+    // Port 0 is not known before it is bound; whoever listens there is not reached from outside.
+    let listen = config::listen_address(&config.server.listen).ok().filter(|address| address.port() != 0);
+    Ok(EgressPolicy {
+        allow: rules.collect::<Result<_, _>>()?,
+        allow_http: config.egress.allow_http,
+        own_host: config.egress.own_host.clone(),
+        own_addresses: listen.into_iter().collect(),
+        denied_ports,
+        nat64: config.egress.nat64,
+    })
 }
 
 /// What makes the connections to endpoints.
@@ -285,5 +297,6 @@ fn client(config: &Config, policy: EgressPolicy, clock: &Arc<dyn Clock>) -> Resu
     let resolver = DnsResolver::new(&options, Arc::clone(clock))
         .map_err(|error| setting("egress.dns_servers", error.to_string()))?;
     let connector = Connector::new(policy, Arc::new(resolver), Arc::new(TcpDial), tls, Arc::clone(clock));
-    Ok(Client::new(connector, Arc::clone(clock), config::exchange_limits(config)))
+    let proxy = config.egress.proxy.as_ref().map(|proxy| proxy.0.clone());
+    Ok(Client::new(connector.through(proxy), Arc::clone(clock), config::exchange_limits(config)))
 }

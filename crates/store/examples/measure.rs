@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use watchbell_domain::delivery::{Attempt, AttemptResult, Response};
-use watchbell_domain::endpoint::{Endpoint, EndpointPolicy, EndpointSecret, EndpointState};
+use watchbell_domain::endpoint::{Endpoint, EndpointPolicy, EndpointSecret, EndpointState, Transport};
 use watchbell_domain::event::NewEvent;
 use watchbell_domain::id::{EndpointId, EventId, OrgId};
 use watchbell_domain::org::Org;
@@ -94,6 +94,7 @@ impl Bench {
             state: EndpointState::Active,
             secrets: vec![EndpointSecret { text, created_at: now, expires_at: None }],
             headers: Vec::new(),
+            transport: Transport::default(),
             policy: EndpointPolicy::default(),
             not_before: None,
             created_at: now,

@@ -38,7 +38,7 @@ CREATE TABLE idempotency (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX idempotency_age ON idempotency (created_at);
 
--- `secrets` and `headers` are sealed.
+-- `secrets`, `headers` and `transport` are sealed.
 CREATE TABLE endpoint (
   org_id         BLOB    NOT NULL REFERENCES org (id),
   id             BLOB    NOT NULL,
@@ -54,6 +54,10 @@ CREATE TABLE endpoint (
   retry_schedule TEXT,
   timeout        INTEGER,
   max_in_flight  INTEGER,
+  max_attempts   INTEGER,
+  rate_limit     TEXT,
+  ordered        TEXT    NOT NULL DEFAULT 'any',
+  transport      BLOB,
   not_before     INTEGER,
   created_at     INTEGER NOT NULL,
   updated_at     INTEGER NOT NULL,

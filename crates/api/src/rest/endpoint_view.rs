@@ -14,6 +14,8 @@ use watchbell_wire::Secret;
 use watchbell_wire::dialect::Credential;
 
 use super::duration::Text;
+use super::endpoint_policy::Ordered;
+use super::endpoint_transport::{Auth, HttpVersion, Tls};
 
 /// An endpoint.
 #[derive(Debug, Serialize, ToSchema)]
@@ -48,6 +50,17 @@ pub(super) struct EndpointView {
     timeout: Option<Text>,
     /// Null: the server's own.
     max_in_flight: Option<u32>,
+    /// Null: as many as the schedule has.
+    max_attempts: Option<u32>,
+    /// Null: no limit.
+    rate_limit: Option<String>,
+    /// First in, first out: `true` for the whole endpoint, `"project"` for each project.
+    ordered: Ordered,
+    /// Secrets are `[redacted]`.
+    auth: Option<Auth>,
+    /// The key is `[redacted]`.
+    tls: Option<Tls>,
+    http_version: HttpVersion,
     /// The endpoint asked for a pause until then.
     not_before: Option<Timestamp>,
     created_at: Timestamp,
@@ -104,6 +117,12 @@ impl EndpointView {
             retry: schedule.map(|waits| RetryView { schedule: waits.iter().copied().map(Text).collect() }),
             timeout: endpoint.policy.timeout.map(Text),
             max_in_flight: endpoint.policy.max_in_flight,
+            max_attempts: endpoint.policy.max_attempts,
+            rate_limit: endpoint.policy.rate_limit.map(|rate| rate.to_string()),
+            ordered: Ordered(endpoint.policy.order),
+            auth: endpoint.transport.auth.as_ref().map(Auth::from),
+            tls: Tls::shown(&endpoint.transport.tls),
+            http_version: endpoint.transport.http_version.into(),
             not_before: endpoint.not_before.filter(|until| now < *until),
             created_at: endpoint.created_at,
             updated_at: endpoint.updated_at,

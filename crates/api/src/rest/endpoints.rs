@@ -1,25 +1,20 @@
 //! Endpoints: made, changed, tried, paused. Their secrets are shown once.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::{FromRef, Request, State};
 use axum::response::Response;
 use http::StatusCode;
-use jiff::SignedDuration;
-use serde::{Deserialize, Deserializer};
-use utoipa::{PartialSchema, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
-use watchbell_domain::endpoint::{Endpoint, EndpointPolicy};
+use watchbell_domain::endpoint::Endpoint;
 use watchbell_domain::id::{EndpointId, OrgId};
 use watchbell_domain::port::{EndpointCreation, EndpointStore, EventStore};
-use watchbell_engine::admin::endpoint::{self, Change, Given, Made, OVERLAP, Spec};
+use watchbell_engine::admin::endpoint::{self, Made};
 use watchbell_engine::admin::test_event;
 use watchbell_engine::delivery::Handle;
 use watchbell_engine::net::guard::EgressPolicy;
-use watchbell_wire::Secret;
 
-use super::duration::Text;
+use super::endpoint_given::{EndpointChange, NewEndpoint, Rotation};
 use super::endpoint_view::{EndpointView, Pinged};
 use crate::auth::{Tenant, right};
 use crate::body::{BodyReader, Write};
@@ -38,106 +33,6 @@ pub(super) fn routes() -> OpenApiRouter<Edge> {
         .routes(routes!(rotate_secret))
         .routes(routes!(pause_endpoint))
         .routes(routes!(resume_endpoint))
-}
-
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct NewEndpoint {
-    /// Where to deliver: https.
-    url: String,
-    /// In which format.
-    dialect: String,
-    /// For people.
-    description: Option<String>,
-    /// Which events; all that the dialect can say when left out.
-    events: Option<Vec<String>>,
-    /// The signing secret, for dialects that take one; made and shown once where the dialect allows it to be left out.
-    secret: Option<SecretText>,
-    /// The receiver's token, for `bearer-scan`.
-    bearer_token: Option<SecretText>,
-    /// Headers sent beside the dialect's own. Their values are secrets.
-    #[serde(default)]
-    headers: BTreeMap<String, SecretText>,
-    /// When attempts are made.
-    retry: Option<Retry>,
-    /// Longest wait for an answer.
-    timeout: Option<Text>,
-    /// Most deliveries in flight.
-    max_in_flight: Option<u32>,
-}
-
-/// What may be changed. Members left out stay; null takes a value away.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct EndpointChange {
-    /// Another host needs a new secret in the same request.
-    url: Option<String>,
-    #[serde(default, deserialize_with = "present")]
-    #[schema(value_type = Option<String>)]
-    description: Option<Option<String>>,
-    /// Null: all that the dialect can say.
-    #[serde(default, deserialize_with = "present")]
-    #[schema(value_type = Option<Vec<String>>)]
-    events: Option<Option<Vec<String>>>,
-    /// A new secret. The old one stays valid for 24 hours, unless the host changes as well.
-    secret: Option<SecretText>,
-    bearer_token: Option<SecretText>,
-    /// Have a new secret made and shown once.
-    #[serde(default)]
-    rotate_secret: bool,
-    /// All headers: those left out are taken away.
-    headers: Option<BTreeMap<String, SecretText>>,
-    #[serde(default, deserialize_with = "present")]
-    #[schema(value_type = Option<Retry>)]
-    retry: Option<Option<Retry>>,
-    #[serde(default, deserialize_with = "present")]
-    #[schema(value_type = Option<String>)]
-    timeout: Option<Option<Text>>,
-    #[serde(default, deserialize_with = "present")]
-    #[schema(value_type = Option<u32>)]
-    max_in_flight: Option<Option<u32>>,
-}
-
-#[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct Rotation {
-    /// The new secret, for dialects that take one.
-    secret: Option<SecretText>,
-    /// The new token.
-    bearer_token: Option<SecretText>,
-    /// How long the old one stays valid; `24h` when left out.
-    overlap: Option<Text>,
-}
-
-/// When attempts are made.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct Retry {
-    /// Waits before each attempt; n entries mean n attempts.
-    schedule: Vec<Text>,
-}
-
-/// A secret on its way in. Never printed.
-#[derive(Debug)]
-struct SecretText(Secret);
-
-impl PartialSchema for SecretText {
-    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
-        String::schema()
-    }
-}
-
-impl ToSchema for SecretText {}
-
-impl<'de> Deserialize<'de> for SecretText {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer).map(|text| Self(Secret::new(text)))
-    }
-}
-
-/// Tells null from absent.
-fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
-    Option::<T>::deserialize(deserializer).map(Some)
 }
 
 /// What changing endpoints takes.
@@ -201,24 +96,8 @@ async fn create_endpoint(
 ) -> Result<Response> {
     let write = admin.bodies.json(request, admin.bodies.limits.other_bytes_max).await?;
     let given: NewEndpoint = write.parse()?;
-    let spec = Spec {
-        url: given.url,
-        dialect: given.dialect,
-        description: given.description,
-        events: given.events,
-        credential: Given {
-            secret: given.secret.map(|text| text.0),
-            bearer_token: given.bearer_token.map(|text| text.0),
-        },
-        headers: headers_of(given.headers),
-        policy: EndpointPolicy {
-            retry_schedule: given.retry.map(schedule_of),
-            timeout: given.timeout.map(|text| text.0),
-            max_in_flight: given.max_in_flight,
-        },
-    };
     let now = admin.making.clock.now();
-    let made = endpoint::create(tenant.org, spec, &admin.egress, now, &*admin.making.entropy);
+    let made = endpoint::create(tenant.org, given.spec()?, &admin.egress, now, &*admin.making.entropy);
     let made = made.map_err(Problem::from)?;
     let id = made.endpoint.id;
     let answer = answer(StatusCode::CREATED, &EndpointView::new(&made.endpoint, made.secret.as_ref(), now));
@@ -280,20 +159,8 @@ async fn change_endpoint(
     let write = admin.bodies.json(request, admin.bodies.limits.other_bytes_max).await?;
     let given: EndpointChange = write.parse()?;
     let seen = admin.seen(tenant.org, id).await?;
-    let change = Change {
-        url: given.url,
-        description: given.description,
-        events: given.events,
-        credential: Given {
-            secret: given.secret.map(|text| text.0),
-            bearer_token: given.bearer_token.map(|text| text.0),
-        },
-        rotate_secret: given.rotate_secret,
-        headers: given.headers.map(headers_of),
-        policy: policy_of(&seen.policy, given.retry, given.timeout, given.max_in_flight),
-    };
     let now = admin.making.clock.now();
-    let made = endpoint::change(&seen, change, &admin.egress, now, &*admin.making.entropy);
+    let made = endpoint::change(&seen, given.change(&seen.policy)?, &admin.egress, now, &*admin.making.entropy);
     let made = made.map_err(Problem::from)?;
     admin.save(seen, made, &write).await
 }
@@ -350,9 +217,7 @@ async fn rotate_secret(
     let write = admin.bodies.optional_json(request).await?;
     let given: Rotation = write.parse_or_default()?;
     let seen = admin.seen(tenant.org, id).await?;
-    let credential =
-        Given { secret: given.secret.map(|text| text.0), bearer_token: given.bearer_token.map(|text| text.0) };
-    let overlap = given.overlap.map_or(OVERLAP, |text| text.0);
+    let (credential, overlap) = given.read();
     let now = admin.making.clock.now();
     let made = endpoint::rotate_secret(&seen, credential, overlap, now, &*admin.making.entropy);
     let made = made.map_err(Problem::from)?;
@@ -383,33 +248,6 @@ async fn resume_endpoint(
     request: Request,
 ) -> Result<Response> {
     admin.set_paused(tenant.org, id, false, request).await
-}
-
-fn headers_of(given: BTreeMap<String, SecretText>) -> Vec<(String, Secret)> {
-    given.into_iter().map(|(name, value)| (name, value.0)).collect()
-}
-
-fn schedule_of(retry: Retry) -> Vec<SignedDuration> {
-    retry.schedule.into_iter().map(|text| text.0).collect()
-}
-
-fn policy_of(
-    seen: &EndpointPolicy,
-    retry: Option<Option<Retry>>,
-    timeout: Option<Option<Text>>,
-    max_in_flight: Option<Option<u32>>,
-) -> Option<EndpointPolicy> {
-    let mut policy = seen.clone();
-    if let Some(retry) = retry {
-        policy.retry_schedule = retry.map(schedule_of);
-    }
-    if let Some(timeout) = timeout {
-        policy.timeout = timeout.map(|text| text.0);
-    }
-    if let Some(max) = max_in_flight {
-        policy.max_in_flight = max;
-    }
-    (policy != *seen).then_some(policy)
 }
 
 impl From<endpoint::Refused> for Problem {

@@ -13,6 +13,9 @@ use crate::edge::Edge;
 
 mod deliveries;
 mod duration;
+mod endpoint_given;
+mod endpoint_policy;
+mod endpoint_transport;
 pub(crate) mod endpoint_view;
 pub(crate) mod endpoints;
 mod event_types;

@@ -76,6 +76,23 @@ async fn credentials_follow_the_dialect(#[case] dialect: &str, #[case] mut given
 #[case::duration(json!({"dialect": "standard", "retry": {"schedule": ["soon"]}}), "/retry/schedule/0")]
 #[case::timeout(json!({"dialect": "standard", "timeout": "1h"}), "/timeout")]
 #[case::in_flight(json!({"dialect": "standard", "max_in_flight": 0}), "/max_in_flight")]
+#[case::attempts(json!({"dialect": "standard", "max_attempts": 0}), "/max_attempts")]
+#[case::rate(json!({"dialect": "standard", "rate_limit": "50 a day"}), "/rate_limit")]
+#[case::ordered(json!({"dialect": "standard", "ordered": "yes"}), "/ordered")]
+#[case::version(json!({"dialect": "standard", "http_version": "http3"}), "/http_version")]
+#[case::auth(json!({"dialect": "standard", "auth": {"type": "digest"}}), "/auth/type")]
+#[case::auth_member(json!({"dialect": "standard", "auth": {"type": "bearer", "token": "t", "realm": "r"}}), "/auth")]
+#[case::colon(json!({"dialect": "standard", "auth": {"type": "basic", "username": "a:b", "password": "p"}}), "/auth/username")]
+#[case::line(json!({"dialect": "standard", "auth": {"type": "basic", "username": "a", "password": "p\r\nX: y"}}), "/auth/password")]
+#[case::token(json!({"dialect": "standard", "auth": {"type": "bearer", "token": "a b"}}), "/auth/token")]
+#[case::sent_back(json!({"dialect": "standard", "auth": {"type": "bearer", "token": "[redacted]"}}), "/auth/token")]
+#[case::token_url(json!({"dialect": "standard", "auth": oauth2("https://10.0.0.1/token")}), "/auth/token_url")]
+#[case::plain_token_url(json!({"dialect": "standard", "auth": oauth2("http://id.example.com/token")}), "/auth/token_url")]
+#[case::both(json!({"dialect": "standard", "auth": {"type": "bearer", "token": "t"}, "headers": {"authorization": "x"}}), "/auth")]
+#[case::dialects_own(json!({"dialect": "bearer-scan", "bearer_token": SECRET, "auth": {"type": "bearer", "token": "t"}}), "/auth")]
+#[case::no_pem(json!({"dialect": "standard", "tls": {"ca_pem": "trust me"}}), "/tls/ca_pem")]
+#[case::no_key(json!({"dialect": "standard", "tls": {"client_certificate_pem": "x"}}), "/tls/client_key_pem")]
+#[case::no_certificate(json!({"dialect": "standard", "tls": {"client_key_pem": "x"}}), "/tls/client_certificate_pem")]
 #[case::member(json!({"dialect": "standard", "secert": "x"}), "/secert")]
 #[tokio::test]
 async fn what_does_not_fit_is_named(#[case] given: Value, #[case] pointer: &str) {
@@ -130,6 +147,70 @@ async fn policy_is_kept_as_given() {
     let changed = world.patch(&id_path(&world, &made, ""), change).await.is(200).json();
     assert_eq!((&changed["retry"], &changed["timeout"]), (&Value::Null, &Value::Null));
     assert_eq!((&changed["max_in_flight"], &changed["description"]), (&json!(3), &json!("ours")));
+}
+
+fn oauth2(token_url: &str) -> Value {
+    json!({"type": "oauth2", "token_url": token_url, "client_id": "watch", "client_secret": SECRET})
+}
+
+#[tokio::test]
+async fn limits_and_order_are_kept_as_given() {
+    let world = World::new().await;
+    let plain = create(&world, json!({"dialect": "standard"})).await.is(201).json();
+    let of = |endpoint: &Value| {
+        ["max_attempts", "rate_limit", "ordered", "auth", "tls", "http_version"].map(|name| endpoint[name].clone())
+    };
+    assert_eq!(of(&plain), [Value::Null, Value::Null, json!(false), Value::Null, Value::Null, json!("auto")]);
+    let given = json!({"dialect": "standard", "max_attempts": 3, "rate_limit": "5/s burst 2", "ordered": "project",
+        "http_version": "http2"});
+    let made = create(&world, given).await.is(201).json();
+    let set = [json!(3), json!("5/s burst 2"), json!("project"), Value::Null, Value::Null, json!("http2")];
+    assert_eq!(of(&made), set);
+    let path = id_path(&world, &made, "");
+    let renamed = world.patch(&path, json!({"description": "ours"})).await.is(200).json();
+    assert_eq!(of(&renamed), set);
+    let change = json!({"max_attempts": null, "rate_limit": "off", "ordered": true, "http_version": "auto"});
+    world.patch(&path, change).await.is(200);
+    let changed = world.get(&path).await.is(200).json();
+    assert_eq!(of(&changed), [Value::Null, Value::Null, json!(true), Value::Null, Value::Null, json!("auto")]);
+}
+
+#[tokio::test]
+async fn credentials_for_the_connection_go_in_and_never_come_out() {
+    let world = World::new().await;
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate = rcgen::CertificateParams::new(Vec::new()).unwrap().self_signed(&key).unwrap().pem();
+    let tls =
+        json!({"client_certificate_pem": certificate, "client_key_pem": key.serialize_pem(), "ca_pem": certificate});
+    let auths = [
+        (json!({"type": "basic", "username": "watch", "password": SECRET}), "password"),
+        (json!({"type": "bearer", "token": SECRET}), "token"),
+        (oauth2("https://id.example.com/token"), "client_secret"),
+    ];
+    let kept = key.serialize_pem();
+    for (auth, secret) in auths {
+        let given = json!({"dialect": "standard", "auth": auth, "tls": tls});
+        let made = create(&world, given).await.is(201);
+        let path = id_path(&world, &made.json(), "");
+        let listed = world.get(&world.path("/endpoints")).await.is(200);
+        for reply in [&made, &world.get(&path).await.is(200), &listed] {
+            assert!(!reply.text().contains(SECRET) && !reply.text().contains(kept.lines().nth(1).unwrap()));
+        }
+        let shown = made.json();
+        assert_eq!((&shown["auth"]["type"], &shown["auth"][secret]), (&auth["type"], &json!("[redacted]")));
+        assert_eq!(shown["tls"]["client_key_pem"], "[redacted]");
+        assert_eq!(shown["tls"]["client_certificate_pem"], tls["client_certificate_pem"]);
+
+        // They belong to the host they were entered for.
+        let mut change = json!({"url": "https://elsewhere.example.net/in", "rotate_secret": true});
+        for (member, value) in [("auth", Value::Null), ("tls", Value::Null)] {
+            let reply = world.patch(&path, change.clone()).await.is(422);
+            assert_eq!(reply.code(), "endpoint_secret_required", "{member}");
+            change[member] = value;
+        }
+        let moved = world.patch(&path, change).await.is(200).json();
+        assert_eq!((&moved["auth"], &moved["tls"]), (&Value::Null, &Value::Null));
+    }
 }
 
 #[tokio::test]

@@ -8,13 +8,16 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 use url::Url;
-use watchbell_domain::endpoint::{Endpoint, EndpointPolicy, EndpointSecret, EndpointState};
+use watchbell_domain::endpoint::{
+    Auth, Endpoint, EndpointPolicy, EndpointSecret, EndpointState, HttpVersion, TlsSettings, Transport,
+};
 use watchbell_domain::id::{EndpointId, OrgId};
 use watchbell_domain::port::Entropy;
 use watchbell_wire::dialect::Credential;
 use watchbell_wire::{Dialect, EventType, Secret, SecretError};
 
 use super::headers::{self, HeaderForbidden};
+use super::transport;
 use crate::net::guard::{EgressPolicy, UrlRefused};
 
 /// How long a secret that was rotated out stays valid unless told otherwise.
@@ -35,6 +38,8 @@ pub const WAIT_MAX: SignedDuration = SignedDuration::from_hours(30 * 24);
 pub const TIMEOUT: (SignedDuration, SignedDuration) = (SignedDuration::from_millis(100), SignedDuration::from_secs(45));
 /// Most deliveries in flight that an endpoint may ask for.
 pub const IN_FLIGHT_MAX: u32 = 1000;
+/// Most attempts that an endpoint may ask for.
+pub const ATTEMPTS_MAX: u32 = 100;
 
 /// The dialect whose endpoints get every event, and a ping when they are made.
 const SNYK: &str = "snyk";
@@ -54,6 +59,8 @@ pub struct Spec {
     pub credential: Given,
     /// Custom headers.
     pub headers: Vec<(String, Secret)>,
+    /// How it is reached.
+    pub transport: Transport,
     /// What differs from the server.
     pub policy: EndpointPolicy,
 }
@@ -82,8 +89,20 @@ pub struct Change {
     pub rotate_secret: bool,
     /// All custom headers.
     pub headers: Option<Vec<(String, Secret)>>,
+    /// All of `auth`; `Some(None)` takes it away.
+    pub auth: Option<Option<Auth>>,
+    /// All of `tls`; the default takes it away.
+    pub tls: Option<TlsSettings>,
+    /// Which HTTP is spoken.
+    pub http_version: Option<HttpVersion>,
     /// What differs from the server.
     pub policy: Option<EndpointPolicy>,
+}
+
+impl Change {
+    fn renews(&self) -> bool {
+        self.rotate_secret || self.credential != Given::default()
+    }
 }
 
 /// The endpoint cannot be so.
@@ -145,6 +164,11 @@ pub fn create(
     let events = events_of(dialect, spec.events)?;
     headers::check(dialect, &spec.headers)?;
     check_policy(&spec.policy)?;
+    transport::check_fit(&spec.transport, &url, dialect, &spec.headers)?;
+    if let Some(auth) = &spec.transport.auth {
+        transport::check_auth(auth, egress)?;
+    }
+    transport::check_tls(&spec.transport.tls, now)?;
     let secret = credential(dialect, spec.credential, entropy)?;
     let endpoint = Endpoint {
         id: EndpointId::make(now, entropy),
@@ -156,6 +180,7 @@ pub fn create(
         state: EndpointState::Active,
         secrets: vec![EndpointSecret { text: secret.clone(), created_at: now, expires_at: None }],
         headers: spec.headers,
+        transport: spec.transport,
         policy: spec.policy,
         not_before: None,
         created_at: now,
@@ -182,12 +207,11 @@ pub fn change(
 ) -> Result<Made, Refused> {
     let mut endpoint = seen.clone();
     endpoint.updated_at = after(seen.updated_at, now);
-    let renews = change.rotate_secret || change.credential != Given::default();
+    let renews = change.renews();
     if let Some(text) = &change.url {
         let url = egress.check_url(text)?;
         if is_elsewhere(&seen.url, &url) {
-            let headers_kept = change.headers.is_none() && !seen.headers.is_empty();
-            check_new_host(seen, renews, headers_kept)?;
+            check_new_host(seen, &change)?;
             endpoint.secrets.clear();
         }
         endpoint.url = url.into();
@@ -207,6 +231,7 @@ pub fn change(
         check_policy(&policy)?;
         endpoint.policy = policy;
     }
+    change_transport(&mut endpoint, change.auth, change.tls, change.http_version, egress, now)?;
     let secret = match renews {
         true => Some(renew(&mut endpoint, change.credential, OVERLAP, now, entropy)?),
         false => None,
@@ -318,6 +343,9 @@ fn check_policy(policy: &EndpointPolicy) -> Result<(), Refused> {
     if policy.max_in_flight.is_some_and(|max| max == 0 || max > IN_FLIGHT_MAX) {
         return Err(member("/max_in_flight", "max_in_flight lies between 1 and 1000"));
     }
+    if policy.max_attempts.is_some_and(|max| max == 0 || max > ATTEMPTS_MAX) {
+        return Err(member("/max_attempts", "max_attempts lies between 1 and 100"));
+    }
     Ok(())
 }
 
@@ -326,24 +354,61 @@ fn is_elsewhere(old: &str, new: &Url) -> bool {
     !Url::parse(old).is_ok_and(|old| old.origin() == new.origin())
 }
 
-fn check_new_host(seen: &Endpoint, renews: bool, headers_kept: bool) -> Result<(), Refused> {
-    if !renews && !seen.secrets.is_empty() {
+/// What was entered for one host is entered again for another, or taken away.
+fn check_new_host(seen: &Endpoint, change: &Change) -> Result<(), Refused> {
+    if !change.renews() && !seen.secrets.is_empty() {
         let how = match seen.dialect.credential {
             Credential::BearerToken => "give bearer_token",
             Credential::SecretGiven => "give secret",
             Credential::SecretGivenOrMade => "give secret, or \"rotate_secret\": true",
             Credential::SecretMade => "give \"rotate_secret\": true",
         };
-        let detail = format!(
-            "the URL names another scheme, host or port, which must not learn the old one's secret: {how} as well"
-        );
-        return Err(Refused::NewHost { detail });
+        return Err(new_host("secret", how));
     }
-    if headers_kept {
-        let detail = "the URL names another scheme, host or port, which must not learn the old one's headers: give headers as well";
-        return Err(Refused::NewHost { detail: detail.into() });
+    if change.headers.is_none() && !seen.headers.is_empty() {
+        return Err(new_host("headers", "give headers"));
+    }
+    if change.auth.is_none() && seen.transport.auth.is_some() {
+        return Err(new_host("credentials", "give auth, or \"auth\": null,"));
+    }
+    if change.tls.is_none() && seen.transport.tls.client.is_some() {
+        return Err(new_host("client certificate", "give tls, or \"tls\": null,"));
     }
     Ok(())
+}
+
+fn new_host(what: &str, how: &str) -> Refused {
+    let whose = "the URL names another scheme, host or port, which must not learn the old one's";
+    Refused::NewHost { detail: format!("{whose} {what}: {how} as well") }
+}
+
+/// What a change leaves as it was is not judged again: a certificate that has expired since must not keep its owner from
+/// changing a description.
+fn change_transport(
+    endpoint: &mut Endpoint,
+    auth: Option<Option<Auth>>,
+    tls: Option<TlsSettings>,
+    http_version: Option<HttpVersion>,
+    egress: &EgressPolicy,
+    now: Timestamp,
+) -> Result<(), Refused> {
+    if let Some(auth) = auth {
+        if let Some(auth) = &auth {
+            transport::check_auth(auth, egress)?;
+        }
+        endpoint.transport.auth = auth;
+    }
+    if let Some(tls) = tls {
+        transport::check_tls(&tls, now)?;
+        endpoint.transport.tls = tls;
+    }
+    if let Some(http_version) = http_version {
+        endpoint.transport.http_version = http_version;
+    }
+    match Url::parse(&endpoint.url) {
+        Ok(url) => transport::check_fit(&endpoint.transport, &url, endpoint.dialect, &endpoint.headers),
+        Err(_) => Ok(()),
+    }
 }
 
 fn renew(

@@ -10,3 +10,4 @@ pub mod key;
 pub mod org;
 pub mod replay;
 pub mod test_event;
+pub mod transport;

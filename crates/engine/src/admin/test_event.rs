@@ -73,6 +73,7 @@ mod tests {
                 state: EndpointState::Active,
                 secrets: Vec::new(),
                 headers: Vec::new(),
+                transport: watchbell_domain::endpoint::Transport::default(),
                 policy: EndpointPolicy::default(),
                 not_before: None,
                 created_at: now,

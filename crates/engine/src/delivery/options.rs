@@ -1,6 +1,7 @@
 //! What may be set about delivery, and which combinations refuse to run.
 
 use jiff::SignedDuration;
+use watchbell_domain::endpoint::EndpointPolicy;
 use watchbell_domain::retry::RetryPolicy;
 use watchbell_wire::Dialect;
 use watchbell_wire::dialect::Credential;
@@ -126,9 +127,12 @@ impl Options {
         own.unwrap_or(self.timeout).min(longest)
     }
 
-    pub(super) fn retry_policy(&self, dialect: &Dialect, own: Option<&Vec<SignedDuration>>) -> RetryPolicy {
+    /// An endpoint's own schedule, or ours, as far as its `max_attempts` lets it go.
+    pub(super) fn retry_policy(&self, dialect: &Dialect, own: &EndpointPolicy) -> RetryPolicy {
+        let schedule = own.retry_schedule.as_ref().unwrap_or(&self.retry_schedule);
+        let attempts = own.max_attempts.and_then(|max| usize::try_from(max).ok()).unwrap_or(usize::MAX);
         RetryPolicy {
-            schedule: own.unwrap_or(&self.retry_schedule).clone(),
+            schedule: schedule.iter().copied().take(attempts).collect(),
             jitter_percent: self.jitter_percent,
             retry_after_max: self.retry_after_max,
             // A bearer receiver's refusal of the token or the message does not change by asking again.
@@ -158,6 +162,20 @@ mod tests {
         let own = SignedDuration::from_secs(600);
         let capped = seconds(60).timeout_within_lease(Some(own), &limits);
         assert_eq!(capped, SignedDuration::from_secs(45));
+    }
+
+    #[test]
+    fn most_attempts_cut_the_schedule_and_never_lengthen_it() {
+        let options = Options::default();
+        let dialect = watchbell_wire::dialect::find("standard").unwrap();
+        let length = |retry_schedule: Option<Vec<SignedDuration>>, max_attempts| {
+            let own = EndpointPolicy { retry_schedule, max_attempts, ..EndpointPolicy::default() };
+            options.retry_policy(dialect, &own).schedule.len()
+        };
+        assert_eq!(length(None, None), 10);
+        assert_eq!(length(None, Some(3)), 3);
+        let own = Some(vec![SignedDuration::ZERO; 2]);
+        assert_eq!((length(own.clone(), Some(1)), length(own.clone(), Some(3)), length(own, None)), (1, 2, 2));
     }
 
     #[test]

@@ -3,21 +3,29 @@
 
 use std::sync::Arc;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use http::HeaderValue;
 use jiff::{SignedDuration, Timestamp};
-use watchbell_domain::endpoint::Endpoint;
+use watchbell_domain::endpoint::{Auth, Endpoint, Transport};
 use watchbell_domain::retry::RetryPolicy;
 use watchbell_wire::{Key, Secret};
 
 use super::options::Options;
-use crate::net::client::{Client, Peer};
+use crate::net::client::{Client, Peer, PeerRefused};
+use crate::net::fault::Fault;
 use crate::net::mask::{self, Mask};
+use crate::net::oauth2::{self, TokenSource};
 
 #[derive(Debug)]
 pub(super) struct Prepared {
     pub(super) endpoint: Arc<Endpoint>,
-    /// `None`: the URL is not one that we may deliver to any more.
+    /// `None`: see `refused`.
     pub(super) peer: Option<Arc<Peer>>,
+    /// The URL is not one that we may deliver to any more, or its certificates cannot be used.
+    pub(super) refused: Option<PeerRefused>,
+    /// What the `Authorization` header says; `Err`: it cannot be said.
+    pub(super) authorization: Result<Authorization, Fault>,
     /// The endpoint's own header lines; `Err`: the name of one that cannot be sent.
     pub(super) headers: Result<Vec<(String, HeaderValue)>, String>,
     pub(super) mask: Mask,
@@ -27,12 +35,24 @@ pub(super) struct Prepared {
 }
 
 impl Prepared {
-    /// Makes an endpoint ready. Its open sockets are kept where the URL is still the same.
+    /// Makes an endpoint ready. Its open sockets are kept where URL and TLS are still the same, and so is its token where
+    /// who we are is.
     pub(super) fn new(endpoint: Arc<Endpoint>, before: Option<&Self>, client: &Client, options: &Options) -> Self {
-        let same_url = before.filter(|before| before.endpoint.url == endpoint.url);
-        let peer = match same_url {
-            Some(before) => before.peer.clone(),
-            None => client.peer(&endpoint.url).ok().map(Arc::new),
+        let transport = &endpoint.transport;
+        let same_tls = before.filter(|before| {
+            let old = &before.endpoint.transport;
+            old.tls == transport.tls && old.http_version == transport.http_version
+        });
+        let (peer, refused) = match same_tls.filter(|before| before.endpoint.url == endpoint.url) {
+            Some(before) => (before.peer.clone(), before.refused.clone()),
+            None => match client.peer_with(&endpoint.url, transport) {
+                Ok(peer) => (Some(Arc::new(peer)), None),
+                Err(refused) => (None, Some(refused)),
+            },
+        };
+        let authorization = match same_tls.filter(|before| before.endpoint.transport.auth == transport.auth) {
+            Some(before) => before.authorization.clone(),
+            None => Authorization::of(transport, client),
         };
         let keys = endpoint.secrets.iter().filter_map(|secret| {
             let key = endpoint.dialect.secrets.key(&secret.text).ok()?;
@@ -43,9 +63,17 @@ impl Prepared {
         Self {
             keys: keys.collect(),
             peer,
+            refused,
+            authorization,
             headers: header_lines(&endpoint.headers),
-            mask: Mask::new(secrets.chain(values).cloned().chain(mask::credentials_of(&endpoint.url))),
-            policy: options.retry_policy(endpoint.dialect, endpoint.policy.retry_schedule.as_ref()),
+            mask: Mask::new(
+                secrets
+                    .chain(values)
+                    .cloned()
+                    .chain(mask::credentials_of(&endpoint.url))
+                    .chain(credentials(&endpoint.transport)),
+            ),
+            policy: options.retry_policy(endpoint.dialect, &endpoint.policy),
             timeout: options.timeout_within_lease(endpoint.policy.timeout, client.limits()),
             endpoint,
         }
@@ -59,6 +87,7 @@ impl Prepared {
                 && self.endpoint.dialect == endpoint.dialect
                 && self.endpoint.secrets == endpoint.secrets
                 && self.endpoint.headers == endpoint.headers
+                && self.endpoint.transport == endpoint.transport
                 && self.endpoint.policy == endpoint.policy)
     }
 
@@ -67,6 +96,45 @@ impl Prepared {
         let live = self.keys.iter().filter(|(end, _)| end.is_none_or(|end| now < end));
         live.map(|(_, key)| key.clone()).collect()
     }
+}
+
+/// What the `Authorization` header says.
+#[derive(Debug, Clone)]
+pub(super) enum Authorization {
+    /// Nothing of the transport's.
+    None,
+    /// Always the same.
+    Fixed(HeaderValue),
+    /// A token that is fetched.
+    Fetched(Arc<TokenSource>),
+}
+
+impl Authorization {
+    fn of(transport: &Transport, client: &Client) -> Result<Self, Fault> {
+        Ok(match &transport.auth {
+            None => Self::None,
+            Some(Auth::Basic { username, password }) => Self::Fixed(oauth2::basic(&pair(username, password))?),
+            Some(Auth::Bearer { token }) => Self::Fixed(oauth2::bearer(token.expose())?),
+            Some(Auth::OAuth2(oauth2)) => Self::Fetched(Arc::new(TokenSource::new(oauth2, transport, client))),
+        })
+    }
+}
+
+/// What an echo of our requests may hold of a transport's secrets, as they are meant and as they are sent. Keys are never
+/// sent.
+fn credentials(transport: &Transport) -> Vec<Secret> {
+    match &transport.auth {
+        None => Vec::new(),
+        Some(Auth::Basic { username, password }) => {
+            vec![password.clone(), Secret::new(STANDARD.encode(pair(username, password)))]
+        }
+        Some(Auth::Bearer { token }) => vec![token.clone()],
+        Some(Auth::OAuth2(oauth2)) => vec![oauth2.client_secret.clone()],
+    }
+}
+
+fn pair(username: &str, password: &Secret) -> String {
+    format!("{username}:{}", password.expose())
 }
 
 fn header_lines(headers: &[(String, Secret)]) -> Result<Vec<(String, HeaderValue)>, String> {

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use http::HeaderValue;
+use jiff::SignedDuration;
 use tokio_util::sync::CancellationToken;
 use watchbell_domain::Timestamp;
 use watchbell_domain::delivery::AttemptResult;
@@ -9,8 +10,13 @@ use watchbell_domain::port::ClaimedDelivery;
 use watchbell_wire::dialect::EncodeError;
 use watchbell_wire::{Header, Message};
 
-use super::prepared::Prepared;
-use crate::net::client::{Client, Exchange, Outgoing};
+use super::prepared::{Authorization, Prepared};
+use crate::net::client::{Client, Exchange, Outgoing, Peer};
+use crate::net::fault::Fault;
+use crate::net::oauth2::{Token, TokenSource};
+
+/// As it is spelled on HTTP/1.1.
+const AUTHORIZATION: &str = "Authorization";
 
 /// What an attempt came to.
 #[derive(Debug)]
@@ -69,17 +75,68 @@ fn encode(prepared: &Prepared, delivery: &ClaimedDelivery, now: Timestamp) -> Re
 
 async fn exchange(client: &Client, prepared: &Prepared, encoded: &Encoded, stop: &CancellationToken) -> Exchange {
     let Some(peer) = &prepared.peer else {
-        return failed(AttemptResult::EgressForbidden, None);
+        let refused = prepared.refused.clone().map(Fault::from);
+        return refused.unwrap_or(AttemptResult::EgressForbidden.into()).into();
     };
-    let headers = match lines(prepared, &encoded.headers) {
+    let mut headers = match lines(prepared, &encoded.headers) {
         Ok(headers) => headers,
         Err(name) => {
             let detail = format!("the header {name} holds what a header cannot hold");
-            return failed(AttemptResult::Internal, Some(detail));
+            return Fault::new(AttemptResult::Internal, detail).into();
         }
     };
+    match &prepared.authorization {
+        Ok(Authorization::None) => {}
+        Ok(Authorization::Fixed(value)) => headers.push((AUTHORIZATION, value.clone())),
+        Ok(Authorization::Fetched(source)) => {
+            return WithToken { client, prepared, peer, source, headers, body: &encoded.body, stop }.send().await;
+        }
+        Err(fault) => return fault.clone().into(),
+    }
     let outgoing = Outgoing { headers, body: encoded.body.clone(), timeout: prepared.timeout, mask: &prepared.mask };
     client.send(peer, outgoing, stop).await
+}
+
+/// A request that goes out with a token.
+struct WithToken<'a> {
+    client: &'a Client,
+    prepared: &'a Prepared,
+    peer: &'a Peer,
+    source: &'a TokenSource,
+    headers: Vec<(&'a str, HeaderValue)>,
+    body: &'a Bytes,
+    stop: &'a CancellationToken,
+}
+
+impl WithToken<'_> {
+    /// A token that was kept may have been revoked: refused, it is renewed once and the request sent again, within the same
+    /// deadline.
+    async fn send(self) -> Exchange {
+        let deadline = self.client.monotonic() + self.prepared.timeout;
+        let left = || deadline - self.client.monotonic();
+        let (token, is_new) = match self.source.token(self.client, None, left(), self.stop).await {
+            Ok(got) => got,
+            Err(fault) => return fault.into(),
+        };
+        let refused = self.send_once(&token, left()).await;
+        let may_renew = !is_new && left().is_positive() && !self.stop.is_cancelled();
+        if refused.result != AttemptResult::Http(401) || !may_renew {
+            return refused;
+        }
+        match self.source.token(self.client, Some(&token), left(), self.stop).await {
+            Ok((token, _)) => self.send_once(&token, left()).await,
+            // What the endpoint said is worth more than that no other token could be had.
+            Err(fault) => Exchange { detail: fault.detail, ..refused },
+        }
+    }
+
+    async fn send_once(&self, token: &Token, timeout: SignedDuration) -> Exchange {
+        let mut headers = self.headers.clone();
+        headers.push((AUTHORIZATION, token.header.clone()));
+        let mask = self.prepared.mask.and(&token.secret);
+        let outgoing = Outgoing { headers, body: self.body.clone(), timeout, mask: &mask };
+        self.client.send(self.peer, outgoing, self.stop).await
+    }
 }
 
 /// The dialect's lines, then the endpoint's own: those never stand in for one of the dialect's.
@@ -96,8 +153,4 @@ fn lines<'a>(prepared: &'a Prepared, headers: &'a [Header]) -> Result<Vec<(&'a s
         }
     }
     Ok(lines)
-}
-
-fn failed(result: AttemptResult, detail: Option<String>) -> Exchange {
-    Exchange { result, response: None, retry_after: None, detail }
 }

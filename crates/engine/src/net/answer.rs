@@ -39,6 +39,10 @@ impl Head {
         Ok(Self { status, headers, result })
     }
 
+    pub(super) fn status(&self) -> StatusCode {
+        self.status
+    }
+
     /// The exchange as it is reported, with the part of the body that came.
     pub(super) fn with_body(self, body: &ReadBody, mask: &Mask, body_kept_max: usize, now: Timestamp) -> Exchange {
         let masked = mask.bytes(&body.bytes);

@@ -15,13 +15,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use bytes::Bytes;
-use http::{HeaderValue, Request};
+use http::{HeaderValue, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
 use jiff::SignedDuration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use watchbell_domain::delivery::{AttemptResult, Response};
+use watchbell_domain::endpoint::Transport;
 use watchbell_domain::port::Clock;
 use watchbell_domain::retry::RetryAfter;
 
@@ -31,6 +32,7 @@ use super::fault::{self, Fault};
 use super::guard::UrlRefused;
 use super::http1::Http1;
 use super::http2::Http2;
+use super::identity;
 use super::mask::Mask;
 use super::peer::{IdleLimits, Lent};
 use super::request;
@@ -114,6 +116,32 @@ impl From<Fault> for Exchange {
     }
 }
 
+/// Why nothing can be sent to an endpoint.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PeerRefused {
+    /// The URL is not one that we may deliver to.
+    #[error(transparent)]
+    Url(#[from] UrlRefused),
+    /// Its certificates cannot be used.
+    #[error("{}: {}", .0.member, .0.why)]
+    Tls(identity::Problem),
+}
+
+impl From<identity::Problem> for PeerRefused {
+    fn from(problem: identity::Problem) -> Self {
+        Self::Tls(problem)
+    }
+}
+
+impl From<PeerRefused> for Fault {
+    fn from(refused: PeerRefused) -> Self {
+        match refused {
+            PeerRefused::Url(_) => AttemptResult::EgressForbidden.into(),
+            PeerRefused::Tls(_) => Self::new(AttemptResult::Internal, refused.to_string()),
+        }
+    }
+}
+
 /// Makes exchanges. One for the whole server.
 pub struct Client {
     connector: Connector,
@@ -151,8 +179,33 @@ impl Client {
     ///
     /// # Errors
     /// When the URL is not one that we may deliver to (any more).
-    pub fn peer(&self, url: &str) -> Result<Peer, UrlRefused> {
-        Ok(Peer::new(self.connector.target(url)?, Arc::clone(&self.idle)))
+    pub fn peer(&self, url: &str) -> Result<Peer, PeerRefused> {
+        self.peer_with(url, &Transport::default())
+    }
+
+    /// As [`Self::peer`], with the endpoint's own TLS and HTTP.
+    ///
+    /// # Errors
+    /// When the URL is not one that we may deliver to (any more), or the TLS settings cannot be used.
+    pub fn peer_with(&self, url: &str, transport: &Transport) -> Result<Peer, PeerRefused> {
+        let target = self.connector.target(url)?;
+        Ok(Peer::new(target, self.connector.handshake(transport)?, Arc::clone(&self.idle)))
+    }
+
+    /// As [`Self::peer_with`], for what must not go over plain HTTP.
+    pub(super) fn https_peer(&self, url: &str, transport: &Transport) -> Result<Peer, PeerRefused> {
+        let target = self.connector.https_target(url)?;
+        Ok(Peer::new(target, self.connector.handshake(transport)?, Arc::clone(&self.idle)))
+    }
+
+    /// The clock's monotonic half, by which deadlines are kept.
+    pub(crate) fn monotonic(&self) -> SignedDuration {
+        self.clock.monotonic()
+    }
+
+    /// Waits, as long as the clock says.
+    pub(super) async fn sleep(&self, duration: SignedDuration) {
+        self.clock.sleep(duration).await;
     }
 
     /// Closes the peer's connections that have idled too long.
@@ -168,22 +221,45 @@ impl Client {
 
     /// Sends one request. `stop` ends it as `interrupted`, unless a complete head has come.
     pub async fn send(&self, peer: &Peer, outgoing: Outgoing<'_>, stop: &CancellationToken) -> Exchange {
-        let connected = AtomicBool::new(false);
-        let answered = tokio::select! {
-            biased;
-            answered = self.head(peer, &outgoing, &connected) => answered,
-            () = self.clock.sleep(outgoing.timeout) => Err(Fault::from(match connected.load(Ordering::Relaxed) {
-                true => AttemptResult::ResponseTimeout,
-                false => AttemptResult::ConnectTimeout,
-            })),
-            () = stop.cancelled() => Err(AttemptResult::Interrupted.into()),
-        };
-        let Answered { head, body, lent } = match answered {
+        let Answered { head, body, lent } = match self.answered(peer, &outgoing, stop).await {
             Ok(answered) => answered,
             Err(fault) => return fault.into(),
         };
         let read = self.finish(peer, body, lent, stop).await;
         head.with_body(&read, outgoing.mask, self.limits.body_bytes_kept_max, self.clock.now())
+    }
+
+    /// Sends one request and answers status and body as they came, for who reads them and keeps neither.
+    pub(super) async fn fetch(
+        &self,
+        peer: &Peer,
+        outgoing: Outgoing<'_>,
+        stop: &CancellationToken,
+    ) -> Result<(StatusCode, Vec<u8>), Fault> {
+        let Answered { head, body, lent } = self.answered(peer, &outgoing, stop).await?;
+        let read = self.finish(peer, body, lent, stop).await;
+        match read.complete {
+            true => Ok((head.status(), read.bytes)),
+            false => Err(Fault::new(AttemptResult::ConnectionClosed, "the answer is incomplete or too long")),
+        }
+    }
+
+    async fn answered(
+        &self,
+        peer: &Peer,
+        outgoing: &Outgoing<'_>,
+        stop: &CancellationToken,
+    ) -> Result<Answered, Fault> {
+        let connected = AtomicBool::new(false);
+        tokio::select! {
+            biased;
+            answered = self.head(peer, outgoing, &connected) => answered,
+            () = self.clock.sleep(outgoing.timeout) => Err(Fault::from(match connected.load(Ordering::Relaxed) {
+                true => AttemptResult::ResponseTimeout,
+                false => AttemptResult::ConnectTimeout,
+            })),
+            () = stop.cancelled() => Err(AttemptResult::Interrupted.into()),
+        }
     }
 
     async fn head(&self, peer: &Peer, outgoing: &Outgoing<'_>, connected: &AtomicBool) -> Result<Answered, Fault> {
@@ -230,7 +306,7 @@ impl Client {
     async fn connect(&self, peer: &Peer) -> Result<Lent, Fault> {
         let connected = tokio::select! {
             biased;
-            connected = self.connector.connect(&peer.target) => connected?,
+            connected = self.connector.connect(&peer.target, &peer.handshake) => connected?,
             () = self.clock.sleep(self.limits.connect_timeout) => return Err(AttemptResult::ConnectTimeout.into()),
         };
         let born_at = self.clock.monotonic();

@@ -1,7 +1,8 @@
 //! From a host to an open connection: look up once, judge every address of the answer, dial only those, compare who
 //! answered, then TLS with the original name.
 //!
-//! The environment's proxies are never asked. Tests and simulations replace [`Resolver`] and [`Dial`], so that the judging
+//! Where the operator configured a proxy, the addresses are judged as ever, and the proxy is asked for one of them and not
+//! for the name: what it connects to is what was judged. The environment's proxies are never asked. Tests and simulations replace [`Resolver`] and [`Dial`], so that the judging
 //! in between is the one that runs in production.
 
 use std::fmt::{self, Debug};
@@ -19,12 +20,15 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use url::{Host, Url};
 use watchbell_domain::delivery::AttemptResult;
+use watchbell_domain::endpoint::Transport;
 use watchbell_domain::port::Clock;
 
 use super::fault::{self, Fault};
 use super::guard::{self, EgressPolicy, UrlRefused};
+use super::identity;
+use super::proxy::{self, Proxy};
 use super::resolver::Resolver;
-use super::tls::Tls;
+use super::tls::{Handshake, Tls};
 
 /// How long one address may keep silent before the next is dialled beside it.
 const NEXT_ADDRESS_AFTER: SignedDuration = SignedDuration::from_millis(250);
@@ -116,6 +120,7 @@ pub struct Connector {
     resolver: Arc<dyn Resolver>,
     dial: Arc<dyn Dial>,
     tls: Tls,
+    proxy: Option<Proxy>,
     clock: Arc<dyn Clock>,
 }
 
@@ -128,7 +133,14 @@ impl Connector {
         tls: Tls,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { policy, resolver, dial, tls, clock }
+        Self { policy, resolver, dial, tls, proxy: None, clock }
+    }
+
+    /// The same, by way of the operator's proxy.
+    #[must_use]
+    pub fn through(mut self, proxy: Option<Proxy>) -> Self {
+        self.proxy = proxy;
+        self
     }
 
     /// Reads a saved URL again: what was allowed when it was saved may not be any more.
@@ -137,20 +149,63 @@ impl Connector {
         Target::of(&url).ok_or(UrlRefused { code: "endpoint_url_invalid", detail: "the URL names no host".to_owned() })
     }
 
-    pub(super) async fn connect(&self, target: &Target) -> Result<Connected, Fault> {
+    /// As [`Self::target`], for who takes `https` alone.
+    pub(super) fn https_target(&self, url: &str) -> Result<Target, UrlRefused> {
+        let url = self.policy.check_https_url(url)?;
+        Target::of(&url).ok_or(UrlRefused { code: "endpoint_url_invalid", detail: "the URL names no host".to_owned() })
+    }
+
+    /// How handshakes with an endpoint of these settings are made.
+    pub(super) fn handshake(&self, transport: &Transport) -> Result<Handshake, identity::Problem> {
+        self.tls.handshake(&transport.tls, transport.http_version)
+    }
+
+    pub(super) async fn connect(&self, target: &Target, handshake: &Handshake) -> Result<Connected, Fault> {
         let addresses = self.addresses(target).await?;
-        let dialled = self.dial_first(&addresses).await?;
-        if !addresses.contains(&dialled.peer) {
-            return Err(AttemptResult::EgressForbidden.into());
-        }
+        let stream = match &self.proxy {
+            None => self.dial(&addresses).await?,
+            Some(proxy) => self.dial_through(proxy, &addresses).await?,
+        };
         if !target.tls {
-            return Ok(Connected { stream: dialled.stream, http2: false });
+            return Ok(Connected { stream, http2: false });
         }
         let name = server_name(&target.host)?;
-        let stream =
-            self.tls.connector().connect(name, dialled.stream).await.map_err(|error| fault::of_handshake(&error))?;
+        let stream = handshake.connector().connect(name, stream).await.map_err(|error| fault::of_handshake(&error))?;
         let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+        if handshake.http2_only && !http2 {
+            return Err(Fault::new(AttemptResult::TlsProtocol, "the server did not agree to speak HTTP/2"));
+        }
         Ok(Connected { stream: Box::new(stream), http2 })
+    }
+
+    async fn dial(&self, addresses: &[SocketAddr]) -> Result<Box<dyn Stream>, Fault> {
+        let dialled = self.dial_first(addresses).await?;
+        match addresses.contains(&dialled.peer) {
+            true => Ok(dialled.stream),
+            false => Err(AttemptResult::EgressForbidden.into()),
+        }
+    }
+
+    /// Asks the proxy for one address after the other. Whom the operator configured is not judged.
+    async fn dial_through(&self, proxy: &Proxy, addresses: &[SocketAddr]) -> Result<Box<dyn Stream>, Fault> {
+        let its_own = match &proxy.host {
+            Host::Ipv4(address) => vec![SocketAddr::new((*address).into(), proxy.port)],
+            Host::Ipv6(address) => vec![SocketAddr::new((*address).into(), proxy.port)],
+            Host::Domain(name) if guard::is_localhost(name) => guard::loopback_addresses(proxy.port).collect(),
+            Host::Domain(name) => match self.resolver.resolve(name).await {
+                Ok(found) => found.into_iter().map(|ip| SocketAddr::new(ip, proxy.port)).collect(),
+                Err(_) => return Err(proxy::fault("its name has no address")),
+            },
+        };
+        let mut latest = proxy::fault("it was not asked");
+        for address in addresses.iter().take(ADDRESSES_DIALLED_MAX) {
+            let dialled = self.dial_first(&its_own).await.map_err(|_| proxy::fault("it cannot be reached"))?;
+            match proxy.tunnel(dialled.stream, *address).await {
+                Ok(stream) => return Ok(stream),
+                Err(fault) => latest = fault,
+            }
+        }
+        Err(latest)
     }
 
     /// The addresses to dial, judged. One that is forbidden condemns the whole answer.

@@ -3,9 +3,10 @@
 use std::error::Error;
 use std::io;
 
-use rustls::{CertificateError, Error as TlsError};
+use rustls::{CertificateError, Error as TlsError, OtherError};
 use watchbell_domain::delivery::AttemptResult;
 
+use super::verifier::WeakKey;
 use super::watched::HeadTooLarge;
 
 /// A failed exchange.
@@ -24,7 +25,7 @@ impl From<AttemptResult> for Fault {
 }
 
 impl Fault {
-    pub(super) fn new(result: AttemptResult, detail: impl Into<String>) -> Self {
+    pub(crate) fn new(result: AttemptResult, detail: impl Into<String>) -> Self {
         Self { result, detail: Some(detail.into()) }
     }
 }
@@ -144,6 +145,7 @@ fn of_certificate(problem: &CertificateError) -> AttemptResult {
         }
         CertificateError::UnsupportedSignatureAlgorithmContext { .. }
         | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => AttemptResult::TlsWeak,
+        CertificateError::Other(OtherError(other)) if other.is::<WeakKey>() => AttemptResult::TlsWeak,
         _ => AttemptResult::TlsUntrusted,
     }
 }

@@ -14,6 +14,8 @@ use std::str::FromStr;
 use ipnet::IpNet;
 use url::{Host, Url};
 
+pub use ports::{DeniedPorts, NotAPort};
+
 mod addresses;
 mod names;
 mod ports;
@@ -35,6 +37,12 @@ pub struct EgressPolicy {
     pub allow_http: bool,
     /// Our own public host name, which no endpoint may point at.
     pub own_host: Option<String>,
+    /// Where we listen ourselves: never connected to, whatever is allowed. An unspecified address stands for loopback too.
+    pub own_addresses: Vec<SocketAddr>,
+    /// Ports of other protocols.
+    pub denied_ports: DeniedPorts,
+    /// This network reaches IPv4 by NAT64: `64:ff9b::/96` is judged by the IPv4 address in it.
+    pub nat64: bool,
 }
 
 /// `CIDR[:port]`: `127.0.0.0/8:8443`, `10.2.0.0/16`, `[fd00::/8]:443`. `/0` is refused.
@@ -124,13 +132,13 @@ impl EgressPolicy {
     /// # Errors
     /// When it is refused.
     pub fn check_address(&self, address: SocketAddr) -> Result<(), Forbidden> {
-        if address.port() == 0 {
+        if address.port() == 0 || self.is_own(address) {
             return Err(Forbidden);
         }
         if self.opens(address) {
             return Ok(());
         }
-        if ports::is_denied(address.port()) || addresses::is_refused(address.ip()) {
+        if self.denied_ports.contains(address.port()) || self.is_refused(address.ip()) {
             return Err(Forbidden);
         }
         Ok(())
@@ -152,10 +160,13 @@ impl EgressPolicy {
     }
 
     fn check_literal(&self, address: IpAddr, port: u16) -> Result<(), UrlRefused> {
+        if self.is_own(SocketAddr::new(address, port)) {
+            return Err(forbidden("the URL's host is this server"));
+        }
         if self.opens(SocketAddr::new(address, port)) {
             return Ok(());
         }
-        if addresses::is_refused(address) {
+        if self.is_refused(address) {
             return Err(forbidden("the URL's address is not one that Watchbell may connect to"));
         }
         self.check_port(port)
@@ -163,7 +174,7 @@ impl EgressPolicy {
 
     fn check_name(&self, name: &str, port: u16) -> Result<(), UrlRefused> {
         if names::is_localhost(name) {
-            return match loopback_addresses(port).any(|address| self.opens(address)) {
+            return match loopback_addresses(port).any(|address| self.opens(address) && !self.is_own(address)) {
                 true => Ok(()),
                 false => Err(forbidden("the URL names this machine")),
             };
@@ -177,6 +188,21 @@ impl EgressPolicy {
         self.check_port(port)
     }
 
+    fn is_refused(&self, address: IpAddr) -> bool {
+        match addresses::embedded_in_nat64(address) {
+            Some(embedded) if self.nat64 => addresses::is_refused(embedded.into()),
+            Some(_) | None => addresses::is_refused(address),
+        }
+    }
+
+    /// Whether we listen there ourselves.
+    fn is_own(&self, address: SocketAddr) -> bool {
+        self.own_addresses.iter().any(|own| {
+            let same_host = own.ip() == address.ip() || (own.ip().is_unspecified() && address.ip().is_loopback());
+            own.port() == address.port() && same_host
+        })
+    }
+
     /// Whether the operator opened exactly this address.
     fn opens(&self, address: SocketAddr) -> bool {
         self.allow.iter().any(|rule| rule.covers(address))
@@ -184,7 +210,7 @@ impl EgressPolicy {
 
     fn check_port(&self, port: u16) -> Result<(), UrlRefused> {
         // Where a name leads is not known yet: a rule for the port lets the text pass, the address is judged on dialling.
-        if ports::is_denied(port) && !self.allow.iter().any(|rule| rule.port == Some(port)) {
+        if self.denied_ports.contains(port) && !self.allow.iter().any(|rule| rule.port == Some(port)) {
             return Err(port_refused(format!("port {port} belongs to another protocol")));
         }
         Ok(())

@@ -45,6 +45,12 @@ impl Mask {
         Self(secrets)
     }
 
+    /// Looks for one more.
+    #[must_use]
+    pub fn and(&self, secret: &Secret) -> Self {
+        Self::new(self.0.iter().chain([secret]).cloned())
+    }
+
     /// The bytes, each secret in them replaced.
     pub fn bytes<'a>(&self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
         let mut masked = Cow::Borrowed(bytes);

@@ -1,7 +1,7 @@
 //! The network seams: they speak bytes, which no rule should.
 //!
 //! ```text
-//!  Client ──▶ Peer (an endpoint's own sockets) ──▶ Connector ──▶ Resolver, guard, Dial, TLS
+//!  Client ──▶ Peer (an endpoint's own sockets) ──▶ Connector ──▶ Resolver, guard, Dial, (proxy,) TLS
 //! ```
 //!
 //! [`guard`] judges, [`resolver`] looks up, [`connector`] dials only what was judged, [`client`] makes one exchange under
@@ -11,7 +11,9 @@ pub mod client;
 pub mod connector;
 pub mod fault;
 pub mod guard;
+pub mod identity;
 pub mod mask;
+pub mod proxy;
 pub mod resolver;
 pub mod tls;
 
@@ -19,6 +21,8 @@ mod answer;
 mod casing;
 mod http1;
 mod http2;
+pub(crate) mod oauth2;
 mod peer;
 mod request;
+mod verifier;
 mod watched;

@@ -11,10 +11,12 @@ use super::casing::LatestCasing;
 use super::connector::Target;
 use super::http1::Http1;
 use super::http2::Http2;
+use super::tls::Handshake;
 
 /// Where one endpoint's requests go, with the connections that are open to there.
 pub struct Peer {
     pub(super) target: Target,
+    pub(super) handshake: Handshake,
     pub(super) casing: LatestCasing,
     idle: Mutex<Idle>,
     idle_everywhere: Arc<AtomicUsize>,
@@ -67,8 +69,8 @@ pub(super) struct IdleLimits {
 }
 
 impl Peer {
-    pub(super) fn new(target: Target, idle_everywhere: Arc<AtomicUsize>) -> Self {
-        Self { target, casing: LatestCasing::default(), idle: Mutex::default(), idle_everywhere }
+    pub(super) fn new(target: Target, handshake: Handshake, idle_everywhere: Arc<AtomicUsize>) -> Self {
+        Self { target, handshake, casing: LatestCasing::default(), idle: Mutex::default(), idle_everywhere }
     }
 
     /// An open connection that can carry a request now.

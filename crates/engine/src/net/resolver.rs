@@ -1,21 +1,32 @@
 //! From names to addresses. Names are always looked up as fully qualified, so the machine's search domains never apply.
 //!
 //! Whatever goes wrong is one error: the name could not be looked up, and nothing is dialled.
+//!
+//! Answers are kept as long as the name server says, by our own clock: a name that moves is followed when its time to live
+//! is over, and not before. That a name has no address is kept for a minute at most, since names get mended.
 
+use std::collections::HashMap;
 use std::fmt::Debug;
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{
     ConnectionConfig, LookupIpStrategy, NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts,
 };
-use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::net::{DnsError, NetError};
 use jiff::SignedDuration;
 use watchbell_domain::port::Clock;
+
+/// What was answered about a name.
+#[derive(Debug, Clone)]
+struct Kept {
+    answer: Result<Vec<IpAddr>, ResolveError>,
+    until: SignedDuration,
+}
 
 /// A look-up under way.
 pub type Lookup<'a> = Pin<Box<dyn Future<Output = Result<Vec<IpAddr>, ResolveError>> + Send + 'a>>;
@@ -46,10 +57,20 @@ pub struct Options {
     pub timeout: SignedDuration,
 }
 
+/// The longest that an answer is kept, whatever its time to live.
+const TTL_MAX: SignedDuration = SignedDuration::from_hours(24);
+
+/// The longest that the absence of one is kept.
+const NEGATIVE_TTL_MAX: SignedDuration = SignedDuration::from_secs(60);
+
+/// Names whose answers are kept.
+const NAMES_MAX: usize = 10_000;
+
 /// Asks name servers over UDP and TCP. Answers are kept for their time to live.
 #[derive(Debug)]
 pub struct DnsResolver {
     resolver: TokioResolver,
+    kept: Mutex<HashMap<String, Kept>>,
     clock: Arc<dyn Clock>,
     timeout: SignedDuration,
 }
@@ -69,25 +90,63 @@ impl DnsResolver {
             }
         };
         set_options(builder.options_mut(), options);
-        Ok(Self { resolver: builder.build()?, clock, timeout: options.timeout })
+        Ok(Self { resolver: builder.build()?, kept: Mutex::default(), clock, timeout: options.timeout })
+    }
+
+    fn kept(&self) -> MutexGuard<'_, HashMap<String, Kept>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn keep(&self, name: &str, answer: &Result<Vec<IpAddr>, ResolveError>, ttl: SignedDuration) {
+        if !ttl.is_positive() {
+            return;
+        }
+        let now = self.clock.monotonic();
+        let mut kept = self.kept();
+        if kept.len() >= NAMES_MAX {
+            kept.retain(|_, entry| now < entry.until);
+        }
+        if kept.len() < NAMES_MAX {
+            kept.insert(name.to_owned(), Kept { answer: answer.clone(), until: now + ttl });
+        }
+    }
+
+    /// Asks, and says for how long the answer holds.
+    async fn ask(&self, name: &str) -> (Result<Vec<IpAddr>, ResolveError>, SignedDuration) {
+        let lookup = self.resolver.lookup_ip(format!("{name}."));
+        let answer = tokio::select! {
+            biased;
+            answer = lookup => answer,
+            () = self.clock.sleep(self.timeout) => return (Err(ResolveError::Timeout), SignedDuration::ZERO),
+        };
+        match answer {
+            Ok(answer) => {
+                let ttl = answer.as_lookup().answers().iter().map(|record| record.ttl).min().unwrap_or_default();
+                let addresses: Vec<IpAddr> = answer.iter().collect();
+                match addresses.is_empty() {
+                    true => (Err(ResolveError::NoAddress), SignedDuration::ZERO),
+                    false => (Ok(addresses), SignedDuration::from_secs(ttl.into()).min(TTL_MAX)),
+                }
+            }
+            Err(NetError::Dns(DnsError::NoRecordsFound(none))) => {
+                let ttl = SignedDuration::from_secs(none.negative_ttl.unwrap_or_default().into());
+                (Err(ResolveError::NoAddress), ttl.min(NEGATIVE_TTL_MAX))
+            }
+            Err(_) => (Err(ResolveError::NoAddress), SignedDuration::ZERO),
+        }
     }
 }
 
 impl Resolver for DnsResolver {
     fn resolve<'a>(&'a self, name: &'a str) -> Lookup<'a> {
         Box::pin(async move {
-            let fully_qualified = format!("{name}.");
-            let lookup = self.resolver.lookup_ip(fully_qualified);
-            let answer = tokio::select! {
-                biased;
-                answer = lookup => answer.map_err(|_| ResolveError::NoAddress)?,
-                () = self.clock.sleep(self.timeout) => return Err(ResolveError::Timeout),
-            };
-            let addresses: Vec<IpAddr> = answer.iter().collect();
-            match addresses.is_empty() {
-                true => Err(ResolveError::NoAddress),
-                false => Ok(addresses),
+            let now = self.clock.monotonic();
+            if let Some(kept) = self.kept().get(name).filter(|kept| now < kept.until) {
+                return kept.answer.clone();
             }
+            let (answer, ttl) = self.ask(name).await;
+            self.keep(name, &answer, ttl);
+            answer
         })
     }
 }
@@ -106,5 +165,7 @@ fn set_options(to: &mut ResolverOpts, options: &Options) {
     if !options.servers.is_empty() {
         to.use_hosts_file = ResolveHosts::Never;
     }
+    // What is kept, and for how long, is ours to say.
+    to.cache_size = 0;
     to.timeout = options.timeout.unsigned_abs();
 }

@@ -1,24 +1,52 @@
 //! TLS towards endpoints: always verified, TLS 1.2 and 1.3, the system's roots (or Mozilla's where the system has none)
-//! and whatever CAs the operator adds. There is no switch that turns verification off.
+//! and whatever CAs the operator adds; for one endpoint those that its owner adds, and a certificate of our own to show.
+//! There is no switch that turns verification off.
+//!
+//! Endpoints that differ in any of it have configurations of their own, and so neither connections nor remembered
+//! sessions in common.
 
 use std::fmt;
 use std::sync::Arc;
 
-use rustls::client::Resumption;
+use rustls::client::{Resumption, WantsClientCert, WebPkiServerVerifier};
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::sign::SingleCertAndKey;
 use rustls::time_provider::TimeProvider;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore};
+use watchbell_domain::endpoint::{HttpVersion, TlsSettings};
 use watchbell_domain::port::Clock;
+
+use super::identity;
+use super::verifier::Verifier;
 
 /// Servers whose sessions are remembered.
 const SESSIONS_MAX: usize = 1024;
 
+/// … where one endpoint alone has the configuration: its own, and its token server's.
+const OWN_SESSIONS_MAX: usize = 8;
+
+const H2: &[u8] = b"h2";
+const HTTP1: &[u8] = b"http/1.1";
+
 /// A set of trusted roots and everything else a handshake needs. Cheap to clone.
 #[derive(Clone)]
 pub struct Tls {
+    roots: Arc<RootCertStore>,
+    clock: Arc<dyn Clock>,
+    /// For endpoints that say nothing of their own, by what they speak.
+    auto: Arc<ClientConfig>,
+    http1: Arc<ClientConfig>,
+    http2: Arc<ClientConfig>,
+}
+
+/// How one endpoint's handshakes are made.
+#[derive(Clone)]
+pub(super) struct Handshake {
     config: Arc<ClientConfig>,
+    /// HTTP/2 or nothing.
+    pub(super) http2_only: bool,
 }
 
 /// Why TLS could not be set up.
@@ -53,20 +81,87 @@ impl Tls {
         if let Some(pem) = extra_ca_pem {
             add_extra(&mut roots, pem)?;
         }
-        let mut config =
-            ClientConfig::builder_with_details(Arc::new(aws_lc_rs::default_provider()), Arc::new(ClockTime(clock)))
-                .with_safe_default_protocol_versions()
-                .map_err(TlsSetupError::Provider)?
-                .with_root_certificates(roots)
-                .with_no_client_auth();
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        config.resumption = Resumption::in_memory_sessions(SESSIONS_MAX);
-        Ok(Self { config: Arc::new(config) })
+        let roots = Arc::new(roots);
+        let config = |version| {
+            let builder = builder(Arc::clone(&roots), &clock).map_err(TlsSetupError::Provider)?;
+            Ok(finished(builder.with_no_client_auth(), version, SESSIONS_MAX))
+        };
+        Ok(Self {
+            auto: config(HttpVersion::Auto)?,
+            http1: config(HttpVersion::Http1)?,
+            http2: config(HttpVersion::Http2)?,
+            roots,
+            clock,
+        })
     }
 
+    /// What an endpoint's own settings make of it.
+    ///
+    /// # Errors
+    /// When its texts are no PEM (any more); they were checked when they were saved.
+    pub(super) fn handshake(&self, own: &TlsSettings, version: HttpVersion) -> Result<Handshake, identity::Problem> {
+        let config = match own.is_default() {
+            false => self.own(own, version)?,
+            true => Arc::clone(match version {
+                HttpVersion::Auto => &self.auto,
+                HttpVersion::Http1 => &self.http1,
+                HttpVersion::Http2 => &self.http2,
+            }),
+        };
+        Ok(Handshake { config, http2_only: version == HttpVersion::Http2 })
+    }
+
+    fn own(&self, own: &TlsSettings, version: HttpVersion) -> Result<Arc<ClientConfig>, identity::Problem> {
+        let roots = match &own.ca_pem {
+            None => Arc::clone(&self.roots),
+            Some(pem) => {
+                let mut roots = RootCertStore::clone(&self.roots);
+                identity::add_cas(&mut roots, pem)?;
+                Arc::new(roots)
+            }
+        };
+        let unusable = |_| identity::Problem { member: "client_key_pem", why: identity::PemRefused::KeyUnusable };
+        let builder = builder(roots, &self.clock).map_err(unusable)?;
+        let config = match &own.client {
+            None => builder.with_no_client_auth(),
+            Some(client) => {
+                let key = identity::certified_key(client)?;
+                builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(key)))
+            }
+        };
+        Ok(finished(config, version, OWN_SESSIONS_MAX))
+    }
+}
+
+impl Handshake {
     pub(super) fn connector(&self) -> tokio_rustls::TlsConnector {
         Arc::clone(&self.config).into()
     }
+}
+
+fn builder(
+    roots: Arc<RootCertStore>,
+    clock: &Arc<dyn Clock>,
+) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, rustls::Error> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let verifier = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider))
+        .build()
+        .map_err(|error| rustls::Error::General(error.to_string()))?;
+    let builder = ClientConfig::builder_with_details(provider, Arc::new(ClockTime(Arc::clone(clock))))
+        .with_safe_default_protocol_versions()?;
+    // Not a way around verification: the verifier is the usual one behind one more refusal.
+    Ok(builder.dangerous().with_custom_certificate_verifier(Arc::new(Verifier(verifier))))
+}
+
+fn finished(mut config: ClientConfig, version: HttpVersion, sessions: usize) -> Arc<ClientConfig> {
+    let spoken: &[&[u8]] = match version {
+        HttpVersion::Auto => &[H2, HTTP1],
+        HttpVersion::Http1 => &[HTTP1],
+        HttpVersion::Http2 => &[H2],
+    };
+    config.alpn_protocols = spoken.iter().map(|name| name.to_vec()).collect();
+    config.resumption = Resumption::in_memory_sessions(sessions);
+    Arc::new(config)
 }
 
 impl fmt::Debug for Tls {

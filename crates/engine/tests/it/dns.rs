@@ -15,6 +15,7 @@ use crate::support::sink::{Sink, exchanges};
 
 const A: u16 = 1;
 const CNAME: u16 = 5;
+const SOA: u16 = 6;
 const AAAA: u16 = 28;
 
 /// What the name server says about every name.
@@ -26,6 +27,10 @@ enum Says {
     Loop,
     Code(u8),
     Nothing,
+    /// Addresses, for so many seconds.
+    For(u32, Vec<IpAddr>),
+    /// No such name, for so many seconds.
+    NoneFor(u32),
 }
 
 fn addresses(list: &[&str]) -> Says {
@@ -88,11 +93,22 @@ fn answer(query: &[u8], says: &Says) -> (Option<Vec<u8>>, String) {
     let kind = u16::from_be_bytes([query[end + 1], query[end + 2]]);
     let question = &query[12..end + 5];
     let mut records = Vec::new();
+    let mut authorities = Vec::new();
     let mut code = 0;
     let other = b"\x05other\x07example\x00";
     match says {
         Says::Nothing => return (None, name),
         Says::Code(refusal) => code = *refusal,
+        Says::For(ttl, list) => {
+            let found = list.iter().filter_map(|address| record(b"\xc0\x0c", kind, address));
+            records.extend(found.map(|record| with_ttl(record, 2, *ttl)));
+        }
+        Says::NoneFor(ttl) => {
+            code = 3;
+            // SOA: names of server and mailbox, then serial, refresh, retry, expire and minimum.
+            let soa = [&b"\x00\x00"[..], &[0; 16], &ttl.to_be_bytes()].concat();
+            authorities.push(with_ttl(raw_record(b"\xc0\x0c", SOA, &soa), 2, *ttl));
+        }
         Says::Addresses(list) => records.extend(list.iter().filter_map(|address| record(b"\xc0\x0c", kind, address))),
         Says::Through(list) if name.eq_ignore_ascii_case("other.example.") => {
             records.extend(list.iter().filter_map(|address| record(b"\xc0\x0c", kind, address)));
@@ -109,9 +125,11 @@ fn answer(query: &[u8], says: &Says) -> (Option<Vec<u8>>, String) {
     let mut answer = query[..2].to_vec();
     answer.extend([0x81, 0x80 | code, 0, 1]);
     answer.extend(u16::try_from(records.len()).unwrap().to_be_bytes());
-    answer.extend([0; 4]);
+    answer.extend(u16::try_from(authorities.len()).unwrap().to_be_bytes());
+    answer.extend([0; 2]);
     answer.extend(question);
     answer.extend(records.concat());
+    answer.extend(authorities.concat());
     (Some(answer), name)
 }
 
@@ -227,4 +245,57 @@ async fn a1_an_address_is_never_looked_up() {
     let exchange = post(&server.net().client(), &sink.url(), "{}").await;
     assert_eq!(exchange.result, Http(200));
     assert_eq!(server.asked.load(Ordering::SeqCst), 0);
+}
+
+fn with_ttl(mut record: Vec<u8>, name_length: usize, ttl: u32) -> Vec<u8> {
+    record[name_length + 4..name_length + 8].copy_from_slice(&ttl.to_be_bytes());
+    record
+}
+
+/// Asks at these seconds, and says how many queries had come after each.
+async fn asked_at(says: Says, seconds: &[i64]) -> Vec<usize> {
+    let server = NameServer::start(says).await;
+    let net = server.net();
+    let resolver = net.resolver.clone().unwrap();
+    let mut counts = Vec::new();
+    let mut before = 0;
+    for second in seconds {
+        net.clock.advance(SignedDuration::from_secs(second - before));
+        before = *second;
+        resolver.resolve("hooks.example.com").await.map(drop).unwrap_or_default();
+        counts.push(server.asked.load(Ordering::SeqCst));
+    }
+    counts
+}
+
+#[tokio::test]
+async fn an_answer_is_kept_for_its_time_to_live_and_no_longer() {
+    let here = || vec!["127.0.0.1".parse().unwrap()];
+    // Each look-up asks for both families.
+    assert_eq!(asked_at(Says::For(30, here()), &[0, 29, 30, 59, 60]).await, [2, 2, 4, 4, 6]);
+    assert_eq!(asked_at(Says::For(0, here()), &[0, 0]).await, [2, 4]);
+    // Nobody is believed for a week.
+    assert_eq!(asked_at(Says::For(604_800, here()), &[0, 86_399, 86_400]).await, [2, 2, 4]);
+}
+
+#[tokio::test]
+async fn that_there_is_no_such_name_is_kept_for_a_minute_at_most() {
+    let counts = asked_at(Says::NoneFor(10), &[0, 9, 10]).await;
+    assert!(counts[0] > 0 && counts[1] == counts[0] && counts[2] > counts[1], "{counts:?}");
+    let counts = asked_at(Says::NoneFor(86_400), &[0, 59, 60]).await;
+    assert!(counts[1] == counts[0] && counts[2] > counts[1], "{counts:?}");
+    let counts = asked_at(Says::Code(2), &[0, 0]).await;
+    assert!(counts[1] > counts[0], "a server's failure is not kept: {counts:?}");
+}
+
+#[tokio::test]
+async fn a14_a_kept_answer_is_judged_again_by_who_dials() {
+    let server = NameServer::start(Says::For(300, vec!["127.0.0.1".parse().unwrap()])).await;
+    let mut net = server.net();
+    let sink = Sink::always(exchanges(1)).await;
+    let url = format!("http://hooks.example.com:{}/hook", sink.address.port());
+    assert_eq!(post(&net.client(), &url, "{}").await.result, Http(200));
+    net.policy.allow.clear();
+    assert_eq!(post(&net.client(), &url, "{}").await.result, EgressForbidden);
+    assert_eq!(server.asked.load(Ordering::SeqCst), 2, "the answer was kept");
 }

@@ -7,6 +7,7 @@
     reason = "helpers of tests fail as tests do"
 )]
 
+mod credentials;
 mod delivering;
 mod dns;
 mod faults;
@@ -15,3 +16,4 @@ mod sockets;
 mod stopping;
 mod support;
 mod tls;
+mod ways;

@@ -133,6 +133,55 @@ async fn t1_t4_t10_t11_names(#[case] names: &[&str], #[case] host: &str, #[case]
     assert_eq!(result(&net(&root), Presented::leaf(&params, &ca), host).await, wanted);
 }
 
+/// An RSA key of so many bits, as far as a certificate shows it.
+struct RsaKey(Vec<u8>);
+
+impl RsaKey {
+    fn of(bytes: u16) -> Self {
+        let integer =
+            |bytes: &[u8]| [&[2, 0x82][..], &u16::try_from(bytes.len()).unwrap().to_be_bytes(), bytes].concat();
+        let pair =
+            [integer(&[&[0, 0x80][..], &vec![1; usize::from(bytes) - 1]].concat()), integer(&[1, 0, 1])].concat();
+        Self([&[0x30, 0x82][..], &u16::try_from(pair.len()).unwrap().to_be_bytes(), &pair].concat())
+    }
+}
+
+impl rcgen::PublicKeyData for RsaKey {
+    fn der_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    fn algorithm(&self) -> &'static rcgen::SignatureAlgorithm {
+        &rcgen::PKCS_RSA_SHA256
+    }
+}
+
+/// No server has the key of its certificate: a weak one is told by the certificate, the others fail for the signature.
+#[rstest]
+#[case(128, TlsWeak)]
+#[case(255, TlsWeak)]
+#[case(256, TlsUntrusted)]
+#[tokio::test]
+async fn t6_short_rsa_keys_are_weak(#[case] bytes: u16, #[case] wanted: AttemptResult) {
+    let (ca, root) = ca("root");
+    let certificate = params(&["hooks.example.com"]).signed_by(&RsaKey::of(bytes), &ca).unwrap();
+    let other = KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let key = provider.key_provider.load_private_key(PrivateKeyDer::Pkcs8(other.serialize_der().into())).unwrap();
+    let presented = rustls::sign::CertifiedKey::new(vec![certificate.der().clone()], key);
+    let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let resolver = Arc::new(rustls::sign::SingleCertAndKey::from(presented));
+    let config = Arc::new(builder.unwrap().with_no_client_auth().with_cert_resolver(resolver));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        TlsAcceptor::from(config).accept(stream).await.map(drop).unwrap_or_default();
+    });
+    let exchange = post(&net(&root).client(), &format!("https://hooks.example.com:{port}/hook"), "{}").await;
+    assert_eq!(exchange.result, wanted, "{exchange:?}");
+}
+
 #[rstest]
 #[case("*")]
 #[case("val*.example.com")]

@@ -9,6 +9,7 @@ use watchbell_wire::Dialect;
 use watchbell_wire::dialect::{self, Credential};
 
 use super::connect::{Connect, Paging, segment};
+use super::endpoint_flags::Flags;
 use super::output::{LOOK, remark};
 use super::{Done, Failure, Output, message};
 use crate::client::Request;
@@ -36,7 +37,9 @@ enum Action {
   watchbell endpoint create https://hooks.example.com/in --dialect standard
   watchbell endpoint create https://example.com/snyk --dialect snyk --secret-file secret.txt
   watchbell endpoint create https://example.com/scans --dialect bearer-scan --secret-file token.txt \\
-      --events scan.completed,scan.failed")]
+      --events scan.completed,scan.failed
+  watchbell endpoint create https://siem.example.com/in --dialect standard --ca ca.pem \\
+      --client-cert us.pem --client-key us.key --rate-limit 20/s --ordered project")]
     Create {
         /// Where to deliver
         #[arg(value_name = "URL")]
@@ -59,6 +62,8 @@ enum Action {
     /// Change an endpoint
     #[command(after_help = "Examples:
   watchbell endpoint update ep_0192f0c1-… --to https://new.example.com/in
+  watchbell endpoint update ep_0192f0c1-… --auth oauth2 --token-url https://id.example.com/token \\
+      --auth-user watchbell --auth-secret-file client-secret.txt
   watchbell endpoint update ep_0192f0c1-… --set '{\"timeout\": \"10s\", \"max_in_flight\": 2}'")]
     Update {
         /// Its new URL
@@ -119,6 +124,8 @@ struct Settings {
     /// Any other members, as the API takes them
     #[arg(long, value_name = "JSON")]
     set: Option<String>,
+    #[command(flatten)]
+    flags: Flags,
 }
 
 impl Settings {
@@ -134,6 +141,7 @@ impl Settings {
         if let Some(description) = self.description {
             members.insert("description".to_owned(), json!(description));
         }
+        self.flags.add_to(&mut members)?;
         Ok(members)
     }
 }
@@ -164,7 +172,7 @@ impl Args {
                     body.insert("url".to_owned(), json!(url));
                 }
                 if body.is_empty() {
-                    return Err(Failure::usage("nothing to change: give --to, --events, --description or --set"));
+                    return Err(Failure::usage("nothing to change: give --to, --set or another flag of --help"));
                 }
                 out.thing(&named.ask(Method::PATCH, "", Some(&Value::Object(body)))?);
             }

@@ -11,6 +11,7 @@ mod delivery;
 mod demo;
 mod doctor;
 mod endpoint;
+mod endpoint_flags;
 mod event;
 mod key;
 mod message;
@@ -71,7 +72,7 @@ enum Command {
     /// Post a scanner's report and see what changed
     Scan(scan::Args),
     /// Endpoints: where events are delivered
-    Endpoint(endpoint::Args),
+    Endpoint(Box<endpoint::Args>),
     /// Events: what happened
     Event(event::Args),
     /// Deliveries: an event on its way to an endpoint

@@ -18,7 +18,7 @@ use toml::{Table, Value};
 pub(crate) use check::listen_address;
 pub(crate) use options::{delivery_options, dns_servers, edge_options, exchange_limits, serve_options};
 pub(crate) use sections::{Config, Log as LogSettings, LogFormat};
-pub(crate) use value::Duration;
+pub(crate) use value::{Duration, Ports};
 
 /// Before the section in the name of a variable.
 const VARIABLE_PREFIX: &str = "WATCHBELL_";

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::value::{Duration, Percent, Rate, Size};
+use super::value::{Duration, Percent, Ports, ProxyUrl, Rate, Size};
 
 /// Every setting.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
@@ -177,6 +177,15 @@ pub(crate) struct Egress {
     pub(crate) dns_timeout: Duration,
     /// PEM file of certificate authorities to trust beside the system's.
     pub(crate) extra_ca_file: Option<PathBuf>,
+    /// Ports that are never connected to, one by one or as ranges; in place of the list that is the default.
+    pub(crate) denied_ports: Vec<Ports>,
+    /// An HTTP proxy that every connection to an endpoint or token server goes through, by CONNECT. Addresses are judged
+    /// before it is asked, and it is asked for addresses. The proxies of the environment are ignored.
+    pub(crate) proxy: Option<ProxyUrl>,
+    /// This network reaches IPv4 by NAT64: addresses below `64:ff9b::/96` are judged by the IPv4 address in them.
+    pub(crate) nat64: bool,
+    /// The public host name of this server, which no endpoint may point at.
+    pub(crate) own_host: Option<String>,
 }
 
 impl Default for Egress {
@@ -187,6 +196,10 @@ impl Default for Egress {
             dns_servers: Vec::new(),
             dns_timeout: Duration::secs(3),
             extra_ca_file: None,
+            denied_ports: Ports::denied(),
+            proxy: None,
+            nat64: false,
+            own_host: None,
         }
     }
 }

@@ -77,6 +77,8 @@ fn every_key_can_be_set_by_its_variable() {
 #[case("[egress]\nallow_http = \"yes\"\n", "egress.allow_http", 2)]
 #[case("[egress]\nallow = [\"0.0.0.0/0\"]\n", "egress.allow", 2)]
 #[case("[egress]\nallow = [\"::/0\"]\n", "egress.allow", 2)]
+#[case("[egress]\ndenied_ports = [25, \"9-8\"]\n", "egress.denied_ports[1]", 2)]
+#[case("[egress]\nproxy = \"socks5://user:pass@proxy:1080\"\n", "egress.proxy", 2)]
 #[case("[server]\nlisten = \"8420\"\n", "server.listen", 2)]
 #[case("[server]\nmax_connections = 0\n", "server.max_connections", 2)]
 #[case("[storage]\nlease = \"25s\"\n", "storage.lease", 2)]
@@ -92,6 +94,7 @@ fn a_wrong_setting_is_named_with_its_line(#[case] text: &str, #[case] key: &str,
 #[case("[server]\nlisten = \"[::1]:0\"\n")]
 #[case("[server]\nlisten = \"localhost:8420\"\n")]
 #[case("[api]\nrate_limit = \"off\"\nmax_event_bytes = 2048\n")]
+#[case("[egress]\ndenied_ports = [25, \"6665-6669\"]\nproxy = \"http://user:pass@proxy:1080\"\nnat64 = true\n")]
 #[case("[delivery]\njitter = 0\nretry_schedule = [\"0s\", \"250ms\"]\n")]
 fn what_is_good(#[case] text: &str) {
     from_file(text).expect("good");
@@ -117,4 +120,14 @@ fn lists_in_variables_are_joined_by_commas() {
     let loaded = with_variable("WATCHBELL_DELIVERY__RETRY_SCHEDULE", "0s, 50ms,1s").expect("good");
     let schedule: Vec<String> = loaded.config.delivery.retry_schedule.iter().map(ToString::to_string).collect();
     assert_eq!(schedule, ["0s", "50ms", "1s"]);
+}
+
+#[test]
+fn a_proxys_password_is_not_written_back() {
+    let flag = ("--set".to_owned(), "egress.proxy".to_owned(), "http://user:a-password@proxy:3128".to_owned());
+    let loaded = Layers { flags: vec![flag], ..Layers::default() }.load().expect("settings");
+    let written = flat(&loaded.config);
+    let (_, proxy) = written.iter().find(|(key, _)| key == "egress.proxy").expect("the setting");
+    assert_eq!(proxy, "http://[redacted]@proxy:3128");
+    assert!(!format!("{:?}", loaded.config).contains("a-password"));
 }

@@ -11,6 +11,9 @@ use jiff::SignedDuration;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use watchbell_domain::endpoint::RateLimit;
+use watchbell_engine::net::guard::DeniedPorts;
+use watchbell_engine::net::proxy::Proxy;
 
 /// Longest duration that makes sense anywhere in the configuration.
 const DURATION_DAYS_MAX: i64 = 366;
@@ -144,11 +147,9 @@ pub(crate) enum Rate {
 }
 
 impl Rate {
-    /// Without a burst of its own, a rate lets four seconds' worth through at once.
-    const BURST_SECONDS: NonZeroU32 = NonZeroU32::MIN.saturating_add(3);
-
     pub(crate) const fn limit(per_second: NonZeroU32) -> Self {
-        Self::Limit { per_second, burst: per_second.saturating_mul(Self::BURST_SECONDS) }
+        let RateLimit { per_second, burst } = RateLimit::per_second(per_second);
+        Self::Limit { per_second, burst }
     }
 }
 
@@ -158,28 +159,18 @@ impl FromStr for Rate {
     fn from_str(text: &str) -> Result<Self, ValueError> {
         const WANTED: ValueError =
             ValueError("a rate such as \"50/s\" or \"50/s burst 200\" is wanted, or \"off\" for no limit");
-        let text = text.trim();
-        if text == "off" {
-            return Ok(Self::Off);
-        }
-        let (rate, burst) = match text.split_once("burst") {
-            Some((rate, burst)) => (rate.trim_end().trim_end_matches(','), Some(burst)),
-            None => (text, None),
-        };
-        let number = |text: &str| text.trim().parse::<NonZeroU32>().map_err(|_| WANTED);
-        let per_second = number(rate.trim().strip_suffix("/s").ok_or(WANTED)?)?;
-        match burst {
-            Some(burst) => Ok(Self::Limit { per_second, burst: number(burst)? }),
-            None => Ok(Self::limit(per_second)),
-        }
+        Ok(match RateLimit::parse_or_off(text).map_err(|_| WANTED)? {
+            Some(RateLimit { per_second, burst }) => Self::Limit { per_second, burst },
+            None => Self::Off,
+        })
     }
 }
 
 impl fmt::Display for Rate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
+        match *self {
             Self::Off => f.write_str("off"),
-            Self::Limit { per_second, burst } => write!(f, "{per_second}/s burst {burst}"),
+            Self::Limit { per_second, burst } => RateLimit { per_second, burst }.fmt(f),
         }
     }
 }
@@ -203,6 +194,58 @@ impl FromStr for Percent {
 impl fmt::Display for Percent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}%", self.0)
+    }
+}
+
+/// A port, or a range of ports: `25`, `"6665-6669"`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Ports(String);
+
+impl Ports {
+    /// Those that are denied unless the operator says otherwise.
+    pub(crate) fn denied() -> Vec<Self> {
+        DeniedPorts::default().texts().into_iter().map(Self).collect()
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Ports {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        match DeniedPorts::parse([text]) {
+            Ok(_) => Ok(Self(text.to_owned())),
+            Err(_) => Err(ValueError("a port from 1 to 65535, or a range of them such as \"6665-6669\", is wanted")),
+        }
+    }
+}
+
+impl fmt::Display for Ports {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A proxy: `"http://proxy.example.com:3128"`. Written back without its password.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ProxyUrl(pub(crate) Proxy);
+
+impl FromStr for ProxyUrl {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        const WANTED: ValueError =
+            ValueError("http://HOST:PORT or http://USER:PASSWORD@HOST:PORT is wanted, without a path");
+        text.parse().map(Self).map_err(|_| WANTED)
+    }
+}
+
+impl fmt::Display for ProxyUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 
@@ -275,6 +318,8 @@ as_text! {
     Size: numbers = true, pattern = "^[0-9]+ ?(B|KiB|MiB|GiB)?$", about = "A number of bytes, or text: 64KiB, 1MiB.";
     Rate: numbers = false, pattern = "^(off|[0-9]+/s(,? ?burst [0-9]+)?)$", about = "How often: 50/s, 50/s burst 200, or off for no limit.";
     Percent: numbers = true, pattern = "^[0-9]{1,3}%?$", about = "A share in percent: 10%.";
+    Ports: numbers = true, pattern = "^[0-9]{1,5}(-[0-9]{1,5})?$", about = "A port, or a range of ports: 6665-6669.";
+    ProxyUrl: numbers = false, pattern = "^http://[^/]+/?$", about = "A proxy: http://HOST:PORT or http://USER:PASSWORD@HOST:PORT.";
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{run, watchbell};
 
@@ -251,6 +251,17 @@ fn a_user_works_from_the_command_line() {
     user(&["endpoint", "rotate-secret", id]);
     user(&["endpoint", "update", id, "--to", "https://example.com/new"]);
     assert_eq!(user(&["endpoint", "show", id])["url"], "https://example.com/new");
+    let password = folder.path().join("password");
+    std::fs::write(&password, "a long password\n").expect("a file");
+    let password = password.to_str().expect("a path");
+    let limits = ["--max-attempts", "3", "--rate-limit", "5/s", "--ordered", "project", "--http-version", "http1"];
+    let auth = ["--auth", "basic", "--auth-user", "watch", "--auth-secret-file", password];
+    user(&[&["endpoint", "update", id], &limits[..], &auth[..]].concat());
+    let shown = user(&["endpoint", "show", id]);
+    let kept = ["max_attempts", "rate_limit", "ordered", "http_version"].map(|name| shown[name].clone());
+    assert_eq!(kept, [json!(3), json!("5/s burst 20"), json!("project"), json!("http1")]);
+    assert_eq!(shown["auth"], json!({"type": "basic", "username": "watch", "password": "[redacted]"}));
+    assert_eq!(user(&["endpoint", "update", id, "--auth", "none"])["auth"], Value::Null);
     let made = user(&["key", "create", "--name", "reader", "--scopes", "events:read"]);
     assert_eq!(user(&["key", "list"])["items"].as_array().expect("keys").len(), 1);
     user(&["key", "revoke", made["id"].as_str().expect("an id")]);

@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use watchbell_domain::delivery::{Attempt, Delivery, StateKind};
-use watchbell_domain::endpoint::{Endpoint, EndpointPolicy, EndpointSecret, EndpointState};
+use watchbell_domain::endpoint::{Endpoint, EndpointPolicy, EndpointSecret, EndpointState, Transport};
 use watchbell_domain::event::NewEvent;
 use watchbell_domain::id::{DeliveryId, EndpointId, EventId, OrgId};
 use watchbell_domain::org::Org;
@@ -145,6 +145,7 @@ impl Node {
             state: EndpointState::Active,
             secrets: vec![EndpointSecret { text: standard.secrets.make([9; 32]), created_at: now, expires_at: None }],
             headers: vec![("X-Team".to_owned(), Secret::new("blue"))],
+            transport: Transport::default(),
             policy: EndpointPolicy::default(),
             not_before: None,
             created_at: now,
@@ -212,7 +213,7 @@ fn spawn_service(
     let policy = EgressPolicy {
         allow: vec![AllowRule { net: "10.0.0.0/8".parse().unwrap(), port: None }],
         allow_http: true,
-        own_host: None,
+        ..EgressPolicy::default()
     };
     let tls = Tls::new(None, clock.clone()).unwrap();
     let connector = Connector::new(policy, Arc::new(NoNames), Arc::new(script), tls, clock.clone());

@@ -2,7 +2,10 @@
 
 use jiff::SignedDuration;
 use watchbell_domain::delivery::{CancelReason, DeliveryState};
-use watchbell_domain::endpoint::{DisabledReason, Endpoint, EndpointPolicy, EndpointSecret, EndpointState};
+use watchbell_domain::endpoint::{
+    Auth, AuthStyle, ClientIdentity, DisabledReason, Endpoint, EndpointPolicy, EndpointSecret, EndpointState,
+    HttpVersion, OAuth2Client, Order, TlsSettings, Transport,
+};
 use watchbell_domain::port::{EndpointCreation, Next, StoreError};
 use watchbell_wire::{EventType, Secret};
 
@@ -35,6 +38,9 @@ pub async fn kept_whole(world: World) {
                 retry_schedule: Some(vec![SignedDuration::ZERO, SignedDuration::from_millis(1500)]),
                 timeout: Some(SignedDuration::from_secs(7)),
                 max_in_flight: Some(3),
+                max_attempts: Some(u32::MAX),
+                rate_limit: Some("7/s burst 9".parse().unwrap()),
+                order: Order::Project,
             },
             not_before: Some(at(8)),
             ..world.new_endpoint(org)
@@ -45,6 +51,51 @@ pub async fn kept_whole(world: World) {
     let none = Endpoint { events: Some([].into()), secrets: Vec::new(), ..world.new_endpoint(org) };
     world.put(&none).await;
     assert_eq!(world.load(&none).await, none, "an empty set of events is not every event");
+}
+
+/// Every way to connect comes back, secrets and all, changes, and can be taken away.
+pub async fn transports_kept_whole(world: World) {
+    let org = world.org("acme").await;
+    let endpoint = world.endpoint(org).await;
+    let oauth2 = OAuth2Client {
+        token_url: "https://id.example.test/token".into(),
+        client_id: "watch".into(),
+        client_secret: Secret::new("s3cr\"t ä"),
+        scope: Some("a b".into()),
+        audience: None,
+        auth_style: AuthStyle::Body,
+    };
+    let auths = [
+        Some(Auth::Basic { username: "ä".into(), password: Secret::new("") }),
+        Some(Auth::Bearer { token: Secret::new("t0ken") }),
+        Some(Auth::OAuth2(oauth2.clone())),
+        Some(Auth::OAuth2(OAuth2Client { audience: Some("them".into()), scope: None, ..oauth2 })),
+        None,
+    ];
+    let client = ClientIdentity { certificate_pem: "CERTIFICATE".into(), key_pem: Secret::new("KEY") };
+    let tls = [
+        TlsSettings { client: Some(client), ca_pem: None },
+        TlsSettings { client: None, ca_pem: Some("CA".into()) },
+        TlsSettings::default(),
+    ];
+    let versions = [HttpVersion::Http1, HttpVersion::Http2, HttpVersion::Auto];
+    let orders = [Order::Endpoint, Order::Project, Order::Any];
+    let mut second = 1;
+    for auth in auths {
+        for ((tls, http_version), order) in tls.iter().zip(versions).zip(orders) {
+            let transport = Transport { auth: auth.clone(), tls: tls.clone(), http_version };
+            world
+                .change(&endpoint, second, |endpoint| {
+                    endpoint.transport = transport.clone();
+                    endpoint.policy.order = order;
+                })
+                .await;
+            let now = world.load(&endpoint).await;
+            assert_eq!((now.transport, now.policy.order), (transport, order));
+            second += 1;
+        }
+    }
+    assert_eq!(world.load(&endpoint).await.transport, Transport::default());
 }
 
 /// Whoever saw an older state is told so.

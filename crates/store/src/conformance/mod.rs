@@ -41,7 +41,7 @@ macro_rules! conformance {
         $crate::conformance! { @tests $open;
             orgs { found_by_id_and_slug slugs_are_unique listed_in_pages keys_live_and_die root_key_is_replaced }
             endpoints {
-                kept_whole updated_if_unchanged disabled_meanwhile_is_a_conflict pause_survives_an_update
+                kept_whole transports_kept_whole updated_if_unchanged disabled_meanwhile_is_a_conflict pause_survives_an_update
                 pausing_holds_and_resuming_releases deleting_cancels_what_waits greeted_in_the_same_commit
                 listed_in_pages
             }

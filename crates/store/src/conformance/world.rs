@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 use watchbell_domain::access::{ApiKey, KeyHash, Scope};
 use watchbell_domain::delivery::{Attempt, AttemptResult, Delivery, DeliveryState, Lease};
-use watchbell_domain::endpoint::{Endpoint, EndpointPolicy, EndpointSecret, EndpointState};
+use watchbell_domain::endpoint::{Endpoint, EndpointPolicy, EndpointSecret, EndpointState, Transport};
 use watchbell_domain::event::{Accepted, NewEvent};
 use watchbell_domain::id::{DeliveryId, EndpointId, EventId, KeyId, OrgId, ProjectId};
 use watchbell_domain::org::{Org, Project};
@@ -133,6 +133,7 @@ impl World {
             state: EndpointState::Active,
             secrets: vec![secret("whsec_0123456789abcdef", 0)],
             headers: Vec::new(),
+            transport: Transport::default(),
             policy: EndpointPolicy::default(),
             not_before: None,
             created_at: at(0),

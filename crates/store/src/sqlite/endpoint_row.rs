@@ -1,15 +1,18 @@
-//! An endpoint as a row. Secrets and header values are sealed, each list as one value, bound to the endpoint.
+//! An endpoint as a row. Secrets, header values and the transport are sealed, each as one value, bound to the endpoint.
 
 use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::Row;
 use serde::{Deserialize, Serialize};
-use watchbell_domain::endpoint::{DisabledReason, Endpoint, EndpointPolicy, EndpointSecret, EndpointState};
+use watchbell_domain::endpoint::{
+    DisabledReason, Endpoint, EndpointPolicy, EndpointSecret, EndpointState, Order, Transport,
+};
 use watchbell_domain::id::{EndpointId, OrgId};
 use watchbell_wire::{EventType, Secret};
 use zeroize::Zeroizing;
 
+use super::endpoint_transport::StoredTransport;
 use super::error::Result;
 use super::row::{Columns, corrupt, duration_micros, micros, truncated};
 use super::vault::Vault;
@@ -35,15 +38,15 @@ struct StoredHeader {
 }
 
 /// A secret as JSON: only ever inside what is sealed at once.
-mod text {
+pub(super) mod text {
     use serde::{Deserialize, Deserializer, Serializer};
     use watchbell_wire::Secret;
 
-    pub(super) fn serialize<S: Serializer>(secret: &Secret, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(in super::super) fn serialize<S: Serializer>(secret: &Secret, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(secret.expose())
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error> {
+    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error> {
         String::deserialize(deserializer).map(Secret::new)
     }
 }
@@ -65,6 +68,7 @@ pub(super) fn decode(row: &Row<'_>, vault: &Vault) -> Result<Endpoint> {
         state: state(&columns)?,
         secrets: secrets(&columns, vault, org_id, id)?,
         headers: headers(&columns, vault, org_id, id)?,
+        transport: transport(&columns, vault, org_id, id)?,
         policy: EndpointPolicy {
             retry_schedule: match columns.get::<Option<String>>("retry_schedule")? {
                 Some(_) => {
@@ -75,6 +79,12 @@ pub(super) fn decode(row: &Row<'_>, vault: &Vault) -> Result<Endpoint> {
             },
             timeout: columns.get::<Option<i64>>("timeout")?.map(SignedDuration::from_micros),
             max_in_flight: columns.get("max_in_flight")?,
+            max_attempts: columns.get("max_attempts")?,
+            rate_limit: match columns.get::<Option<String>>("rate_limit")? {
+                Some(_) => Some(columns.named("rate_limit", |text| text.parse().ok())?),
+                None => None,
+            },
+            order: columns.named("ordered", Order::parse)?,
         },
         not_before: columns.maybe_time("not_before")?,
         created_at: columns.time("created_at")?,
@@ -168,15 +178,23 @@ pub(super) fn sealed_headers(endpoint: &Endpoint, vault: &Vault) -> Result<Vec<u
     seal(endpoint, "headers", &headers, vault)
 }
 
-fn seal<T: Serialize>(endpoint: &Endpoint, field: &'static str, list: &[T], vault: &Vault) -> Result<Vec<u8>> {
-    let json = serde_json::to_vec(list).map_err(|problem| corrupt(TABLE, field, endpoint.id.to_string(), problem))?;
+/// `None` where nothing differs from the default.
+pub(super) fn sealed_transport(endpoint: &Endpoint, vault: &Vault) -> Result<Option<Vec<u8>>> {
+    match endpoint.transport == Transport::default() {
+        true => Ok(None),
+        false => seal(endpoint, "transport", &StoredTransport::from(&endpoint.transport), vault).map(Some),
+    }
+}
+
+fn seal<T: Serialize>(endpoint: &Endpoint, field: &'static str, value: &T, vault: &Vault) -> Result<Vec<u8>> {
+    let json = serde_json::to_vec(value).map_err(|problem| corrupt(TABLE, field, endpoint.id.to_string(), problem))?;
     let json = Zeroizing::new(json);
     vault.seal(place(endpoint.org_id, &endpoint.id, field), &json)
 }
 
 fn secrets(columns: &Columns<'_, '_>, vault: &Vault, org: OrgId, id: EndpointId) -> Result<Vec<EndpointSecret>> {
     let time = |micros: i64| Timestamp::from_microsecond(micros).map_err(|problem| columns.corrupt("secrets", problem));
-    unseal::<StoredSecret>(columns, "secrets", vault, org, id)?
+    unseal::<Vec<StoredSecret>>(columns, "secrets", vault, org, id)?
         .into_iter()
         .map(|secret| {
             Ok(EndpointSecret {
@@ -189,8 +207,17 @@ fn secrets(columns: &Columns<'_, '_>, vault: &Vault, org: OrgId, id: EndpointId)
 }
 
 fn headers(columns: &Columns<'_, '_>, vault: &Vault, org: OrgId, id: EndpointId) -> Result<Vec<(String, Secret)>> {
-    let headers = unseal::<StoredHeader>(columns, "headers", vault, org, id)?;
+    let headers = unseal::<Vec<StoredHeader>>(columns, "headers", vault, org, id)?;
     Ok(headers.into_iter().map(|header| (header.name, header.value)).collect())
+}
+
+fn transport(columns: &Columns<'_, '_>, vault: &Vault, org: OrgId, id: EndpointId) -> Result<Transport> {
+    match columns.get::<Option<Vec<u8>>>("transport")? {
+        None => Ok(Transport::default()),
+        Some(_) => unseal::<StoredTransport>(columns, "transport", vault, org, id)?
+            .read()
+            .ok_or_else(|| columns.corrupt("transport", "an unknown name")),
+    }
 }
 
 fn unseal<T: serde::de::DeserializeOwned>(
@@ -199,11 +226,11 @@ fn unseal<T: serde::de::DeserializeOwned>(
     vault: &Vault,
     org: OrgId,
     id: EndpointId,
-) -> Result<Vec<T>> {
+) -> Result<T> {
     let sealed: Vec<u8> = columns.get(field)?;
     let json = vault.open(place(org, &id, field), &sealed)?;
     // Not the parser's words: they may repeat what they stumbled over.
-    serde_json::from_slice(&json).map_err(|_| columns.corrupt(field, "not the list that is kept there"))
+    serde_json::from_slice(&json).map_err(|_| columns.corrupt(field, "not what is kept there"))
 }
 
 fn place<'a>(org: OrgId, id: &'a EndpointId, field: &'static str) -> Place<'a> {

@@ -21,6 +21,7 @@ mod delivery;
 mod endpoint;
 mod endpoint_cache;
 mod endpoint_row;
+mod endpoint_transport;
 mod error;
 mod event;
 mod hand_over;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rusqlite::Connection;
-use watchbell_domain::endpoint::{Endpoint, EndpointPolicy, EndpointSecret, EndpointState};
+use watchbell_domain::endpoint::{Endpoint, EndpointPolicy, EndpointSecret, EndpointState, Transport};
 use watchbell_domain::id::{EndpointId, OrgId};
 use watchbell_domain::org::Org;
 use watchbell_domain::port::testing::SeededEntropy;
@@ -33,6 +33,7 @@ fn endpoint(org: OrgId, entropy: &SeededEntropy) -> Endpoint {
         state: EndpointState::Active,
         secrets: vec![secret(HUSH[0]), secret(HUSH[4])],
         headers: vec![("Authorization".into(), Secret::new(HUSH[1]))],
+        transport: Transport::default(),
         policy: EndpointPolicy::default(),
         not_before: None,
         created_at: now,

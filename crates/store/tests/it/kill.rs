@@ -8,7 +8,7 @@ use std::sync::Arc;
 use rusqlite::Connection;
 use watchbell_domain::SignedDuration;
 use watchbell_domain::delivery::{Attempt, AttemptResult};
-use watchbell_domain::endpoint::{Endpoint, EndpointPolicy, EndpointState};
+use watchbell_domain::endpoint::{Endpoint, EndpointPolicy, EndpointState, Transport};
 use watchbell_domain::event::NewEvent;
 use watchbell_domain::id::{EndpointId, EventId, OrgId};
 use watchbell_domain::org::Org;
@@ -129,6 +129,7 @@ async fn owner(store: &SqliteStore, entropy: &SeededEntropy) -> (OrgId, Endpoint
         state: EndpointState::Active,
         secrets: Vec::new(),
         headers: Vec::new(),
+        transport: Transport::default(),
         policy: EndpointPolicy::default(),
         not_before: None,
         created_at: now,

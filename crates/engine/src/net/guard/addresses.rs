@@ -50,6 +50,20 @@ pub(super) fn is_refused(address: IpAddr) -> bool {
     }
 }
 
+/// The prefix that NAT64 is reached by everywhere (RFC 6052). A network's own prefix looks like any other address.
+const NAT64: Ipv6Net = v6([0x64, 0xff9b, 0, 0, 0, 0, 0, 0], 96);
+
+/// The IPv4 address that a NAT64 gateway would make of this one.
+pub(super) fn embedded_in_nat64(address: IpAddr) -> Option<Ipv4Addr> {
+    match address {
+        IpAddr::V6(address) if NAT64.contains(&address) => {
+            let [.., a, b, c, d] = address.octets();
+            Some(Ipv4Addr::new(a, b, c, d))
+        }
+        IpAddr::V4(_) | IpAddr::V6(_) => None,
+    }
+}
+
 const fn v4(octets: [u8; 4], prefix: u8) -> Ipv4Net {
     let [a, b, c, d] = octets;
     Ipv4Net::new_assert(Ipv4Addr::new(a, b, c, d), prefix)

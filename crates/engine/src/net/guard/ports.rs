@@ -88,7 +88,51 @@ const DENIED: [RangeInclusive<u16>; 82] = [
     27017..=27017,
 ];
 
-/// Whether the port belongs to another protocol.
-pub(super) fn is_denied(port: u16) -> bool {
-    DENIED.iter().any(|range| range.contains(&port))
+/// Ports that are refused. The default is the list above.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeniedPorts(Vec<RangeInclusive<u16>>);
+
+/// The text is no port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a port or a range of ports such as \"6665-6669\" is wanted")]
+pub struct NotAPort;
+
+impl Default for DeniedPorts {
+    fn default() -> Self {
+        Self(DENIED.to_vec())
+    }
+}
+
+impl DeniedPorts {
+    /// Reads ports and ranges: `25`, `6665-6669`.
+    ///
+    /// # Errors
+    /// At the first that is neither.
+    pub fn parse<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<Self, NotAPort> {
+        texts.into_iter().map(range).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// As [`Self::parse`] reads them.
+    pub fn texts(&self) -> Vec<String> {
+        let text = |range: &RangeInclusive<u16>| match range.start() == range.end() {
+            true => range.start().to_string(),
+            false => format!("{}-{}", range.start(), range.end()),
+        };
+        self.0.iter().map(text).collect()
+    }
+
+    /// Whether the port belongs to another protocol.
+    pub(super) fn contains(&self, port: u16) -> bool {
+        self.0.iter().any(|range| range.contains(&port))
+    }
+}
+
+fn range(text: &str) -> Result<RangeInclusive<u16>, NotAPort> {
+    let port = |text: &str| text.trim().parse().ok().filter(|port| *port != 0).ok_or(NotAPort);
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    let range = port(first)?..=port(last)?;
+    match range.is_empty() {
+        true => Err(NotAPort),
+        false => Ok(range),
+    }
 }

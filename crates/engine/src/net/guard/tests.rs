@@ -14,7 +14,11 @@ fn closed() -> EgressPolicy {
 }
 
 fn open(rules: &[&str]) -> EgressPolicy {
-    EgressPolicy { allow: rules.iter().map(|rule| rule.parse().unwrap()).collect(), allow_http: true, own_host: None }
+    EgressPolicy {
+        allow: rules.iter().map(|rule| rule.parse().unwrap()).collect(),
+        allow_http: true,
+        ..EgressPolicy::default()
+    }
 }
 
 fn code(policy: &EgressPolicy, text: &str) -> &'static str {
@@ -380,4 +384,65 @@ fn where_https_alone_is_taken_the_switch_opens_plain_http_to_named_addresses_onl
 fn e8_a_credential_in_the_query_is_not_repeated() {
     let refused = closed().check_url("https://a.com%%/in?token=deadbeef").unwrap_err();
     assert!(refused.detail.contains("a.com%%/in") && !refused.detail.contains("deadbeef"), "{refused}");
+}
+
+#[test]
+fn a0_nat64_is_judged_by_the_address_in_it_where_the_operator_has_it() {
+    let verdict = |nat64: bool, address: &str| {
+        let policy = EgressPolicy { nat64, ..EgressPolicy::default() };
+        let address: IpAddr = address.parse().unwrap();
+        let dialled = policy.check_address(SocketAddr::new(address, 443)).is_ok();
+        assert_eq!(policy.check_url(&format!("https://[{address}]/")).is_ok(), dialled, "{address}");
+        dialled
+    };
+    assert!(verdict(true, "64:ff9b::8.8.8.8"));
+    assert!(!verdict(false, "64:ff9b::8.8.8.8"));
+    for address in ["64:ff9b::10.0.0.1", "64:ff9b::127.0.0.1", "64:ff9b::169.254.169.254", "64:ff9b:1::8.8.8.8"] {
+        assert!(!verdict(true, address), "{address}");
+    }
+}
+
+#[test]
+fn a9_the_operator_says_which_ports_are_denied() {
+    let policy = |texts: &[&str]| EgressPolicy {
+        denied_ports: DeniedPorts::parse(texts.iter().copied()).unwrap(),
+        ..EgressPolicy::default()
+    };
+    let verdict = |policy: &EgressPolicy, port: u16| {
+        let dialled = policy.check_address(SocketAddr::new([8, 8, 8, 8].into(), port)).is_ok();
+        assert_eq!(policy.check_url(&format!("https://a.example:{port}/")).is_ok(), dialled, "{port}");
+        dialled
+    };
+    let own = policy(&["8000-8002", "9000"]);
+    assert_eq!(
+        [7999, 8000, 8002, 8003, 9000, 25].map(|port| verdict(&own, port)),
+        [true, false, false, true, false, true]
+    );
+    assert!(verdict(&policy(&[]), 25) && !verdict(&EgressPolicy::default(), 25));
+    let default = DeniedPorts::default();
+    let texts = default.texts();
+    assert_eq!(DeniedPorts::parse(texts.iter().map(String::as_str)), Ok(default));
+    for text in ["", "0", "65536", "http", "9-8", "1-", "-1"] {
+        assert_eq!(DeniedPorts::parse([text]), Err(NotAPort), "{text}");
+    }
+}
+
+#[test]
+fn a21_nothing_opens_where_we_listen_ourselves() {
+    let policy =
+        |own: &str| EgressPolicy { own_addresses: vec![own.parse().unwrap()], ..open(&["127.0.0.0/8", "::1"]) };
+    let verdict = |policy: &EgressPolicy, address: &str| {
+        let dialled = policy.check_address(address.parse().unwrap()).is_ok();
+        assert_eq!(policy.check_url(&format!("http://{address}/")).is_ok(), dialled, "{address}");
+        dialled
+    };
+    let one = policy("127.0.0.1:8420");
+    assert!(!verdict(&one, "127.0.0.1:8420"));
+    assert!(verdict(&one, "127.0.0.1:8421") && verdict(&one, "127.0.0.2:8420"));
+    assert!(one.check_url("http://localhost:8420/").is_ok(), "[::1]:8420 is not ours");
+    for everywhere in ["0.0.0.0:8420", "[::]:8420"] {
+        let everywhere = policy(everywhere);
+        assert!(!verdict(&everywhere, "127.0.0.1:8420") && !verdict(&everywhere, "[::1]:8420"));
+        assert!(everywhere.check_url("http://localhost:8420/").is_err());
+    }
 }

@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use watchbell_domain::delivery::StateKind;
-use watchbell_domain::endpoint::{Endpoint, EndpointPolicy, EndpointSecret, EndpointState};
+use watchbell_domain::endpoint::{Endpoint, EndpointPolicy, EndpointSecret, EndpointState, Transport};
 use watchbell_domain::id::{DeliveryId, EndpointId, OrgId};
 use watchbell_domain::port::testing::{ManualClock, SeededEntropy};
 use watchbell_domain::port::{Clock, Entropy, Settlement};
@@ -37,7 +37,7 @@ pub(crate) fn open_policy() -> EgressPolicy {
     EgressPolicy {
         allow: ["127.0.0.0/8", "::1"].map(|rule| rule.parse().unwrap()).to_vec(),
         allow_http: true,
-        own_host: None,
+        ..EgressPolicy::default()
     }
 }
 
@@ -47,6 +47,7 @@ pub(crate) struct Net {
     pub limits: Limits,
     pub extra_ca: Option<String>,
     pub resolver: Option<Arc<dyn Resolver>>,
+    pub proxy: Option<String>,
 }
 
 impl Net {
@@ -57,6 +58,7 @@ impl Net {
             limits: Limits::default(),
             extra_ca: None,
             resolver: None,
+            proxy: None,
         }
     }
 
@@ -70,7 +72,8 @@ impl Net {
         };
         let tls = Tls::new(self.extra_ca.as_ref().map(String::as_bytes), Arc::clone(&clock)).unwrap();
         let connector = Connector::new(self.policy.clone(), resolver, Arc::new(TcpDial), tls, Arc::clone(&clock));
-        Client::new(connector, clock, self.limits.clone())
+        let proxy = self.proxy.as_deref().map(|proxy| proxy.parse().unwrap());
+        Client::new(connector.through(proxy), clock, self.limits.clone())
     }
 }
 
@@ -151,6 +154,7 @@ impl Rig {
             state: EndpointState::Active,
             secrets: vec![EndpointSecret { text: Secret::new(SECRET), created_at: now, expires_at: None }],
             headers: Vec::new(),
+            transport: Transport::default(),
             policy: EndpointPolicy::default(),
             not_before: None,
             created_at: now,

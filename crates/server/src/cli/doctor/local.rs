@@ -62,6 +62,15 @@ fn opened(config: &Config) -> Vec<Check> {
             "keep it as narrow as CIDR:PORT allows",
         ));
     }
+    if config.egress.denied_ports.is_empty() {
+        checks.push(Check::warn(
+            "egress.denied_ports is empty: endpoints may name ports of mail, databases and the like",
+            "leave the setting out for the usual list",
+        ));
+    }
+    if let Some(proxy) = &config.egress.proxy {
+        checks.push(Check::ok(format!("deliveries go through the proxy {proxy}")));
+    }
     if !config.server.listen.starts_with("127.")
         && !config.server.listen.starts_with("localhost")
         && !config.server.listen.starts_with("[::1]")
