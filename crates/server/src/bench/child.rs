@@ -42,14 +42,26 @@ pub(super) struct Setup<'a> {
 /// A running server. Killed when dropped.
 #[derive(Debug)]
 pub(super) struct Server {
-    child: Child,
+    process: Process,
     /// Kept open: the server may print.
-    _stdout: Option<BufReader<ChildStdout>>,
+    _stdout: BufReader<ChildStdout>,
     pub(super) address: SocketAddr,
     pub(super) key: Secret,
-    pub(super) client: Client,
+    client: Client,
     /// From the start of the process to its first 2xx.
     pub(super) cold_start_ms: f64,
+}
+
+/// A child that does not outlive its owner, unless that is killed itself.
+#[derive(Debug)]
+struct Process(Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // One that has ended already is as good.
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
 }
 
 impl Server {
@@ -59,6 +71,7 @@ impl Server {
         let mut random = [0; 32];
         OsEntropy.fill(&mut random);
         let key = Secret::new(format!("bench_{}", hex::encode(random)));
+        // Before the server starts: reading the system's authorities takes time that is not the server's.
         let tls = client::tls(None).map_err(|error| Error::SetUp(error.to_string()))?;
 
         let mut command = Command::new(setup.binary);
@@ -72,47 +85,16 @@ impl Server {
         let child = command.spawn().map_err(|error| {
             Error::SetUp(format!("the server {} cannot be started: {error}", setup.binary.display()))
         })?;
-        let mut server = Self {
-            child,
-            _stdout: None,
-            address: setup.sink,
-            client: Client::new("http://127.0.0.1:1", None, std::sync::Arc::clone(&tls))?,
-            key,
-            cold_start_ms: 0.0,
-        };
-        let (stdout, address) = server.announced().await?;
-        server._stdout = Some(stdout);
-        server.address = address;
-        server.client = Client::new(&format!("http://{address}"), Some(server.key.clone()), tls)?;
-        server.client.call(Request::get("/healthz")).await?;
-        server.cold_start_ms = seconds(watch.nanos() - began) * 1e3;
-        Ok(server)
-    }
-
-    /// Reads the server's output until it says where it listens.
-    async fn announced(&mut self) -> Result<(BufReader<ChildStdout>, SocketAddr), Error> {
-        let silent = || Error::SetUp("the server ended without saying where it listens".to_owned());
-        let stdout = self.child.stdout.take().ok_or_else(silent)?;
-        let reading = in_thread("server output", move || {
-            let mut stdout = BufReader::new(stdout);
-            let mut line = String::new();
-            loop {
-                line.clear();
-                if stdout.read_line(&mut line).map_err(Error::File)? == 0 {
-                    return Err(silent());
-                }
-                let word = line.split_whitespace().find_map(|word| word.strip_prefix("http://"));
-                if let Some(address) = word.and_then(|word| word.trim_end_matches(['/', '.', ',']).parse().ok()) {
-                    return Ok((stdout, address));
-                }
-            }
-        });
-        let late = |_| Error::SetUp(format!("the server was not up within {} seconds", START_MAX.as_secs()));
-        tokio::time::timeout(START_MAX, reading).await.map_err(late)?
+        let mut process = Process(child);
+        let (stdout, address) = announced(&mut process.0).await?;
+        let client = Client::new(&format!("http://{address}"), Some(key.clone()), tls)?;
+        client.call(Request::get("/healthz")).await?;
+        let cold_start_ms = seconds(watch.nanos() - began) * 1e3;
+        Ok(Self { process, _stdout: stdout, address, key, client, cold_start_ms })
     }
 
     pub(super) fn pid(&self) -> u32 {
-        self.child.id()
+        self.process.0.id()
     }
 
     /// Registers an endpoint for one type of event.
@@ -136,12 +118,26 @@ impl Server {
     }
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        // One that has ended already is as good.
-        self.child.kill().ok();
-        self.child.wait().ok();
-    }
+/// Reads the server's output until it says where it listens.
+async fn announced(child: &mut Child) -> Result<(BufReader<ChildStdout>, SocketAddr), Error> {
+    let silent = || Error::SetUp("the server ended without saying where it listens".to_owned());
+    let stdout = child.stdout.take().ok_or_else(silent)?;
+    let reading = in_thread("server output", move || {
+        let mut stdout = BufReader::new(stdout);
+        let mut line = String::new();
+        loop {
+            line.clear();
+            if stdout.read_line(&mut line).map_err(Error::File)? == 0 {
+                return Err(silent());
+            }
+            let word = line.split_whitespace().find_map(|word| word.strip_prefix("http://"));
+            if let Some(address) = word.and_then(|word| word.trim_end_matches(['/', '.', ',']).parse().ok()) {
+                return Ok((stdout, address));
+            }
+        }
+    });
+    let late = |_| Error::SetUp(format!("the server was not up within {} seconds", START_MAX.as_secs()));
+    tokio::time::timeout(START_MAX, reading).await.map_err(late)?
 }
 
 /// The organisation that is there from the start.
