@@ -24,19 +24,21 @@ pub(super) struct Args {
 enum Action {
     /// Measure the whole path: post events, deliver them, count them at the other end
     #[command(after_help = "Examples:
-  watchbell bench deliver                               as fast as it goes, one endpoint
-  watchbell bench deliver --fanout 10 --tls             ten endpoints, over TLS
-  watchbell bench deliver --rate 100 --seconds 20 --fanout 10 --hang 1
-                                                        100 events/s, one endpoint of ten hangs 10 s a request
-  watchbell bench deliver --preload 1000000             with a million finished deliveries stored before
-  watchbell bench deliver --waiting 1000000             while a million deliveries wait elsewhere
+  watchbell bench deliver                            as fast as it goes, one endpoint
+  watchbell bench deliver --fanout 10 --tls          ten endpoints, over TLS
+  watchbell bench deliver --rate 100 --fanout 10 --hang 1
+                                                     100 events/s; one of ten endpoints hangs
+  watchbell bench deliver --preload 1000000          a million deliveries finished before
+  watchbell bench deliver --waiting 1000000          a million deliveries wait elsewhere
 
-What runs is this binary's own server, a child process on a fresh folder, with everything durable; load and receiver are
-threads of the bench. Nothing leaves the machine, and nothing is left behind. The floor is what this machine takes to
-post the same bodies straight to the receiver, and to flush; a ratio is the figure divided by it. Use a release build,
-and --data-dir to choose the disk. docs/performance.md says what each figure means.
+What runs is this binary's own server, a child process on a fresh folder, with everything durable;
+load and receiver are threads of the bench. Nothing leaves the machine or is left behind. The floor
+is what this machine takes to post the same bodies straight to the receiver, to write rows and to
+flush; a ratio is the figure divided by it. Use a release build, and --data-dir to choose the disk.
+docs/performance.md says what each figure means.
 
-Exit status: 0 every event arrived, 1 something is missing or not genuine, 2 the command line is wrong.")]
+Exit status: 0 every event arrived, 1 something is missing or not genuine, 2 the command line is
+wrong.")]
     Deliver(Box<Deliver>),
     /// Measure what this machine takes at the least: posting, rows on disk, flushes
     #[command(after_help = "Examples:
