@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo xtask check    fmt, tidy, clippy, docs            (cheapest first)
-//! cargo xtask test     every test, the contract, the demo (README's second command)
+//! cargo xtask test     every test, the contract, a short bench (README's second command)
 //! cargo xtask tidy     walls between crates, file sizes, pages that must exist
 //! ```
 

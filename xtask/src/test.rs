@@ -2,14 +2,14 @@
 //!
 //! Rust's own tests need nothing but Rust and a C compiler. Some tests ask other people's software for its opinion
 //! (`python3`, `node`, schemathesis): what is missing is named with the package that brings it, and what needs it is
-//! skipped loudly.
+//! skipped loudly. Last comes a short `watchbell bench`, whose ratios are printed and judged by nobody.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail};
 
-use crate::command::{is_there, root};
+use crate::command::{self, is_there, root};
 use crate::contract;
 
 struct Tally {
@@ -26,6 +26,13 @@ pub(crate) fn run() -> anyhow::Result<()> {
         contract::Outcome::Passed => tally.passed += 1,
         contract::Outcome::Skipped => tally.ignored += 1,
         contract::Outcome::Failed => tally.failed += 1,
+    }
+    match bench() {
+        Ok(()) => tally.passed += 1,
+        Err(error) => {
+            println!("{error:#}");
+            tally.failed += 1;
+        }
     }
     println!("\n{} passed, {} failed, {} skipped", tally.passed, tally.failed, tally.ignored);
     if tally.failed > 0 {
@@ -46,6 +53,14 @@ fn name_what_is_missing() {
             );
         }
     }
+}
+
+/// A short bench of the build that was tested. No time makes it fail; a delivery that is missing does.
+fn bench() -> anyhow::Result<()> {
+    println!("\nnote: this build is not optimised; its ratios are for comparing one run with another");
+    let run = ["run", "--quiet", "--package", "watchbell", "--"];
+    let bench = ["bench", "deliver", "--events", "2000", "--floor-seconds", "0.5"];
+    command::run("cargo", &[run.as_slice(), &bench].concat())
 }
 
 /// `cargo test`, its output shown as it comes and its closing lines added up.

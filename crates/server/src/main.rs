@@ -1,5 +1,6 @@
 //! The `watchbell` binary: command line, configuration, wiring. The only crate that sees all the others.
 
+mod bench;
 mod cli;
 mod client;
 mod clock;

@@ -10,6 +10,7 @@
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
+pub mod floor;
 pub mod key_file;
 pub mod seal;
 pub mod sqlite;

@@ -4,6 +4,7 @@
 //! *To add a command*: a module with its `Args` and `run`, a variant in [`Command`], its help in `docs/cli.md`
 //! (`UPDATE_DOCS=1 cargo nextest run -p watchbell` writes it).
 
+mod bench;
 mod completions;
 mod config;
 mod connect;
@@ -85,6 +86,8 @@ enum Command {
     Config(config::Args),
     /// Look for what is wrong with a server, its configuration or its data directory
     Doctor(doctor::Args),
+    /// Measure the whole path on this machine, and the machine itself
+    Bench(bench::Args),
     /// Print a script that completes commands in a shell
     Completions(completions::Args),
 }
@@ -107,6 +110,7 @@ impl Cli {
             Command::Replay(args) => args.run(out),
             Command::Config(args) => args.run(out, variables),
             Command::Doctor(args) => args.run(out, variables),
+            Command::Bench(args) => args.run(out, variables),
             Command::Completions(args) => args.run(),
         };
         match done {

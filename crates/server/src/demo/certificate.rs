@@ -7,15 +7,15 @@ use rustls::ServerConfig;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
 /// What the receiver shows, and what its callers must trust.
-pub(super) struct Certificate {
+pub(crate) struct Certificate {
     /// For the receiver.
-    pub(super) server: Arc<ServerConfig>,
+    pub(crate) server: Arc<ServerConfig>,
     /// For `egress.extra_ca_file`.
-    pub(super) ca_pem: String,
+    pub(crate) ca_pem: String,
 }
 
 /// Makes authority and certificate for `127.0.0.1`. The keys are never written down.
-pub(super) fn make() -> Result<Certificate, String> {
+pub(crate) fn make() -> Result<Certificate, String> {
     let failed = |error: rcgen::Error| format!("cannot make a certificate: {error}");
     let mut authority = CertificateParams::new(Vec::new()).map_err(failed)?;
     authority.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));

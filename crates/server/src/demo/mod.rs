@@ -4,7 +4,7 @@
 //! demo acts as a user: it registers endpoints, posts scanners' reports and events, all over the public HTTP API. What it
 //! prints is what the receiver saw. It succeeds when every delivery verified, in every dialect, the retried one too.
 
-mod certificate;
+pub(crate) mod certificate;
 mod receiver;
 mod samples;
 mod show;

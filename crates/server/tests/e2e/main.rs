@@ -1,5 +1,6 @@
 //! The binary as its users meet it: started, loaded, killed, asked. Everything goes over real sockets on loopback.
 //!
+//! - [`bench`]: the bench counts what it sent and what arrived, and notices what is missing.
 //! - [`crash`]: `kill -9` at random moments under load; nothing that was acknowledged is lost.
 //! - [`figures`]: what was sent and stored is seen in `/metrics`.
 //! - [`isolation`]: one of ten endpoints hangs; the other nine do not notice.
@@ -14,6 +15,7 @@
 
 use std::io::Write as _;
 
+mod bench;
 mod client;
 mod crash;
 mod figures;

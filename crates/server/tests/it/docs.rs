@@ -52,6 +52,8 @@ const COMMANDS: &[&str] = &[
     "config schema",
     "config dump",
     "doctor",
+    "bench deliver",
+    "bench floor",
     "completions",
 ];
 

@@ -21,6 +21,9 @@ const COMMANDS: &[&[&str]] = &[
     &["config"],
     &["config", "check"],
     &["doctor"],
+    &["bench"],
+    &["bench", "deliver"],
+    &["bench", "floor"],
     &["completions"],
 ];
 
@@ -37,10 +40,9 @@ fn help_of_each_command() {
 /// Groups show their examples in the help of their actions.
 #[test]
 fn every_help_has_examples() {
-    for command in COMMANDS
-        .iter()
-        .filter(|command| !["endpoint", "event", "delivery", "key", "config"].contains(&command.join(" ").as_str()))
-    {
+    for command in COMMANDS.iter().filter(|command| {
+        !["endpoint", "event", "delivery", "key", "config", "bench"].contains(&command.join(" ").as_str())
+    }) {
         let (_, stdout, _) = run(&[*command, &["--help"]].concat(), b"");
         assert!(stdout.contains("Examples:"), "{command:?}");
     }
@@ -57,6 +59,10 @@ fn every_help_has_examples() {
 #[case(&["send", "a.b", "--data", "{"])]
 #[case(&["config", "check", "--config", "/nonexistent.toml"])]
 #[case(&["config", "check", "--set", "delivery"])]
+#[case(&["bench", "deliver", "--hang", "1"])]
+#[case(&["bench", "deliver", "--size", "5"])]
+#[case(&["bench", "deliver", "--rate", "0"])]
+#[case(&["bench", "deliver", "--events", "50000001"])]
 fn a_wrong_command_line_ends_with_2(#[case] args: &[&str]) {
     let (status, stdout, stderr) = run(args, b"");
     assert_eq!(status, 2, "{stderr}");
