@@ -9,7 +9,9 @@
 
 mod delivering;
 mod dns;
+mod endings;
 mod faults;
+mod http2;
 mod isolation;
 mod sockets;
 mod stopping;
