@@ -188,8 +188,8 @@ async fn around(State(edge): State<Edge>, mut request: Request, next: Next) -> R
     let response = match (unfit(&request, edge.uri_bytes_max), edge.slots.try_acquire()) {
         // How its body would be framed is not to be trusted: nothing more is read from the connection.
         (Some(problem), _) => ([(header::CONNECTION, "close")], problem).into_response(),
-        // Nothing is tunnelled: its target has no path, and so no methods.
-        (None, _) if method == Method::CONNECT => {
+        // Nothing is tunnelled: a target without a path has no methods.
+        (None, _) if method == Method::CONNECT && request.uri().path_and_query().is_none() => {
             ([(header::CONNECTION, "close"), (header::ALLOW, "")], Problem::MethodNotAllowed).into_response()
         }
         (None, Err(_)) => Problem::Overloaded.into_response(),

@@ -155,3 +155,28 @@ impl Watch {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// When a connection is given up whose client reads so many bytes a second of its one answer.
+    fn given_up_after(bytes_a_second: usize) -> Option<i64> {
+        let activity = Arc::new(Activity::default());
+        activity.has_read(100);
+        let at = SignedDuration::from_secs;
+        let mut watch = Watch::new(&Options::default(), at(0));
+        drop(Arc::clone(&activity).begin(false));
+        (1..300).find(|second| {
+            activity.has_written(bytes_a_second);
+            watch.judge(&activity, at(*second)) == Verdict::Cut
+        })
+    }
+
+    #[test]
+    fn c10_an_answer_that_is_being_read_is_no_idling() {
+        assert_eq!(given_up_after(10_000), None);
+        assert_eq!(given_up_after(100), Some(62));
+        assert_eq!(given_up_after(0), Some(62));
+    }
+}

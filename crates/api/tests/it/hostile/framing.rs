@@ -6,8 +6,8 @@ use watchbell_api::serve::Options;
 use crate::running::{EVENT, HEALTH, answer, next, rest, start};
 use tokio::io::AsyncWriteExt;
 
-/// What a second reader would take for the next request.
-const SMUGGLED: &str = "0\r\n\r\nPOST /smuggled HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n";
+/// An event in a chunk, which one reader would take, and what another would take for the next request.
+const SMUGGLED: &str = "28\r\n{\"type\":\"acme.thing_happened\",\"data\":{}}\r\n0\r\n\r\nPOST /smuggled HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n";
 
 #[rstest]
 #[case::length_then_coding("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n")]
