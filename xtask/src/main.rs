@@ -12,6 +12,7 @@ use std::process::ExitCode;
 
 mod command;
 mod contract;
+mod proof;
 mod test;
 mod tidy;
 

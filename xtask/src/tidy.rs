@@ -1,4 +1,5 @@
-//! Style that the compiler does not know: the walls between crates, the size of files, pages that must exist.
+//! Style that the compiler does not know: the walls between crates, the size of files, pages that must exist,
+//! tests that pages promise.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -7,6 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 
 use crate::command::root;
+use crate::proof;
 
 /// Which of our crates each may depend on. An arrow that is not here does not build.
 const WALLS: &[(&str, &[&str])] = &[
@@ -28,6 +30,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     let mut problems = Vec::new();
     walls(&mut problems)?;
     files(&mut problems)?;
+    proof::check(&mut problems)?;
     if problems.is_empty() {
         return Ok(());
     }

@@ -3,6 +3,7 @@
 //! What is read stays as bytes and is parsed by borrowing, so that an event's data reaches the store byte for byte.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::body::Body;
 use axum::extract::Request;
@@ -34,6 +35,10 @@ pub struct BodyLimits {
     pub json_depth_max: usize,
     /// From the first to the last byte (`server.body_timeout`).
     pub timeout: SignedDuration,
+    /// Bytes that have to come in each `rate_window`, for each second of it (`server.min_body_rate`); 0: none.
+    pub bytes_per_second_min: u64,
+    /// `server.body_rate_window`
+    pub rate_window: SignedDuration,
 }
 
 impl Default for BodyLimits {
@@ -45,7 +50,17 @@ impl Default for BodyLimits {
             other_bytes_max: 256 * 1024,
             json_depth_max: 64,
             timeout: SignedDuration::from_secs(20),
+            bytes_per_second_min: 1024,
+            rate_window: SignedDuration::from_secs(5),
         }
+    }
+}
+
+impl BodyLimits {
+    /// What has to come in a window.
+    fn window_bytes_min(&self) -> u64 {
+        let millis = u64::try_from(self.rate_window.as_millis()).unwrap_or_default();
+        self.bytes_per_second_min.saturating_mul(millis) / 1000
     }
 }
 
@@ -121,13 +136,29 @@ impl BodyReader {
         if announced(&parts.headers).is_some_and(|bytes| bytes > bytes_max) {
             return Err(Problem::BodyTooLarge(bytes_max));
         }
+        let gathered = AtomicU64::new(0);
         let body = tokio::select! {
             biased;
-            body = collect(body, bytes_max) => body?,
+            body = collect(body, bytes_max, &gathered) => body?,
+            () = self.too_slow(&gathered) => return Err(Problem::BodyTimeout),
             () = self.clock.sleep(self.limits.timeout) => return Err(Problem::BodyTimeout),
         };
         let once = once.with_body(&body);
         Ok(Write { body, once })
+    }
+
+    /// Ends with the first window in which too little came.
+    async fn too_slow(&self, gathered: &AtomicU64) {
+        let wanted = self.limits.window_bytes_min();
+        let mut before = 0;
+        loop {
+            self.clock.sleep(self.limits.rate_window).await;
+            let now = gathered.load(Ordering::Relaxed);
+            if now - before < wanted {
+                return;
+            }
+            before = now;
+        }
     }
 
     fn check(&self, body: &[u8]) -> Result<()> {
@@ -147,7 +178,7 @@ impl BodyReader {
     }
 }
 
-async fn collect(mut body: Body, bytes_max: u64) -> Result<Bytes> {
+async fn collect(mut body: Body, bytes_max: u64, count: &AtomicU64) -> Result<Bytes> {
     let mut gathered = BytesMut::new();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| Problem::BodyIncomplete)?;
@@ -157,6 +188,7 @@ async fn collect(mut body: Body, bytes_max: u64) -> Result<Bytes> {
             return Err(Problem::BodyTooLarge(bytes_max));
         }
         gathered.extend_from_slice(&data);
+        count.store(so_far, Ordering::Relaxed);
     }
     Ok(gathered.freeze())
 }

@@ -8,7 +8,7 @@ use axum::Router;
 use axum::extract::{FromRef, MatchedPath, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use http::{HeaderName, HeaderValue, Version, header};
+use http::{HeaderName, HeaderValue, Method, Version, header};
 use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::OpenApiRouter;
@@ -26,6 +26,7 @@ use crate::metrics::Metrics;
 use crate::org_names::OrgNames;
 use crate::page::Cursors;
 use crate::problem::{self, Problem};
+use crate::serve::Ambiguous;
 use crate::{rest, vendor};
 
 /// Names the request in the answer.
@@ -193,6 +194,10 @@ async fn around(State(edge): State<Edge>, mut request: Request, next: Next) -> R
     let response = match (unfit(&request, edge.0.uri_bytes_max), edge.0.slots.try_acquire()) {
         // How its body would be framed is not to be trusted: nothing more is read from the connection.
         (Some(problem), _) => ([(header::CONNECTION, "close")], problem).into_response(),
+        // Nothing is tunnelled: a target without a path has no methods.
+        (None, _) if method == Method::CONNECT && request.uri().path_and_query().is_none() => {
+            ([(header::CONNECTION, "close"), (header::ALLOW, "")], Problem::MethodNotAllowed).into_response()
+        }
         (None, Err(_)) => Problem::Overloaded.into_response(),
         (None, Ok(_slot)) => next.run(request).await,
     };
@@ -205,6 +210,11 @@ async fn around(State(edge): State<Edge>, mut request: Request, next: Next) -> R
 
 /// What makes a request unfit for every route.
 fn unfit(request: &Request, uri_bytes_max: usize) -> Option<Problem> {
+    if request.extensions().get::<Ambiguous>().is_some() {
+        return Some(Problem::HeaderInvalid(
+            "the body's length is to be given once: by Content-Length, or by Transfer-Encoding: chunked".to_owned(),
+        ));
+    }
     let uri_bytes = request.uri().path_and_query().map_or(0, |path| path.as_str().len());
     if uri_bytes > uri_bytes_max {
         return Some(Problem::UriTooLong);

@@ -15,6 +15,7 @@ use watchbell_domain::port::Clock;
 
 use crate::clock::Monotonic;
 use crate::problem::Problem;
+use crate::serve::proxies::counted;
 
 /// Beyond this many keys or addresses, those that are at rest are forgotten.
 const REMEMBERED_MAX: usize = 10_000;
@@ -78,7 +79,7 @@ impl Limiter {
 
     /// Counts a failed authentication: what the failure is answered with.
     pub(crate) fn failure(&self, address: IpAddr) -> Problem {
-        match self.count(&self.failures, address) {
+        match self.count(&self.failures, counted(address)) {
             Ok(()) => Problem::Unauthorized,
             Err(seconds) => Problem::TooManyFailures(seconds),
         }

@@ -6,6 +6,7 @@ mod client;
 mod clock;
 mod config;
 mod demo;
+mod descriptors;
 mod diagnosis;
 mod entropy;
 mod figures;

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use watchbell_api::metrics::{Metrics, Requests};
@@ -45,6 +45,10 @@ const KEY_FILE: &str = "secrets.key";
 
 /// The file by whose lock one process has the data directory.
 pub(crate) const LOCK_FILE: &str = "watchbell.lock";
+
+/// Connections that wait to be accepted. The system may allow fewer (`net.core.somaxconn`); the usual 128 are gone in an
+/// instant when everybody comes back at once.
+const BACKLOG: u32 = 4096;
 
 /// What a made API key begins with.
 const KEY_PREFIX: &str = "wb_";
@@ -155,7 +159,7 @@ impl Node {
 
         let address = config::listen_address(&config.server.listen)
             .map_err(|problem| StartError::Setting { key: "server.listen", problem })?;
-        let listener = TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })?;
+        let listener = listen(address).map_err(|source| StartError::Listen { address, source })?;
         let address = listener.local_addr().map_err(|source| StartError::Listen { address, source })?;
         let ready = edge.ready();
         let server = Server {
@@ -180,6 +184,14 @@ impl Node {
         // The last owner: its threads write what is queued and give up the file.
         drop(self.store);
     }
+}
+
+fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // A restart does not wait for the connections of the process before.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 fn load_key(config: &Config, entropy: &dyn Entropy) -> Result<SealingKey, StartError> {

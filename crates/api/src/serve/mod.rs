@@ -4,23 +4,21 @@
 //! on HTTP/2 streams, and a shutdown in which the node first says that it is not ready, then stops accepting, then lets
 //! running requests finish.
 
-use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::io;
-use std::net::IpAddr;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use http::{Request, Version};
+use axum::response::IntoResponse;
+use http::{Request, StatusCode, Version};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use jiff::SignedDuration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
@@ -28,8 +26,16 @@ use watchbell_domain::port::Clock;
 
 use crate::auth::Peer;
 use crate::edge::Ready;
-use watch::{Activity, Counted, Verdict, Watch};
+use admission::{Admission, Place};
+use proxies::TrustedProxies;
+use stream::Watched;
+use watch::{Activity, Verdict, Watch};
 
+mod admission;
+mod frames;
+mod heads;
+pub mod proxies;
+mod stream;
 mod watch;
 
 /// After a failed accept (no file descriptors left), wait this long.
@@ -37,6 +43,9 @@ const ACCEPT_PAUSE: SignedDuration = SignedDuration::from_millis(50);
 /// What a connection beyond the limits gets, if it fits into the socket's buffer at once.
 const FULL: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+
+/// Bytes of an answer that wait in an HTTP/2 stream for the client to read them.
+const SEND_BYTES_MAX: usize = 64 * 1024;
 
 /// Limits of connections, named as in the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,9 +60,11 @@ pub struct Options {
     pub connections_max: usize,
     /// The same for each client address.
     pub connections_per_address_max: usize,
-    /// Idle connections are closed after this.
+    /// `server.trusted_proxies`: who may say in `X-Forwarded-For` whom a request is from.
+    pub trusted_proxies: TrustedProxies,
+    /// `server.keep_alive`: idle connections are closed after this.
     pub keep_alive: SignedDuration,
-    /// HTTP/2 streams of a connection.
+    /// `server.max_streams`: HTTP/2 streams of a connection.
     pub streams_max: u32,
     /// On shutdown `/readyz` says 503 for this long before accepting stops.
     pub drain: SignedDuration,
@@ -69,6 +80,7 @@ impl Default for Options {
             headers_max: 100,
             connections_max: 10_000,
             connections_per_address_max: 200,
+            trusted_proxies: TrustedProxies::default(),
             keep_alive: SignedDuration::from_secs(60),
             streams_max: 128,
             drain: SignedDuration::from_millis(500),
@@ -115,12 +127,14 @@ impl Server {
 
     /// Takes connections until the listener is to be closed; returning closes it.
     async fn accept(&self, listener: TcpListener, admission: &Admission, tasks: &TaskTracker, phases: &Phases) {
+        let mut is_failing = false;
         loop {
             let accepted = tokio::select! {
                 biased;
                 () = phases.closed.cancelled() => return,
                 accepted = listener.accept() => accepted,
             };
+            let was_failing = std::mem::replace(&mut is_failing, accepted.is_err());
             match accepted {
                 Ok((stream, peer)) => match admission.admit(peer.ip()) {
                     Some(place) => {
@@ -131,7 +145,9 @@ impl Server {
                 },
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
-                    tracing::warn!(%error, "accept failed");
+                    if !was_failing {
+                        tracing::warn!(%error, "accept failed; trying again until it does not");
+                    }
                     self.clock.sleep(ACCEPT_PAUSE).await;
                 }
             }
@@ -153,8 +169,8 @@ impl Server {
             // Small answers wait for nothing; a socket that refuses this is about to fail anyway.
             stream.set_nodelay(true).ok();
             let activity = Arc::new(Activity::default());
-            let io = TokioIo::new(Counted::new(stream, Arc::clone(&activity)));
-            let service = service_fn(|request| answer(router.clone(), request, peer, Arc::clone(&activity)));
+            let io = TokioIo::new(Watched::new(stream, Arc::clone(&activity)));
+            let service = service_fn(|request| answer(&router, request, peer, Arc::clone(&activity), &options));
             let builder = builder(&options);
             let mut connection = pin!(builder.serve_connection(io, service));
             let mut watch = Watch::new(&options, clock.monotonic());
@@ -179,15 +195,34 @@ impl Server {
     }
 }
 
-async fn answer(
-    router: Router,
+/// Goes with a request whose head leaves open where it ends.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ambiguous;
+
+fn answer(
+    router: &Router,
     mut request: Request<Incoming>,
     peer: Peer,
     activity: Arc<Activity>,
-) -> Result<axum::response::Response, Infallible> {
-    let _working = activity.begin(request.version() == Version::HTTP_2);
-    request.extensions_mut().insert(peer);
-    router.oneshot(request).await
+    options: &Options,
+) -> impl Future<Output = Result<axum::response::Response, Infallible>> + Send + use<> {
+    let is_http2 = request.version() == Version::HTTP_2;
+    // hyper counts the lines of HTTP/1 alone.
+    let has_too_many_lines = is_http2 && request.headers().len() > options.headers_max;
+    let client = Peer(options.trusted_proxies.client(peer.0, request.headers()));
+    request.extensions_mut().insert(client);
+    if activity.is_ambiguous() {
+        request.extensions_mut().insert(Ambiguous);
+    }
+    let working = activity.begin(is_http2);
+    let router = router.clone();
+    async move {
+        let _working = working;
+        match has_too_many_lines {
+            true => Ok(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE.into_response()),
+            false => router.oneshot(request).await,
+        }
+    }
 }
 
 fn builder(options: &Options) -> auto::Builder<TokioExecutor> {
@@ -204,6 +239,7 @@ fn builder(options: &Options) -> auto::Builder<TokioExecutor> {
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(options.streams_max)
+        .max_send_buf_size(SEND_BYTES_MAX)
         .max_header_list_size(u32::try_from(options.header_bytes_max).unwrap_or(u32::MAX))
         .keep_alive_interval(std(options.keep_alive))
         .keep_alive_timeout(std(options.header_timeout));
@@ -219,55 +255,6 @@ struct Phases {
     draining: CancellationToken,
     /// Connections are cut.
     over: CancellationToken,
-}
-
-/// How many connections there are, in all and from each address.
-#[derive(Debug)]
-struct Admission {
-    slots: Arc<Semaphore>,
-    by_address: Arc<Mutex<BTreeMap<IpAddr, usize>>>,
-    per_address_max: usize,
-}
-
-impl Admission {
-    fn new(options: &Options) -> Self {
-        Self {
-            slots: Arc::new(Semaphore::new(options.connections_max)),
-            by_address: Arc::default(),
-            per_address_max: options.connections_per_address_max,
-        }
-    }
-
-    fn admit(&self, address: IpAddr) -> Option<Place> {
-        let slot = Arc::clone(&self.slots).try_acquire_owned().ok()?;
-        let mut counts = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts.entry(address).or_default();
-        if *count >= self.per_address_max {
-            return None;
-        }
-        *count += 1;
-        Some(Place { _slot: slot, address, by_address: Arc::clone(&self.by_address) })
-    }
-}
-
-/// A connection's place among the others, given back on drop.
-#[derive(Debug)]
-struct Place {
-    _slot: OwnedSemaphorePermit,
-    address: IpAddr,
-    by_address: Arc<Mutex<BTreeMap<IpAddr, usize>>>,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut counts = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = counts.get_mut(&self.address) {
-            *count -= 1;
-            if *count == 0 {
-                counts.remove(&self.address);
-            }
-        }
-    }
 }
 
 /// Failures that say something about the connection and nothing about the listener.

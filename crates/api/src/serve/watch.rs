@@ -1,23 +1,24 @@
 //! When a connection is given up: no head in time, or nothing at all for long.
 //!
 //! hyper's own header timeout begins after the protocol was recognised, and counts the idle time before a request. So
-//! the bytes read and the requests begun are counted here, and judged every now and then.
+//! the bytes read and written and the requests begun are counted here ([`super::stream`]), and judged every now and then.
 
-use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::task::{Context, Poll};
 
 use jiff::SignedDuration;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::Options;
+
+/// An answer that is read more slowly than this is not being read.
+const ANSWER_BYTES_PER_SECOND_MIN: u64 = 1024;
 
 /// What happened on a connection so far.
 #[derive(Debug, Default)]
 pub(super) struct Activity {
     bytes_read: AtomicU64,
+    bytes_written: AtomicU64,
+    is_ambiguous: AtomicBool,
     /// How many they were when the last request ended: what comes later belongs to the next head.
     bytes_at_end: AtomicU64,
     begun: AtomicU64,
@@ -31,6 +32,28 @@ impl Activity {
         self.begun.fetch_add(1, Ordering::AcqRel);
         self.is_http2.fetch_or(is_http2, Ordering::AcqRel);
         Working(self)
+    }
+
+    pub(super) fn has_read(&self, bytes: usize) {
+        self.bytes_read.fetch_add(u64::try_from(bytes).unwrap_or(u64::MAX), Ordering::AcqRel);
+    }
+
+    pub(super) fn has_written(&self, bytes: usize) {
+        self.bytes_written.fetch_add(u64::try_from(bytes).unwrap_or(u64::MAX), Ordering::AcqRel);
+    }
+
+    pub(super) fn bytes_written(&self) -> u64 {
+        self.bytes_written.load(Ordering::Acquire)
+    }
+
+    /// From now on no request of this connection is to be believed.
+    pub(super) fn distrust(&self) {
+        self.is_ambiguous.store(true, Ordering::Release);
+    }
+
+    /// Whether a request may be another than the one it seems to be.
+    pub(super) fn is_ambiguous(&self) -> bool {
+        self.is_ambiguous.load(Ordering::Acquire)
     }
 }
 
@@ -67,6 +90,7 @@ pub(super) struct Watch {
     /// When the first byte of an incomplete head was noticed.
     head_since: Option<SignedDuration>,
     bytes_seen: u64,
+    written_seen: u64,
     ended_seen: u64,
     is_closing: bool,
 }
@@ -79,6 +103,7 @@ impl Watch {
             quiet_since: now,
             head_since: Some(now),
             bytes_seen: 0,
+            written_seen: 0,
             ended_seen: 0,
             is_closing: false,
         }
@@ -94,6 +119,7 @@ impl Watch {
         let ended = activity.ended.load(Ordering::Acquire);
         let begun = activity.begun.load(Ordering::Acquire);
         let bytes = activity.bytes_read.load(Ordering::Acquire);
+        self.count_answers(activity, now);
         if begun != ended || ended != self.ended_seen {
             self.quiet_since = now;
             self.ended_seen = ended;
@@ -117,53 +143,40 @@ impl Watch {
             true => Verdict::Cut,
         }
     }
-}
 
-/// A stream whose bytes are counted as they are read.
-#[derive(Debug)]
-pub(super) struct Counted<T> {
-    inner: T,
-    activity: Arc<Activity>,
-}
-
-impl<T> Counted<T> {
-    pub(super) fn new(inner: T, activity: Arc<Activity>) -> Self {
-        Self { inner, activity }
+    /// A connection over which an answer is being read is not idle.
+    fn count_answers(&mut self, activity: &Activity, now: SignedDuration) {
+        let written = activity.bytes_written();
+        let seconds = (now - self.quiet_since).as_secs().unsigned_abs();
+        let enough = (seconds + 1).saturating_mul(ANSWER_BYTES_PER_SECOND_MIN);
+        if !self.is_closing && written - self.written_seen >= enough {
+            self.quiet_since = now;
+            self.written_seen = written;
+        }
     }
 }
 
-impl<T: AsyncRead + Unpin> AsyncRead for Counted<T> {
-    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        let polled = Pin::new(&mut self.inner).poll_read(context, buf);
-        let read = u64::try_from(buf.filled().len() - before).unwrap_or_default();
-        self.activity.bytes_read.fetch_add(read, Ordering::AcqRel);
-        polled
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl<T: AsyncWrite + Unpin> AsyncWrite for Counted<T> {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write(context, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write_vectored(context, bytes)
+    /// When a connection is given up whose client reads so many bytes a second of its one answer.
+    fn given_up_after(bytes_a_second: usize) -> Option<i64> {
+        let activity = Arc::new(Activity::default());
+        activity.has_read(100);
+        let at = SignedDuration::from_secs;
+        let mut watch = Watch::new(&Options::default(), at(0));
+        drop(Arc::clone(&activity).begin(false));
+        (1..300).find(|second| {
+            activity.has_written(bytes_a_second);
+            watch.judge(&activity, at(*second)) == Verdict::Cut
+        })
     }
 
-    fn is_write_vectored(&self) -> bool {
-        self.inner.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_shutdown(context)
+    #[test]
+    fn c10_an_answer_that_is_being_read_is_no_idling() {
+        assert_eq!(given_up_after(10_000), None);
+        assert_eq!(given_up_after(100), Some(62));
+        assert_eq!(given_up_after(0), Some(62));
     }
 }

@@ -1,6 +1,7 @@
 //! The HTTP edge through its router, over a real store.
 #![expect(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::indexing_slicing,
     clippy::string_slice,
     clippy::panic,
@@ -13,11 +14,13 @@ mod bodies;
 mod contract;
 mod endpoints;
 mod events;
+mod hostile;
 mod idempotency;
 mod isolation;
 mod lists;
 mod problems;
 mod room;
+mod running;
 mod scans;
 mod server;
 mod snyk;

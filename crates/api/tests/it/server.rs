@@ -1,77 +1,10 @@
 //! The accept loop over loopback, with time in the test's hand.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use watchbell_api::serve::Options;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
-use watchbell_api::serve::{Options, Server};
-use watchbell_domain::SignedDuration;
-
-use crate::world::World;
-
-struct Running {
-    world: World,
-    address: SocketAddr,
-    shutdown: CancellationToken,
-    server: JoinHandle<()>,
-}
-
-async fn start(options: Options) -> Running {
-    let world = World::new().await;
-    world.edge.ready().set(true);
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let shutdown = CancellationToken::new();
-    let server = Server {
-        router: world.router.clone(),
-        ready: world.edge.ready(),
-        clock: Arc::new(world.clock.clone()),
-        options,
-    };
-    let server = tokio::spawn(server.run(listener, shutdown.clone()));
-    Running { world, address, shutdown, server }
-}
-
-impl Running {
-    async fn connect(&self) -> TcpStream {
-        TcpStream::connect(self.address).await.unwrap()
-    }
-
-    /// Lets `seconds` pass in small steps, each long enough in turns for the tasks that wait to notice it.
-    async fn pass(&self, seconds: i64) {
-        for _ in 0..seconds * 4 {
-            self.turns().await;
-            self.world.clock.advance(SignedDuration::from_millis(250));
-        }
-        self.turns().await;
-    }
-
-    async fn turns(&self) {
-        for _ in 0..50 {
-            tokio::task::yield_now().await;
-        }
-    }
-}
-
-/// What comes until the other side closes.
-async fn rest(stream: &mut TcpStream) -> String {
-    let mut text = Vec::new();
-    stream.read_to_end(&mut text).await.ok();
-    String::from_utf8_lossy(&text).into_owned()
-}
-
-/// One answer without a body worth reading.
-async fn answer(stream: &mut TcpStream, request: &str) -> String {
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut text = vec![0; 4096];
-    let read = stream.read(&mut text).await.unwrap();
-    String::from_utf8_lossy(&text[..read]).into_owned()
-}
-
-const HEALTH: &str = "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n";
+use crate::running::{HEALTH, answer, rest, start};
 
 #[tokio::test]
 async fn connections_are_kept_alive_and_pipelined() {

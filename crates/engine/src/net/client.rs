@@ -223,7 +223,11 @@ impl Client {
     pub async fn send(&self, peer: &Peer, outgoing: Outgoing<'_>, stop: &CancellationToken) -> Exchange {
         let Answered { head, body, lent } = match self.answered(peer, &outgoing, stop).await {
             Ok(answered) => answered,
-            Err(fault) => return fault.into(),
+            Err(fault) => {
+                // An HTTP/2 connection that let an attempt run out of time gets no other.
+                peer.forget_shared();
+                return fault.into();
+            }
         };
         let read = self.finish(peer, body, lent, stop).await;
         head.with_body(&read, outgoing.mask, self.limits.body_bytes_kept_max, self.clock.now())
@@ -337,8 +341,12 @@ impl Client {
                 () = stop.cancelled() => {}
             }
         }
-        if let (Lent::Http1 { connection, born_at }, true) = (lent, read.complete) {
-            peer.keep(connection, born_at, self.clock.monotonic(), &self.idle_limits());
+        match (lent, read.complete) {
+            (Lent::Http1 { connection, born_at }, true) => {
+                peer.keep(connection, born_at, self.clock.monotonic(), &self.idle_limits());
+            }
+            (lent, false) => self.forget(peer, &lent),
+            (Lent::Http2 { .. }, true) => {}
         }
         read
     }

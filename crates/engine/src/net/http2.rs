@@ -1,7 +1,11 @@
 //! One HTTP/2 connection, shared by an endpoint's attempts. Its frames are read by a task of its own, since one attempt's
 //! frames carry another's.
+//!
+//! The connection ends with the last who uses it. Left to itself it would say good-bye first, and a peer that reads nothing
+//! could make that last for ever.
 
 use std::future::Future;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -10,6 +14,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper::rt::Executor;
 use hyper_util::rt::TokioIo;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use super::connector::Stream;
@@ -21,6 +26,8 @@ const WINDOW_BYTES: u32 = 64 * 1024;
 #[derive(Clone)]
 pub(super) struct Http2 {
     sender: SendRequest<Full<Bytes>>,
+    /// Ends the tasks.
+    _used: Arc<DropGuard>,
 }
 
 impl Http2 {
@@ -29,17 +36,20 @@ impl Http2 {
         head_bytes_max: usize,
         tasks: &TaskTracker,
     ) -> Result<Self, hyper::Error> {
-        let (sender, driver) = Builder::new(Supervised(tasks.clone()))
+        let unused = CancellationToken::new();
+        let used = Arc::new(unused.clone().drop_guard());
+        let supervised = Supervised { tasks: tasks.clone(), unused };
+        let (sender, driver) = Builder::new(supervised.clone())
             .max_header_list_size(u32::try_from(head_bytes_max).unwrap_or(u32::MAX))
             .initial_stream_window_size(WINDOW_BYTES)
             .initial_connection_window_size(16 * WINDOW_BYTES)
             .handshake(TokioIo::new(stream))
             .await?;
-        tasks.spawn(async move {
+        supervised.execute(async move {
             // What broke it is told to each stream.
             driver.await.ok();
         });
-        Ok(Self { sender })
+        Ok(Self { sender, _used: used })
     }
 
     /// Whether it takes more requests.
@@ -54,12 +64,15 @@ impl Http2 {
     }
 }
 
-/// Spawns hyper's own tasks where shutdown awaits them.
+/// Spawns hyper's own tasks where shutdown awaits them, for as long as the connection is used.
 #[derive(Clone)]
-struct Supervised(TaskTracker);
+struct Supervised {
+    tasks: TaskTracker,
+    unused: CancellationToken,
+}
 
 impl<F: Future<Output: Send> + Send + 'static> Executor<F> for Supervised {
     fn execute(&self, future: F) {
-        self.0.spawn(future);
+        self.tasks.spawn(self.unused.clone().run_until_cancelled_owned(future));
     }
 }

@@ -141,6 +141,20 @@ async fn f5_retry_after_pauses_the_whole_endpoint() {
 }
 
 #[tokio::test]
+async fn f8_retry_after_on_success_is_ignored() {
+    let pleased = write("HTTP/1.1 200 X\r\nRetry-After: 60\r\nContent-Length: 0\r\n\r\n");
+    let sink = Sink::always(vec![Step::Read, pleased]).await;
+    let mut rig = Rig::start(options());
+    let endpoint = rig.endpoint(org(1), &sink.url());
+    // No time passes: a pause would hold the second for a minute.
+    for _ in 0..2 {
+        let delivery = rig.deliver(endpoint, "{}");
+        let settled = rig.settled().await;
+        assert_eq!((settled.delivery_id, settled.next), (delivery, Next::Delivered));
+    }
+}
+
+#[tokio::test]
 async fn a_bearer_receivers_refusal_is_final() {
     let sink = Sink::always(vec![Step::Read, answer(401)]).await;
     let mut rig = Rig::start(options());

@@ -10,7 +10,9 @@
 mod credentials;
 mod delivering;
 mod dns;
+mod endings;
 mod faults;
+mod http2;
 mod isolation;
 mod sockets;
 mod stopping;

@@ -27,10 +27,10 @@ use watchbell_engine::net::resolver::{Lookup, ResolveError, Resolver};
 use crate::support::rig::{Net, post, post_to};
 use crate::support::sink::{Sink, Step, read_request, write};
 
-type Ca = Issuer<'static, KeyPair>;
+pub(crate) type Ca = Issuer<'static, KeyPair>;
 
 /// A certificate authority and its certificate.
-fn ca(name: &str) -> (Ca, Certificate) {
+pub(crate) fn ca(name: &str) -> (Ca, Certificate) {
     let mut params = params(&[]);
     params.distinguished_name.push(DnType::CommonName, name);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -40,7 +40,7 @@ fn ca(name: &str) -> (Ca, Certificate) {
 }
 
 /// Valid through 2026, where tests take place.
-fn params(names: &[&str]) -> CertificateParams {
+pub(crate) fn params(names: &[&str]) -> CertificateParams {
     let names: Vec<String> = names.iter().map(ToString::to_string).collect();
     let mut params = CertificateParams::new(names).unwrap();
     params.not_before = date_time_ymd(2026, 1, 1);
@@ -48,19 +48,19 @@ fn params(names: &[&str]) -> CertificateParams {
     params
 }
 
-struct Presented {
-    chain: Vec<Certificate>,
-    key: KeyPair,
-    alpn: &'static [&'static [u8]],
+pub(crate) struct Presented {
+    pub(crate) chain: Vec<Certificate>,
+    pub(crate) key: KeyPair,
+    pub(crate) alpn: &'static [&'static [u8]],
 }
 
 impl Presented {
-    fn leaf(params: &CertificateParams, issuer: &Ca) -> Self {
+    pub(crate) fn leaf(params: &CertificateParams, issuer: &Ca) -> Self {
         let key = KeyPair::generate().unwrap();
         Self { chain: vec![params.signed_by(&key, issuer).unwrap()], key, alpn: &[b"http/1.1"] }
     }
 
-    fn config(self) -> Arc<ServerConfig> {
+    pub(crate) fn config(self) -> Arc<ServerConfig> {
         let chain = self.chain.iter().map(|certificate| certificate.der().clone()).collect();
         let key = PrivateKeyDer::Pkcs8(self.key.serialize_der().into());
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -104,7 +104,7 @@ impl Resolver for Here {
     }
 }
 
-fn net(extra_ca: &Certificate) -> Net {
+pub(crate) fn net(extra_ca: &Certificate) -> Net {
     Net { extra_ca: Some(extra_ca.pem()), resolver: Some(Arc::new(Here)), ..Net::new() }
 }
 

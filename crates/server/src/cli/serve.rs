@@ -55,8 +55,9 @@ impl Args {
             ("--log-format", "log.format", self.log_format),
         ];
         let flags = flags.into_iter().filter_map(|(flag, key, value)| Some((flag.to_owned(), key.to_owned(), value?)));
-        let loaded = self.source.load(variables, flags.collect())?;
+        let mut loaded = self.source.load(variables, flags.collect())?;
         crate::telemetry::init(&loaded.config.log).map_err(Failure::usage)?;
+        crate::descriptors::fit(&mut loaded.config);
         let runtime = tokio::runtime::Runtime::new()
             .map_err(|error| Failure::failed(format!("cannot start the runtime: {error}")))?;
         runtime.block_on(serve(&loaded.config, admin_key))

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use ipnet::IpNet;
 use watchbell_engine::delivery::OptionsError;
 use watchbell_engine::net::guard::AllowRule;
 
@@ -25,6 +26,7 @@ fn server(config: &Config) -> Result<(), Error> {
         ("server.max_connections", config.server.max_connections),
         ("server.max_connections_per_address", config.server.max_connections_per_address),
         ("server.max_headers", config.server.max_headers.into()),
+        ("server.max_streams", config.server.max_streams),
         ("json.max_depth", config.json.max_depth.into()),
         ("delivery.max_in_flight", config.delivery.max_in_flight),
         ("delivery.max_in_flight_per_org", config.delivery.max_in_flight_per_org),
@@ -48,7 +50,22 @@ fn server(config: &Config) -> Result<(), Error> {
             return Err(Error::of_key(key, format!("must be from {least} to {most} bytes")));
         }
     }
+    for proxy in &config.server.trusted_proxies {
+        let network = network(proxy).map_err(|problem| Error::of_key("server.trusted_proxies", problem))?;
+        if network.prefix_len() == 0 {
+            let problem = format!("{proxy:?} is everybody: then anybody could say to be somebody else");
+            return Err(Error::of_key("server.trusted_proxies", problem));
+        }
+    }
     Ok(())
+}
+
+/// `IP` or `CIDR`.
+pub(super) fn network(text: &str) -> Result<IpNet, String> {
+    let address = text.parse::<IpAddr>().map(IpNet::from);
+    address
+        .or_else(|_| text.parse())
+        .map_err(|_| format!("{text:?}: an address or a network is wanted, such as \"10.0.0.7\" or \"10.0.0.0/8\""))
 }
 
 /// An address and port in figures, or `localhost:PORT`.
@@ -73,6 +90,8 @@ fn delivery(config: &Config) -> Result<(), Error> {
         ("egress.dns_timeout", config.egress.dns_timeout),
         ("server.header_timeout", config.server.header_timeout),
         ("server.body_timeout", config.server.body_timeout),
+        ("server.body_rate_window", config.server.body_rate_window),
+        ("server.keep_alive", config.server.keep_alive),
     ] {
         if wait.get().is_zero() {
             return Err(Error::of_key(key, "must be longer than zero"));

@@ -10,6 +10,7 @@ use watchbell_engine::delivery;
 use watchbell_engine::net::client::Limits;
 
 use super::Config;
+use super::check::network;
 use super::value::Rate;
 
 /// Where name servers listen.
@@ -67,6 +68,8 @@ pub(crate) fn edge_options(config: &Config, cursor_key: [u8; 32]) -> EdgeOptions
         event_bytes_max: config.api.max_event_bytes.get(),
         json_depth_max: config.json.max_depth.into(),
         timeout: config.server.body_timeout.get(),
+        bytes_per_second_min: config.server.min_body_rate.get(),
+        rate_window: config.server.body_rate_window.get(),
         ..BodyLimits::default()
     };
     EdgeOptions {
@@ -91,8 +94,16 @@ pub(crate) fn serve_options(config: &Config) -> serve::Options {
         headers_max: settings.max_headers.into(),
         connections_max: count(settings.max_connections),
         connections_per_address_max: count(settings.max_connections_per_address),
+        // Checked when the configuration was loaded.
+        trusted_proxies: settings
+            .trusted_proxies
+            .iter()
+            .filter_map(|proxy| network(proxy).ok())
+            .collect::<Vec<_>>()
+            .into(),
+        keep_alive: settings.keep_alive.get(),
+        streams_max: settings.max_streams,
         drain: DRAIN.min(config.shutdown.grace.get()),
         grace: config.shutdown.grace.get().saturating_sub(DRAIN).max(SignedDuration::ZERO),
-        ..serve::Options::default()
     }
 }

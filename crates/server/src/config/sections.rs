@@ -44,6 +44,12 @@ pub(crate) struct Server {
     pub(crate) header_timeout: Duration,
     /// Longest wait for a complete request body.
     pub(crate) body_timeout: Duration,
+    /// Fewest bytes of a request body a second, in each `body_rate_window`; 0: as slow as `body_timeout` lets it.
+    pub(crate) min_body_rate: Size,
+    /// How long a request body may be slower than `min_body_rate` before it is given up.
+    pub(crate) body_rate_window: Duration,
+    /// How long a connection may idle between requests, or its answers wait to be read.
+    pub(crate) keep_alive: Duration,
     /// Most bytes of request headers.
     pub(crate) max_header_bytes: Size,
     /// Most request header lines.
@@ -52,8 +58,12 @@ pub(crate) struct Server {
     pub(crate) max_uri_bytes: Size,
     /// Most connections at once.
     pub(crate) max_connections: u32,
-    /// Most connections at once from one client address.
+    /// Most connections at once from one client address; for IPv6, from one /64. Trusted proxies may have more.
     pub(crate) max_connections_per_address: u32,
+    /// Most HTTP/2 requests at once on one connection.
+    pub(crate) max_streams: u32,
+    /// Addresses (`IP` or `CIDR`) of the proxies before Watchbell. Only what they say in `X-Forwarded-For` is believed.
+    pub(crate) trusted_proxies: Vec<String>,
 }
 
 impl Default for Server {
@@ -62,11 +72,16 @@ impl Default for Server {
             listen: "127.0.0.1:8420".to_owned(),
             header_timeout: Duration::secs(10),
             body_timeout: Duration::secs(20),
+            min_body_rate: Size::bytes(1 << 10),
+            body_rate_window: Duration::secs(5),
+            keep_alive: Duration::secs(60),
             max_header_bytes: Size::bytes(32 << 10),
             max_headers: 100,
             max_uri_bytes: Size::bytes(8 << 10),
             max_connections: 10_000,
             max_connections_per_address: 200,
+            max_streams: 128,
+            trusted_proxies: Vec::new(),
         }
     }
 }

@@ -81,6 +81,10 @@ fn every_key_can_be_set_by_its_variable() {
 #[case("[egress]\nproxy = \"socks5://user:pass@proxy:1080\"\n", "egress.proxy", 2)]
 #[case("[server]\nlisten = \"8420\"\n", "server.listen", 2)]
 #[case("[server]\nmax_connections = 0\n", "server.max_connections", 2)]
+#[case("[server]\nmax_streams = 0\n", "server.max_streams", 2)]
+#[case("[server]\nbody_rate_window = \"0s\"\n", "server.body_rate_window", 2)]
+#[case("[server]\ntrusted_proxies = [\"proxy.example.com\"]\n", "server.trusted_proxies", 2)]
+#[case("[server]\ntrusted_proxies = [\"10.0.0.1\", \"0.0.0.0/0\"]\n", "server.trusted_proxies", 2)]
 #[case("[storage]\nlease = \"25s\"\n", "storage.lease", 2)]
 #[case("[log]\nformat = \"xml\"\n", "log.format", 2)]
 fn a_wrong_setting_is_named_with_its_line(#[case] text: &str, #[case] key: &str, #[case] line: usize) {
@@ -93,6 +97,7 @@ fn a_wrong_setting_is_named_with_its_line(#[case] text: &str, #[case] key: &str,
 #[case("[egress]\nallow = [\"127.0.0.0/8:8443\", \"10.2.0.0/16\", \"[fd00::/8]:443\", \"fd00::/8\"]\n")]
 #[case("[server]\nlisten = \"[::1]:0\"\n")]
 #[case("[server]\nlisten = \"localhost:8420\"\n")]
+#[case("[server]\ntrusted_proxies = [\"10.0.0.7\", \"10.1.0.0/16\", \"::1\", \"fd00::/8\"]\nmin_body_rate = 0\n")]
 #[case("[api]\nrate_limit = \"off\"\nmax_event_bytes = 2048\n")]
 #[case("[egress]\ndenied_ports = [25, \"6665-6669\"]\nproxy = \"http://user:pass@proxy:1080\"\nnat64 = true\n")]
 #[case("[delivery]\njitter = 0\nretry_schedule = [\"0s\", \"250ms\"]\n")]

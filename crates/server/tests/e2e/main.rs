@@ -2,6 +2,7 @@
 //!
 //! - [`bench`]: the bench counts what it sent and what arrived, and notices what is missing.
 //! - [`crash`]: `kill -9` at random moments under load; nothing that was acknowledged is lost.
+//! - [`crowd`]: clients take every file descriptor there is; once they go, all is as before.
 //! - [`figures`]: what was sent and stored is seen in `/metrics`.
 //! - [`isolation`]: one of ten endpoints hangs; the other nine do not notice.
 //! - [`vendors`]: the vendors' own way of verifying, in Python and Node, accepts what is sent.
@@ -18,6 +19,7 @@ use std::io::Write as _;
 mod bench;
 mod client;
 mod crash;
+mod crowd;
 mod figures;
 mod isolation;
 mod process;

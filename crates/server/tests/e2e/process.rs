@@ -8,6 +8,11 @@ use tempfile::TempDir;
 
 pub(crate) const ADMIN_KEY: &str = "e2e-admin-key-0123456789abcdef0123";
 
+/// The binary, or another build of it to measure with: a release.
+fn binary() -> std::ffi::OsString {
+    std::env::var_os("WATCHBELL_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_watchbell").into())
+}
+
 /// A running `watchbell serve`. Killed when dropped.
 pub(crate) struct Process {
     child: Child,
@@ -36,9 +41,18 @@ impl Home {
 
     /// Starts the server and returns once it has said where it listens.
     pub(crate) fn start(&self) -> Process {
-        // Another build of the binary, to measure with: a release.
-        let binary = std::env::var_os("WATCHBELL_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_watchbell").into());
-        let mut child = Command::new(binary)
+        self.start_as(Command::new(binary()))
+    }
+
+    /// As [`Self::start`], with so many file descriptors.
+    pub(crate) fn start_with_descriptors(&self, descriptors: u32) -> Process {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "ulimit -n \"$1\" && shift && exec \"$@\"", "sh", &descriptors.to_string()]).arg(binary());
+        self.start_as(shell)
+    }
+
+    fn start_as(&self, mut command: Command) -> Process {
+        let mut child = command
             .args(["serve", "--listen", "127.0.0.1:0", "--data"])
             .arg(self.path().join("data"))
             .arg("--config")

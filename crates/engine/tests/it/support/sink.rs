@@ -13,6 +13,8 @@ use tokio::sync::mpsc;
 pub(crate) enum Step {
     /// Reads one whole request.
     Read,
+    /// Reads so many bytes.
+    ReadBytes(usize),
     /// Writes these bytes.
     Write(Vec<u8>),
     /// Writes these bytes for ever.
@@ -99,6 +101,11 @@ async fn follow(mut stream: TcpStream, script: Vec<Step>, heard: mpsc::Unbounded
                 Some(request) => heard.send(request).unwrap_or_default(),
                 None => return,
             },
+            Step::ReadBytes(count) => {
+                if stream.read_exact(&mut vec![0; count]).await.is_err() {
+                    return;
+                }
+            }
             Step::Write(bytes) => {
                 if stream.write_all(&bytes).await.is_err() {
                     return;
