@@ -183,8 +183,15 @@ impl Context {
         let mut wait = SETTLE_WAIT;
         let mut unsettled = None;
         loop {
-            match self.store.settle(settlement.clone()).await {
-                Ok(_) => return true,
+            let settled = match watchbell_domain::failpoint::at_while("engine.settle.before", &*self.clock).await {
+                Ok(()) => self.store.settle(settlement.clone()).await,
+                Err(failed) => Err(failed.into()),
+            };
+            match settled {
+                Ok(_) => {
+                    watchbell_domain::failpoint::at_while("engine.settle.after", &*self.clock).await.ok();
+                    return true;
+                }
                 Err(StoreError::LeaseLost) => {
                     self.observer.lease_lost();
                     return false;

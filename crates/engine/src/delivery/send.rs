@@ -68,6 +68,9 @@ fn encode(prepared: &Prepared, delivery: &ClaimedDelivery, now: Timestamp) -> Re
 }
 
 async fn exchange(client: &Client, prepared: &Prepared, encoded: &Encoded, stop: &CancellationToken) -> Exchange {
+    if let Err(failed_point) = watchbell_domain::failpoint::at("engine.send") {
+        return failed(AttemptResult::Internal, Some(failed_point.to_string()));
+    }
     let Some(peer) = &prepared.peer else {
         return failed(AttemptResult::EgressForbidden, None);
     };

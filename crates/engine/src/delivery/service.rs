@@ -133,7 +133,12 @@ impl Service {
                 is_polling = true;
                 poll_at = monotonic + self.options.poll_every;
                 let store = Arc::clone(&context.store);
-                polling = Some(Box::pin(async move { store.due_endpoints().await }) as Pin<Box<_>>).into();
+                let clock = Arc::clone(&context.clock);
+                let asking = async move {
+                    watchbell_domain::failpoint::at_while("engine.poll", &*clock).await?;
+                    store.due_endpoints().await
+                };
+                polling = Some(Box::pin(asking) as Pin<Box<_>>).into();
             }
             if asked.is_empty() {
                 asked = self.claims();
@@ -174,7 +179,12 @@ impl Service {
             return None.into();
         }
         let (context, claims) = (Arc::clone(&self.context), claims.to_vec());
-        let asking = async move { context.store.claim(claims, context.steady.now(), context.lease).await };
+        let asking = async move {
+            watchbell_domain::failpoint::at_while("engine.claim", &*context.clock).await?;
+            let claimed = context.store.claim(claims, context.steady.now(), context.lease).await;
+            watchbell_domain::failpoint::at_while("engine.claimed", &*context.clock).await?;
+            claimed
+        };
         Some(Box::pin(asking) as Pin<Box<_>>).into()
     }
 

@@ -141,7 +141,9 @@ pub async fn accept(
     once: Option<Once>,
 ) -> Result<Written<Vec<Accepted>>, StoreError> {
     let org_id = acceptance.org_id;
+    watchbell_domain::failpoint::at("engine.accept")?;
     let written = events.accept(acceptance, once).await?;
+    watchbell_domain::failpoint::at("engine.accepted")?;
     if let Written::Fresh(accepted) = &written {
         wake_for(wake, org_id, accepted);
     }

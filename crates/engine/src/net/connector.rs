@@ -138,6 +138,7 @@ impl Connector {
     }
 
     pub(super) async fn connect(&self, target: &Target) -> Result<Connected, Fault> {
+        watchbell_domain::failpoint::at("net.connect").map_err(|failed| fault::of_io(&failed.into()))?;
         let addresses = self.addresses(target).await?;
         let dialled = self.dial_first(&addresses).await?;
         if !addresses.contains(&dialled.peer) {

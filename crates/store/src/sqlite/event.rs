@@ -74,6 +74,7 @@ fn accept_one(
     ]);
     inserted.or_conflict("an event of this id exists")?;
     let event_id = EventId(new.event.id);
+    watchbell_domain::failpoint::at("store.accept")?;
     let mut deliveries = Vec::with_capacity(routed.len());
     for (endpoint, held) in routed {
         let id = ids.next();

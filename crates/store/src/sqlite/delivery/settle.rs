@@ -1,5 +1,7 @@
 //! What an attempt came to: the attempt and the next state in one commit, fenced by the claim's token.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, params};
 use watchbell_domain::delivery::{CancelReason, Lease, StateKind};
@@ -30,9 +32,14 @@ pub(super) fn settle(tx: &mut Tx<'_>, settlement: &Settlement) -> Result<Settled
     let next = next_state(settlement.next, endpoint.as_deref());
     let (org, id, Lease(lease)) = (settlement.org_id, settlement.delivery_id, settlement.lease);
     let attempt = settlement.attempt.as_ref();
+    let planted = watchbell_domain::failpoint::is_planted("settle without fence");
+    let statement = match planted {
+        true => Cow::Owned(SETTLE.replace("state = 'sending' AND lease = ?3", "lease >= ?3")),
+        false => Cow::Borrowed(SETTLE),
+    };
     let settled: Option<u32> = tx
         .conn
-        .prepare_cached(SETTLE)?
+        .prepare_cached(&statement)?
         .query_row(
             params![
                 org.0.as_bytes(),
@@ -50,7 +57,8 @@ pub(super) fn settle(tx: &mut Tx<'_>, settlement: &Settlement) -> Result<Settled
         )
         .optional()?;
     let attempts = settled.ok_or(StoreError::LeaseLost)?;
-    if let Some(attempt) = attempt {
+    watchbell_domain::failpoint::at("store.settle")?;
+    if let Some(attempt) = attempt.filter(|_| !planted) {
         row::insert_attempt(tx.conn, org, id, attempt)?;
     }
     keep_body(tx, settlement, next.kind, attempts)?;
