@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 use watchbell_domain::id::{EventId, OrgId};
 use watchbell_domain::port::{Answer, Clock, Once, StoreError, Written};
@@ -46,14 +46,7 @@ async fn ask(world: &World, node: &Node, org: usize, post: &Post, chance: &mut C
     }
     let org_id = world.plan.orgs[org];
     let step = world.history.tell(world.clock.virtual_now(), format!("posts {}", post.key));
-    world.history.record().posts.entry(post.key.clone()).or_insert_with(|| Posted {
-        org: org_id,
-        mark: post.mark.clone(),
-        event_type: post.event_type.to_owned(),
-        first_step: step,
-        said: None,
-        acknowledged: None,
-    });
+    begun(world, org_id, post, step, node.clock.now());
     let answered = call(node, org_id, post).await;
     if world.faults.is_dead() {
         return false;
@@ -68,10 +61,11 @@ async fn ask(world: &World, node: &Node, org: usize, post: &Post, chance: &mut C
             let step = record.tell(now, format!("{said} {}: {} events", post.key, ids.len()));
             let posted = record.posts.get_mut(&post.key).unwrap();
             let earlier = posted.said.get_or_insert_with(|| ids.clone()).clone();
+            let was_forgotten = posted.was_forgotten();
             if !is_lost {
                 posted.acknowledged = Some(step);
             }
-            if earlier != ids {
+            if earlier != ids && !was_forgotten {
                 record.violated(Invariant::OneEventPerKey, format!("{} was answered {earlier:?}, then {ids:?}", post.key));
             }
             !is_lost
@@ -86,6 +80,21 @@ async fn ask(world: &World, node: &Node, org: usize, post: &Post, chance: &mut C
             false
         }
     }
+}
+
+/// Writes down that a post is asked for.
+fn begun(world: &World, org: OrgId, post: &Post, step: u64, wall: Timestamp) {
+    let mut record = world.history.record();
+    let posted = record.posts.entry(post.key.clone()).or_insert_with(|| Posted {
+        org,
+        mark: post.mark.clone(),
+        event_type: post.event_type.to_owned(),
+        first_step: step,
+        asked: (wall, wall),
+        said: None,
+        acknowledged: None,
+    });
+    posted.asked = (posted.asked.0.min(wall), posted.asked.1.max(wall));
 }
 
 enum Refused {

@@ -78,6 +78,18 @@ impl SimClock {
         assert!(hands.settings.len() < 1000, "the microseconds cannot count further");
     }
 
+    /// Sets the wall clock on to where it would be, had it never been set back.
+    pub fn catch_up(&self) {
+        let behind = {
+            let hands = self.hands();
+            let highest = hands.settings.iter().map(|(_, offset)| *offset).max().unwrap();
+            highest - hands.settings.last().unwrap().1
+        };
+        if behind.is_positive() {
+            self.set_wall(behind);
+        }
+    }
+
     /// When in virtual time the wall clock showed `at`; `None`: it never did.
     pub fn moment(&self, at: Timestamp) -> Option<Moment> {
         let hands = self.hands();

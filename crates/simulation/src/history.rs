@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use jiff::{SignedDuration, Timestamp};
 use watchbell_domain::delivery::Delivery;
 use watchbell_domain::endpoint::Endpoint;
 use watchbell_domain::id::{DeliveryId, EndpointId, EventId, OrgId};
@@ -51,6 +52,8 @@ pub struct Posted {
     pub event_type: String,
     /// First asked.
     pub first_step: u64,
+    /// When the wall clock showed the most and the least while it was asked for.
+    pub asked: (Timestamp, Timestamp),
     /// The events that the node named in its first answer, heard or not.
     pub said: Option<Vec<EventId>>,
     /// When the client heard that it was accepted.
@@ -91,6 +94,16 @@ pub struct Known {
     pub seen: Vec<(u64, Option<Endpoint>)>,
     /// When it was made active again, or had its policy changed: due times may have moved.
     pub moved: Vec<Moment>,
+}
+
+/// How long the product remembers an idempotency key.
+const KEY_REMEMBERED: SignedDuration = SignedDuration::from_hours(24);
+
+impl Posted {
+    /// Whether the wall clock was set so far that the key was forgotten before the last repetition.
+    pub fn was_forgotten(&self) -> bool {
+        self.asked.0.duration_until(self.asked.1) >= KEY_REMEMBERED
+    }
 }
 
 impl History {

@@ -1,7 +1,7 @@
 //! One life of a node: the real store on real files, the real loop, a network and a clock of ours.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use jiff::SignedDuration;
 use tokio::task::JoinHandle;
@@ -62,6 +62,9 @@ pub fn egress() -> EgressPolicy {
     }
 }
 
+/// Nothing here speaks TLS; the roots of trust, which the client wants all the same, are read once.
+static TLS: LazyLock<Tls> = LazyLock::new(|| Tls::new(None, Arc::new(SimClock::new())).unwrap());
+
 /// A running node.
 #[derive(Debug)]
 pub struct Node {
@@ -100,8 +103,7 @@ impl Node {
         })?;
         let store = Arc::new(store);
         let shared: Arc<dyn Clock> = Arc::new(clock.clone());
-        let tls = Tls::new(None, shared.clone()).unwrap();
-        let connector = Connector::new(egress(), net.clone(), net.clone(), tls, shared.clone());
+        let connector = Connector::new(egress(), net.clone(), net.clone(), TLS.clone(), shared.clone());
         let client = Arc::new(Client::new(connector, shared.clone(), limits()));
         let (wake, woken) = Handle::channel();
         let observer = Arc::new(Observer::default());

@@ -77,7 +77,11 @@ pub(crate) async fn serve(mut seat: Seat) {
 async fn end(seat: Seat, then: Then) {
     match then {
         Then::Close => {}
-        Then::Reset => seat.reset(),
+        Then::Reset => {
+            // What was sent before arrives before.
+            pause(&seat.clock, SignedDuration::from_millis(2)).await;
+            seat.reset();
+        }
         Then::Hang => pause(&seat.clock.clone(), FOR_EVER).await,
     }
 }

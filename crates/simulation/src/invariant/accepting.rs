@@ -34,7 +34,7 @@ pub(super) fn kept(past: &Past<'_>, found: &mut Found) {
 }
 
 pub(super) fn one_event_per_key(past: &Past<'_>, found: &mut Found) {
-    for (key, posted) in &past.record.posts {
+    for (key, posted) in past.record.posts.iter().filter(|(_, posted)| !posted.was_forgotten()) {
         let stored: Vec<EventId> =
             past.last.events.iter().filter(|event| is_of(event, &posted.mark)).map(AcceptedEvent::id).collect();
         let most = if posted.event_type == "vulnerability.created" { 2 } else { 1 };

@@ -55,7 +55,12 @@ fn marked_org(past: &Past<'_>, mark: &str) -> Option<OrgId> {
 
 pub(super) fn same_bytes(past: &Past<'_>, found: &mut Found) {
     let mut bodies = BTreeMap::new();
+    let twice: Vec<_> = past.record.posts.values().filter(|post| post.was_forgotten()).map(|post| &post.mark).collect();
     for arrival in &past.record.arrivals {
+        // Without an id in the request two events of one post look alike.
+        if arrival.delivery.is_none() && arrival.mark.as_ref().is_some_and(|mark| twice.contains(&mark)) {
+            continue;
+        }
         let first = bodies.entry(&arrival.kind).or_insert(&arrival.body);
         if **first != arrival.body {
             found.push((Invariant::SameBytes, format!("{} came with two bodies", arrival.kind)));
