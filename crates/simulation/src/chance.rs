@@ -13,11 +13,11 @@ impl Chance {
     /// A stream of its own, named by `label`: what one part of the world draws does not move another's stream.
     pub fn fork(&self, label: u64) -> Self {
         let mut fork = Self(self.0 ^ label.wrapping_mul(0x9E37_79B9_7F4A_7C15));
-        Self(fork.next())
+        Self(fork.draw())
     }
 
     /// The next number.
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -27,17 +27,17 @@ impl Chance {
 
     /// A number in `low..=high`.
     pub fn within(&mut self, low: u64, high: u64) -> u64 {
-        low + self.next() % (high - low + 1)
+        low + self.draw() % (high - low + 1)
     }
 
     /// `true` in so many of a hundred cases.
     pub fn percent(&mut self, percent: u64) -> bool {
-        self.next() % 100 < percent
+        self.draw() % 100 < percent
     }
 
     /// `true` in so many of ten thousand cases.
     pub fn of_ten_thousand(&mut self, count: u64) -> bool {
-        self.next() % 10_000 < count
+        self.draw() % 10_000 < count
     }
 
     /// One of these.
@@ -47,7 +47,7 @@ impl Chance {
 
     /// An index below `length`.
     pub fn index(&mut self, length: usize) -> usize {
-        usize::try_from(self.next() % u64::try_from(length).unwrap()).unwrap()
+        usize::try_from(self.draw() % u64::try_from(length).unwrap()).unwrap()
     }
 
     /// Time in milliseconds, `low..=high`.

@@ -66,7 +66,10 @@ async fn ask(world: &World, node: &Node, org: usize, post: &Post, chance: &mut C
                 posted.acknowledged = Some(step);
             }
             if earlier != ids && !was_forgotten {
-                record.violated(Invariant::OneEventPerKey, format!("{} was answered {earlier:?}, then {ids:?}", post.key));
+                record.violated(
+                    Invariant::OneEventPerKey,
+                    format!("{} was answered {earlier:?}, then {ids:?}", post.key),
+                );
             }
             !is_lost
         }

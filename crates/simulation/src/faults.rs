@@ -177,10 +177,10 @@ impl State {
         if is_of_store && self.burst > 0 && self.chance.of_ten_thousand(self.burst) {
             return Some(Action::Error);
         }
-        if point == "engine.claim" || point == "engine.settle.before" || point == "engine.poll" {
-            if let Some(slow) = self.slow {
-                return Some(Action::Delay(slow));
-            }
+        if matches!(point, "engine.claim" | "engine.settle.before" | "engine.poll")
+            && let Some(slow) = self.slow
+        {
+            return Some(Action::Delay(slow));
         }
         let rate = self.rates.get(point).copied().unwrap_or(0);
         if !self.chance.of_ten_thousand(rate) {

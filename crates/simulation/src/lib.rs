@@ -16,7 +16,6 @@
 
 #![expect(
     clippy::indexing_slicing,
-    clippy::let_underscore_must_use,
     clippy::string_slice,
     clippy::unwrap_used,
     reason = "a simulation that cannot go on fails"

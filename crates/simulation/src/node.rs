@@ -107,8 +107,7 @@ impl Node {
         let client = Arc::new(Client::new(connector, shared.clone(), limits()));
         let (wake, woken) = Handle::channel();
         let observer = Arc::new(Observer::default());
-        let parts =
-            Parts { store: store.clone(), client, clock: shared, entropy: entropy.clone(), observer };
+        let parts = Parts { store: store.clone(), client, clock: shared, entropy: entropy.clone(), observer };
         let service = Service::new(options(), parts, woken).unwrap();
         let stop = CancellationToken::new();
         let running = tokio::spawn(service.run(stop.clone()));

@@ -6,8 +6,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use jiff::SignedDuration;
-use watchbell_domain::delivery::StateKind;
+use jiff::{SignedDuration, Timestamp};
+use watchbell_domain::delivery::{Delivery, StateKind};
 use watchbell_domain::endpoint::{Endpoint, EndpointPolicy};
 use watchbell_domain::id::{DeliveryId, EndpointId};
 use watchbell_domain::org::Org;
@@ -91,10 +91,11 @@ async fn act(world: &World, node: &Node, deed: Deed, chance: &mut Chance) -> Res
             .await
         }
         Deed::Delete { org } => delete(world, node, org, chance).await,
-        Deed::Hurry { org } | Deed::Cancel { org } => one_waiting(world, node, org, deed, chance).await,
-        Deed::ReplayDelivery { org } | Deed::ReplayEvent { org } | Deed::ReplayWindow { org } => {
-            replayed(world, node, org, deed, chance).await
-        }
+        Deed::Hurry { org } => one_waiting(world, node, org, true, chance).await,
+        Deed::Cancel { org } => one_waiting(world, node, org, false, chance).await,
+        Deed::ReplayDelivery { org } => replayed(world, node, org, chance, |old, _| ReplayWhat::Delivery(old.id)).await,
+        Deed::ReplayEvent { org } => replayed(world, node, org, chance, |old, _| ReplayWhat::Event(old.event_id)).await,
+        Deed::ReplayWindow { org } => replayed(world, node, org, chance, window).await,
     }
 }
 
@@ -114,16 +115,17 @@ fn address(org: usize, number: u8) -> IpAddr {
 
 fn policy(chance: &mut Chance) -> EndpointPolicy {
     let seconds = |all: &[i64]| Some(all.iter().copied().map(SignedDuration::from_secs).collect());
-    EndpointPolicy {
+    let mut policy = EndpointPolicy {
         retry_schedule: match chance.within(0, 3) {
             0 => seconds(&[0, 1, 1]),
             1 => seconds(&[5, 30, 120]),
             _ => None,
         },
-        timeout: chance.pick(&[None, Some(SignedDuration::from_secs(2))]),
         max_in_flight: chance.pick(&[None, None, Some(1), Some(3)]),
         ..EndpointPolicy::default()
-    }
+    };
+    policy.timeout = chance.pick(&[None, Some(SignedDuration::from_secs(2))]);
+    policy
 }
 
 fn events(chance: &mut Chance) -> Option<Vec<String>> {
@@ -134,13 +136,7 @@ fn events(chance: &mut Chance) -> Option<Vec<String>> {
     }
 }
 
-async fn make_endpoint(
-    world: &World,
-    node: &Node,
-    org: usize,
-    number: u8,
-    id: EndpointId,
-) -> Result<(), StoreError> {
+async fn make_endpoint(world: &World, node: &Node, org: usize, number: u8, id: EndpointId) -> Result<(), StoreError> {
     // The same again where the answer was lost.
     let chance = &mut Chance::new(id.0.as_u64_pair().0);
     let dialect = chance.pick(&["standard", "standard", "standard", "aegis", "symbiotic"]);
@@ -235,11 +231,12 @@ async fn delete(world: &World, node: &Node, org: usize, chance: &mut Chance) -> 
     deleted.map(drop)
 }
 
+/// Makes a waiting delivery due now, or cancels it.
 async fn one_waiting(
     world: &World,
     node: &Node,
     org: usize,
-    deed: Deed,
+    hurry: bool,
     chance: &mut Chance,
 ) -> Result<(), StoreError> {
     let org_id = world.plan.orgs[org];
@@ -255,13 +252,12 @@ async fn one_waiting(
     }
     let (id, endpoint) = waiting[chance.index(waiting.len())];
     let now = node.clock.now();
-    let done = match deed {
-        Deed::Cancel { .. } => node.store.cancel(org_id, id, now).await,
-        _ => {
-            let at = world.clock.virtual_now();
-            world.history.record().hurried.push((id, at));
-            node.store.retry_now(org_id, id, now).await
-        }
+    let done = if hurry {
+        let at = world.clock.virtual_now();
+        world.history.record().hurried.push((id, at));
+        node.store.retry_now(org_id, id, now).await
+    } else {
+        node.store.cancel(org_id, id, now).await
     };
     node.wake.wake(org_id, [endpoint]);
     match done {
@@ -270,12 +266,16 @@ async fn one_waiting(
     }
 }
 
+fn window(old: &Delivery, now: Timestamp) -> ReplayWhat {
+    ReplayWhat::Window { endpoint_id: old.endpoint_id, since: old.created_at, until: now, state: None, limit: 5 }
+}
+
 async fn replayed(
     world: &World,
     node: &Node,
     org: usize,
-    deed: Deed,
     chance: &mut Chance,
+    what: impl FnOnce(&Delivery, Timestamp) -> ReplayWhat,
 ) -> Result<(), StoreError> {
     let org_id = world.plan.orgs[org];
     let all = node.deliveries(org_id).await?;
@@ -283,18 +283,8 @@ async fn replayed(
         return Ok(());
     }
     let (old, _) = &all[chance.index(all.len())];
-    let what = match deed {
-        Deed::ReplayDelivery { .. } => ReplayWhat::Delivery(old.id),
-        Deed::ReplayEvent { .. } => ReplayWhat::Event(old.event_id),
-        _ => ReplayWhat::Window {
-            endpoint_id: old.endpoint_id,
-            since: old.created_at,
-            until: node.clock.now(),
-            state: None,
-            limit: 5,
-        },
-    };
-    let prepared = replay::prepare(org_id, what, node.clock.now(), &*node.entropy);
+    let now = node.clock.now();
+    let prepared = replay::prepare(org_id, what(old, now), now, &*node.entropy);
     match replay::replay(&*node.store, &node.wake, prepared, None).await {
         Ok(_) | Err(StoreError::Conflict(_)) => Ok(()),
         Err(error) => Err(error),

@@ -119,7 +119,7 @@ fn deeds(chance: &mut Chance, orgs: usize, span: Moment) -> Vec<(Moment, Deed)> 
     let mut number = 0;
     let mut endpoint = |org, chance: &mut Chance| {
         number += 1;
-        Deed::MakeEndpoint { org, number, id: EndpointId(Uuid::from_u64_pair(chance.next(), u64::from(number))) }
+        Deed::MakeEndpoint { org, number, id: EndpointId(Uuid::from_u64_pair(chance.draw(), u64::from(number))) }
     };
     for org in 0..orgs {
         for _ in 0..chance.within(1, 3) {

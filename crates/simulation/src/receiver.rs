@@ -129,9 +129,8 @@ fn note(seat: &Seat, headers: Headers, body: Bytes) -> usize {
     let event = said.as_ref().and_then(|said| said.get("event").or_else(|| said.get("type")));
     let event = event.and_then(|event| event.as_str()).unwrap_or_default().to_owned();
     let at = seat.clock.virtual_now();
-    let kind = delivery.clone().unwrap_or_else(|| {
-        format!("{} {} {event}", host.endpoint, mark.clone().unwrap_or_default())
-    });
+    let kind =
+        delivery.clone().unwrap_or_else(|| format!("{} {} {event}", host.endpoint, mark.clone().unwrap_or_default()));
     let digest = Sha256::digest(&body);
     let line = format!("arrived at {}: {kind} {} bytes {:02x}{:02x}", host.endpoint, body.len(), digest[0], digest[1]);
     let signed = is_signed(seat, host, headers, &body);
@@ -235,5 +234,3 @@ fn badly(clock: &SimClock, chance: &mut Chance) -> Reaction {
         _ => Reaction::Part { text: "HTTP/1.1 102 Processing\r\n\r\n".to_owned(), then },
     }
 }
-
-

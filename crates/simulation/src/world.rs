@@ -144,7 +144,12 @@ pub fn run(seed: u64, planted: Option<&'static str>) -> Outcome {
     let restart = Notify::new();
     let world = Arc::new(World { plan, clock, history, faults, net, chance, restart, progress });
     let armed = failpoint::arm_thread(Rc::new(AtPoints(Arc::clone(&world.faults))));
-    let last = live_on(&world, seed);
+    // A world that cannot go on is one that fails, and others go on.
+    let last = catch_unwind(AssertUnwindSafe(|| live_on(&world, seed))).unwrap_or_else(|problem| {
+        let text = problem.downcast_ref::<String>().cloned().unwrap_or_default();
+        world.history.record().violated(Invariant::Ends, format!("the world broke: {text}"));
+        None
+    });
     drop(armed);
     let mut tally = world.tally();
     if let Some(last) = last {
@@ -241,9 +246,8 @@ impl World {
         self.calm();
         let now = self.clock.virtual_now();
         self.history.tell(now, "the node starts");
-        let started = catch_unwind(AssertUnwindSafe(|| {
-            Node::start(folder, seed, &self.clock, &self.faults, &self.net)
-        }));
+        let started =
+            catch_unwind(AssertUnwindSafe(|| Node::start(folder, seed, &self.clock, &self.faults, &self.net)));
         let (node, mut running) = match started {
             Ok(Ok((node, running))) => (Arc::new(node), running),
             Ok(Err(error)) => {

@@ -62,9 +62,9 @@ pub(super) fn every_subscriber(past: &Past<'_>, found: &mut Found) {
             if !known.is_settled(posted.first_step, end) {
                 continue;
             }
-            let wanted = known.at(posted.first_step).is_some_and(|endpoint| {
-                endpoint.org_id == event.org_id && wants(endpoint, &event.event.event_type)
-            });
+            let wanted = known
+                .at(posted.first_step)
+                .is_some_and(|endpoint| endpoint.org_id == event.org_id && wants(endpoint, &event.event.event_type));
             let made = deliveries(past, event.id(), *id);
             if made != usize::from(wanted) {
                 let detail = format!("{} has {made} deliveries to {id}, which wanted it: {wanted}", event.id());

@@ -75,7 +75,8 @@ pub(super) fn delivered_is_true(past: &Past<'_>, found: &mut Found) {
         }
         let id = delivery.id.to_string();
         let last = attempts.last().map(|attempt| attempt.result);
-        let of_it = |arrival: &&Arrival| arrival.endpoint == delivery.endpoint_id && arrival.delivery == Some(id.clone());
+        let of_it =
+            |arrival: &&Arrival| arrival.endpoint == delivery.endpoint_id && arrival.delivery == Some(id.clone());
         let says_id = past.last.endpoints.get(&delivery.endpoint_id).is_some_and(|e| e.dialect.id == "standard");
         let was_answered = past
             .record
@@ -156,7 +157,8 @@ fn may_repeat(past: &Past<'_>, before: &Arrival, answered_at: SignedDuration, ag
     let in_exchange = |at: SignedDuration| at >= before.at && at <= answered_at + SignedDuration::from_millis(1);
     let since = |at: SignedDuration| at >= before.at && at <= again.at;
     let claim_is_over = again.at - before.at >= options().lease - options().timeout;
-    past.record.disturbances.iter().any(|(at, what)| {
-        (what.starts_with("net.") && in_exchange(*at)) || (claim_is_over && since(*at))
-    })
+    past.record
+        .disturbances
+        .iter()
+        .any(|(at, what)| (what.starts_with("net.") && in_exchange(*at)) || (claim_is_over && since(*at)))
 }

@@ -57,8 +57,6 @@ pub enum Invariant {
     AttemptsAddUp,
     /// `counts-add-up`: the counts of states are the counts of deliveries.
     CountsAddUp,
-    /// `old-place-left`: nothing is sent to where an endpoint was before it moved, once the move was answered.
-    OldPlaceLeft,
 }
 
 impl Invariant {
@@ -79,7 +77,6 @@ impl Invariant {
             Self::DeliveredIsTrue => "delivered-is-true",
             Self::AttemptsAddUp => "attempts-add-up",
             Self::CountsAddUp => "counts-add-up",
-            Self::OldPlaceLeft => "old-place-left",
         }
     }
 }

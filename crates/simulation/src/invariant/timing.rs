@@ -80,11 +80,11 @@ fn begun_of<'p>(past: &'p Past<'_>, endpoint: EndpointId) -> impl Iterator<Item 
 
 /// When it ended.
 fn ended_at(past: &Past<'_>, attempt: &Attempt) -> Option<Moment> {
-    match attempt.result {
+    if attempt.result == AttemptResult::Interrupted {
         // Claimed by the time of due deliveries, which may run ahead of the wall clock.
-        AttemptResult::Interrupted => Some(Moment::ZERO),
-        _ => past.world.clock.moment(attempt.started_at).map(|started| started + attempt.duration),
+        return Some(Moment::ZERO);
     }
+    past.world.clock.moment(attempt.started_at).map(|started| started + attempt.duration)
 }
 
 /// Whether somebody meanwhile made the delivery due at another time: an operator, or a change of its endpoint.
