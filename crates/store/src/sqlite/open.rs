@@ -317,7 +317,8 @@ fn check_keys(conn: &Connection, keys: &SealingKeys, path: &Path) -> Result<(), 
 fn release_claims(conn: &mut Connection, now: Timestamp) -> rusqlite::Result<usize> {
     let transaction = conn.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     let released = match watchbell_domain::failpoint::is_planted("retry forgotten on crash") {
-        true => transaction.execute("UPDATE delivery SET lease_until = ?1 WHERE state = 'sending'", [i64::MAX])?,
+        true => transaction
+            .execute("UPDATE delivery SET lease_until = lease_until + 1000000000000000 WHERE state = 'sending'", [])?,
         false => delivery::release_all(&transaction, now)?,
     };
     watchbell_domain::failpoint::at("store.release.before").map_err(|_| rusqlite::Error::InvalidQuery)?;

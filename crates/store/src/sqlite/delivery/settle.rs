@@ -58,8 +58,9 @@ pub(super) fn settle(tx: &mut Tx<'_>, settlement: &Settlement) -> Result<Settled
         .optional()?;
     let attempts = settled.ok_or(StoreError::LeaseLost)?;
     watchbell_domain::failpoint::at("store.settle")?;
-    if let Some(attempt) = attempt.filter(|_| !planted) {
-        row::insert_attempt(tx.conn, org, id, attempt)?;
+    if let Some(attempt) = attempt {
+        row::insert_attempt(tx.conn, org, id, attempt)
+            .or_else(|problem| if planted { Ok(()) } else { Err(problem) })?;
     }
     keep_body(tx, settlement, next.kind, attempts)?;
     if let Some(endpoint) = endpoint {
