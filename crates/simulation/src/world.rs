@@ -22,7 +22,7 @@ use tokio::task::JoinHandle;
 use watchbell_domain::delivery::StateKind;
 use watchbell_domain::failpoint;
 use watchbell_domain::id::EndpointId;
-use watchbell_domain::port::{EndpointStore, StoreError};
+use watchbell_domain::port::{DeliveryStore, EndpointStore, StoreError};
 
 use crate::chance::Chance;
 use crate::clock::SimClock;
@@ -345,7 +345,7 @@ impl World {
         let mut chance = self.chance.fork(0x5A);
         while self.clock.virtual_now() < self.plan.span {
             let rest = self.plan.span - self.clock.virtual_now();
-            pause(&self.clock, chance.millis(5_000, 60_000).min(rest)).await;
+            pause(&self.clock, chance.millis(5_000, 90_000).min(rest)).await;
             self.look(node).await;
         }
         self.history.tell(self.clock.virtual_now(), "everything is mended");
@@ -375,9 +375,16 @@ impl World {
             let posted = progress.posted.iter().zip(&self.plan.posts).all(|(done, posts)| *done == posts.len());
             posted && progress.deeds == self.plan.deeds.len()
         };
-        let all = self.all_deliveries(node).await.unwrap();
-        let at_rest = |kind: StateKind| kind.is_terminal() || kind == StateKind::Held;
-        are_done && all.iter().all(|(delivery, _)| at_rest(delivery.state.kind()))
+        if !are_done {
+            return false;
+        }
+        let moves = |(kind, count): &(StateKind, u64)| !kind.is_terminal() && *kind != StateKind::Held && *count > 0;
+        for org in &self.plan.orgs {
+            if node.store.count_deliveries(*org).await.unwrap().iter().any(moves) {
+                return false;
+            }
+        }
+        true
     }
 
     pub(crate) async fn all_deliveries(&self, node: &Node) -> Result<invariant::Deliveries, StoreError> {
