@@ -17,10 +17,11 @@ use http::{HeaderMap, header};
 use jiff::SignedDuration;
 use watchbell_domain::access::{ApiKey, KeyHash, Scope};
 use watchbell_domain::id::OrgId;
-use watchbell_domain::port::{Clock, KeyStore, OrgStore};
+use watchbell_domain::port::{Clock, KeyStore};
 use watchbell_wire::Secret;
 
 use crate::limits::Limiter;
+use crate::org_names::OrgNames;
 use crate::problem::{Problem, Result};
 
 /// How long a key that was found is believed. Revoking on this node takes effect at once.
@@ -208,7 +209,7 @@ pub struct Tenant<R> {
 
 impl<R: Right, S: Send + Sync> FromRequestParts<S> for Tenant<R>
 where
-    Arc<dyn OrgStore>: FromRef<S>,
+    OrgNames: FromRef<S>,
 {
     type Rejection = Problem;
 
@@ -216,24 +217,11 @@ where
         let caller = Caller::from_request_parts(parts, state).await?;
         let params = RawPathParams::from_request_parts(parts, state).await.map_err(|_| Problem::NotFound)?;
         let text = params.iter().find_map(|(name, value)| (name == "org").then_some(value));
-        let org = resolve(text.unwrap_or_default(), &caller, &Arc::from_ref(state)).await?;
+        let found = OrgNames::from_ref(state).find(text.unwrap_or_default()).await?;
+        let org = found.filter(|org| caller.sees(*org)).ok_or(Problem::NotFound)?;
         if let Some(scope) = R::SCOPE {
             caller.must(scope)?;
         }
         Ok(Self { org, caller, right: PhantomData })
     }
-}
-
-/// The organisation named by id or slug, if it exists and the caller may see it.
-async fn resolve(text: &str, caller: &Caller, orgs: &Arc<dyn OrgStore>) -> Result<OrgId> {
-    if let Ok(id) = text.parse::<OrgId>() {
-        // A key's own organisation exists.
-        if caller.0.org_id == Some(id) {
-            return Ok(id);
-        }
-        let org = orgs.org(id).await?;
-        return org.map(|org| org.id).filter(|id| caller.sees(*id)).ok_or(Problem::NotFound);
-    }
-    let org = orgs.org_by_slug(text.to_owned()).await?;
-    org.map(|org| org.id).filter(|id| caller.sees(*id)).ok_or(Problem::NotFound)
 }

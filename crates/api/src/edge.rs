@@ -23,6 +23,7 @@ use crate::auth::Authenticator;
 use crate::body::{BodyLimits, BodyReader};
 use crate::limits::{Limiter, RateLimit};
 use crate::metrics::Metrics;
+use crate::org_names::OrgNames;
 use crate::page::Cursors;
 use crate::problem::{self, Problem};
 use crate::{rest, vendor};
@@ -87,6 +88,7 @@ pub struct Edge {
     parts: Parts,
     making: Making,
     auth: Authenticator,
+    org_names: OrgNames,
     limiter: Limiter,
     bodies: BodyReader,
     cursors: Cursors,
@@ -126,6 +128,7 @@ impl Edge {
         Self {
             making: Making { clock: Arc::clone(&parts.clock), entropy: Arc::clone(&parts.entropy) },
             auth: Authenticator::new(keys, Arc::clone(&parts.clock), limiter.clone()),
+            org_names: OrgNames::new(Arc::clone(&parts.store) as _),
             limiter,
             bodies: BodyReader { limits: options.bodies, clock: Arc::clone(&parts.clock) },
             cursors: Cursors::new(options.cursor_key),
@@ -263,6 +266,7 @@ substates! {
     Metrics = |edge| edge.parts.metrics.clone();
     Making = |edge| edge.making.clone();
     Authenticator = |edge| edge.auth.clone();
+    OrgNames = |edge| edge.org_names.clone();
     BodyReader = |edge| edge.bodies.clone();
     Cursors = |edge| edge.cursors.clone();
     Ready = |edge| edge.ready.clone();

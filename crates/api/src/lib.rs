@@ -18,6 +18,7 @@ mod edge;
 pub mod limits;
 pub mod metrics;
 mod once;
+mod org_names;
 pub mod page;
 mod path;
 pub mod problem;

@@ -6,8 +6,8 @@ use std::sync::atomic::Ordering;
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 use watchbell_domain::id::{EventId, OrgId};
-use watchbell_domain::port::{Answer, Clock, Once, StoreError, Written};
-use watchbell_engine::ingest::event::{Intake, Post as Posting, accept};
+use watchbell_domain::port::{Answer, Clock, EventStore, Once, StoreError, Written};
+use watchbell_engine::ingest::event::{Intake, Post as Posting};
 use watchbell_wire::Data;
 
 use crate::chance::Chance;
@@ -125,7 +125,7 @@ async fn call(node: &Node, org: OrgId, post: &Post) -> Result<Vec<EventId>, Refu
         request: Sha256::digest(post.mark.as_bytes()).into(),
         answer: Answer { status: 202, body: serde_json::to_vec(&ids).unwrap() },
     };
-    match accept(&*node.store, &node.wake, intake.acceptance(), Some(once)).await {
+    match node.store.accept(intake.acceptance(), Some(once)).await {
         Ok(Written::Fresh(_)) => Ok(ids),
         Ok(Written::Repeated(answer)) => Ok(serde_json::from_slice(&answer.body).unwrap()),
         Ok(Written::KeyReused) => Err(Refused::KeyReused),

@@ -186,7 +186,7 @@ impl State {
         if !self.chance.of_ten_thousand(rate) {
             return None;
         }
-        let may_wait = point.starts_with("engine.") && !point.starts_with("engine.accept") && point != "engine.send";
+        let may_wait = point.starts_with("engine.") && point != "engine.send";
         let is_caught = point.starts_with("net.") || point == "engine.send" || is_unit(point);
         match self.chance.within(0, 9) {
             0 if self.kills_left > 0 => Some(Action::Kill),

@@ -127,7 +127,7 @@ impl Bench {
         println!("    p50 {} µs, p99 {} µs, p99.9 {} µs", rank(500), rank(990), rank(999));
     }
 
-    /// Claims and settles everything, a few hundred a claim, all settles of a claim at once.
+    /// Claims and settles everything, a few hundred a claim, all settles of a claim together.
     async fn deliver(&self) {
         let before = (Instant::now(), cpu_seconds(), self.store.stats());
         let mut done = 0;
@@ -136,12 +136,12 @@ impl Bench {
             let claim = |endpoint: &EndpointId| Claim { org_id: self.org, endpoint_id: *endpoint, limit: 256 };
             let claims = self.endpoints.iter().map(claim).collect();
             let claimed = self.store.claim(claims, now, LEASE).await.unwrap();
-            let mut settles = tokio::task::JoinSet::new();
+            let mut settlements = Vec::new();
             for claimed in claimed {
                 for taken in claimed.deliveries {
                     let response =
                         Response { status: 200, headers: Vec::new(), body: b"ok".to_vec(), truncated: false };
-                    let settlement = Settlement {
+                    settlements.push(Settlement {
                         org_id: self.org,
                         delivery_id: taken.id,
                         endpoint_id: claimed.endpoint.id,
@@ -157,12 +157,11 @@ impl Bench {
                         next: Next::Delivered,
                         body: None,
                         settled_at: now,
-                    };
-                    let store = Arc::clone(&self.store);
-                    settles.spawn(async move { store.settle(settlement).await.unwrap() });
+                    });
                 }
             }
-            let settled = u64::try_from(settles.join_all().await.len()).unwrap();
+            let settled = self.store.settle(settlements.into()).await.unwrap().len();
+            let settled = u64::try_from(settled).unwrap();
             if settled == 0 {
                 break;
             }

@@ -16,7 +16,6 @@ use watchbell_domain::port::{EndpointCreation, EndpointStore, EventStore};
 use watchbell_engine::admin::endpoint::{self, Change, Given, Made, OVERLAP, Spec};
 use watchbell_engine::admin::test_event;
 use watchbell_engine::delivery::Handle;
-use watchbell_engine::ingest::event::accept;
 use watchbell_engine::net::guard::EgressPolicy;
 use watchbell_wire::Secret;
 
@@ -334,7 +333,7 @@ async fn ping_endpoint(
     let acceptance = acceptance.ok_or(Problem::NothingToSend)?;
     let answer = answer(StatusCode::ACCEPTED, &Pinged::new(id, &acceptance));
     let once = write.once.with(&answer);
-    let written = accept(&*events, &admin.wake, acceptance, once).await?;
+    let written = events.accept(acceptance, once).await?;
     finish(written, answer)
 }
 

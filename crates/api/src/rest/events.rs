@@ -13,8 +13,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use watchbell_domain::delivery::{Attempt, Delivery};
 use watchbell_domain::id::{EventId, OrgId, ProjectId};
 use watchbell_domain::port::{DeliveryFilter, DeliveryStore, EventFilter, EventStore, PageRequest, ProjectStore};
-use watchbell_engine::delivery::Handle;
-use watchbell_engine::ingest::event::{Intake, Post, Taken, accept};
+use watchbell_engine::ingest::event::{Intake, Post, Taken};
 use watchbell_wire::{Data, EventType};
 
 use super::show::{self, EventView};
@@ -120,7 +119,7 @@ async fn post_event(
     let taken = take(&mut intake, post)?;
     let answer = answer(StatusCode::ACCEPTED, &accepted(taken, now));
     let once = write.once.with(&answer);
-    let written = accept(&*ports.events, &ports.wake, intake.acceptance(), once).await?;
+    let written = ports.events.accept(intake.acceptance(), once).await?;
     finish(written, answer)
 }
 
@@ -154,27 +153,21 @@ async fn post_batch(
     let body = BatchAnswer { accepted: items.len() - refused, refused, items };
     let answer = answer(StatusCode::ACCEPTED, &body);
     let once = write.once.with(&answer);
-    let written = accept(&*ports.events, &ports.wake, intake.acceptance(), once).await?;
+    let written = ports.events.accept(intake.acceptance(), once).await?;
     finish(written, answer)
 }
 
-/// What accepting takes: two stores, the loop, time and chance.
+/// What accepting takes: two stores, time and chance.
 #[derive(Clone)]
 struct Accepting {
     events: Arc<dyn EventStore>,
     projects: Arc<dyn ProjectStore>,
-    wake: Handle,
     making: Making,
 }
 
 impl axum::extract::FromRef<Edge> for Accepting {
     fn from_ref(edge: &Edge) -> Self {
-        Self {
-            events: Arc::from_ref(edge),
-            projects: Arc::from_ref(edge),
-            wake: Handle::from_ref(edge),
-            making: Making::from_ref(edge),
-        }
+        Self { events: Arc::from_ref(edge), projects: Arc::from_ref(edge), making: Making::from_ref(edge) }
     }
 }
 

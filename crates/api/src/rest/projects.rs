@@ -15,7 +15,6 @@ use watchbell_domain::org::Project;
 use watchbell_domain::port::{OrgStore, ProjectStore, Written};
 use watchbell_domain::scan::{Scan, ScanStatus};
 use watchbell_engine::admin::org;
-use watchbell_engine::delivery::Handle;
 use watchbell_engine::ingest::scan::{self, Submission};
 use watchbell_wire::event::Component;
 
@@ -216,7 +215,6 @@ struct ScanQuery {
 struct Scanning {
     orgs: Arc<dyn OrgStore>,
     projects: Arc<dyn ProjectStore>,
-    wake: Handle,
     making: Making,
     bodies: BodyReader,
 }
@@ -226,7 +224,6 @@ impl FromRef<Edge> for Scanning {
         Self {
             orgs: Arc::from_ref(edge),
             projects: Arc::from_ref(edge),
-            wake: Handle::from_ref(edge),
             making: Making::from_ref(edge),
             bodies: BodyReader::from_ref(edge),
         }
@@ -248,12 +245,8 @@ async fn post_scan(
     let limit = scanning.bodies.limits.report_bytes_max;
     let write = scanning.bodies.raw(request, limit).await?;
     let now = scanning.making.clock.now();
-    let ports = scan::Ports {
-        orgs: &*scanning.orgs,
-        projects: &*scanning.projects,
-        wake: &scanning.wake,
-        entropy: &*scanning.making.entropy,
-    };
+    let ports =
+        scan::Ports { orgs: &*scanning.orgs, projects: &*scanning.projects, entropy: &*scanning.making.entropy };
     let submission = Submission {
         scan_id: ScanId::make(now, ports.entropy),
         report: write.body.clone(),

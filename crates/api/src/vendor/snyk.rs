@@ -20,7 +20,6 @@ use watchbell_domain::port::{EndpointStore, EventStore, PageRequest};
 use watchbell_engine::admin::endpoint::{self, Given, Refused, Spec};
 use watchbell_engine::admin::test_event;
 use watchbell_engine::delivery::Handle;
-use watchbell_engine::ingest::event::accept;
 use watchbell_engine::net::guard::EgressPolicy;
 use watchbell_wire::Secret;
 
@@ -165,7 +164,7 @@ async fn ping(
     let acceptance = test_event::for_endpoint(&endpoint, hooks.making.clock.now(), &*hooks.making.entropy);
     let acceptance = acceptance.ok_or(Problem::NothingToSend)?;
     // Without an idempotency key every call is one ping.
-    accept(&*events, &hooks.wake, acceptance, None).await.map(drop)?;
+    events.accept(acceptance, None).await.map(drop)?;
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use watchbell_wire::Event;
 
-use super::{DeliveryIds, Once, Page, PageRequest, Pending, Written};
+use super::{DeliveryIds, Once, Page, PageRequest, Pending, StoreError, Written};
 use crate::delivery::{Attempt, DeadLetterReason, Delivery, Lease, StateKind};
 use crate::endpoint::{DisabledReason, Endpoint};
 use crate::id::{DeliveryId, EndpointId, EventId, OrgId};
@@ -21,8 +21,13 @@ pub trait DeliveryStore: Send + Sync {
     /// in one commit. Claims that have expired are taken again, an `interrupted` attempt recorded for each.
     fn claim(&self, claims: Vec<Claim>, now: Timestamp, lease: SignedDuration) -> Pending<'_, Vec<Claimed>>;
 
-    /// Writes an attempt and the next state in one commit. `LeaseLost` when the claim is not this one any more.
-    fn settle(&self, settlement: Settlement) -> Pending<'_, Settled>;
+    /// Writes attempts and next states, all in one commit, and answers for each in turn: `LeaseLost` when its claim is
+    /// not this one any more. An error of the call as a whole means that nothing was written, save after `Unavailable`.
+    fn settle(&self, settlements: std::sync::Arc<[Settlement]>) -> Pending<'_, Vec<Result<Settled, StoreError>>>;
+
+    /// From now on new deliveries that are due at once are claimed in the commit that makes them, as far as `taker` has
+    /// room, and handed to it: they are neither claimed nor read again. Said once, by the loop that delivers.
+    fn hand_over(&self, to: std::sync::Arc<dyn Taker>, lease: SignedDuration);
 
     /// One delivery with its attempts.
     fn delivery(&self, org: OrgId, id: DeliveryId) -> Pending<'_, Option<(Delivery, Vec<Attempt>)>>;
@@ -46,6 +51,31 @@ pub trait DeliveryStore: Send + Sync {
 
     /// How many deliveries of an organisation are in each state.
     fn count_deliveries(&self, org: OrgId) -> Pending<'_, Vec<(StateKind, u64)>>;
+}
+
+/// Takes deliveries as they are made. Called by the store in the middle of a commit: nothing here may wait.
+pub trait Taker: Send + Sync + std::fmt::Debug {
+    /// Whether one more delivery to this endpoint can be taken. What was promised room may still not come, when its
+    /// commit fails.
+    fn has_room(&self, endpoint: &Endpoint) -> bool;
+
+    /// These were made and claimed, and are committed.
+    fn take(&self, taken: Vec<Taken>);
+
+    /// These endpoints have something due that was not taken.
+    fn wake(&self, due: &[(OrgId, EndpointId)]);
+
+    /// These endpoints were changed or deleted: what was taken for them and not begun is to be given back.
+    fn changed(&self, endpoints: &[EndpointId]);
+}
+
+/// A delivery claimed in the commit that made it.
+#[derive(Debug, Clone)]
+pub struct Taken {
+    /// Where to.
+    pub endpoint: std::sync::Arc<Endpoint>,
+    /// What to send.
+    pub delivery: ClaimedDelivery,
 }
 
 /// An endpoint with something to do.

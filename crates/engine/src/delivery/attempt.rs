@@ -1,29 +1,26 @@
-//! One claimed delivery, from the claim to the settled outcome.
+//! One claimed delivery, sent: from its turn to what follows.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use watchbell_domain::delivery::{Attempt, AttemptResult, DeadLetterReason, Response};
 use watchbell_domain::endpoint::DisabledReason;
 use watchbell_domain::id::{EndpointId, OrgId};
-use watchbell_domain::port::{ClaimedDelivery, Clock, DeliveryStore, Entropy, Next, Settlement, StoreError};
+use watchbell_domain::port::{ClaimedDelivery, Clock, DeliveryStore, Entropy, Next, Settlement};
 use watchbell_domain::retry::{self, Decision, Ended};
 
 use super::observer::Observer;
+use super::outcomes::Outcome;
 use super::prepared::Prepared;
 use super::send::{self, Sent};
 use super::steady::Steady;
 use crate::net::client::{Client, Exchange};
-
-/// First wait before an outcome is offered to the store again; doubles up to [`SETTLE_WAIT_MAX`].
-const SETTLE_WAIT: SignedDuration = SignedDuration::from_millis(100);
-const SETTLE_WAIT_MAX: SignedDuration = SignedDuration::from_secs(5);
 
 /// What attempts share.
 pub(super) struct Context {
@@ -33,13 +30,10 @@ pub(super) struct Context {
     pub(super) entropy: Arc<dyn Entropy>,
     pub(super) steady: Steady,
     pub(super) observer: Arc<Observer>,
-    pub(super) lease: SignedDuration,
     /// No attempt is begun any more.
     pub(super) stopping: AtomicBool,
     /// Ends running attempts as `interrupted`.
     pub(super) interrupt: CancellationToken,
-    /// Outcomes that the store has not taken yet.
-    pub(super) unsettled: AtomicU32,
 }
 
 /// A claimed delivery to be sent.
@@ -60,45 +54,31 @@ pub(super) struct Done {
 }
 
 /// What the loop needs to know of it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(super) struct Report {
-    pub(super) org_id: OrgId,
     pub(super) endpoint_id: EndpointId,
-    /// The delivery is due again.
-    pub(super) due_at: Option<Timestamp>,
-    /// The endpoint asked for a pause.
-    pub(super) pause: Option<Timestamp>,
+    /// `None`: it came to nothing that could be written down; the claim runs out.
+    pub(super) outcome: Option<Outcome>,
 }
 
 impl Drop for Done {
     fn drop(&mut self) {
+        let report = Report { endpoint_id: self.report.endpoint_id, outcome: self.report.outcome.take() };
         // There is room for a report of everything in flight; a closed channel means that nobody counts any more.
-        self.to.try_send(self.report).ok();
+        self.to.try_send(report).ok();
     }
 }
 
-/// Sends, decides, settles.
+/// Sends and decides. What came of it goes to the loop, which has it written down.
 pub(super) async fn run(context: Arc<Context>, mut job: Job) {
     let settlement = match context.stopping.load(Ordering::Relaxed) {
-        true => context.not_begun(&job),
+        true => context.given_back(job.prepared.endpoint.org_id, job.prepared.endpoint.id, &job.delivery),
         false => context.attempt(&job).await,
     };
-    let due = match settlement.next {
-        Next::Retry { due_at, endpoint_pause, .. } => Some((due_at, endpoint_pause)),
-        Next::Delivered | Next::DeadLetter { .. } => None,
-    };
-    if context.settle(settlement, job.claimed_at).await {
-        job.done.report.due_at = due.map(|(due_at, _)| due_at);
-        job.done.report.pause = due.and_then(|(_, pause)| pause);
-    }
+    job.done.report.outcome = Some(Outcome { settlement, claimed_at: job.claimed_at });
 }
 
 impl Context {
-    /// Whether outcomes wait for the store.
-    pub(super) fn has_unsettled(&self) -> bool {
-        self.unsettled.load(Ordering::Relaxed) > 0
-    }
-
     async fn attempt(&self, job: &Job) -> Settlement {
         let started_at = self.clock.now();
         let begun = self.clock.monotonic();
@@ -120,7 +100,7 @@ impl Context {
             Ok(Sent::NotEncodable(error)) => {
                 let next = Next::DeadLetter { reason: DeadLetterReason::NotEncodable, disable: None };
                 let attempt = ended(AttemptResult::Internal, None, Some(error.to_string()));
-                self.settlement(job, Some(attempt), next, None)
+                self.settlement(job, attempt, next, None)
             }
             Err(_) => {
                 self.observer.panicked();
@@ -155,61 +135,34 @@ impl Context {
         let attempt = ended(exchange.result, exchange.response, exchange.detail);
         let next = next(decision);
         let body = made.filter(|_| matches!(next, Next::Retry { .. }));
-        self.settlement(job, Some(attempt), next, body)
+        self.settlement(job, attempt, next, body)
     }
 
     /// Claimed, but never begun: it goes back as it was.
-    fn not_begun(&self, job: &Job) -> Settlement {
-        let next = Next::Retry { due_at: self.steady.now(), counts: false, endpoint_pause: None };
-        self.settlement(job, None, next, None)
+    pub(super) fn given_back(&self, org_id: OrgId, endpoint_id: EndpointId, delivery: &ClaimedDelivery) -> Settlement {
+        let now = self.steady.now();
+        Settlement {
+            org_id,
+            delivery_id: delivery.id,
+            endpoint_id,
+            lease: delivery.lease,
+            attempt: None,
+            next: Next::Retry { due_at: now, counts: false, endpoint_pause: None },
+            body: None,
+            settled_at: now,
+        }
     }
 
-    fn settlement(&self, job: &Job, attempt: Option<Attempt>, next: Next, body: Option<Bytes>) -> Settlement {
+    fn settlement(&self, job: &Job, attempt: Attempt, next: Next, body: Option<Bytes>) -> Settlement {
         Settlement {
             org_id: job.prepared.endpoint.org_id,
             delivery_id: job.delivery.id,
             endpoint_id: job.prepared.endpoint.id,
             lease: job.delivery.lease,
-            attempt,
+            attempt: Some(attempt),
             next,
             body,
             settled_at: self.steady.now(),
-        }
-    }
-
-    /// Writes an outcome down, again and again while the claim holds. `false`: it could not be.
-    async fn settle(&self, settlement: Settlement, claimed_at: SignedDuration) -> bool {
-        let lease_ends = claimed_at + self.lease;
-        let mut wait = SETTLE_WAIT;
-        let mut unsettled = None;
-        loop {
-            let settled = match watchbell_domain::failpoint::at_while("engine.settle.before", &*self.clock).await {
-                Ok(()) => self.store.settle(settlement.clone()).await,
-                Err(failed) => Err(failed.into()),
-            };
-            match settled {
-                Ok(_) => {
-                    watchbell_domain::failpoint::at_while("engine.settle.after", &*self.clock).await.ok();
-                    return true;
-                }
-                Err(StoreError::LeaseLost) => {
-                    self.observer.lease_lost();
-                    return false;
-                }
-                Err(error @ (StoreError::Conflict(_) | StoreError::Corrupt { .. })) => {
-                    self.observer.settle_failed();
-                    tracing::error!(delivery_id = %settlement.delivery_id, %error, "an outcome cannot be written");
-                    return false;
-                }
-                Err(StoreError::Unavailable(_) | StoreError::Full) => self.observer.settle_failed(),
-            }
-            // While one outcome waits to be written, no new attempt is begun.
-            unsettled.get_or_insert_with(|| Unsettled::new(&self.unsettled));
-            if self.clock.monotonic() + wait >= lease_ends {
-                return false;
-            }
-            self.clock.sleep(wait).await;
-            wait = (wait * 2).min(SETTLE_WAIT_MAX);
         }
     }
 
@@ -217,22 +170,6 @@ impl Context {
         let mut bytes = [0; 8];
         self.entropy.fill(&mut bytes);
         u64::from_le_bytes(bytes)
-    }
-}
-
-/// Counted among the outcomes that wait for the store.
-struct Unsettled<'a>(&'a AtomicU32);
-
-impl<'a> Unsettled<'a> {
-    fn new(count: &'a AtomicU32) -> Self {
-        count.fetch_add(1, Ordering::Relaxed);
-        Self(count)
-    }
-}
-
-impl Drop for Unsettled<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

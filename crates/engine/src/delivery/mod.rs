@@ -1,23 +1,25 @@
 //! claim → encode → sign → send → settle.
 //!
 //! ```text
-//!  Handle ─ hints ─▶ Service ── claim ──▶ store
-//!                       │  ◀─ deliveries ─┘
-//!                       ├─▶ attempt (a task each): send::…, net::client, domain::retry::decide
-//!                       │        └── settle ──▶ store
-//!                       ◀─ done ─┘
+//!  store ── just made, claimed ──▶ ┐
+//!  store ◀── claim what waits ───▶ ├─ line ─ in turn ─▶ attempt (a task each): send::…, net::client, domain::retry::decide
+//!                     Service      ┘                          │
+//!  store ◀── settle, many together ─── outcomes ◀─────────────┘
 //! ```
 //!
-//! What is due is known per *endpoint* only; what waits, waits in the store. A delivery is claimed when there is room to
-//! send it at once, never before. Each endpoint has a window of its own, so one that hangs holds nothing but its window,
-//! and endpoints with something due take turns.
+//! A delivery that is made while its endpoint has room is claimed in the commit that makes it, and handed over. Others
+//! wait in the store, of which only is known *which endpoints* have something due, and are claimed as room comes. So memory
+//! grows with endpoints and windows, not with what waits. Each endpoint has a window of its own, so one that hangs holds
+//! nothing but its window, and organisations and endpoints with something to send take turns.
 //!
-//! The store is asked every few seconds what is due; that is the truth, and hints only make it faster.
+//! The store is asked every few seconds what is due; that is the truth, and what it says by itself only makes it faster.
 
 mod attempt;
 mod handle;
+mod lines;
 mod observer;
 mod options;
+mod outcomes;
 mod prepared;
 mod schedule;
 mod send;

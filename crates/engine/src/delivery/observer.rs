@@ -45,7 +45,7 @@ impl Observer {
             .collect()
     }
 
-    /// Deliveries that are claimed and not settled yet.
+    /// Attempts under way.
     pub fn in_flight(&self) -> u64 {
         self.in_flight.load(Ordering::Relaxed)
     }

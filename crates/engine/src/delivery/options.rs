@@ -114,6 +114,12 @@ impl Options {
         }
     }
 
+    /// How long a claimed delivery may wait to be begun, so that its claim outlasts the attempt.
+    pub(super) fn longest_in_line(&self, own_timeout: Option<SignedDuration>, limits: &Limits) -> SignedDuration {
+        let timeout = self.timeout_within_lease(own_timeout, limits);
+        (self.lease - timeout - limits.body_timeout - SETTLE_MARGIN).max(SETTLE_MARGIN / 2)
+    }
+
     /// An endpoint's own timeout, as far as the lease allows it.
     pub(super) fn timeout_within_lease(&self, own: Option<SignedDuration>, limits: &Limits) -> SignedDuration {
         let longest = self.lease - limits.body_timeout - SETTLE_MARGIN;

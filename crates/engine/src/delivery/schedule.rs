@@ -1,13 +1,14 @@
-//! Which endpoints have something due, and whose turn it is. Pure: time comes in, claims come out.
+//! Which endpoints have something due, what is claimed for them, and whose turn it is. Pure: time comes in, turns come out.
 //!
 //! ```text
-//!            due later            due now
-//!  Idle ──▶ Later (by time) ──▶ Ready (in turn) ──▶ Claiming ──▶ Idle, Later, Ready
-//!                                   └── organisation's window full ──▶ Blocked ──▶ Ready
+//!   store: due ── claims() ──▶ claiming ── claimed() ─┐
+//!   store: just made ───────────── taken() ───────────┴▶ line ── starts() ──▶ in flight ── finished() ──▶
 //! ```
 //!
-//! An endpoint whose own window is full is Idle until an attempt of it ends. So a step costs the endpoints that can be
-//! served, not all there are.
+//! A delivery that is claimed waits in its endpoint's line until there is room to send it. Claims are limited by each
+//! endpoint's window, starts by the windows of endpoint, organisation and node. Organisations take turns, and within one
+//! its endpoints do: what one of them has waiting makes no other wait. A step costs the endpoints that can be served, not
+//! all there are.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -21,10 +22,13 @@ mod tests;
 /// Endpoints asked for in one claim.
 const CLAIMS_MAX: usize = 128;
 
+/// Starts of one organisation before it is the next one's turn.
+const STARTS_A_TURN: u32 = 4;
+
 /// How long an endpoint without anything due is remembered.
 const FORGET_AFTER: SignedDuration = SignedDuration::from_secs(60);
 
-/// How many may be in flight.
+/// How many may be in flight. As many again may wait in line.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Windows {
     pub(super) all: u32,
@@ -37,37 +41,57 @@ pub(super) struct Schedule {
     windows: Windows,
     slots: BTreeMap<EndpointId, Slot>,
     orgs: BTreeMap<OrgId, Org>,
+    /// Endpoints that something happens to by itself, by when.
     later: BTreeSet<(Timestamp, EndpointId)>,
-    ready: VecDeque<EndpointId>,
+    /// Endpoints to claim for, in turn.
+    hungry: VecDeque<EndpointId>,
+    /// Organisations with something to start, in turn.
+    ready: VecDeque<OrgId>,
+    held: Held,
+}
+
+/// What is held for an endpoint, an organisation, or all.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Held {
+    /// Asked for.
+    claiming: u32,
+    /// Claimed, not begun.
+    line: u32,
     in_flight: u32,
+}
+
+impl Held {
+    const fn waiting(self) -> u32 {
+        self.claiming + self.line
+    }
 }
 
 #[derive(Debug)]
 struct Slot {
     org: OrgId,
-    place: Place,
-    /// When something is due; `None`: nothing that we know of.
+    held: Held,
+    /// When the store has something due; `None`: nothing that we know of.
     due: Option<Timestamp>,
     /// `None`: not known yet, and 1 until it is.
     window: Option<u32>,
-    /// Claimed or being claimed.
-    in_flight: u32,
+    /// Nothing is begun before this.
+    rests_until: Timestamp,
+    /// The latest attempt went well: it is worth claiming ahead.
+    is_well: bool,
     used_at: Timestamp,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
-    Idle,
-    Later(Timestamp),
-    Ready,
-    Blocked,
-    Claiming(u32),
+    is_hungry: bool,
+    is_ready: bool,
+    later: Option<Timestamp>,
 }
 
 #[derive(Debug, Default)]
 struct Org {
-    in_flight: u32,
-    blocked: VecDeque<EndpointId>,
+    held: Held,
+    /// Endpoints with something to start, in turn.
+    ready: VecDeque<EndpointId>,
+    is_ready: bool,
+    /// Endpoints to claim for once the organisation's line is shorter.
+    parked: VecDeque<EndpointId>,
 }
 
 impl Schedule {
@@ -77,60 +101,79 @@ impl Schedule {
             slots: BTreeMap::new(),
             orgs: BTreeMap::new(),
             later: BTreeSet::new(),
+            hungry: VecDeque::new(),
             ready: VecDeque::new(),
-            in_flight: 0,
+            held: Held::default(),
         }
     }
 
     pub(super) fn in_flight(&self) -> u32 {
-        self.in_flight
+        self.held.in_flight
     }
 
     pub(super) fn knows(&self, endpoint: EndpointId) -> bool {
         self.slots.contains_key(&endpoint)
     }
 
-    /// When the next endpoint becomes ready that is not yet.
+    /// When something happens by itself.
     pub(super) fn next_due(&self) -> Option<Timestamp> {
         self.later.first().map(|(due, _)| *due)
     }
 
-    /// Something of this endpoint is due at `due`, or earlier if that was known.
+    /// The store has something of this endpoint that is due at `due`, or earlier if that was known.
     pub(super) fn due(&mut self, org: OrgId, endpoint: EndpointId, due: Timestamp, now: Timestamp) {
-        let slot = self.slots.entry(endpoint).or_insert(Slot {
-            org,
-            place: Place::Idle,
-            due: None,
-            window: None,
-            in_flight: 0,
-            used_at: now,
-        });
+        let slot = self.slot(org, endpoint, now);
         slot.due = Some(slot.due.map_or(due, |known| known.min(due)));
-        self.replace(endpoint, now);
+        self.refresh(endpoint, now);
     }
 
     /// The endpoint's own window, `None`: the server's.
-    pub(super) fn set_window(&mut self, endpoint: EndpointId, own: Option<u32>) {
+    pub(super) fn set_window(&mut self, endpoint: EndpointId, own: Option<u32>, now: Timestamp) {
         let window = own.unwrap_or(self.windows.endpoint).max(1);
-        if let Some(slot) = self.slots.get_mut(&endpoint) {
-            slot.window = Some(window);
+        if let Some(slot) = self.slots.get_mut(&endpoint)
+            && slot.window.replace(window) != Some(window)
+        {
+            self.refresh(endpoint, now);
         }
     }
 
     /// The endpoint asked for a pause.
     pub(super) fn pause(&mut self, endpoint: EndpointId, until: Timestamp, now: Timestamp) {
         if let Some(slot) = self.slots.get_mut(&endpoint) {
-            slot.due = slot.due.map(|due| due.max(until));
-            self.replace(endpoint, now);
+            slot.rests_until = slot.rests_until.max(until);
+            self.refresh(endpoint, now);
         }
     }
 
-    /// What to claim now: endpoints in turn, each a fair share of what is free.
+    /// How many deliveries just made may be taken: none while older ones wait in the store.
+    pub(super) fn room(&self, endpoint: EndpointId, now: Timestamp) -> u32 {
+        let Some(slot) = self.slots.get(&endpoint) else {
+            return 0;
+        };
+        let is_behind = slot.held.claiming > 0 || slot.due.is_some_and(|due| due <= now);
+        let org = self.orgs.get(&slot.org).map_or(0, |org| org.held.waiting());
+        match is_behind || slot.rests_until > now {
+            true => 0,
+            false => slot
+                .reach()
+                .min(self.windows.org.saturating_sub(org))
+                .min(self.windows.all.saturating_sub(self.held.waiting())),
+        }
+    }
+
+    /// One was taken as it was made; it stands in line.
+    pub(super) fn taken(&mut self, org: OrgId, endpoint: EndpointId, now: Timestamp) {
+        self.slot(org, endpoint, now).used_at = now;
+        self.hold(endpoint, |held| held.line += 1);
+        self.refresh(endpoint, now);
+    }
+
+    /// What to claim now: endpoints in turn, each a fair share of the room.
     pub(super) fn claims(&mut self, now: Timestamp) -> Vec<Claim> {
         self.wake_later(now);
         let mut claims = Vec::new();
-        while claims.len() < CLAIMS_MAX && self.in_flight < self.windows.all {
-            let Some(endpoint) = self.ready.pop_front() else {
+        while claims.len() < CLAIMS_MAX && self.held.waiting() < self.windows.all {
+            let Some(endpoint) = self.hungry.pop_front() else {
                 break;
             };
             claims.extend(self.claim_one(endpoint, now));
@@ -139,137 +182,239 @@ impl Schedule {
     }
 
     fn claim_one(&mut self, endpoint: EndpointId, now: Timestamp) -> Option<Claim> {
-        let free = self.windows.all - self.in_flight;
-        let waiting = u32::try_from(self.ready.len()).unwrap_or(u32::MAX).saturating_add(1);
+        let free = self.windows.all - self.held.waiting();
+        let waiting = u32::try_from(self.hungry.len()).unwrap_or(u32::MAX).saturating_add(1);
         let slot = self.slots.get_mut(&endpoint)?;
-        slot.place = Place::Idle;
-        let room = slot.room();
-        if slot.due.is_none_or(|due| due > now) || room == 0 {
-            let org = slot.org;
-            self.replace(endpoint, now);
-            // It had a place of its organisation that it does not use.
-            self.unblock(org, 1);
+        slot.is_hungry = false;
+        if !slot.wants(now) {
+            self.refresh(endpoint, now);
             return None;
         }
-        let org = self.orgs.entry(slot.org).or_default();
-        let org_room = self.windows.org.saturating_sub(org.in_flight);
-        if org_room == 0 {
-            slot.place = Place::Blocked;
-            org.blocked.push_back(endpoint);
+        let org_id = slot.org;
+        let org = self.orgs.entry(org_id).or_default();
+        let org_free = self.windows.org.saturating_sub(org.held.waiting());
+        if org_free == 0 {
+            slot.is_hungry = true;
+            org.parked.push_back(endpoint);
             return None;
         }
-        let share = (free / waiting).max(1);
-        let limit = room.min(org_room).min(share);
-        slot.in_flight += limit;
-        org.in_flight += limit;
-        self.in_flight += limit;
-        slot.place = Place::Claiming(limit);
+        let limit = slot.reach().min(org_free).min((free / waiting).max(1));
         // Whatever becomes due from now on is heard again.
         slot.due = None;
-        Some(Claim { org_id: slot.org, endpoint_id: endpoint, limit })
+        self.hold(endpoint, |held| held.claiming += limit);
+        Some(Claim { org_id, endpoint_id: endpoint, limit })
     }
 
-    /// A claim was answered: so many were taken, and the next is due then.
-    pub(super) fn claimed(&mut self, endpoint: EndpointId, taken: u32, next_due: Option<Timestamp>, now: Timestamp) {
-        let Some(slot) = self.slots.get_mut(&endpoint) else {
+    /// A claim was answered: so many of those asked for stand in line now, and the next is due then.
+    pub(super) fn claimed(&mut self, claim: &Claim, taken: u32, next_due: Option<Timestamp>, now: Timestamp) {
+        let Some(slot) = self.slots.get_mut(&claim.endpoint_id) else {
             return;
         };
-        let Place::Claiming(asked) = slot.place else {
-            return;
-        };
-        slot.place = Place::Idle;
         slot.used_at = now;
         slot.due = match (slot.due, next_due) {
             (Some(heard), Some(next)) => Some(heard.min(next)),
             (heard, next) => heard.or(next),
         };
-        self.free(endpoint, asked.saturating_sub(taken), now);
-        self.replace(endpoint, now);
+        self.hold(claim.endpoint_id, |held| {
+            held.claiming = held.claiming.saturating_sub(claim.limit);
+            held.line += taken;
+        });
+        self.unpark(claim.org_id);
+        self.refresh(claim.endpoint_id, now);
     }
 
-    /// A claimed delivery has been settled or given back.
-    pub(super) fn finished(&mut self, endpoint: EndpointId, now: Timestamp) {
-        self.free(endpoint, 1, now);
-        self.replace(endpoint, now);
+    /// Whose next in line begins now, one by one.
+    pub(super) fn starts(&mut self, now: Timestamp) -> Vec<EndpointId> {
+        self.wake_later(now);
+        let mut starts = Vec::new();
+        while self.held.in_flight < self.windows.all {
+            let Some(org) = self.ready.pop_front() else {
+                break;
+            };
+            self.turn(org, now, &mut starts);
+        }
+        starts
+    }
+
+    fn turn(&mut self, org_id: OrgId, now: Timestamp, starts: &mut Vec<EndpointId>) {
+        for _ in 0..STARTS_A_TURN {
+            let Some(org) = self.orgs.get_mut(&org_id) else {
+                return;
+            };
+            if org.held.in_flight >= self.windows.org || self.held.in_flight >= self.windows.all {
+                break;
+            }
+            let Some(endpoint) = org.ready.pop_front() else {
+                break;
+            };
+            let Some(slot) = self.slots.get_mut(&endpoint) else {
+                continue;
+            };
+            slot.is_ready = false;
+            if slot.may_start(now) {
+                self.hold(endpoint, |held| {
+                    held.line -= 1;
+                    held.in_flight += 1;
+                });
+                starts.push(endpoint);
+                self.unpark(org_id);
+            }
+            self.refresh(endpoint, now);
+        }
+        if let Some(org) = self.orgs.get_mut(&org_id) {
+            org.is_ready = false;
+        }
+        self.line_up(org_id);
+    }
+
+    /// An attempt has ended.
+    pub(super) fn finished(&mut self, endpoint: EndpointId, went_well: bool, now: Timestamp) {
+        let Some(slot) = self.slots.get_mut(&endpoint) else {
+            return;
+        };
+        (slot.used_at, slot.is_well) = (now, went_well);
+        let org = slot.org;
+        self.hold(endpoint, |held| held.in_flight = held.in_flight.saturating_sub(1));
+        self.line_up(org);
+        self.refresh(endpoint, now);
+    }
+
+    /// So many of the line went back to the store, where they are due again.
+    pub(super) fn given_back(&mut self, endpoint: EndpointId, count: u32, now: Timestamp) {
+        let Some(slot) = self.slots.get(&endpoint) else {
+            return;
+        };
+        let org = slot.org;
+        self.hold(endpoint, |held| held.line = held.line.saturating_sub(count));
+        self.unpark(org);
+        self.refresh(endpoint, now);
     }
 
     /// Forgets endpoints that have had nothing to do for a while.
     pub(super) fn prune(&mut self, now: Timestamp) {
         self.slots.retain(|_, slot| {
-            let idle = slot.place == Place::Idle && slot.in_flight == 0 && slot.due.is_none();
+            let idle = slot.held == Held::default() && slot.due.is_none() && slot.rests_until <= now;
             !idle || slot.used_at.duration_until(now) < FORGET_AFTER
         });
-        self.orgs.retain(|_, org| org.in_flight > 0 || !org.blocked.is_empty());
+        self.orgs.retain(|_, org| org.held != Held::default() || !org.ready.is_empty() || !org.parked.is_empty());
+    }
+
+    fn slot(&mut self, org: OrgId, endpoint: EndpointId, now: Timestamp) -> &mut Slot {
+        self.slots.entry(endpoint).or_insert_with(|| Slot {
+            org,
+            held: Held::default(),
+            due: None,
+            window: None,
+            rests_until: Timestamp::MIN,
+            is_well: false,
+            used_at: now,
+            is_hungry: false,
+            is_ready: false,
+            later: None,
+        })
+    }
+
+    /// Changes what is held for an endpoint, and with it what is held for its organisation and for all.
+    fn hold(&mut self, endpoint: EndpointId, change: impl Fn(&mut Held)) {
+        let Some(slot) = self.slots.get_mut(&endpoint) else {
+            return;
+        };
+        let before = slot.held;
+        change(&mut slot.held);
+        let after = slot.held;
+        let org = self.orgs.entry(slot.org).or_default();
+        for held in [&mut org.held, &mut self.held] {
+            held.claiming = held.claiming + after.claiming - before.claiming;
+            held.line = held.line + after.line - before.line;
+            held.in_flight = held.in_flight + after.in_flight - before.in_flight;
+        }
     }
 
     fn wake_later(&mut self, now: Timestamp) {
-        while let Some((due, endpoint)) = self.later.first().copied() {
+        while let Some((due, endpoint)) = self.later.pop_first() {
             if due > now {
+                self.later.insert((due, endpoint));
                 break;
             }
-            self.replace(endpoint, now);
+            if let Some(slot) = self.slots.get_mut(&endpoint) {
+                slot.later = None;
+            }
+            self.refresh(endpoint, now);
         }
     }
 
-    fn free(&mut self, endpoint: EndpointId, count: u32, now: Timestamp) {
-        let Some(slot) = self.slots.get_mut(&endpoint) else {
-            return;
-        };
-        slot.in_flight = slot.in_flight.saturating_sub(count);
-        slot.used_at = now;
-        self.in_flight = self.in_flight.saturating_sub(count);
-        let org = slot.org;
-        if let Some(org) = self.orgs.get_mut(&org) {
-            org.in_flight = org.in_flight.saturating_sub(count);
-        }
-        self.unblock(org, count);
-    }
-
-    /// So many places of the organisation came free: as many of its endpoints get their turn.
-    fn unblock(&mut self, org: OrgId, count: u32) {
+    /// The organisation's line has become shorter: those of its endpoints that waited for that get their turn.
+    fn unpark(&mut self, org: OrgId) {
         let Some(org) = self.orgs.get_mut(&org) else {
             return;
         };
-        for _ in 0..count {
-            let Some(endpoint) = org.blocked.pop_front() else {
-                break;
-            };
-            if let Some(slot) = self.slots.get_mut(&endpoint) {
-                slot.place = Place::Ready;
-                self.ready.push_back(endpoint);
-            }
+        let free = self.windows.org.saturating_sub(org.held.waiting());
+        let count = org.parked.len().min(free as usize);
+        self.hungry.extend(org.parked.drain(..count));
+    }
+
+    /// The organisation takes its turn if it has something to start and room for it.
+    fn line_up(&mut self, org_id: OrgId) {
+        let Some(org) = self.orgs.get_mut(&org_id) else {
+            return;
+        };
+        if !org.is_ready && !org.ready.is_empty() && org.held.in_flight < self.windows.org {
+            org.is_ready = true;
+            self.ready.push_back(org_id);
         }
     }
 
-    /// Puts an endpoint where it belongs, unless it is in a queue that will look at it in its turn.
-    fn replace(&mut self, endpoint: EndpointId, now: Timestamp) {
+    /// Puts an endpoint into the queues it belongs to. From those it does not belong to any more it goes when its turn
+    /// comes.
+    fn refresh(&mut self, endpoint: EndpointId, now: Timestamp) {
         let Some(slot) = self.slots.get_mut(&endpoint) else {
             return;
         };
-        match slot.place {
-            Place::Ready | Place::Blocked | Place::Claiming(_) => return,
-            Place::Later(due) => {
-                self.later.remove(&(due, endpoint));
-            }
-            Place::Idle => {}
+        if !slot.is_hungry && slot.wants(now) {
+            slot.is_hungry = true;
+            self.hungry.push_back(endpoint);
         }
-        slot.place = match slot.due {
-            Some(due) if slot.room() > 0 && due <= now => Place::Ready,
-            Some(due) if slot.room() > 0 => Place::Later(due),
-            _ => Place::Idle,
-        };
-        match slot.place {
-            Place::Ready => self.ready.push_back(endpoint),
-            Place::Later(due) => {
-                self.later.insert((due, endpoint));
+        let later = slot.wakes_at(now);
+        if slot.later != later {
+            if let Some(known) = slot.later {
+                self.later.remove(&(known, endpoint));
             }
-            Place::Idle | Place::Blocked | Place::Claiming(_) => {}
+            self.later.extend(later.map(|at| (at, endpoint)));
+            slot.later = later;
+        }
+        if !slot.is_ready && slot.may_start(now) {
+            slot.is_ready = true;
+            let org = slot.org;
+            self.orgs.entry(org).or_default().ready.push_back(endpoint);
+            self.line_up(org);
         }
     }
 }
 
 impl Slot {
-    fn room(&self) -> u32 {
-        self.window.unwrap_or(1).saturating_sub(self.in_flight)
+    fn window(&self) -> u32 {
+        self.window.unwrap_or(1)
+    }
+
+    /// How many more may be claimed: its window, and as many again ahead while all goes well.
+    fn reach(&self) -> u32 {
+        let ahead = if self.is_well { self.window() } else { 0 };
+        (self.window() + ahead).saturating_sub(self.held.waiting() + self.held.in_flight)
+    }
+
+    fn wants(&self, now: Timestamp) -> bool {
+        let is_due = self.due.is_some_and(|due| due <= now) && self.rests_until <= now;
+        is_due && self.held.claiming == 0 && self.reach() > 0
+    }
+
+    fn may_start(&self, now: Timestamp) -> bool {
+        self.held.line > 0 && self.held.in_flight < self.window() && self.rests_until <= now
+    }
+
+    /// When something changes for it by itself.
+    fn wakes_at(&self, now: Timestamp) -> Option<Timestamp> {
+        let due = self.due.map(|due| due.max(self.rests_until)).filter(|_| self.held.claiming == 0 && self.reach() > 0);
+        let line = (self.held.line > 0).then_some(self.rests_until);
+        [due, line].into_iter().flatten().filter(|at| *at > now).min()
     }
 }

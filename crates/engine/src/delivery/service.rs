@@ -1,25 +1,30 @@
-//! The loop: asks what is due, claims what there is room for, starts attempts, and hears of their end.
+//! The loop: takes what was just made, claims what waits, begins attempts in turn, and has their outcomes written.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::future::OptionFuture;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use watchbell_domain::delivery::StateKind;
 use watchbell_domain::endpoint::Endpoint;
-use watchbell_domain::id::{EndpointId, OrgId};
-use watchbell_domain::port::{Claim, Claimed, Clock, DeliveryStore, DueEndpoint, Entropy, StoreError};
+use watchbell_domain::id::EndpointId;
+use watchbell_domain::port::{
+    Claim, Claimed, ClaimedDelivery, Clock, DeliveryStore, DueEndpoint, Entropy, Next, Settled, Settlement, StoreError,
+};
 
 use super::attempt::{self, Context, Done, Job, Report};
-use super::handle::Woken;
+use super::handle::{Arrived, Woken};
+use super::lines::{InLine, Lines};
 use super::observer::Observer;
 use super::options::{Options, OptionsError};
+use super::outcomes::{Outcome, Outcomes};
 use super::prepared::Prepared;
 use super::schedule::{Schedule, Windows};
 use super::steady::Steady;
@@ -34,6 +39,9 @@ const EMPTY_CLAIM_WAIT: SignedDuration = SignedDuration::from_millis(100);
 
 /// After the grace: how long interrupted attempts may take to write that down.
 const INTERRUPT_WAIT: SignedDuration = SignedDuration::from_secs(2);
+
+/// Nothing is begun while so many outcomes, for each that may be in flight, are not written yet.
+const UNWRITTEN_PER_FLIGHT: usize = 4;
 
 /// What delivering needs.
 pub struct Parts {
@@ -61,10 +69,14 @@ pub struct Service {
     context: Arc<Context>,
     woken: Woken,
     schedule: Schedule,
+    lines: Lines,
+    outcomes: Outcomes,
     prepared: BTreeMap<EndpointId, Arc<Prepared>>,
     attempts: TaskTracker,
     reports: mpsc::Receiver<Report>,
     reporter: mpsc::Sender<Report>,
+    /// Endpoints whose room may have changed since the store was told.
+    touched: Vec<EndpointId>,
     store_wait: SignedDuration,
     /// The store failed: it is not asked before this, by the monotonic clock.
     store_rests_until: SignedDuration,
@@ -78,6 +90,17 @@ impl fmt::Debug for Service {
 
 /// A question to the store under way.
 type Asking<T> = OptionFuture<Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send>>>;
+
+/// What the store is asked just now: each question once at a time.
+#[derive(Default)]
+struct Questions {
+    polling: Asking<Vec<DueEndpoint>>,
+    is_polling: bool,
+    poll_at: SignedDuration,
+    claiming: Asking<Vec<Claimed>>,
+    claims: Vec<Claim>,
+    settling: Asking<Vec<Result<Settled, StoreError>>>,
+}
 
 impl Service {
     /// The loop, not running yet.
@@ -99,12 +122,12 @@ impl Service {
             clock: parts.clock,
             entropy: parts.entropy,
             observer: parts.observer,
-            lease: options.lease,
             stopping: AtomicBool::new(false),
             interrupt: CancellationToken::new(),
-            unsettled: AtomicU32::new(0),
         };
         Ok(Self {
+            lines: Lines::default(),
+            outcomes: Outcomes::new(options.lease),
             options,
             context: Arc::new(context),
             woken,
@@ -113,6 +136,7 @@ impl Service {
             attempts: TaskTracker::new(),
             reports,
             reporter,
+            touched: Vec::new(),
             store_wait: STORE_WAIT,
             store_rests_until: SignedDuration::MIN,
         })
@@ -122,143 +146,99 @@ impl Service {
     /// every outcome is written down, or left to the lease.
     pub async fn run(mut self, shutdown: CancellationToken) {
         let context = Arc::clone(&self.context);
-        let mut polling: Asking<Vec<DueEndpoint>> = None.into();
-        let mut claiming: Asking<Vec<Claimed>> = None.into();
-        let mut asked: Vec<Claim> = Vec::new();
-        let mut poll_at = SignedDuration::MIN;
-        let mut is_polling = false;
+        context.store.hand_over(self.woken.taker(), self.options.lease);
+        self.woken.open(true);
+        let mut questions = Questions { poll_at: SignedDuration::MIN, ..Questions::default() };
+        let mut timer = Timer::default();
         loop {
-            let monotonic = context.clock.monotonic();
-            if !is_polling && monotonic >= poll_at.max(self.store_rests_until) {
-                is_polling = true;
-                poll_at = monotonic + self.options.poll_every;
-                let store = Arc::clone(&context.store);
-                let clock = Arc::clone(&context.clock);
-                let asking = async move {
-                    watchbell_domain::failpoint::at_while("engine.poll", &*clock).await?;
-                    store.due_endpoints().await
-                };
-                polling = Some(Box::pin(asking) as Pin<Box<_>>).into();
-            }
-            if asked.is_empty() {
-                asked = self.claims();
-                claiming = self.claim(&asked);
-            }
-            let wait = self.wait((!is_polling).then_some(poll_at), asked.is_empty() && !context.has_unsettled());
+            // Before anything begins: an endpoint that was changed is not called as it was.
+            let arrived = self.woken.take_now();
+            self.arrived(arrived);
+            self.begin();
+            self.ask(&mut questions);
+            self.tell_rooms();
+            let wake_at = self.wake_at(&questions);
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => break,
                 Some(report) = self.reports.recv() => self.finished(report),
-                Some(claimed) = &mut claiming => {
-                    claiming = None.into();
-                    self.claimed(&std::mem::take(&mut asked), claimed);
+                Some(answer) = &mut questions.settling => {
+                    questions.settling = None.into();
+                    self.settled(answer);
                 }
-                Some(rows) = &mut polling => {
-                    polling = None.into();
-                    is_polling = false;
+                Some(answer) = &mut questions.claiming => {
+                    questions.claiming = None.into();
+                    self.claimed(&std::mem::take(&mut questions.claims), answer);
+                }
+                Some(rows) = &mut questions.polling => {
+                    questions.polling = None.into();
+                    questions.is_polling = false;
                     self.polled(rows);
                 }
-                hints = self.woken.take() => self.hinted(hints),
-                () = context.clock.sleep(wait) => {}
+                arrived = self.woken.take() => self.arrived(arrived),
+                () = timer.at(wake_at, &*context.clock) => {}
             }
         }
-        self.stop(claiming, asked).await;
+        self.stop(questions).await;
     }
 
-    /// What to claim now: nothing while outcomes cannot be written.
-    fn claims(&mut self) -> Vec<Claim> {
-        let rests = self.context.clock.monotonic() < self.store_rests_until;
-        if rests || self.context.has_unsettled() {
-            return Vec::new();
-        }
-        self.schedule.claims(self.context.steady.now())
-    }
-
-    fn claim(&self, claims: &[Claim]) -> Asking<Vec<Claimed>> {
-        if claims.is_empty() {
-            return None.into();
-        }
-        let (context, claims) = (Arc::clone(&self.context), claims.to_vec());
-        let asking = async move {
-            watchbell_domain::failpoint::at_while("engine.claim", &*context.clock).await?;
-            let claimed = context.store.claim(claims, context.steady.now(), context.lease).await;
-            watchbell_domain::failpoint::at_while("engine.claimed", &*context.clock).await?;
-            claimed
-        };
-        Some(Box::pin(asking) as Pin<Box<_>>).into()
-    }
-
-    /// How long nothing will happen by itself.
-    fn wait(&self, poll_at: Option<SignedDuration>, may_claim: bool) -> SignedDuration {
-        let monotonic = self.context.clock.monotonic();
-        let until_poll = poll_at.map(|at| at.max(self.store_rests_until) - monotonic);
-        let until_due = self.schedule.next_due().filter(|_| may_claim).map(|due| {
-            let rest = self.store_rests_until.max(monotonic) - monotonic;
-            self.context.steady.now().duration_until(due).max(rest)
-        });
-        let wait = until_poll.into_iter().chain(until_due).min();
-        wait.unwrap_or(self.options.poll_every).max(SignedDuration::ZERO)
-    }
-
-    fn claimed(&mut self, asked: &[Claim], answer: Result<Vec<Claimed>, StoreError>) {
+    /// What was handed over stands in line; what is due is known.
+    fn arrived(&mut self, arrived: Arrived) {
         let now = self.context.steady.now();
-        let answer = match answer {
-            Ok(answer) => {
-                self.store_wait = STORE_WAIT;
-                answer
-            }
-            Err(error) => {
-                self.store_failed(&error);
-                for claim in asked {
-                    // Still due, as far as we know.
-                    self.schedule.claimed(claim.endpoint_id, 0, Some(now), now);
+        let claimed_at = self.context.clock.monotonic();
+        for taken in arrived.taken {
+            let (org, id) = (taken.endpoint.org_id, taken.endpoint.id);
+            self.schedule.taken(org, id, now);
+            self.schedule.set_window(id, taken.endpoint.policy.max_in_flight, now);
+            self.stand_in_line(taken.endpoint, taken.delivery, claimed_at);
+            self.touched.push(id);
+        }
+        for (org, endpoint) in arrived.due {
+            self.schedule.due(org, endpoint, now, now);
+            self.touched.push(endpoint);
+        }
+        for endpoint in arrived.changed {
+            self.give_back_line(endpoint);
+        }
+    }
+
+    fn stand_in_line(&mut self, endpoint: Arc<Endpoint>, delivery: ClaimedDelivery, claimed_at: SignedDuration) {
+        let longest = self.options.longest_in_line(endpoint.policy.timeout, self.context.client.limits());
+        self.lines.push(InLine { endpoint, delivery, claimed_at, begins_by: claimed_at + longest });
+    }
+
+    /// Begins what there is room for: nothing while outcomes cannot be written.
+    fn begin(&mut self) {
+        let unwritten_max = UNWRITTEN_PER_FLIGHT * self.options.max_in_flight as usize;
+        if self.outcomes.are_stuck() || self.outcomes.len() >= unwritten_max {
+            return;
+        }
+        let now = self.context.steady.now();
+        let monotonic = self.context.clock.monotonic();
+        for endpoint in self.schedule.starts(now) {
+            self.touched.push(endpoint);
+            match self.lines.next(endpoint) {
+                Some(in_line) if monotonic <= in_line.begins_by => self.start(in_line),
+                Some(in_line) => {
+                    self.give_back(&in_line);
+                    self.schedule.finished(endpoint, false, now);
                 }
-                return;
+                None => self.schedule.finished(endpoint, false, now),
             }
-        };
-        let mut by_endpoint: BTreeMap<EndpointId, Claimed> =
-            answer.into_iter().map(|claimed| (claimed.endpoint.id, claimed)).collect();
-        for claim in asked {
-            let Some(claimed) = by_endpoint.remove(&claim.endpoint_id) else {
-                self.schedule.claimed(claim.endpoint_id, 0, None, now);
-                continue;
-            };
-            let taken = u32::try_from(claimed.deliveries.len()).unwrap_or(u32::MAX);
-            let window = claimed.endpoint.policy.max_in_flight;
-            self.schedule.set_window(claim.endpoint_id, window);
-            let next_due = claimed.next_due_at.map(|due| match taken {
-                0 => due.max(now.saturating_add(EMPTY_CLAIM_WAIT).unwrap_or(Timestamp::MAX)),
-                _ => due,
-            });
-            self.schedule.claimed(claim.endpoint_id, taken, next_due, now);
-            self.start(claimed);
         }
         self.context.observer.set_in_flight(self.schedule.in_flight());
     }
 
-    fn start(&mut self, claimed: Claimed) {
-        if claimed.deliveries.is_empty() {
-            return;
-        }
-        let prepared = self.prepare(claimed.endpoint);
-        let claimed_at = self.context.clock.monotonic();
-        for delivery in claimed.deliveries {
-            let job = Job {
-                prepared: Arc::clone(&prepared),
-                delivery,
-                claimed_at,
-                done: Done {
-                    report: Report {
-                        org_id: prepared.endpoint.org_id,
-                        endpoint_id: prepared.endpoint.id,
-                        due_at: None,
-                        pause: None,
-                    },
-                    to: self.reporter.clone(),
-                },
-            };
-            self.attempts.spawn(attempt::run(Arc::clone(&self.context), job));
-        }
+    fn start(&mut self, in_line: InLine) {
+        let prepared = self.prepare(in_line.endpoint);
+        let report = Report { endpoint_id: prepared.endpoint.id, outcome: None };
+        let job = Job {
+            prepared,
+            delivery: in_line.delivery,
+            claimed_at: in_line.claimed_at,
+            done: Done { report, to: self.reporter.clone() },
+        };
+        self.attempts.spawn(attempt::run(Arc::clone(&self.context), job));
     }
 
     fn prepare(&mut self, endpoint: Arc<Endpoint>) -> Arc<Prepared> {
@@ -273,21 +253,149 @@ impl Service {
         prepared
     }
 
+    /// Asks the store what it is not being asked already.
+    fn ask(&mut self, questions: &mut Questions) {
+        let monotonic = self.context.clock.monotonic();
+        if !questions.is_polling && monotonic >= questions.poll_at.max(self.store_rests_until) {
+            questions.is_polling = true;
+            questions.poll_at = monotonic + self.options.poll_every;
+            let context = Arc::clone(&self.context);
+            questions.polling = asking(async move {
+                watchbell_domain::failpoint::at_while("engine.poll", &*context.clock).await?;
+                context.store.due_endpoints().await
+            });
+        }
+        if questions.claims.is_empty() && monotonic >= self.store_rests_until && !self.outcomes.are_stuck() {
+            questions.claims = self.schedule.claims(self.context.steady.now());
+            questions.claiming = self.claim(&questions.claims);
+        }
+        if let Some(settlements) = self.outcomes.next(monotonic) {
+            questions.settling = self.settle(settlements);
+        }
+    }
+
+    fn settle(&self, settlements: Arc<[Settlement]>) -> Asking<Vec<Result<Settled, StoreError>>> {
+        let context = Arc::clone(&self.context);
+        asking(async move {
+            watchbell_domain::failpoint::at_while("engine.settle.before", &*context.clock).await?;
+            let settled = context.store.settle(settlements).await;
+            watchbell_domain::failpoint::at_while("engine.settle.after", &*context.clock).await?;
+            settled
+        })
+    }
+
+    fn claim(&self, claims: &[Claim]) -> Asking<Vec<Claimed>> {
+        if claims.is_empty() {
+            return None.into();
+        }
+        let (context, claims, lease) = (Arc::clone(&self.context), claims.to_vec(), self.options.lease);
+        asking(async move {
+            watchbell_domain::failpoint::at_while("engine.claim", &*context.clock).await?;
+            let claimed = context.store.claim(claims, context.steady.now(), lease).await;
+            watchbell_domain::failpoint::at_while("engine.claimed", &*context.clock).await?;
+            claimed
+        })
+    }
+
+    /// Tells the store how much more may be taken.
+    fn tell_rooms(&mut self) {
+        if self.touched.is_empty() {
+            return;
+        }
+        let (now, schedule, is_stuck) = (self.context.steady.now(), &self.schedule, self.outcomes.are_stuck());
+        let room = |endpoint| if is_stuck { 0 } else { schedule.room(endpoint, now) };
+        self.woken.set_rooms(self.touched.drain(..).map(|endpoint| (endpoint, room(endpoint))));
+    }
+
+    /// Until when nothing will happen by itself, by the monotonic clock.
+    fn wake_at(&self, questions: &Questions) -> SignedDuration {
+        let monotonic = self.context.clock.monotonic();
+        let poll = (!questions.is_polling).then(|| questions.poll_at.max(self.store_rests_until));
+        let may_claim = questions.claims.is_empty() && !self.outcomes.are_stuck();
+        let due = self.schedule.next_due().filter(|_| may_claim);
+        let due =
+            due.map(|due| (monotonic + self.context.steady.now().duration_until(due)).max(self.store_rests_until));
+        let wake_at = poll.into_iter().chain(due).chain(self.outcomes.retry_at()).min();
+        wake_at.unwrap_or(monotonic + self.options.poll_every)
+    }
+
+    fn claimed(&mut self, asked: &[Claim], answer: Result<Vec<Claimed>, StoreError>) {
+        let now = self.context.steady.now();
+        let claimed_at = self.context.clock.monotonic();
+        self.touched.extend(asked.iter().map(|claim| claim.endpoint_id));
+        let answer = match answer {
+            Ok(answer) => {
+                self.store_wait = STORE_WAIT;
+                answer
+            }
+            Err(error) => {
+                self.store_failed(&error);
+                for claim in asked {
+                    // Still due, as far as we know.
+                    self.schedule.claimed(claim, 0, Some(now), now);
+                }
+                return;
+            }
+        };
+        let mut by_endpoint: BTreeMap<EndpointId, Claimed> =
+            answer.into_iter().map(|claimed| (claimed.endpoint.id, claimed)).collect();
+        for claim in asked {
+            let Some(claimed) = by_endpoint.remove(&claim.endpoint_id) else {
+                self.schedule.claimed(claim, 0, None, now);
+                continue;
+            };
+            let taken = u32::try_from(claimed.deliveries.len()).unwrap_or(u32::MAX);
+            let next_due = claimed.next_due_at.map(|due| match taken {
+                0 => due.max(now.saturating_add(EMPTY_CLAIM_WAIT).unwrap_or(Timestamp::MAX)),
+                _ => due,
+            });
+            for delivery in claimed.deliveries {
+                self.stand_in_line(Arc::clone(&claimed.endpoint), delivery, claimed_at);
+            }
+            self.schedule.claimed(claim, taken, next_due, now);
+            self.schedule.set_window(claim.endpoint_id, claimed.endpoint.policy.max_in_flight, now);
+        }
+    }
+
     fn finished(&mut self, report: Report) {
         let now = self.context.steady.now();
         let mut report = Some(report);
-        // Whatever else has ended meanwhile comes along, so that one claim refills all.
-        while let Some(Report { org_id, endpoint_id, due_at, pause }) = report {
-            if let Some(due_at) = due_at {
-                self.schedule.due(org_id, endpoint_id, due_at, now);
+        // Whatever else has ended meanwhile comes along, so that one step serves all.
+        while let Some(Report { endpoint_id, outcome }) = report {
+            let next = outcome.as_ref().map(|outcome| outcome.settlement.next);
+            let went_well = matches!(next, Some(Next::Delivered));
+            match next {
+                Some(Next::Retry { endpoint_pause: Some(until), .. }) => {
+                    self.schedule.pause(endpoint_id, until, now);
+                    self.give_back_line(endpoint_id);
+                }
+                Some(Next::DeadLetter { disable: Some(_), .. }) => self.give_back_line(endpoint_id),
+                Some(Next::Delivered | Next::Retry { .. } | Next::DeadLetter { .. }) | None => {}
             }
-            if let Some(until) = pause {
-                self.schedule.pause(endpoint_id, until, now);
+            if let Some(outcome) = outcome {
+                self.outcomes.push(outcome);
             }
-            self.schedule.finished(endpoint_id, now);
+            self.schedule.finished(endpoint_id, went_well, now);
+            self.touched.push(endpoint_id);
             report = self.reports.try_recv().ok();
         }
         self.context.observer.set_in_flight(self.schedule.in_flight());
+    }
+
+    fn settled(&mut self, answer: Result<Vec<Result<Settled, StoreError>>, StoreError>) {
+        let now = self.context.steady.now();
+        let was_stuck = self.outcomes.are_stuck();
+        let (schedule, touched) = (&mut self.schedule, &mut self.touched);
+        let again = |settlement: &Settlement, settled: Settled| {
+            if let (Next::Retry { due_at, .. }, StateKind::Pending) = (settlement.next, settled.state) {
+                schedule.due(settlement.org_id, settlement.endpoint_id, due_at, now);
+                touched.push(settlement.endpoint_id);
+            }
+        };
+        self.outcomes.answered(answer, self.context.clock.monotonic(), &self.context.observer, again);
+        if self.outcomes.are_stuck() != was_stuck {
+            self.woken.open(was_stuck);
+        }
     }
 
     fn polled(&mut self, rows: Result<Vec<DueEndpoint>, StoreError>) {
@@ -296,23 +404,39 @@ impl Service {
             Ok(rows) => {
                 for row in rows {
                     self.schedule.due(row.org_id, row.endpoint_id, row.due_at, now);
-                    self.schedule.set_window(row.endpoint_id, row.max_in_flight);
+                    self.schedule.set_window(row.endpoint_id, row.max_in_flight, now);
+                    self.touched.push(row.endpoint_id);
                 }
             }
             Err(error) => self.store_failed(&error),
         }
+        for in_line in self.lines.take_stale(self.context.clock.monotonic()) {
+            self.schedule.given_back(in_line.endpoint.id, 1, now);
+            self.give_back(&in_line);
+        }
         self.schedule.prune(now);
         self.prepared.retain(|endpoint, _| self.schedule.knows(*endpoint));
+        self.woken.retain_rooms(|endpoint| self.schedule.knows(endpoint));
         for peer in self.prepared.values().filter_map(|prepared| prepared.peer.as_ref()) {
             self.context.client.sweep(peer);
         }
     }
 
-    fn hinted(&mut self, hints: impl IntoIterator<Item = (OrgId, EndpointId)>) {
-        let now: Timestamp = self.context.steady.now();
-        for (org, endpoint) in hints {
-            self.schedule.due(org, endpoint, now, now);
+    /// What stands in an endpoint's line goes back, to be claimed as the endpoint is then.
+    fn give_back_line(&mut self, endpoint: EndpointId) {
+        let line = self.lines.take(endpoint);
+        let count = u32::try_from(line.len()).unwrap_or(u32::MAX);
+        self.schedule.given_back(endpoint, count, self.context.steady.now());
+        self.touched.push(endpoint);
+        for in_line in &line {
+            self.give_back(in_line);
         }
+    }
+
+    fn give_back(&mut self, in_line: &InLine) {
+        let (org_id, id) = (in_line.endpoint.org_id, in_line.endpoint.id);
+        let settlement = self.context.given_back(org_id, id, &in_line.delivery);
+        self.outcomes.push(Outcome { settlement, claimed_at: in_line.claimed_at });
     }
 
     fn store_failed(&mut self, error: &StoreError) {
@@ -322,30 +446,76 @@ impl Service {
         self.store_wait = (self.store_wait * 2).min(STORE_WAIT_MAX);
     }
 
-    /// No new claims; what runs may finish within the grace, the rest is interrupted and goes back.
-    async fn stop(mut self, claiming: Asking<Vec<Claimed>>, asked: Vec<Claim>) {
+    /// Nothing new; what runs may finish within the grace, the rest is interrupted and goes back. Returns when all of it
+    /// is written down, or could not be in time.
+    async fn stop(mut self, mut questions: Questions) {
         let context = Arc::clone(&self.context);
         context.stopping.store(true, Ordering::Relaxed);
-        let mut grace = context.clock.sleep(self.options.shutdown_grace);
-        tokio::select! {
-            biased;
-            // These come too late to be begun: each goes straight back.
-            answer = claiming => if let Some(answer) = answer {
-                self.claimed(&asked, answer);
-            },
-            () = &mut grace => {}
-        }
+        self.woken.open(false);
+        let arrived = self.woken.take_now();
+        self.arrived(arrived);
         self.attempts.close();
-        tokio::select! {
-            biased;
-            () = self.attempts.wait() => return,
-            () = &mut grace => {}
+        let mut deadline = context.clock.sleep(self.options.shutdown_grace);
+        let mut timer = Timer::default();
+        loop {
+            for in_line in self.lines.take_all() {
+                self.give_back(&in_line);
+            }
+            let monotonic = context.clock.monotonic();
+            if let Some(settlements) = self.outcomes.next(monotonic) {
+                questions.settling = self.settle(settlements);
+            }
+            let is_over = self.attempts.is_empty() && self.reports.is_empty() && questions.claims.is_empty();
+            if is_over && self.outcomes.len() == 0 {
+                return;
+            }
+            let retry_at = self.outcomes.retry_at().unwrap_or(monotonic + STORE_WAIT_MAX);
+            tokio::select! {
+                biased;
+                Some(report) = self.reports.recv() => self.finished(report),
+                Some(answer) = &mut questions.settling => {
+                    questions.settling = None.into();
+                    self.settled(answer);
+                }
+                Some(answer) = &mut questions.claiming => {
+                    questions.claiming = None.into();
+                    // These come too late to be begun: each goes straight back.
+                    self.claimed(&std::mem::take(&mut questions.claims), answer);
+                }
+                () = self.attempts.wait(), if !self.attempts.is_empty() => {}
+                () = &mut deadline => {
+                    if context.interrupt.is_cancelled() {
+                        tracing::warn!("outcomes of interrupted attempts are not written");
+                        return;
+                    }
+                    context.interrupt.cancel();
+                    deadline = context.clock.sleep(INTERRUPT_WAIT);
+                }
+                () = timer.at(retry_at, &*context.clock) => {}
+            }
         }
-        context.interrupt.cancel();
-        tokio::select! {
-            biased;
-            () = self.attempts.wait() => {}
-            () = context.clock.sleep(INTERRUPT_WAIT) => tracing::warn!("outcomes of interrupted attempts are not written"),
+    }
+}
+
+fn asking<T>(question: impl Future<Output = Result<T, StoreError>> + Send + 'static) -> Asking<T> {
+    Some(Box::pin(question) as Pin<Box<_>>).into()
+}
+
+/// A sleep that is made anew only when its end moves.
+#[derive(Default)]
+struct Timer<'c> {
+    sleeping: Option<(SignedDuration, Pin<Box<dyn Future<Output = ()> + Send + 'c>>)>,
+}
+
+impl<'c> Timer<'c> {
+    async fn at(&mut self, at: SignedDuration, clock: &'c dyn Clock) {
+        if self.sleeping.as_ref().is_none_or(|(known, _)| *known != at) {
+            let wait = (at - clock.monotonic()).max(SignedDuration::ZERO);
+            self.sleeping = Some((at, clock.sleep(wait)));
         }
+        if let Some((_, sleep)) = &mut self.sleeping {
+            sleep.await;
+        }
+        self.sleeping = None;
     }
 }

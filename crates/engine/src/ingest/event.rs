@@ -10,12 +10,10 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use watchbell_domain::event::{Accepted, NewEvent};
+use watchbell_domain::event::NewEvent;
 use watchbell_domain::id::{EventId, FindingId, OrgId, ProjectId};
-use watchbell_domain::port::{Acceptance, DeliveryIds, Entropy, EventStore, Once, StoreError, Written};
+use watchbell_domain::port::{Acceptance, DeliveryIds, Entropy};
 use watchbell_wire::{Data, Event, EventType, Severity};
-
-use crate::delivery::Handle;
 
 /// An event as posted.
 #[derive(Debug, Clone)]
@@ -128,32 +126,6 @@ impl<'a> Intake<'a> {
         };
         Data::from_text(completed).map_err(|error| Unfit { pointer: String::new(), detail: error.to_string() })
     }
-}
-
-/// Commits an intake and wakes the endpoints that have something due.
-///
-/// # Errors
-/// What the store says. Nothing was accepted then, except that after `Unavailable` it is not known.
-pub async fn accept(
-    events: &dyn EventStore,
-    wake: &Handle,
-    acceptance: Acceptance,
-    once: Option<Once>,
-) -> Result<Written<Vec<Accepted>>, StoreError> {
-    let org_id = acceptance.org_id;
-    watchbell_domain::failpoint::at("engine.accept")?;
-    let written = events.accept(acceptance, once).await?;
-    watchbell_domain::failpoint::at("engine.accepted")?;
-    if let Written::Fresh(accepted) = &written {
-        wake_for(wake, org_id, accepted);
-    }
-    Ok(written)
-}
-
-/// Tells the loop about the deliveries of events just accepted.
-pub(crate) fn wake_for(wake: &Handle, org_id: OrgId, accepted: &[Accepted]) {
-    let endpoints = accepted.iter().flat_map(|event| &event.deliveries);
-    wake.wake(org_id, endpoints.map(|(_, endpoint_id)| *endpoint_id));
 }
 
 /// A seed for the ids of deliveries to be made.

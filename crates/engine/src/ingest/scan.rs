@@ -15,9 +15,6 @@ use watchbell_domain::port::{Entropy, Once, OrgStore, ProjectStore, ScanOutcome,
 use watchbell_domain::scan::{self, Report, ReportError, Scan};
 use watchbell_domain::snapshot::{self, ScanFacts};
 
-use super::event::wake_for;
-use crate::delivery::Handle;
-
 /// How often a comparison is repeated because another scan of the project came first.
 const ROUNDS_MAX: u32 = 8;
 
@@ -44,8 +41,6 @@ pub struct Ports<'a> {
     pub orgs: &'a dyn OrgStore,
     /// Projects and findings.
     pub projects: &'a dyn ProjectStore,
-    /// The delivery loop.
-    pub wake: &'a Handle,
     /// Chance for ids.
     pub entropy: &'a dyn Entropy,
 }
@@ -123,12 +118,7 @@ async fn apply_weighed(
         let scan = outcome.scan.clone();
         let once = once(&scan);
         match ports.projects.apply_scan(outcome, once).await {
-            Ok(written) => {
-                if let Written::Fresh(accepted) = &written {
-                    wake_for(ports.wake, org_id, accepted);
-                }
-                return Ok(Applied { scan, written });
-            }
+            Ok(written) => return Ok(Applied { scan, written }),
             Err(StoreError::Conflict(_)) if round < ROUNDS_MAX => round += 1,
             Err(error) => return Err(error.into()),
         }

@@ -107,6 +107,8 @@ fn is_framed_clearly(headers: &HeaderMap) -> bool {
 fn from_now(asked: RetryAfter, now: Timestamp) -> RetryAfter {
     match asked {
         RetryAfter::Seconds(_) => asked,
-        RetryAfter::At(_) => RetryAfter::Seconds(u64::try_from(asked.wait(now).as_millis()).unwrap_or(0).div_ceil(1000)),
+        RetryAfter::At(_) => {
+            RetryAfter::Seconds(u64::try_from(asked.wait(now).as_millis()).unwrap_or(0).div_ceil(1000))
+        }
     }
 }

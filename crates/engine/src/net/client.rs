@@ -73,7 +73,7 @@ impl Default for Limits {
             headers_max: 100,
             body_bytes_read_max: 64 * 1024,
             body_bytes_kept_max: 16 * 1024,
-            idle_per_peer_max: 32,
+            idle_per_peer_max: 128,
             idle_max: 1024,
             idle_timeout: SignedDuration::from_secs(30),
             connection_age_max: SignedDuration::from_mins(10),

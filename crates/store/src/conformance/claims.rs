@@ -69,7 +69,7 @@ pub async fn settled_into_every_state(world: World) {
     full.detail = Some("busy".into());
     let taken = world.take(&endpoint, 1).await;
     let settlement = world.settlement(&endpoint, &taken, retry(at(10)), 2);
-    let settled = world.store.settle(Settlement { attempt: Some(full.clone()), ..settlement }).await.unwrap();
+    let settled = world.settle_one(Settlement { attempt: Some(full.clone()), ..settlement }).await.unwrap();
     assert_eq!(settled, Settled { state: StateKind::Pending });
     let (delivery, attempts) = world.delivery(org, id).await;
     assert_eq!((delivery.state, delivery.attempts_counted), (pending(10), 1));
@@ -105,12 +105,12 @@ pub async fn stale_tokens_are_refused(world: World) {
     let before = world.delivery(org, id).await;
     for lease in [late.lease, NO_LEASE, Lease(0)] {
         let settlement = world.settlement(&endpoint, &late, Next::Delivered, 61);
-        let refused = world.store.settle(Settlement { lease, ..settlement }).await;
+        let refused = world.settle_one(Settlement { lease, ..settlement }).await;
         assert_eq!(refused, Err(StoreError::LeaseLost));
     }
     assert_eq!(world.delivery(org, id).await, before);
     world.settle(&endpoint, &current, Next::Delivered, 61).await;
-    let again = world.store.settle(world.settlement(&endpoint, &current, Next::Delivered, 62)).await;
+    let again = world.settle_one(world.settlement(&endpoint, &current, Next::Delivered, 62)).await;
     assert_eq!(again, Err(StoreError::LeaseLost));
     assert_eq!(world.state(org, id).await, DeliveryState::Delivered { at: at(61) });
 }
@@ -217,7 +217,7 @@ pub async fn gone_disables_and_holds(world: World) {
     assert_eq!(disabled.updated_at, at(0), "its owner did not change it");
     assert_eq!(world.state(org, waits).await, DeliveryState::Held);
     let settlement = world.settlement(&endpoint, &claimed.deliveries[1], retry(at(5)), 3);
-    assert_eq!(world.store.settle(settlement).await.unwrap(), Settled { state: StateKind::Held });
+    assert_eq!(world.settle_one(settlement).await.unwrap(), Settled { state: StateKind::Held });
     assert!(world.store.due_endpoints().await.unwrap().is_empty());
     world.resume(&endpoint, 9).await;
     assert_eq!(world.claim(&endpoint, 9, 9).await.deliveries.len(), 2);
@@ -237,10 +237,10 @@ pub async fn settled_after_a_pause_or_deletion(world: World) {
         let claimed = world.claim(&endpoint, 2, 0).await;
         world.pause(&endpoint, 1).await;
         let settlement = world.settlement(&endpoint, &claimed.deliveries[0], next, 2);
-        assert_eq!(world.store.settle(settlement).await.unwrap(), Settled { state: paused });
+        assert_eq!(world.settle_one(settlement).await.unwrap(), Settled { state: paused });
         assert!(world.store.delete_endpoint(org, endpoint.id, at(3)).await.unwrap());
         let settlement = world.settlement(&endpoint, &claimed.deliveries[1], next, 4);
-        assert_eq!(world.store.settle(settlement).await.unwrap(), Settled { state: deleted });
+        assert_eq!(world.settle_one(settlement).await.unwrap(), Settled { state: deleted });
     }
 }
 
@@ -265,7 +265,7 @@ pub async fn bodies_and_results_come_back(world: World) {
             body: (number == 1).then(|| body.clone()),
             ..settlement
         };
-        world.store.settle(settlement).await.unwrap();
+        world.settle_one(settlement).await.unwrap();
     }
     let taken = world.take(&endpoint, 9).await;
     assert_eq!(
@@ -308,7 +308,7 @@ pub async fn given_back_unsent(world: World) {
     let taken = world.take(&endpoint, 1).await;
     let back = Next::Retry { due_at: at(1), counts: false, endpoint_pause: None };
     let settlement = Settlement { attempt: None, ..world.settlement(&endpoint, &taken, back, 2) };
-    world.store.settle(settlement).await.unwrap();
+    world.settle_one(settlement).await.unwrap();
     let (delivery, attempts) = world.delivery(org, id).await;
     assert_eq!((delivery.state, delivery.attempts_counted, attempts.len()), (pending(1), 0, 0));
     let again = world.take(&endpoint, 2).await;

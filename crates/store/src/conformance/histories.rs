@@ -222,7 +222,7 @@ impl Model {
             End::DeadLetter => Next::DeadLetter { reason, disable: None },
             End::Gone => Next::DeadLetter { reason: DeadLetterReason::Gone, disable: Some(DisabledReason::Gone) },
         };
-        let settled = world.store.settle(world.settlement(&of.endpoint, taken, next, now)).await;
+        let settled = world.settle_one(world.settlement(&of.endpoint, taken, next, now)).await;
         if !matches!(delivery.state, State::Sending { .. }) || taken.lease != Lease(delivery.lease) {
             assert_eq!(settled, Err(StoreError::LeaseLost));
             return;

@@ -143,7 +143,7 @@ pub async fn writes_change_nothing(world: World) {
     let taken = world.take(&own.endpoint, 2).await;
     for next in [Next::Delivered, retry(at(9))] {
         let settlement = world.settlement(&own.endpoint, &taken, next, 3);
-        let refused = store.settle(Settlement { org_id: mine, ..settlement }).await;
+        let refused = world.settle_one(Settlement { org_id: mine, ..settlement }).await;
         assert_eq!(refused, Err(StoreError::LeaseLost));
     }
     // An expired claim of theirs is not taken back by a claim of mine.

@@ -24,6 +24,7 @@ pub mod deliveries;
 pub mod dialects;
 pub mod endpoints;
 pub mod events;
+pub mod hand_over;
 pub mod histories;
 pub mod isolation;
 pub mod once;
@@ -54,6 +55,9 @@ macro_rules! conformance {
                 expired_claims_are_taken_again terminal_states_stay pauses_only_grow gone_disables_and_holds
                 settled_after_a_pause_or_deletion bodies_and_results_come_back due_endpoints_say_when
                 given_back_unsent expired_claims_of_endpoints_that_rest
+            }
+            hand_over {
+                taken_as_far_as_there_is_room not_of_endpoints_that_rest nothing_of_what_failed changes_are_told
             }
             deliveries {
                 listed_by_filter_and_page retried_now cancelled replayed_alone replayed_by_event replayed_by_window counted

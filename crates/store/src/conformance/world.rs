@@ -14,7 +14,7 @@ use watchbell_domain::org::{Org, Project};
 use watchbell_domain::port::testing::SeededEntropy;
 use watchbell_domain::port::{
     Acceptance, Answer, Claim, Claimed, ClaimedDelivery, DeliveryIds, EndpointCreation, Entropy, Next, Once,
-    PageRequest, Settlement, Store, Written,
+    PageRequest, Settled, Settlement, Store, StoreError, Written,
 };
 use watchbell_wire::{Data, Event, EventType, Secret};
 
@@ -242,7 +242,13 @@ impl World {
 
     pub(crate) async fn settle(&self, endpoint: &Endpoint, taken: &ClaimedDelivery, next: Next, seconds: i64) {
         let settlement = self.settlement(endpoint, taken, next, seconds);
-        self.store.settle(settlement).await.unwrap();
+        self.settle_one(settlement).await.unwrap();
+    }
+
+    pub(crate) async fn settle_one(&self, settlement: Settlement) -> Result<Settled, StoreError> {
+        let mut settled = self.store.settle([settlement].into()).await?;
+        assert_eq!(settled.len(), 1, "each is answered for");
+        settled.remove(0)
     }
 
     pub(crate) async fn delivery(&self, org: OrgId, id: DeliveryId) -> (Delivery, Vec<Attempt>) {

@@ -118,6 +118,7 @@ pub(super) fn write_back(tx: &mut Tx<'_>, endpoint: Endpoint) -> Result<()> {
             reason,
             endpoint.not_before.map(micros)
         ])?;
+    tx.hand_over.changed(endpoint.id);
     tx.endpoints.put(endpoint);
     Ok(())
 }
@@ -171,6 +172,7 @@ fn delete(tx: &mut Tx<'_>, org: OrgId, id: EndpointId, now: Timestamp) -> Result
         return Ok(false);
     }
     tx.endpoints.remove(org, id);
+    tx.hand_over.changed(id);
     tx.conn.prepare_cached(DROP_BODIES)?.execute(key)?;
     for cancel in [CANCEL_PENDING, CANCEL_HELD] {
         tx.conn.prepare_cached(cancel)?.execute(params![
@@ -205,6 +207,7 @@ fn write(tx: &mut Tx<'_>, statement: &'static str, endpoint: &Endpoint, taken: &
         micros(endpoint.updated_at),
     ]);
     written.or_conflict(taken)?;
+    tx.hand_over.changed(endpoint.id);
     tx.endpoints.put(endpoint_row::as_stored(endpoint.clone()));
     Ok(())
 }

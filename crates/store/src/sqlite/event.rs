@@ -1,18 +1,22 @@
 //! Events: accepting them with their deliveries, and looking them up.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use uuid::Uuid;
 use watchbell_domain::delivery::Delivery;
 use watchbell_domain::endpoint::Endpoint;
 use watchbell_domain::event::{Accepted, AcceptedEvent, NewEvent, Skip};
-use watchbell_domain::id::{EndpointId, EventId, OrgId, ProjectId};
-use watchbell_domain::port::{Acceptance, EventFilter, EventStore, Once, Page, PageRequest, Pending, Written};
+use watchbell_domain::id::{DeliveryId, EndpointId, EventId, OrgId, ProjectId};
+use watchbell_domain::port::{
+    Acceptance, ClaimedDelivery, EventFilter, EventStore, Once, Page, PageRequest, Pending, Taken, Written,
+};
 use watchbell_domain::route::{self, Route, SkipReason};
 use watchbell_wire::{Data, Event};
 
 use super::SqliteStore;
-use super::delivery::{self, NewDelivery};
+use super::delivery::{self, FIRST_LEASE, NewDelivery, Start};
 use super::endpoint_cache::OrgEndpoints;
 use super::error::{OrConflict, Result};
 use super::once::once;
@@ -55,7 +59,7 @@ pub(super) fn accept(tx: &mut Tx<'_>, acceptance: &Acceptance) -> Result<Vec<Acc
 }
 
 fn accept_one(
-    tx: &Tx<'_>,
+    tx: &mut Tx<'_>,
     acceptance: &Acceptance,
     new: &NewEvent,
     endpoints: &OrgEndpoints,
@@ -76,8 +80,16 @@ fn accept_one(
     let event_id = EventId(new.event.id);
     watchbell_domain::failpoint::at("store.accept")?;
     let mut deliveries = Vec::with_capacity(routed.len());
+    let mut shared = None;
     for (endpoint, held) in routed {
         let id = ids.next();
+        let start = match held {
+            true => Start::Held,
+            false => match tx.hand_over.claim(endpoint, acceptance.accepted_at) {
+                Some(until) => Start::Claimed { until },
+                None => Start::Due,
+            },
+        };
         delivery::insert(
             tx.conn,
             &NewDelivery {
@@ -85,21 +97,42 @@ fn accept_one(
                 id,
                 event_id,
                 endpoint_id: endpoint.id,
-                due_at: (!held).then_some(acceptance.accepted_at),
+                start,
                 created_at: acceptance.accepted_at,
                 replay_of: None,
             },
         )?;
         deliveries.push((id, endpoint.id));
+        if matches!(start, Start::Claimed { .. }) {
+            let event = shared.get_or_insert_with(|| Arc::new(as_stored(&new.event)));
+            tx.hand_over.push(Taken { endpoint: Arc::clone(endpoint), delivery: first_attempt(id, Arc::clone(event)) });
+        }
     }
     Ok(Accepted { event_id, deliveries })
 }
 
+/// The event as reading it back would give it: times in whole microseconds.
+fn as_stored(event: &Event) -> Event {
+    Event { occurred_at: super::row::truncated(event.occurred_at), ..event.clone() }
+}
+
+fn first_attempt(id: DeliveryId, event: Arc<Event>) -> ClaimedDelivery {
+    ClaimedDelivery {
+        id,
+        lease: FIRST_LEASE,
+        attempt_number: 1,
+        attempts_counted: 0,
+        latest_results: Vec::new(),
+        event,
+        body: None,
+    }
+}
+
 /// The endpoints that get the event, each with whether its delivery is held, and the others, packed.
-fn route<'e>(new: &NewEvent, endpoints: &'e OrgEndpoints) -> (Vec<(&'e Endpoint, bool)>, Vec<u8>) {
+fn route<'e>(new: &NewEvent, endpoints: &'e OrgEndpoints) -> (Vec<(&'e Arc<Endpoint>, bool)>, Vec<u8>) {
     let mut routed = Vec::new();
     let mut skipped = Vec::new();
-    let mut decided = |endpoint: &'e Endpoint, route: Route| match route {
+    let mut decided = |endpoint: &'e Arc<Endpoint>, route: Route| match route {
         Route::Deliver => routed.push((endpoint, false)),
         Route::Hold => routed.push((endpoint, true)),
         Route::Skip(reason) => {

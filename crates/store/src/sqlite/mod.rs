@@ -23,6 +23,7 @@ mod endpoint_cache;
 mod endpoint_row;
 mod error;
 mod event;
+mod hand_over;
 mod once;
 mod open;
 mod org;
@@ -41,6 +42,7 @@ pub use room::{FileSystem, FreeSpace};
 pub use vault::FindDialect;
 
 use error::Result;
+use hand_over::TakerSlot;
 use reader::{Read, Readers};
 use room::Room;
 use writer::{Counters, Tx, Unit, Writer, gone, unit};
@@ -50,6 +52,7 @@ use writer::{Counters, Tx, Unit, Writer, gone, unit};
 pub struct SqliteStore {
     writing: Writing,
     readers: Arc<Readers>,
+    taker: TakerSlot,
     counters: Arc<Counters>,
     room: Arc<Room>,
     /// Held until everything above is gone.

@@ -16,6 +16,7 @@ use rusqlite::{Connection, ErrorCode};
 use watchbell_domain::port::{Clock, Entropy};
 
 use super::checkpoint::{self, Wal};
+use super::hand_over::{HandOver, TakerSlot};
 use super::reader::Readers;
 use super::room::{FreeSpace, Room};
 use super::vault::{FindDialect, Vault};
@@ -153,12 +154,15 @@ impl SqliteStore {
         let counters = Arc::new(Counters::default());
         let room = Room::new(directory, options.min_free_bytes, options.free_space, options.clock);
         let room = Arc::new(room);
-        let start = Start { conn, path: &path, vault, counters: Arc::clone(&counters), room: Arc::clone(&room) };
+        let taker = TakerSlot::default();
+        let hand_over = HandOver::new(taker.clone());
+        let start =
+            Start { conn, path: &path, hand_over, vault, counters: Arc::clone(&counters), room: Arc::clone(&room) };
         let writing = match options.threads {
             Threads::Own { queue, .. } => start.threads(queue)?,
             Threads::Inline => start.inline().map_err(wrong)?,
         };
-        Ok(Self { writing, readers, counters, room, _lock: lock })
+        Ok(Self { writing, readers, taker, counters, room, _lock: lock })
     }
 }
 
@@ -166,6 +170,7 @@ impl SqliteStore {
 struct Start<'p> {
     conn: Connection,
     path: &'p Path,
+    hand_over: HandOver,
     vault: Arc<Vault>,
     counters: Arc<Counters>,
     room: Arc<Room>,
@@ -187,7 +192,7 @@ impl Start<'_> {
             .spawn(move || checkpoint::serve(&checkpointer, &woken, &bulk_moved, &counters))
             .map_err(failed)?;
         let (queue, waiting) = sync_channel(queue.max(1));
-        let writer = Writer::new(self.conn, self.vault, self.counters, self.room, wal);
+        let writer = Writer::new(self.conn, self.hand_over, self.vault, self.counters, self.room, wal);
         let writes = thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || writer.serve(&waiting))
@@ -199,7 +204,7 @@ impl Start<'_> {
         // Time stands still while SQLite waits here: whoever finds another in its way is told at once.
         self.conn.busy_timeout(std::time::Duration::ZERO)?;
         let wal = Wal::watch(&mut self.conn, None, Arc::new(AtomicBool::new(false)))?;
-        let writer = Writer::new(self.conn, self.vault, self.counters, self.room, wal);
+        let writer = Writer::new(self.conn, self.hand_over, self.vault, self.counters, self.room, wal);
         Ok(Writing::Inline(Box::new(Mutex::new(writer))))
     }
 }

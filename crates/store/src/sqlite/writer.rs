@@ -20,6 +20,7 @@ use watchbell_domain::port::StoreError;
 use super::checkpoint::Wal;
 use super::endpoint_cache::EndpointCache;
 use super::error::{Error, Result, from_sqlite};
+use super::hand_over::HandOver;
 use super::room::Room;
 use super::vault::Vault;
 
@@ -33,6 +34,8 @@ pub(super) struct Tx<'a> {
     pub(super) conn: &'a Connection,
     /// Endpoints, decoded and unsealed.
     pub(super) endpoints: &'a mut EndpointCache,
+    /// What goes to the loop with the commit.
+    pub(super) hand_over: &'a mut HandOver,
     /// For what is sealed.
     pub(super) vault: &'a Vault,
     /// What there is room for.
@@ -129,6 +132,7 @@ where
 pub(super) struct Writer {
     conn: Connection,
     endpoints: EndpointCache,
+    hand_over: HandOver,
     vault: Arc<Vault>,
     counters: Arc<Counters>,
     room: Arc<Room>,
@@ -136,8 +140,15 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(conn: Connection, vault: Arc<Vault>, counters: Arc<Counters>, room: Arc<Room>, wal: Wal) -> Self {
-        Self { conn, endpoints: EndpointCache::default(), vault, counters, room, wal }
+    pub(super) fn new(
+        conn: Connection,
+        hand_over: HandOver,
+        vault: Arc<Vault>,
+        counters: Arc<Counters>,
+        room: Arc<Room>,
+        wal: Wal,
+    ) -> Self {
+        Self { conn, endpoints: EndpointCache::default(), hand_over, vault, counters, room, wal }
     }
 
     /// Works until every sender is gone.
@@ -157,6 +168,8 @@ impl Writer {
             // Whatever the reason: nothing can be promised now.
             self.room.refused();
             self.abandon();
+        } else {
+            self.hand_over.committed();
         }
         if watchbell_domain::failpoint::is_planted("ack before commit") {
             committed = Ok(());
@@ -183,9 +196,16 @@ impl Writer {
 
     fn run_unit(&mut self, unit: &mut dyn Unit) -> std::result::Result<(), StoreError> {
         self.execute("SAVEPOINT unit")?;
-        let mut tx = Tx { conn: &self.conn, endpoints: &mut self.endpoints, vault: &self.vault, room: &self.room };
+        let mut tx = Tx {
+            conn: &self.conn,
+            endpoints: &mut self.endpoints,
+            hand_over: &mut self.hand_over,
+            vault: &self.vault,
+            room: &self.room,
+        };
         let ran = unit.run(&mut tx);
         self.endpoints.unit_ended(ran == Ran::Done);
+        self.hand_over.unit_ended(ran == Ran::Done);
         if let Ran::Failed(problem) = ran {
             if problem == StoreError::Full && self.room.for_intake().is_ok() {
                 self.room.refused();
@@ -201,6 +221,7 @@ impl Writer {
 
     fn abandon(&mut self) {
         self.endpoints.clear();
+        self.hand_over.abandoned();
         if !self.conn.is_autocommit()
             && let Err(problem) = self.execute("ROLLBACK")
         {

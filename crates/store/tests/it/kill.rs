@@ -180,7 +180,7 @@ async fn deliver(store: &SqliteStore, org: OrgId, endpoint: EndpointId) {
                 body: None,
                 settled_at: now,
             };
-            store.settle(settlement).await.unwrap();
+            store.settle([settlement].into()).await.unwrap();
         }
     }
 }

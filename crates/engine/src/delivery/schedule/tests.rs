@@ -20,11 +20,24 @@ fn at(seconds: i64) -> Timestamp {
 /// An endpoint whose window is known.
 fn known(schedule: &mut Schedule, of: u128, number: u128, due: i64) {
     schedule.due(org(of), endpoint(number), at(due), at(0));
-    schedule.set_window(endpoint(number), None);
+    schedule.set_window(endpoint(number), None, at(0));
 }
 
-fn taken(claims: &[Claim]) -> Vec<(u128, u32)> {
+fn asked(claims: &[Claim]) -> Vec<(u128, u32)> {
     claims.iter().map(|claim| (claim.endpoint_id.0.as_u128(), claim.limit)).collect()
+}
+
+/// Claims, is given all it asked for and told that more is due, or not; what was claimed.
+fn claim(schedule: &mut Schedule, now: i64, more: bool) -> Vec<(u128, u32)> {
+    let claims = schedule.claims(at(now));
+    for claim in &claims {
+        schedule.claimed(claim, claim.limit, more.then_some(at(now)), at(now));
+    }
+    asked(&claims)
+}
+
+fn begin(schedule: &mut Schedule, now: i64) -> Vec<u128> {
+    schedule.starts(at(now)).iter().map(|endpoint| endpoint.0.as_u128()).collect()
 }
 
 #[test]
@@ -33,57 +46,99 @@ fn an_endpoint_is_claimed_when_it_is_due_and_within_its_window() {
     known(&mut schedule, 1, 1, 10);
     assert_eq!(schedule.claims(at(9)), []);
     assert_eq!(schedule.next_due(), Some(at(10)));
-    assert_eq!(taken(&schedule.claims(at(10))), [(1, 5)]);
+    let claims = schedule.claims(at(10));
+    assert_eq!(asked(&claims), [(1, 5)]);
     assert_eq!(schedule.claims(at(10)), [], "one claim at a time");
-    schedule.claimed(endpoint(1), 5, Some(at(10)), at(10));
+    schedule.claimed(&claims[0], 5, Some(at(10)), at(10));
+    assert_eq!(begin(&mut schedule, 10), [1, 1, 1, 1, 1]);
     assert_eq!(schedule.claims(at(10)), [], "the window is full");
-    schedule.finished(endpoint(1), at(10));
-    assert_eq!(taken(&schedule.claims(at(10))), [(1, 1)]);
-    schedule.claimed(endpoint(1), 0, None, at(10));
-    assert_eq!(schedule.in_flight(), 4);
+    schedule.finished(endpoint(1), false, at(10));
+    assert_eq!(claim(&mut schedule, 10, false), [(1, 1)]);
+    assert_eq!(begin(&mut schedule, 10), [1]);
+    assert_eq!(schedule.in_flight(), 5);
     assert_eq!((schedule.claims(at(99)), schedule.next_due()), (vec![], None));
+}
+
+#[test]
+fn while_all_goes_well_as_many_again_are_claimed_ahead() {
+    let mut schedule = Schedule::new(WINDOWS);
+    known(&mut schedule, 1, 1, 0);
+    claim(&mut schedule, 0, true);
+    begin(&mut schedule, 0);
+    schedule.finished(endpoint(1), true, at(0));
+    assert_eq!(claim(&mut schedule, 0, true), [(1, 6)]);
+    assert_eq!(begin(&mut schedule, 0), [1], "the window holds for what is begun");
+    schedule.finished(endpoint(1), false, at(0));
+    assert_eq!(claim(&mut schedule, 0, true), [], "a failure ends that");
 }
 
 #[test]
 fn an_unknown_window_is_one_until_it_is_known() {
     let mut schedule = Schedule::new(WINDOWS);
     schedule.due(org(1), endpoint(1), at(0), at(0));
-    assert_eq!(taken(&schedule.claims(at(0))), [(1, 1)]);
-    schedule.set_window(endpoint(1), Some(3));
-    schedule.claimed(endpoint(1), 1, Some(at(0)), at(0));
-    assert_eq!(taken(&schedule.claims(at(0))), [(1, 2)]);
+    assert_eq!(claim(&mut schedule, 0, true), [(1, 1)]);
+    schedule.set_window(endpoint(1), Some(3), at(0));
+    assert_eq!(claim(&mut schedule, 0, true), [(1, 2)]);
 }
 
 #[test]
 fn what_becomes_due_during_a_claim_is_not_forgotten() {
     let mut schedule = Schedule::new(WINDOWS);
     known(&mut schedule, 1, 1, 0);
-    schedule.claims(at(0));
+    let claims = schedule.claims(at(0));
     schedule.due(org(1), endpoint(1), at(1), at(1));
-    schedule.claimed(endpoint(1), 1, None, at(1));
-    assert_eq!(taken(&schedule.claims(at(1))), [(1, 4)]);
+    schedule.claimed(&claims[0], 1, None, at(1));
+    assert_eq!(claim(&mut schedule, 1, false), [(1, 4)]);
 }
 
 #[test]
-fn endpoints_take_turns() {
+fn what_was_just_made_is_taken_unless_older_ones_wait() {
+    let mut schedule = Schedule::new(WINDOWS);
+    assert_eq!(schedule.room(endpoint(1), at(0)), 0, "the endpoint is not known");
+    schedule.taken(org(1), endpoint(1), at(0));
+    schedule.set_window(endpoint(1), None, at(0));
+    assert_eq!((schedule.room(endpoint(1), at(0)), begin(&mut schedule, 0)), (4, vec![1]));
+    schedule.due(org(1), endpoint(1), at(5), at(0));
+    assert_eq!(schedule.room(endpoint(1), at(4)), 4, "what is due later does not wait");
+    assert_eq!(schedule.room(endpoint(1), at(5)), 0);
+    let claims = schedule.claims(at(5));
+    assert_eq!(schedule.room(endpoint(1), at(5)), 0, "older ones are being claimed");
+    schedule.claimed(&claims[0], 1, None, at(5));
+    assert_eq!(schedule.room(endpoint(1), at(5)), 3);
+    schedule.pause(endpoint(1), at(9), at(5));
+    assert_eq!((schedule.room(endpoint(1), at(8)), schedule.room(endpoint(1), at(9))), (0, 3));
+}
+
+#[test]
+fn organisations_take_turns_and_within_one_its_endpoints() {
+    let mut schedule = Schedule::new(Windows { all: 40, org: 40, endpoint: 10 });
+    for (of, number) in [(1, 1), (1, 2), (1, 3), (2, 4)] {
+        known(&mut schedule, of, number, 0);
+    }
+    claim(&mut schedule, 0, false);
+    let begun = begin(&mut schedule, 0);
+    assert_eq!(begun[..16], [1, 2, 3, 1, 4, 4, 4, 4, 2, 3, 1, 2, 4, 4, 4, 4]);
+    assert_eq!(begun.len(), 40);
+}
+
+#[test]
+fn endpoints_take_turns_at_claims() {
     let mut schedule = Schedule::new(Windows { all: 2, org: 2, endpoint: 5 });
     for number in 1..=3 {
         known(&mut schedule, number, number, 0);
     }
     let mut turns = Vec::new();
     for _ in 0..6 {
-        let claims = schedule.claims(at(1));
-        for claim in &claims {
-            schedule.claimed(claim.endpoint_id, claim.limit, Some(at(0)), at(1));
-        }
-        for claim in &claims {
-            turns.push(claim.endpoint_id.0.as_u128());
-            for _ in 0..claim.limit {
-                schedule.finished(claim.endpoint_id, at(1));
-            }
+        claim(&mut schedule, 1, true);
+        for number in begin(&mut schedule, 1) {
+            turns.push(number);
+            schedule.finished(endpoint(number), false, at(1));
         }
     }
-    assert_eq!(turns, [1, 2, 3, 1, 2, 3, 1, 2, 3, 1, 2, 3]);
+    for number in 1..=3 {
+        let times = turns.iter().filter(|turn| **turn == number).count();
+        assert_eq!(times, 4, "{turns:?}");
+    }
 }
 
 #[test]
@@ -93,35 +148,52 @@ fn an_organisation_that_is_full_waits_for_itself_alone() {
         known(&mut schedule, 1, number, 0);
     }
     known(&mut schedule, 2, 5, 0);
-    let claims = taken(&schedule.claims(at(0)));
+    let claims = claim(&mut schedule, 0, true);
     let of_first: u32 = claims.iter().filter(|(number, _)| *number < 5).map(|(_, limit)| limit).sum();
     assert_eq!(of_first, 12);
     assert!(claims.iter().any(|(number, _)| *number == 5), "{claims:?}");
-    for (number, limit) in claims {
-        schedule.claimed(endpoint(number), limit, Some(at(0)), at(0));
-    }
-    schedule.finished(endpoint(1), at(0));
-    assert_eq!(schedule.claims(at(0)).len(), 1, "one place came free, one endpoint gets it");
+    let begun = begin(&mut schedule, 0);
+    assert_eq!(begun.iter().filter(|number| **number < 5).count(), 12);
+    claim(&mut schedule, 0, true);
+    let more = begin(&mut schedule, 0);
+    assert!(more.iter().all(|number| *number == 5), "{more:?}");
+    schedule.finished(endpoint(begun[0]), false, at(0));
+    let more = begin(&mut schedule, 0);
+    assert_eq!(more.iter().filter(|number| **number < 5).count(), 1, "one place came free, one endpoint gets it");
 }
 
 #[test]
 fn a_pause_holds_the_endpoint_back() {
     let mut schedule = Schedule::new(WINDOWS);
     known(&mut schedule, 1, 1, 0);
+    claim(&mut schedule, 0, true);
     schedule.pause(endpoint(1), at(60), at(0));
-    assert_eq!(schedule.claims(at(59)), []);
-    assert_eq!(taken(&schedule.claims(at(60))), [(1, 5)]);
+    assert_eq!(begin(&mut schedule, 59), [0; 0], "nor does its line");
+    assert_eq!(schedule.next_due(), Some(at(60)));
+    assert_eq!(begin(&mut schedule, 60), [1; 5]);
+}
+
+#[test]
+fn what_is_given_back_makes_room() {
+    let mut schedule = Schedule::new(WINDOWS);
+    known(&mut schedule, 1, 1, 0);
+    claim(&mut schedule, 0, false);
+    schedule.given_back(endpoint(1), 5, at(0));
+    schedule.due(org(1), endpoint(1), at(0), at(0));
+    assert_eq!((begin(&mut schedule, 0), schedule.held), (vec![], Held::default()));
+    assert_eq!(claim(&mut schedule, 0, false), [(1, 5)]);
 }
 
 #[test]
 fn endpoints_without_anything_to_do_are_forgotten() {
     let mut schedule = Schedule::new(WINDOWS);
     known(&mut schedule, 1, 1, 0);
-    schedule.claims(at(0));
-    schedule.claimed(endpoint(1), 1, None, at(0));
+    let claims = schedule.claims(at(0));
+    schedule.claimed(&claims[0], 1, None, at(0));
+    begin(&mut schedule, 0);
     schedule.prune(at(1000));
     assert!(schedule.knows(endpoint(1)), "something is in flight");
-    schedule.finished(endpoint(1), at(1000));
+    schedule.finished(endpoint(1), true, at(1000));
     schedule.prune(at(1059));
     assert!(schedule.knows(endpoint(1)));
     schedule.prune(at(1060));
@@ -131,10 +203,13 @@ fn endpoints_without_anything_to_do_are_forgotten() {
 #[derive(Debug, Clone)]
 enum Step {
     Due(u128, i64),
+    Taken(u128),
     Claim,
     /// The oldest claim is answered: a share of it was taken; whether more is due.
     Answer(u32, bool),
-    Finish(u128),
+    Begin,
+    Finish(u128, bool),
+    GiveBack(u128),
     Pause(u128, i64),
     Advance(i64),
     Prune,
@@ -143,67 +218,103 @@ enum Step {
 fn steps() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => (0..8_u128, 0..50_i64).prop_map(|(number, due)| Step::Due(number, due)),
+        4 => (0..8_u128).prop_map(Step::Taken),
         4 => Just(Step::Claim),
-        4 => (0..6_u32, any::<bool>()).prop_map(|(taken, more)| Step::Answer(taken, more)),
-        6 => (0..8_u128).prop_map(Step::Finish),
+        4 => (0..11_u32, any::<bool>()).prop_map(|(taken, more)| Step::Answer(taken, more)),
+        4 => Just(Step::Begin),
+        6 => (0..8_u128, any::<bool>()).prop_map(|(number, well)| Step::Finish(number, well)),
+        1 => (0..8_u128).prop_map(Step::GiveBack),
         1 => (0..8_u128, 0..50_i64).prop_map(|(number, until)| Step::Pause(number, until)),
         2 => (1..20_i64).prop_map(Step::Advance),
         1 => Just(Step::Prune),
     ]
 }
 
+/// What the steps did, told apart from the schedule itself.
+#[derive(Debug, Default)]
+struct Seen {
+    line: BTreeMap<u128, u32>,
+    flying: BTreeMap<u128, u32>,
+}
+
+impl Seen {
+    fn begin(&mut self, begun: Vec<u128>) {
+        for number in begun {
+            let line = self.line.get_mut(&number).unwrap();
+            *line = line.checked_sub(1).expect("only what stands in line begins");
+            *self.flying.entry(number).or_default() += 1;
+        }
+    }
+}
+
 proptest! {
-    /// No window is ever exceeded, and when all is answered and ended, everything due is claimed.
+    /// No window is ever exceeded, and when all is answered and ended, everything due is claimed and everything in line
+    /// begins.
     #[test]
     fn windows_hold_and_nothing_starves(steps in proptest::collection::vec(steps(), 1..200)) {
         let mut schedule = Schedule::new(WINDOWS);
-        let (mut now, mut open, mut flying) = (0, VecDeque::new(), BTreeMap::<u128, u32>::new());
+        let (mut now, mut open, mut seen) = (0, VecDeque::<Claim>::new(), Seen::default());
         for step in steps {
             match step {
                 Step::Due(number, due) => {
                     schedule.due(org(number % 2), endpoint(number), at(due), at(now));
-                    schedule.set_window(endpoint(number), None);
+                    schedule.set_window(endpoint(number), None, at(now));
                 }
+                Step::Taken(number) => if schedule.room(endpoint(number), at(now)) > 0 {
+                    *seen.line.entry(number).or_default() += 1;
+                    schedule.taken(org(number % 2), endpoint(number), at(now));
+                },
                 Step::Claim => open.extend(schedule.claims(at(now))),
                 Step::Answer(taken, more) => if let Some(claim) = open.pop_front() {
                     let taken = taken.min(claim.limit);
-                    *flying.entry(claim.endpoint_id.0.as_u128()).or_default() += taken;
-                    schedule.claimed(claim.endpoint_id, taken, more.then_some(at(now)), at(now));
+                    *seen.line.entry(claim.endpoint_id.0.as_u128()).or_default() += taken;
+                    schedule.claimed(&claim, taken, more.then_some(at(now)), at(now));
                 },
-                Step::Finish(number) => if let Some(count) = flying.get_mut(&number).filter(|count| **count > 0) {
+                Step::Begin => seen.begin(begin(&mut schedule, now)),
+                Step::Finish(number, well) => if let Some(count) = seen.flying.get_mut(&number).filter(|count| **count > 0) {
                     *count -= 1;
-                    schedule.finished(endpoint(number), at(now));
+                    schedule.finished(endpoint(number), well, at(now));
+                },
+                Step::GiveBack(number) => if let Some(line) = seen.line.insert(number, 0) {
+                    schedule.given_back(endpoint(number), line, at(now));
                 },
                 Step::Pause(number, until) => schedule.pause(endpoint(number), at(until), at(now)),
                 Step::Advance(by) => now += by,
                 Step::Prune => schedule.prune(at(now)),
             }
-            let mut by_org = [0, 0];
-            for (number, count) in &flying {
-                let claimed = open.iter().filter(|claim| claim.endpoint_id == endpoint(*number));
-                let all = count + claimed.map(|claim| claim.limit).sum::<u32>();
-                prop_assert!(all <= WINDOWS.endpoint);
-                by_org[usize::try_from(number % 2).unwrap()] += all;
+            let (mut flying, mut waiting) = ([0, 0], [0, 0]);
+            for number in 0..8 {
+                let of_org = usize::try_from(number % 2).unwrap();
+                let claimed = open.iter().filter(|claim| claim.endpoint_id == endpoint(number));
+                let claimed = claimed.map(|claim| claim.limit).sum::<u32>();
+                let line = seen.line.get(&number).copied().unwrap_or_default();
+                let in_flight = seen.flying.get(&number).copied().unwrap_or_default();
+                prop_assert!(in_flight <= WINDOWS.endpoint && line + claimed + in_flight <= 2 * WINDOWS.endpoint);
+                flying[of_org] += in_flight;
+                waiting[of_org] += line + claimed;
             }
-            prop_assert!(by_org.iter().all(|all| *all <= WINDOWS.org));
-            prop_assert!(schedule.in_flight() <= WINDOWS.all);
+            for held in [flying, waiting] {
+                prop_assert!(held.iter().all(|count| *count <= WINDOWS.org), "{held:?}");
+                prop_assert!(held.iter().sum::<u32>() <= WINDOWS.all, "{held:?}");
+            }
         }
         for claim in open.drain(..) {
-            schedule.claimed(claim.endpoint_id, 0, Some(at(now)), at(now));
+            schedule.claimed(&claim, 0, Some(at(now)), at(now));
         }
-        for (number, count) in flying {
-            for _ in 0..count {
-                schedule.finished(endpoint(number), at(now));
+        for _ in 0..100 {
+            for (number, count) in std::mem::take(&mut seen.flying) {
+                (0..count).for_each(|_| schedule.finished(endpoint(number), true, at(1000)));
             }
+            seen.begin(begin(&mut schedule, 1000));
         }
-        prop_assert_eq!(schedule.in_flight(), 0);
+        prop_assert_eq!(schedule.held, Held::default());
         let waiting: BTreeSet<EndpointId> =
             schedule.slots.iter().filter(|(_, slot)| slot.due.is_some()).map(|(endpoint, _)| *endpoint).collect();
         let mut served = BTreeSet::new();
         for _ in 0..100 {
             for claim in schedule.claims(at(1000)) {
                 served.insert(claim.endpoint_id);
-                schedule.claimed(claim.endpoint_id, 0, None, at(1000));
+                schedule.claimed(&claim, 0, None, at(1000));
             }
         }
         prop_assert_eq!(served, waiting);

@@ -34,6 +34,7 @@ pub(crate) struct Tables {
     /// Answered by settle alone.
     pub settle_failure: Option<StoreError>,
     pub claims: usize,
+    pub taker: Option<(Arc<dyn Taker>, SignedDuration)>,
 }
 
 #[derive(Debug)]
@@ -162,17 +163,23 @@ impl DeliveryStore for MemoryStore {
         })
     }
 
-    fn settle(&self, settlement: Settlement) -> Pending<'_, Settled> {
+    fn settle(&self, settlements: Arc<[Settlement]>) -> Pending<'_, Vec<Result<Settled, StoreError>>> {
         Box::pin(async move {
             let mut tables = self.tables();
             if let Some(error) = tables.failure.as_ref().or(tables.settle_failure.as_ref()) {
                 return Err(error.clone());
             }
-            let settled = tables.settle(&settlement)?;
+            let settled: Vec<_> = settlements.iter().map(|settlement| tables.settle(settlement)).collect();
             drop(tables);
-            self.settled.send(settlement).unwrap_or_default();
+            for (settlement, _) in settlements.iter().zip(&settled).filter(|(_, settled)| settled.is_ok()) {
+                self.settled.send(settlement.clone()).unwrap_or_default();
+            }
             Ok(settled)
         })
+    }
+
+    fn hand_over(&self, to: Arc<dyn Taker>, lease: SignedDuration) {
+        self.tables().taker = Some((to, lease));
     }
 
     fn delivery(&self, _: OrgId, _: DeliveryId) -> Pending<'_, Option<(Delivery, Vec<Attempt>)>> {

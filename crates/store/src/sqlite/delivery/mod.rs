@@ -1,11 +1,13 @@
 //! Deliveries: due, claimed, settled; looked up, retried, cancelled, replayed.
 
+use std::sync::Arc;
+
 use jiff::{SignedDuration, Timestamp};
 use watchbell_domain::delivery::{Attempt, Delivery, StateKind};
 use watchbell_domain::id::{DeliveryId, OrgId};
 use watchbell_domain::port::{
     Claim, Claimed, DeliveryFilter, DeliveryStore, DueEndpoint, Once, Page, PageRequest, Pending, Replay, Settled,
-    Settlement, Written,
+    Settlement, StoreError, Taker, Written,
 };
 
 use super::SqliteStore;
@@ -21,7 +23,7 @@ mod settle;
 
 pub(super) use claim::release_all;
 pub(super) use list::of_event;
-pub(super) use row::{NewDelivery, insert};
+pub(super) use row::{FIRST_LEASE, NewDelivery, Start, insert};
 
 impl DeliveryStore for SqliteStore {
     fn due_endpoints(&self) -> Pending<'_, Vec<DueEndpoint>> {
@@ -35,8 +37,12 @@ impl DeliveryStore for SqliteStore {
         })
     }
 
-    fn settle(&self, settlement: Settlement) -> Pending<'_, Settled> {
-        self.write(move |tx| settle::settle(tx, &settlement))
+    fn settle(&self, settlements: Arc<[Settlement]>) -> Pending<'_, Vec<Result<Settled, StoreError>>> {
+        self.write(move |tx| settlements.iter().map(|settlement| settle::settle(tx, settlement)).collect())
+    }
+
+    fn hand_over(&self, to: Arc<dyn Taker>, lease: SignedDuration) {
+        self.taker.set(to, lease);
     }
 
     fn delivery(&self, org: OrgId, id: DeliveryId) -> Pending<'_, Option<(Delivery, Vec<Attempt>)>> {

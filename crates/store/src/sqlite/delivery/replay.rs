@@ -9,7 +9,7 @@ use watchbell_domain::id::{DeliveryId, EndpointId, EventId};
 use watchbell_domain::port::{Replay, ReplayWhat};
 
 use super::list::{first_id, of_event};
-use super::row::{self, NewDelivery, insert};
+use super::row::{self, NewDelivery, Start, insert};
 use crate::delivery_ids::Ids;
 use crate::sqlite::endpoint;
 use crate::sqlite::error::Result;
@@ -38,12 +38,13 @@ pub(super) fn replay(tx: &mut Tx<'_>, replay: &Replay) -> Result<Vec<Delivery>> 
         let Some(endpoint) = endpoint::cached(tx, replay.org_id, old.endpoint_id)? else {
             continue;
         };
+        let is_active = matches!(endpoint.state, EndpointState::Active);
         let new = NewDelivery {
             org_id: replay.org_id,
             id: ids.next(),
             event_id: old.event_id,
             endpoint_id: old.endpoint_id,
-            due_at: matches!(endpoint.state, EndpointState::Active).then_some(now),
+            start: if is_active { Start::Due } else { Start::Held },
             created_at: now,
             replay_of: Some(old.id),
         };
@@ -53,7 +54,7 @@ pub(super) fn replay(tx: &mut Tx<'_>, replay: &Replay) -> Result<Vec<Delivery>> 
             org_id: new.org_id,
             event_id: new.event_id,
             endpoint_id: new.endpoint_id,
-            state: new.due_at.map_or(DeliveryState::Held, |due_at| DeliveryState::Pending { due_at }),
+            state: if is_active { DeliveryState::Pending { due_at: now } } else { DeliveryState::Held },
             attempts_counted: 0,
             created_at: now,
             replay_of: new.replay_of,

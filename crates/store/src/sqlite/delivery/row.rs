@@ -8,10 +8,11 @@ use watchbell_domain::delivery::{
 use watchbell_domain::id::{DeliveryId, EndpointId, EventId, OrgId};
 
 use crate::sqlite::error::Result;
-use crate::sqlite::row::{Columns, duration_micros, micros};
+use crate::sqlite::row::{Columns, duration_micros, micros, signed};
 
 const INSERT: &str = "INSERT INTO delivery \
-    (org_id, id, event_id, endpoint_id, state, due_at, created_at, replay_of) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+    (org_id, id, event_id, endpoint_id, state, due_at, created_at, replay_of, lease, lease_until, claimed_at) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
 const INSERT_ATTEMPT: &str = "INSERT INTO attempt \
     (org_id, delivery_id, number, started_at, duration, result, detail, status, headers, body, truncated) \
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
@@ -23,26 +24,47 @@ pub(in crate::sqlite) struct NewDelivery {
     pub(in crate::sqlite) id: DeliveryId,
     pub(in crate::sqlite) event_id: EventId,
     pub(in crate::sqlite) endpoint_id: EndpointId,
-    /// `None`: held.
-    pub(in crate::sqlite) due_at: Option<Timestamp>,
+    pub(in crate::sqlite) start: Start,
     pub(in crate::sqlite) created_at: Timestamp,
     pub(in crate::sqlite) replay_of: Option<DeliveryId>,
 }
 
+/// How a delivery begins.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::sqlite) enum Start {
+    /// Its endpoint is not active.
+    Held,
+    /// Due at once.
+    Due,
+    /// Claimed as it is made.
+    Claimed {
+        /// So long.
+        until: Timestamp,
+    },
+}
+
+/// The token of a delivery's first claim.
+pub(in crate::sqlite) const FIRST_LEASE: Lease = Lease(1);
+
 pub(in crate::sqlite) fn insert(conn: &Connection, new: &NewDelivery) -> Result<()> {
-    let state = match new.due_at {
-        Some(_) => StateKind::Pending,
-        None => StateKind::Held,
+    let (kind, due_at, lease_until) = match new.start {
+        Start::Held => (StateKind::Held, None, None),
+        Start::Due => (StateKind::Pending, Some(new.created_at), None),
+        Start::Claimed { until } => (StateKind::Sending, None, Some(until)),
     };
+    let lease = lease_until.map_or(Lease(0), |_| FIRST_LEASE);
     conn.prepare_cached(INSERT)?.execute(params![
         new.org_id.0.as_bytes(),
         new.id.0.as_bytes(),
         new.event_id.0.as_bytes(),
         new.endpoint_id.0.as_bytes(),
-        state.as_str(),
-        new.due_at.map(micros),
+        kind.as_str(),
+        due_at.map(micros),
         micros(new.created_at),
         new.replay_of.map(|old| *old.0.as_bytes()),
+        signed(lease.0),
+        lease_until.map(micros),
+        lease_until.map(|_| micros(new.created_at)),
     ])?;
     Ok(())
 }

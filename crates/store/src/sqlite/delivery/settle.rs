@@ -27,7 +27,8 @@ struct NextState {
     reason: Option<&'static str>,
 }
 
-pub(super) fn settle(tx: &mut Tx<'_>, settlement: &Settlement) -> Result<Settled> {
+/// The inner error says that this claim is lost, and that nothing was written for it.
+pub(super) fn settle(tx: &mut Tx<'_>, settlement: &Settlement) -> Result<std::result::Result<Settled, StoreError>> {
     let endpoint = endpoint::cached(tx, settlement.org_id, settlement.endpoint_id)?;
     let next = next_state(settlement.next, endpoint.as_deref());
     let (org, id, Lease(lease)) = (settlement.org_id, settlement.delivery_id, settlement.lease);
@@ -56,7 +57,9 @@ pub(super) fn settle(tx: &mut Tx<'_>, settlement: &Settlement) -> Result<Settled
             |row| row.get(0),
         )
         .optional()?;
-    let attempts = settled.ok_or(StoreError::LeaseLost)?;
+    let Some(attempts) = settled else {
+        return Ok(Err(StoreError::LeaseLost));
+    };
     watchbell_domain::failpoint::at("store.settle")?;
     if let Some(attempt) = attempt {
         row::insert_attempt(tx.conn, org, id, attempt)
@@ -66,7 +69,7 @@ pub(super) fn settle(tx: &mut Tx<'_>, settlement: &Settlement) -> Result<Settled
     if let Some(endpoint) = endpoint {
         change_endpoint(tx, settlement, &endpoint)?;
     }
-    Ok(Settled { state: next.kind })
+    Ok(Ok(Settled { state: next.kind }))
 }
 
 /// Whatever happened to the endpoint meanwhile decides where a delivery waits.
