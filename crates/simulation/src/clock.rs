@@ -109,8 +109,11 @@ impl SimClock {
     pub fn steady_at(&self, moment: Moment) -> Timestamp {
         let hands = self.hands();
         let born = hands.lives.iter().copied().filter(|born| *born <= moment).max().unwrap_or(Moment::ZERO);
-        let seen = hands.settings.iter().map(|(at, _)| *at).filter(|at| *at > born && *at <= moment);
-        let readings = std::iter::once(born).chain(seen).map(|at| hands.wall_at(at) + (moment - at));
+        let ends = hands.settings.iter().skip(1).map(|(at, _)| *at).chain([Moment::MAX]);
+        let spans = hands.settings.iter().zip(ends).enumerate();
+        // A setting that ends as the life begins may just have been read.
+        let read = spans.filter(|(_, ((at, _), end))| *at <= moment && *end >= born);
+        let readings = read.map(|(set, ((_, offset), _))| epoch() + moment + *offset + micros(set));
         readings.max().unwrap()
     }
 

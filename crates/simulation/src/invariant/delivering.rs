@@ -166,7 +166,8 @@ fn in_order(arrival: &Arrival) -> Option<SignedDuration> {
 /// Whether the node could not read the answer, or could not write the outcome while its claim held.
 fn may_repeat(past: &Past<'_>, before: &Arrival, answered_at: SignedDuration, again: &Arrival) -> bool {
     let in_exchange = |at: SignedDuration| at >= before.at && at <= answered_at + SignedDuration::from_millis(1);
-    let since = |at: SignedDuration| at >= before.at && at <= again.at;
+    // The longest delay may have begun before.
+    let since = |at: SignedDuration| at >= before.at - SignedDuration::from_secs(60) && at <= again.at;
     let claim_is_over = again.at - before.at >= options().lease - options().timeout;
     past.record
         .disturbances
