@@ -99,6 +99,8 @@ struct Questions {
     poll_at: SignedDuration,
     claiming: Asking<Vec<Claimed>>,
     claims: Vec<Claim>,
+    /// When they were asked for: from then on they run out, however long the store takes to answer.
+    claims_asked_at: SignedDuration,
     settling: Asking<Vec<Result<Settled, StoreError>>>,
 }
 
@@ -168,7 +170,7 @@ impl Service {
                 }
                 Some(answer) = &mut questions.claiming => {
                     questions.claiming = None.into();
-                    self.claimed(&std::mem::take(&mut questions.claims), answer);
+                    self.claimed(&std::mem::take(&mut questions.claims), questions.claims_asked_at, answer);
                 }
                 Some(rows) = &mut questions.polling => {
                     questions.polling = None.into();
@@ -267,6 +269,7 @@ impl Service {
         }
         if questions.claims.is_empty() && monotonic >= self.store_rests_until && !self.outcomes.are_stuck() {
             questions.claims = self.schedule.claims(self.context.steady.now());
+            questions.claims_asked_at = monotonic;
             questions.claiming = self.claim(&questions.claims);
         }
         if let Some(settlements) = self.outcomes.next(monotonic) {
@@ -319,9 +322,8 @@ impl Service {
         wake_at.unwrap_or(monotonic + self.options.poll_every)
     }
 
-    fn claimed(&mut self, asked: &[Claim], answer: Result<Vec<Claimed>, StoreError>) {
+    fn claimed(&mut self, asked: &[Claim], claimed_at: SignedDuration, answer: Result<Vec<Claimed>, StoreError>) {
         let now = self.context.steady.now();
-        let claimed_at = self.context.clock.monotonic();
         self.touched.extend(asked.iter().map(|claim| claim.endpoint_id));
         let answer = match answer {
             Ok(answer) => {
@@ -480,7 +482,7 @@ impl Service {
                 Some(answer) = &mut questions.claiming => {
                     questions.claiming = None.into();
                     // These come too late to be begun: each goes straight back.
-                    self.claimed(&std::mem::take(&mut questions.claims), answer);
+                    self.claimed(&std::mem::take(&mut questions.claims), questions.claims_asked_at, answer);
                 }
                 () = self.attempts.wait(), if !self.attempts.is_empty() => {}
                 () = &mut deadline => {
