@@ -3,6 +3,7 @@
 //! ```text
 //! cargo xtask check    fmt, tidy, clippy, docs            (cheapest first)
 //! cargo xtask test     every test, the contract, a short bench (README's second command)
+//! cargo xtask simulate --seeds 10000    simulated worlds, more than the tests run
 //! cargo xtask tidy     walls between crates, file sizes, pages that must exist
 //! ```
 
@@ -13,6 +14,7 @@ use std::process::ExitCode;
 mod command;
 mod contract;
 mod proof;
+mod simulate;
 mod test;
 mod tidy;
 
@@ -21,9 +23,10 @@ fn main() -> ExitCode {
     let outcome = match task.as_str() {
         "check" => check(),
         "test" => test::run(),
+        "simulate" => simulate::run(&std::env::args().skip(2).collect::<Vec<_>>()),
         "tidy" => tidy::run(),
         _ => {
-            eprintln!("usage: cargo xtask check | test | tidy");
+            eprintln!("usage: cargo xtask check | test | simulate | tidy");
             return ExitCode::from(2);
         }
     };

@@ -18,7 +18,7 @@ const WALLS: &[(&str, &[&str])] = &[
     ("engine", &["domain", "wire"]),
     ("api", &["engine", "domain", "wire"]),
     ("server", &["api", "engine", "store", "domain", "wire"]),
-    ("simulation", &[]),
+    ("simulation", &["engine", "store", "domain", "wire"]),
 ];
 
 const FILE_LINES_MAX: usize = 600;

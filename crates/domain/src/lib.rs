@@ -11,6 +11,7 @@ pub mod access;
 pub mod delivery;
 pub mod endpoint;
 pub mod event;
+pub mod failpoint;
 pub mod finding;
 pub mod id;
 pub mod org;

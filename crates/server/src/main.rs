@@ -23,8 +23,26 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();
+    #[cfg(feature = "failpoints")]
+    if let Err(code) = arm_points() {
+        return code;
+    }
     // The one place that reads the environment; a variable that is not text cannot be one of ours.
     let variables =
         std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     cli.run(variables.collect())
+}
+
+/// A build with fail points takes what they are to do from the environment.
+#[cfg(feature = "failpoints")]
+fn arm_points() -> Result<(), ExitCode> {
+    let Some(text) = std::env::var_os("WATCHBELL_FAILPOINTS") else {
+        return Ok(());
+    };
+    let plan = text.to_string_lossy().parse().map_err(|problem| {
+        anstream::eprintln!("WATCHBELL_FAILPOINTS: {problem}");
+        ExitCode::from(2)
+    })?;
+    watchbell_domain::failpoint::arm_process(plan);
+    Ok(())
 }

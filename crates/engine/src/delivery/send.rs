@@ -74,6 +74,9 @@ fn encode(prepared: &Prepared, delivery: &ClaimedDelivery, now: Timestamp) -> Re
 }
 
 async fn exchange(client: &Client, prepared: &Prepared, encoded: &Encoded, stop: &CancellationToken) -> Exchange {
+    if let Err(failed_point) = watchbell_domain::failpoint::at("engine.send") {
+        return Fault::new(AttemptResult::Internal, failed_point.to_string()).into();
+    }
     let Some(peer) = &prepared.peer else {
         let refused = prepared.refused.clone().map(Fault::from);
         return refused.unwrap_or(AttemptResult::EgressForbidden.into()).into();

@@ -99,6 +99,8 @@ struct Questions {
     poll_at: SignedDuration,
     claiming: Asking<Vec<Claimed>>,
     claims: Vec<Claim>,
+    /// When they were asked for: from then on they run out, however long the store takes to answer.
+    claims_asked_at: SignedDuration,
     settling: Asking<Vec<Result<Settled, StoreError>>>,
 }
 
@@ -168,7 +170,7 @@ impl Service {
                 }
                 Some(answer) = &mut questions.claiming => {
                     questions.claiming = None.into();
-                    self.claimed(&std::mem::take(&mut questions.claims), answer);
+                    self.claimed(&std::mem::take(&mut questions.claims), questions.claims_asked_at, answer);
                 }
                 Some(rows) = &mut questions.polling => {
                     questions.polling = None.into();
@@ -259,17 +261,30 @@ impl Service {
         if !questions.is_polling && monotonic >= questions.poll_at.max(self.store_rests_until) {
             questions.is_polling = true;
             questions.poll_at = monotonic + self.options.poll_every;
-            let store = Arc::clone(&self.context.store);
-            questions.polling = asking(async move { store.due_endpoints().await });
+            let context = Arc::clone(&self.context);
+            questions.polling = asking(async move {
+                watchbell_domain::failpoint::at_while("engine.poll", &*context.clock).await?;
+                context.store.due_endpoints().await
+            });
         }
         if questions.claims.is_empty() && monotonic >= self.store_rests_until && !self.outcomes.are_stuck() {
             questions.claims = self.schedule.claims(self.context.steady.now());
+            questions.claims_asked_at = monotonic;
             questions.claiming = self.claim(&questions.claims);
         }
         if let Some(settlements) = self.outcomes.next(monotonic) {
-            let store = Arc::clone(&self.context.store);
-            questions.settling = asking(async move { store.settle(settlements).await });
+            questions.settling = self.settle(settlements);
         }
+    }
+
+    fn settle(&self, settlements: Arc<[Settlement]>) -> Asking<Vec<Result<Settled, StoreError>>> {
+        let context = Arc::clone(&self.context);
+        asking(async move {
+            watchbell_domain::failpoint::at_while("engine.settle.before", &*context.clock).await?;
+            let settled = context.store.settle(settlements).await;
+            watchbell_domain::failpoint::at_while("engine.settle.after", &*context.clock).await?;
+            settled
+        })
     }
 
     fn claim(&self, claims: &[Claim]) -> Asking<Vec<Claimed>> {
@@ -277,7 +292,12 @@ impl Service {
             return None.into();
         }
         let (context, claims, lease) = (Arc::clone(&self.context), claims.to_vec(), self.options.lease);
-        asking(async move { context.store.claim(claims, context.steady.now(), lease).await })
+        asking(async move {
+            watchbell_domain::failpoint::at_while("engine.claim", &*context.clock).await?;
+            let claimed = context.store.claim(claims, context.steady.now(), lease).await;
+            watchbell_domain::failpoint::at_while("engine.claimed", &*context.clock).await?;
+            claimed
+        })
     }
 
     /// Tells the store how much more may be taken.
@@ -302,9 +322,8 @@ impl Service {
         wake_at.unwrap_or(monotonic + self.options.poll_every)
     }
 
-    fn claimed(&mut self, asked: &[Claim], answer: Result<Vec<Claimed>, StoreError>) {
+    fn claimed(&mut self, asked: &[Claim], claimed_at: SignedDuration, answer: Result<Vec<Claimed>, StoreError>) {
         let now = self.context.steady.now();
-        let claimed_at = self.context.clock.monotonic();
         self.touched.extend(asked.iter().map(|claim| claim.endpoint_id));
         let answer = match answer {
             Ok(answer) => {
@@ -446,8 +465,7 @@ impl Service {
             }
             let monotonic = context.clock.monotonic();
             if let Some(settlements) = self.outcomes.next(monotonic) {
-                let store = Arc::clone(&context.store);
-                questions.settling = asking(async move { store.settle(settlements).await });
+                questions.settling = self.settle(settlements);
             }
             let is_over = self.attempts.is_empty() && self.reports.is_empty() && questions.claims.is_empty();
             if is_over && self.outcomes.len() == 0 {
@@ -464,7 +482,7 @@ impl Service {
                 Some(answer) = &mut questions.claiming => {
                     questions.claiming = None.into();
                     // These come too late to be begun: each goes straight back.
-                    self.claimed(&std::mem::take(&mut questions.claims), answer);
+                    self.claimed(&std::mem::take(&mut questions.claims), questions.claims_asked_at, answer);
                 }
                 () = self.attempts.wait(), if !self.attempts.is_empty() => {}
                 () = &mut deadline => {

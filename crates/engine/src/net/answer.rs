@@ -48,7 +48,8 @@ impl Head {
         let masked = mask.bytes(&body.bytes);
         let kept = masked.get(..body_kept_max).unwrap_or(&masked);
         let retry_after =
-            RetryAfter::longest(self.headers.get_all(RETRY_AFTER).iter().map(|value| value.as_bytes()), now);
+            RetryAfter::longest(self.headers.get_all(RETRY_AFTER).iter().map(|value| value.as_bytes()), now)
+                .map(|asked| from_now(asked, now));
         let detail = (self.result == AttemptResult::RedirectRefused).then(|| self.location(mask)).flatten();
         Exchange {
             result: self.result,
@@ -102,5 +103,16 @@ fn is_framed_clearly(headers: &HeaderMap) -> bool {
         (None, _) => lengths <= 1,
         (Some(coding), None) => lengths == 0 && coding.as_bytes().eq_ignore_ascii_case(b"chunked"),
         (Some(_), Some(_)) => false,
+    }
+}
+
+/// A date is read by the wall clock, here and now. What is due later goes by a time that never runs backwards, which is
+/// ahead of a wall clock that was set back, and by it the date might have passed already.
+fn from_now(asked: RetryAfter, now: Timestamp) -> RetryAfter {
+    match asked {
+        RetryAfter::Seconds(_) => asked,
+        RetryAfter::At(_) => {
+            RetryAfter::Seconds(u64::try_from(asked.wait(now).as_millis()).unwrap_or(0).div_ceil(1000))
+        }
     }
 }

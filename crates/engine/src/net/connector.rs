@@ -161,6 +161,7 @@ impl Connector {
     }
 
     pub(super) async fn connect(&self, target: &Target, handshake: &Handshake) -> Result<Connected, Fault> {
+        watchbell_domain::failpoint::at("net.connect").map_err(|failed| fault::of_io(&failed.into()))?;
         let addresses = self.addresses(target).await?;
         let stream = match &self.proxy {
             None => self.dial(&addresses).await?,

@@ -82,6 +82,7 @@ impl Watched {
 
 impl AsyncRead for Watched {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        watchbell_domain::failpoint::at("net.read")?;
         let before = buf.filled().len();
         let outcome = Pin::new(&mut self.stream).poll_read(cx, buf);
         let count = buf.filled().len() - before;
@@ -102,7 +103,10 @@ impl AsyncWrite for Watched {
         if self.watch.has_write_failed() {
             return Poll::Ready(Ok(buf.len()));
         }
-        let written = Pin::new(&mut self.stream).poll_write(cx, buf);
+        let written = match watchbell_domain::failpoint::at("net.write") {
+            Ok(()) => Pin::new(&mut self.stream).poll_write(cx, buf),
+            Err(failed) => Poll::Ready(Err(failed.into())),
+        };
         self.forgive(written, buf.len())
     }
 
@@ -115,7 +119,10 @@ impl AsyncWrite for Watched {
         if self.watch.has_write_failed() {
             return Poll::Ready(Ok(all));
         }
-        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        let written = match watchbell_domain::failpoint::at("net.write") {
+            Ok(()) => Pin::new(&mut self.stream).poll_write_vectored(cx, bufs),
+            Err(failed) => Poll::Ready(Err(failed.into())),
+        };
         self.forgive(written, all)
     }
 

@@ -3,6 +3,8 @@
 #![expect(
     clippy::indexing_slicing,
     clippy::let_underscore_must_use,
+    clippy::panic,
+    clippy::print_stderr,
     clippy::unwrap_used,
     reason = "a test that cannot go on fails"
 )]
@@ -10,3 +12,4 @@
 mod recovery;
 mod schedule;
 mod world;
+mod worlds;

@@ -20,6 +20,12 @@ impl From<StoreError> for Error {
     }
 }
 
+impl From<watchbell_domain::failpoint::Failed> for Error {
+    fn from(failed: watchbell_domain::failpoint::Failed) -> Self {
+        Self::Store(failed.into())
+    }
+}
+
 impl From<rusqlite::Error> for Error {
     fn from(error: rusqlite::Error) -> Self {
         Self::Sqlite(error)

@@ -83,6 +83,7 @@ fn accept_one(
     inserted.or_conflict("an event of this id exists")?;
     let event_number = tx.conn.last_insert_rowid();
     let (org_id, event_id, accepted_at) = (acceptance.org_id, EventId(new.event.id), acceptance.accepted_at);
+    watchbell_domain::failpoint::at("store.accept")?;
     let mut deliveries = Vec::with_capacity(routed.len());
     let mut handed = Vec::new();
     let mut shared = None;

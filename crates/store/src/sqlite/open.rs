@@ -134,7 +134,9 @@ impl SqliteStore {
         let mut conn = Connection::open(&path).map_err(wrong)?;
         prepare(&conn).map_err(wrong)?;
         verify_durable(&conn).map_err(wrong)?;
+        watchbell_domain::failpoint::at("store.migrate.before")?;
         migrate(&mut conn, &path)?;
+        watchbell_domain::failpoint::at("store.migrate.after")?;
         check_keys(&conn, &options.keys, &path)?;
         let released = release_claims(&mut conn, options.clock.now()).map_err(|error| match error {
             Error::Sqlite(problem) => wrong(problem),
@@ -203,9 +205,17 @@ impl Start<'_> {
     }
 
     fn inline(mut self) -> rusqlite::Result<Writing> {
+        // Time stands still while SQLite waits here: whoever finds another in its way is told at once.
+        self.conn.busy_timeout(std::time::Duration::ZERO)?;
         let wal = Wal::watch(&mut self.conn, None, Arc::new(AtomicBool::new(false)))?;
         let writer = Writer::new(self.conn, self.hand_over, self.vault, self.counters, self.room, wal);
         Ok(Writing::Inline(Box::new(Mutex::new(writer))))
+    }
+}
+
+impl From<watchbell_domain::failpoint::Failed> for OpenError {
+    fn from(failed: watchbell_domain::failpoint::Failed) -> Self {
+        Self::Database(failed.to_string())
     }
 }
 
@@ -315,7 +325,12 @@ fn check_keys(conn: &Connection, keys: &SealingKeys, path: &Path) -> Result<(), 
 
 fn release_claims(conn: &mut Connection, now: Timestamp) -> Result<usize, Error> {
     let transaction = conn.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-    let released = delivery::release_all(&transaction, now)?;
+    let released = match watchbell_domain::failpoint::is_planted("retry forgotten on crash") {
+        true => transaction
+            .execute("UPDATE delivery SET lease_until = lease_until + 1000000000000000 WHERE state = 'sending'", [])?,
+        false => delivery::release_all(&transaction, now)?,
+    };
+    watchbell_domain::failpoint::at("store.release.before").map_err(|_| rusqlite::Error::InvalidQuery)?;
     transaction.commit()?;
     Ok(released)
 }

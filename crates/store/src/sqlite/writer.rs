@@ -121,7 +121,10 @@ where
             return Ran::Unwanted;
         };
         // The savepoint and the endpoint cache are taken back after a panic, so nothing half-done is seen.
-        self.result = match catch_unwind(AssertUnwindSafe(|| work(tx))) {
+        self.result = match catch_unwind(AssertUnwindSafe(|| {
+            watchbell_domain::failpoint::at("store.unit")?;
+            work(tx)
+        })) {
             Ok(result) => result.map_err(StoreError::from),
             Err(_) => Err(StoreError::Unavailable("a unit of work panicked".to_owned())),
         };
@@ -176,7 +179,7 @@ impl Writer {
 
     /// Runs a group, commits it and answers.
     pub(super) fn commit(&mut self, mut group: Vec<Box<dyn Unit>>) {
-        let committed = self.run(&mut group);
+        let mut committed = self.run(&mut group);
         if let Err(problem) = &committed {
             tracing::error!(units = group.len(), %problem, "commit failed");
             // Whatever the reason: nothing can be promised now.
@@ -184,6 +187,9 @@ impl Writer {
             self.abandon();
         } else {
             self.hand_over.committed();
+        }
+        if watchbell_domain::failpoint::is_planted("ack before commit") {
+            committed = Ok(());
         }
         let units = u64::try_from(group.len()).unwrap_or(u64::MAX);
         self.counters.units.fetch_add(units, Ordering::Relaxed);
@@ -198,7 +204,9 @@ impl Writer {
         for unit in group {
             self.run_unit(unit.as_mut())?;
         }
+        watchbell_domain::failpoint::at("store.commit.before")?;
         self.execute("COMMIT")?;
+        watchbell_domain::failpoint::at("store.commit.after")?;
         self.counters.commits.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }

@@ -118,6 +118,7 @@ fn take(
         let lease = Lease(due.lease.0 + 1);
         let until = micros(lease_until);
         conn.prepare_cached(TAKE)?.execute(params![key.0, key.1, signed(lease.0), until, micros(now)])?;
+        watchbell_domain::failpoint::at("store.claim")?;
         // A first attempt has neither results nor a body yet.
         let tried = due.attempts > 0;
         taken.push(ClaimedDelivery {
