@@ -29,6 +29,7 @@ pub mod isolation;
 pub mod once;
 pub mod orgs;
 pub mod projects;
+pub mod retention;
 pub(crate) mod world;
 
 pub use world::{Opened, World};
@@ -59,6 +60,10 @@ macro_rules! conformance {
                 listed_by_filter_and_page retried_now cancelled replayed_alone replayed_by_event replayed_by_window counted
             }
             projects { found_and_listed scans_apply_in_turn findings_change_and_are_listed failed_whole }
+            retention {
+                takes_what_is_old_and_ended goes_in_small_steps events_wait_for_their_deliveries
+                history_outlives_its_endpoint answers_are_forgotten space_is_given_back
+            }
             histories { end_as_the_model_says }
             isolation { reads_see_nothing writes_change_nothing }
         }

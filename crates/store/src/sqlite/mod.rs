@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use rusqlite::Connection;
-use watchbell_domain::port::{Pending, RoomStore, StoreError};
+use watchbell_domain::port::{Clock, Pending, RoomStore, StoreError};
 
 mod checkpoint;
 mod delivery;
@@ -29,6 +29,7 @@ mod org;
 mod page;
 mod project;
 mod reader;
+mod retention;
 mod room;
 mod row;
 #[cfg(test)]
@@ -52,6 +53,8 @@ pub struct SqliteStore {
     readers: Arc<Readers>,
     counters: Arc<Counters>,
     room: Arc<Room>,
+    /// By which long work ends itself.
+    clock: Arc<dyn Clock>,
     /// Held until everything above is gone.
     _lock: std::fs::File,
 }

@@ -149,14 +149,15 @@ impl SqliteStore {
         };
         let readers = Arc::new(Readers::open(&path, count, Arc::clone(&vault)).map_err(wrong)?);
         let counters = Arc::new(Counters::default());
-        let room = Room::new(directory, options.min_free_bytes, options.free_space, options.clock);
+        let clock = options.clock;
+        let room = Room::new(directory, options.min_free_bytes, options.free_space, Arc::clone(&clock));
         let room = Arc::new(room);
         let start = Start { conn, path: &path, vault, counters: Arc::clone(&counters), room: Arc::clone(&room) };
         let writing = match options.threads {
             Threads::Own { queue, .. } => start.threads(queue)?,
             Threads::Inline => start.inline().map_err(wrong)?,
         };
-        Ok(Self { writing, readers, counters, room, _lock: lock })
+        Ok(Self { writing, readers, counters, room, clock, _lock: lock })
     }
 }
 
