@@ -90,6 +90,8 @@ ids! {
     ScanId = "scn",
     /// A finding.
     FindingId = "fnd",
+    /// A replay that runs as a job.
+    ReplayId = "rpl",
     /// One request to our API.
     RequestId = "req",
 }

@@ -173,3 +173,26 @@ CREATE TABLE delivery_body (
   PRIMARY KEY (org_id, delivery_id),
   FOREIGN KEY (org_id, delivery_id) REFERENCES delivery (org_id, id)
 ) STRICT, WITHOUT ROWID;
+
+-- A replay that takes its time. `of_state` and what follows it are its filter, `cursor` is the last delivery it looked at.
+CREATE TABLE replay (
+  org_id      BLOB    NOT NULL REFERENCES org (id),
+  id          BLOB    NOT NULL,
+  endpoint_id BLOB,
+  of_state    TEXT,
+  reason      TEXT,
+  event_type  TEXT,
+  since       INTEGER,
+  until       INTEGER NOT NULL,
+  made_max    INTEGER,
+  per_second  INTEGER NOT NULL,
+  matched     INTEGER,
+  created_at  INTEGER NOT NULL,
+  state       TEXT    NOT NULL,
+  ended_at    INTEGER,
+  cursor      BLOB,
+  looked_at   INTEGER NOT NULL,
+  made        INTEGER NOT NULL,
+  PRIMARY KEY (org_id, id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX replay_running ON replay (org_id, id) WHERE state = 'running';

@@ -15,6 +15,7 @@ use jiff::{SignedDuration, Timestamp};
 mod accept;
 mod admin;
 mod deliver;
+mod replay;
 mod retention;
 mod scan;
 #[cfg(feature = "testing")]
@@ -23,6 +24,7 @@ pub mod testing;
 pub use accept::*;
 pub use admin::*;
 pub use deliver::*;
+pub use replay::*;
 pub use retention::*;
 pub use scan::*;
 
@@ -49,12 +51,28 @@ pub trait Entropy: Send + Sync + Debug {
 
 /// Everything a node stores. The wiring holds this; a handler takes the ports it uses.
 pub trait Store:
-    OrgStore + KeyStore + EndpointStore + EventStore + DeliveryStore + ProjectStore + RoomStore + RetentionStore
+    OrgStore
+    + KeyStore
+    + EndpointStore
+    + EventStore
+    + DeliveryStore
+    + ProjectStore
+    + RoomStore
+    + RetentionStore
+    + ReplayStore
 {
 }
 
 impl<T> Store for T where
-    T: OrgStore + KeyStore + EndpointStore + EventStore + DeliveryStore + ProjectStore + RoomStore + RetentionStore
+    T: OrgStore
+        + KeyStore
+        + EndpointStore
+        + EventStore
+        + DeliveryStore
+        + ProjectStore
+        + RoomStore
+        + RetentionStore
+        + ReplayStore
 {
 }
 

@@ -29,6 +29,7 @@ mod org;
 mod page;
 mod project;
 mod reader;
+mod replay;
 mod retention;
 mod room;
 mod row;

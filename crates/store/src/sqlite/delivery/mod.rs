@@ -20,7 +20,7 @@ mod row;
 mod settle;
 
 pub(super) use claim::release_all;
-pub(super) use list::of_event;
+pub(super) use list::{first_id, of_event};
 pub(super) use row::{NewDelivery, insert};
 
 impl DeliveryStore for SqliteStore {

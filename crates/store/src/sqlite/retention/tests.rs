@@ -74,7 +74,7 @@ fn filled(events: u64) -> (SqliteStore, tempfile::TempDir) {
         .unwrap();
         for to in 0..FAN_OUT {
             let delivery = id(number, number * FAN_OUT + to);
-            let waits = (number * FAN_OUT + to) % 10 == 0;
+            let waits = (number * FAN_OUT + to).is_multiple_of(10);
             let endpoint = EndpointId(uuid::Uuid::from_bytes(id(0, to)));
             conn.prepare_cached(
                 "INSERT INTO delivery (org_id, id, event_id, endpoint_id, state, due_at, ended_at, attempts, created_at) \
