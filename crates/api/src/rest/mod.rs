@@ -22,6 +22,7 @@ mod operation;
 mod orgs;
 mod projects;
 mod replay;
+mod replays;
 mod show;
 
 /// Routes that need a key.
@@ -77,6 +78,7 @@ fn areas() -> OpenApiRouter<Edge> {
         .merge(event_types::routes())
         .merge(deliveries::routes())
         .merge(replay::routes())
+        .merge(replays::routes())
         .merge(projects::routes())
         .merge(operation::guarded())
 }

@@ -17,6 +17,7 @@ mod idempotency;
 mod isolation;
 mod lists;
 mod problems;
+mod replays;
 mod room;
 mod scans;
 mod server;

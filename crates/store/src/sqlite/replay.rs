@@ -35,8 +35,10 @@ const COUNT_RUNNING: &str =
 const RUNNING: &str = "SELECT * FROM replay INDEXED BY replay_running WHERE state = 'running'";
 const PROGRESS: &str = "UPDATE replay SET state = ?3, ended_at = ?4, cursor = ?5, looked_at = ?6, made = ?7 \
     WHERE org_id = ?1 AND id = ?2";
+// Ids of one millisecond are in no order: what repeats a delivery is newer all the same.
 const IS_SUPERSEDED: &str = "SELECT EXISTS (SELECT 1 FROM delivery INDEXED BY delivery_event \
-    WHERE event_id = ?1 AND org_id = ?2 AND id > ?3 AND endpoint_id = ?4 AND created_at < ?5)";
+    WHERE event_id = ?1 AND org_id = ?2 AND endpoint_id = ?4 AND created_at < ?6 \
+      AND (created_at > ?5 OR replay_of = ?3))";
 const IS_OF_TYPE: &str = "SELECT EXISTS (SELECT 1 FROM event WHERE org_id = ?1 AND id = ?2 AND type = ?3)";
 
 impl ReplayStore for SqliteStore {
@@ -207,6 +209,7 @@ struct Candidate {
     id: DeliveryId,
     event_id: EventId,
     endpoint_id: EndpointId,
+    created_at: Timestamp,
 }
 
 fn look(
@@ -227,6 +230,7 @@ fn look(
             id: DeliveryId(columns.uuid("id")?),
             event_id: EventId(columns.uuid("event_id")?),
             endpoint_id: EndpointId(columns.uuid("endpoint_id")?),
+            created_at: columns.time("created_at")?,
         };
         matched.looked_at += 1;
         if fits(&columns, filter)? && is_wanted(conn, org, filter, &candidate)? {
@@ -296,9 +300,10 @@ fn is_wanted(conn: &Connection, org: OrgId, filter: &ReplayFilter, candidate: &C
         }
     }
     let (id, endpoint) = (candidate.id.0.as_bytes(), candidate.endpoint_id.0.as_bytes());
+    let (created_at, until) = (micros(candidate.created_at), micros_up(filter.until));
     let is_superseded: bool = conn
         .prepare_cached(IS_SUPERSEDED)?
-        .query_row(params![event, org, id, endpoint, micros_up(filter.until)], |row| row.get(0))?;
+        .query_row(params![event, org, id, endpoint, created_at, until], |row| row.get(0))?;
     Ok(!is_superseded)
 }
 

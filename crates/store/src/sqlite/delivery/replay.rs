@@ -21,8 +21,9 @@ const WINDOW: &str = "SELECT id, event_id FROM delivery INDEXED BY delivery_endp
     WHERE endpoint_id = ?1 AND org_id = ?2 AND id >= ?3 AND created_at >= ?4 AND created_at < ?5 \
       AND state IN ('delivered', 'dead_lettered', 'cancelled') AND (?6 IS NULL OR state = ?6) \
       AND NOT EXISTS (SELECT 1 FROM delivery AS newer INDEXED BY delivery_event \
-        WHERE newer.event_id = delivery.event_id AND newer.org_id = delivery.org_id AND newer.id > delivery.id \
-          AND newer.endpoint_id = delivery.endpoint_id AND newer.created_at < ?5) \
+        WHERE newer.event_id = delivery.event_id AND newer.org_id = delivery.org_id \
+          AND newer.endpoint_id = delivery.endpoint_id AND newer.created_at < ?5 \
+          AND (newer.created_at > delivery.created_at OR newer.replay_of = delivery.id)) \
     ORDER BY id LIMIT ?7";
 
 /// What to repeat.
