@@ -92,6 +92,8 @@ ids! {
     FindingId = "fnd",
     /// A replay that runs as a job.
     ReplayId = "rpl",
+    /// An erasure by subject.
+    ErasureId = "ers",
     /// One request to our API.
     RequestId = "req",
 }

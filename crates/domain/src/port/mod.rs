@@ -15,6 +15,7 @@ use jiff::{SignedDuration, Timestamp};
 mod accept;
 mod admin;
 mod deliver;
+mod erase;
 mod replay;
 mod retention;
 mod scan;
@@ -24,6 +25,7 @@ pub mod testing;
 pub use accept::*;
 pub use admin::*;
 pub use deliver::*;
+pub use erase::*;
 pub use replay::*;
 pub use retention::*;
 pub use scan::*;
@@ -60,6 +62,7 @@ pub trait Store:
     + RoomStore
     + RetentionStore
     + ReplayStore
+    + ErasureStore
 {
 }
 
@@ -73,6 +76,7 @@ impl<T> Store for T where
         + RoomStore
         + RetentionStore
         + ReplayStore
+        + ErasureStore
 {
 }
 

@@ -23,6 +23,7 @@ pub mod claims;
 pub mod deliveries;
 pub mod dialects;
 pub mod endpoints;
+pub mod erasures;
 pub mod events;
 pub mod histories;
 pub mod isolation;
@@ -64,6 +65,10 @@ macro_rules! conformance {
             replays {
                 matched_by_filter the_newest_of_an_event_counts advances_to_the_end steps_at_once_make_nothing_twice
                 cancelled_meanwhile made_once_and_not_too_many endpoints_that_rest_or_are_gone
+            }
+            erasures {
+                an_event_says_nothing_any_more attempts_under_way_bring_nothing_back subjects_are_found_in_steps
+                made_once_and_not_too_many
             }
             retention {
                 takes_what_is_old_and_ended goes_in_small_steps events_wait_for_their_deliveries

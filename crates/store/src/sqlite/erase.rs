@@ -110,6 +110,14 @@ fn erase(tx: &Tx<'_>, org: OrgId, id: EventId, now: Timestamp) -> Result<Option<
     Ok(Some(Erased { at, cancelled: u64::try_from(cancelled).unwrap_or(u64::MAX) }))
 }
 
+/// Whether an event says nothing any more: then it is not repeated.
+pub(super) fn is_erased(conn: &Connection, org: OrgId, id: EventId) -> Result<bool> {
+    let mut query = conn.prepare_cached(ERASED_AT)?;
+    let at: Option<i64> =
+        query.query_row(params![org.0.as_bytes(), id.0.as_bytes()], |row| row.get(0)).optional()?.flatten();
+    Ok(at.is_some())
+}
+
 fn create(tx: &Tx<'_>, erasure: &Erasure) -> Result<()> {
     let running: u32 =
         tx.conn.prepare_cached(COUNT_RUNNING)?.query_row([erasure.org_id.0.as_bytes()], |row| row.get(0))?;

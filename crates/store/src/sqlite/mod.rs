@@ -21,6 +21,7 @@ mod delivery;
 mod endpoint;
 mod endpoint_cache;
 mod endpoint_row;
+mod erase;
 mod error;
 mod event;
 mod once;

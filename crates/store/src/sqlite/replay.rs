@@ -24,7 +24,7 @@ use super::once::once;
 use super::page::{self, before};
 use super::row::{Columns, micros, signed, truncated};
 use super::writer::Tx;
-use super::{SqliteStore, endpoint};
+use super::{SqliteStore, endpoint, erase};
 use crate::delivery_ids::Ids;
 
 const INSERT: &str = "INSERT INTO replay (org_id, id, endpoint_id, of_state, reason, event_type, since, until, made_max, \
@@ -291,6 +291,9 @@ fn fits(columns: &Columns<'_, '_>, filter: &ReplayFilter) -> Result<bool> {
 
 /// What other rows say.
 fn is_wanted(conn: &Connection, org: OrgId, filter: &ReplayFilter, candidate: &Candidate) -> Result<bool> {
+    if erase::is_erased(conn, org, candidate.event_id)? {
+        return Ok(false);
+    }
     let (org, event) = (org.0.as_bytes(), candidate.event_id.0.as_bytes());
     if let Some(wanted) = &filter.event_type {
         let is_of_type: bool =
@@ -349,6 +352,9 @@ fn repeat(
     let Some((event, endpoint)) = row else { return Ok(None) };
     let (event_id, endpoint_id) =
         (EventId(uuid::Uuid::from_bytes(event)), EndpointId(uuid::Uuid::from_bytes(endpoint)));
+    if erase::is_erased(tx.conn, org_id, event_id)? {
+        return Ok(None);
+    }
     let Some(endpoint) = endpoint::cached(tx, org_id, endpoint_id)? else { return Ok(None) };
     let is_due = matches!(endpoint.state, EndpointState::Active);
     let due_at = is_due.then_some(now);
