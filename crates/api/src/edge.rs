@@ -14,8 +14,8 @@ use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::OpenApiRouter;
 use watchbell_domain::id::RequestId;
 use watchbell_domain::port::{
-    Clock, DeliveryStore, EndpointStore, Entropy, EventStore, KeyStore, OrgStore, ProjectStore, ReplayStore, RoomStore,
-    Store,
+    Clock, DeliveryStore, EndpointStore, Entropy, ErasureStore, EventStore, KeyStore, OrgStore, ProjectStore,
+    ReplayStore, RoomStore, Store,
 };
 use watchbell_engine::delivery::Handle;
 use watchbell_engine::net::guard::EgressPolicy;
@@ -259,6 +259,7 @@ substates! {
     Arc<dyn DeliveryStore> = |edge| Arc::clone(&edge.parts.store) as _;
     Arc<dyn ProjectStore> = |edge| Arc::clone(&edge.parts.store) as _;
     Arc<dyn ReplayStore> = |edge| Arc::clone(&edge.parts.store) as _;
+    Arc<dyn ErasureStore> = |edge| Arc::clone(&edge.parts.store) as _;
     Arc<dyn RoomStore> = |edge| Arc::clone(&edge.parts.store) as _;
     Arc<EgressPolicy> = |edge| Arc::clone(&edge.parts.egress);
     Handle = |edge| edge.parts.wake.clone();

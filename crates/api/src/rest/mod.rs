@@ -15,6 +15,7 @@ mod deliveries;
 mod duration;
 pub(crate) mod endpoint_view;
 pub(crate) mod endpoints;
+mod erase;
 mod event_types;
 mod events;
 mod keys;
@@ -75,6 +76,7 @@ fn areas() -> OpenApiRouter<Edge> {
         .merge(keys::routes())
         .merge(endpoints::routes())
         .merge(events::routes())
+        .merge(erase::routes())
         .merge(event_types::routes())
         .merge(deliveries::routes())
         .merge(replay::routes())

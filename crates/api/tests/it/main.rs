@@ -12,6 +12,7 @@ mod auth;
 mod bodies;
 mod contract;
 mod endpoints;
+mod erasures;
 mod events;
 mod idempotency;
 mod isolation;
