@@ -3,5 +3,6 @@
 //! Each loop does one small thing in one commit and then rests for longer than it worked: whatever it has to do, what is
 //! accepted and delivered meanwhile does not notice.
 
+pub mod erasure;
 pub mod replay;
 pub mod retention;
