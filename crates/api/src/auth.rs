@@ -187,6 +187,7 @@ rights! {
     AnyKey = None,
     EventsRead = Some(Scope::EventsRead),
     EventsWrite = Some(Scope::EventsWrite),
+    EventsErase = Some(Scope::EventsErase),
     EndpointsRead = Some(Scope::EndpointsRead),
     EndpointsWrite = Some(Scope::EndpointsWrite),
     DeliveriesRead = Some(Scope::DeliveriesRead),

@@ -14,7 +14,8 @@ use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::OpenApiRouter;
 use watchbell_domain::id::RequestId;
 use watchbell_domain::port::{
-    Clock, DeliveryStore, EndpointStore, Entropy, EventStore, KeyStore, OrgStore, ProjectStore, RoomStore, Store,
+    Clock, DeliveryStore, EndpointStore, Entropy, ErasureStore, EventStore, KeyStore, OrgStore, ProjectStore,
+    ReplayStore, RoomStore, Store,
 };
 use watchbell_engine::delivery::Handle;
 use watchbell_engine::net::guard::EgressPolicy;
@@ -273,6 +274,8 @@ substates! {
     Arc<dyn EventStore> = |edge| Arc::clone(&edge.0.parts.store) as _;
     Arc<dyn DeliveryStore> = |edge| Arc::clone(&edge.0.parts.store) as _;
     Arc<dyn ProjectStore> = |edge| Arc::clone(&edge.0.parts.store) as _;
+    Arc<dyn ReplayStore> = |edge| Arc::clone(&edge.0.parts.store) as _;
+    Arc<dyn ErasureStore> = |edge| Arc::clone(&edge.0.parts.store) as _;
     Arc<dyn RoomStore> = |edge| Arc::clone(&edge.0.parts.store) as _;
     Arc<EgressPolicy> = |edge| Arc::clone(&edge.0.parts.egress);
     Handle = |edge| edge.0.parts.wake.clone();

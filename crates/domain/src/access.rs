@@ -43,6 +43,8 @@ scopes! {
     EventsRead = "events:read",
     /// Post events, scans, pings.
     EventsWrite = "events:write",
+    /// Erase what events say.
+    EventsErase = "events:erase",
     /// Read endpoints.
     EndpointsRead = "endpoints:read",
     /// Create, change, delete endpoints; rotate their secrets.

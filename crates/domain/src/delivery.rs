@@ -189,17 +189,20 @@ pub enum CancelReason {
     Requested,
     /// Its endpoint was deleted.
     EndpointDeleted,
+    /// What its event says was erased.
+    Erased,
 }
 
 impl CancelReason {
     /// Every reason.
-    pub const ALL: [Self; 2] = [Self::Requested, Self::EndpointDeleted];
+    pub const ALL: [Self; 3] = [Self::Requested, Self::EndpointDeleted, Self::Erased];
 
     /// The name in API and store.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Requested => "requested",
             Self::EndpointDeleted => "endpoint_deleted",
+            Self::Erased => "erased",
         }
     }
 

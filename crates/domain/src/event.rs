@@ -28,6 +28,8 @@ pub struct AcceptedEvent {
     pub project_id: Option<ProjectId>,
     /// When it was accepted.
     pub accepted_at: Timestamp,
+    /// When its data was erased, if it was.
+    pub erased_at: Option<Timestamp>,
     /// The endpoints that did not get it, each with the reason.
     pub skipped: Vec<Skip>,
 }

@@ -90,6 +90,10 @@ ids! {
     ScanId = "scn",
     /// A finding.
     FindingId = "fnd",
+    /// A replay that runs as a job.
+    ReplayId = "rpl",
+    /// An erasure by subject.
+    ErasureId = "ers",
     /// One request to our API.
     RequestId = "req",
 }

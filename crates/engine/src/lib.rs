@@ -3,9 +3,11 @@
 //! - [`net`]: where we may connect, and how: address guard, resolver, TLS, connections.
 //! - [`delivery`]: claim → encode → sign → send → settle.
 //! - [`ingest`]: what comes in (events, scanners' reports) becomes events with deliveries in one commit.
+//! - [`upkeep`]: what is done beside: forgetting what is old.
 //! - [`admin`]: what operators do (organisations, keys, endpoints), as values ready for the store.
 
 pub mod admin;
 pub mod delivery;
 pub mod ingest;
 pub mod net;
+pub mod upkeep;

@@ -12,18 +12,21 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use watchbell_engine::delivery::Observer;
+use watchbell_engine::upkeep::retention;
 use watchbell_store::sqlite::SqliteStore;
 
 /// What is shown beside the edge's figures.
 #[derive(Debug)]
 pub(crate) struct Figures {
     pub(crate) observer: Arc<Observer>,
+    pub(crate) forgotten: Arc<retention::Observer>,
     pub(crate) store: Arc<SqliteStore>,
 }
 
 impl Collector for Figures {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         self.attempts(&mut encoder)?;
+        self.forgotten(&mut encoder)?;
         let in_flight = i64::try_from(self.observer.in_flight()).unwrap_or(i64::MAX);
         let name = "watchbell_deliveries_in_flight";
         let gauge = encoder.encode_descriptor(name, "Deliveries claimed and not settled", None, MetricType::Gauge)?;
@@ -62,6 +65,43 @@ impl Figures {
             let result = result.name();
             let labels = [("result", result.as_ref())];
             ConstCounter::new(count).encode(family.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
+
+    fn forgotten(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let name = "watchbell_retention_removed";
+        let mut family = encoder.encode_descriptor(name, "Old rows removed, by kind", None, MetricType::Counter)?;
+        for (kind, count) in self.forgotten.removed() {
+            ConstCounter::new(count).encode(family.encode_family(&[("kind", kind)])?)?;
+        }
+        let counters = [
+            ("watchbell_retention_failures", "Passes that the store broke off", self.forgotten.failures()),
+            (
+                "watchbell_retention_given_back_bytes",
+                "Bytes given back to the file system",
+                self.forgotten.bytes_given_back(),
+            ),
+        ];
+        for (name, help, count) in counters {
+            let counter = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+            ConstCounter::new(count).encode(counter)?;
+        }
+        let gauges = [
+            (
+                "watchbell_retention_last_pass_timestamp_seconds",
+                "When the last whole pass ended; 0: there was none",
+                self.forgotten.last_pass(),
+            ),
+            (
+                "watchbell_oldest_event_timestamp_seconds",
+                "When the oldest event was accepted that was there after the last pass; 0: there is none",
+                self.forgotten.oldest_event(),
+            ),
+        ];
+        for (name, help, seconds) in gauges {
+            let gauge = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+            ConstGauge::new(seconds).encode(gauge)?;
         }
         Ok(())
     }

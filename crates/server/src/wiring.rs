@@ -29,6 +29,7 @@ use watchbell_engine::net::connector::{Connector, TcpDial};
 use watchbell_engine::net::guard::{DeniedPorts, EgressPolicy};
 use watchbell_engine::net::resolver::{self, DnsResolver};
 use watchbell_engine::net::tls::Tls;
+use watchbell_engine::upkeep::{erasure, replay, retention};
 use watchbell_store::key_file::{self, KeyFileError};
 use watchbell_store::seal::{SealingKey, SealingKeys};
 pub(crate) use watchbell_store::sqlite::DATABASE_FILE;
@@ -143,9 +144,25 @@ impl Node {
         let deliveries = delivery::Service::new(config::delivery_options(config), parts, woken)
             .map_err(|error| StartError::Setting { key: "delivery", problem: error.to_string() })?;
 
+        let forgotten = Arc::<retention::Observer>::default();
+        let retention = retention::Service::new(
+            config::retention_options(config),
+            Arc::clone(&store) as _,
+            Arc::clone(&clock),
+            Arc::clone(&forgotten),
+        );
+        let replays = replay::Parts {
+            store: Arc::clone(&store) as _,
+            wake: wake.clone(),
+            clock: Arc::clone(&clock),
+            entropy: Arc::clone(&entropy),
+        };
+        let erasures = erasure::Service::new(erasure::Options::default(), Arc::clone(&store) as _, Arc::clone(&clock));
+        let replays = replay::Service::new(replay::Options::default(), replays);
+
         let mut registry = prometheus_client::registry::Registry::default();
         let requests = Requests::register(&mut registry);
-        registry.register_collector(Box::new(Figures { observer, store: Arc::clone(&store) }));
+        registry.register_collector(Box::new(Figures { observer, forgotten, store: Arc::clone(&store) }));
         let edge_clock = Arc::clone(&clock);
         let parts = Parts {
             store: Arc::clone(&store) as _,
@@ -171,6 +188,9 @@ impl Node {
 
         let (shutdown, tasks) = (CancellationToken::new(), TaskTracker::new());
         tasks.spawn(deliveries.run(shutdown.clone()));
+        tasks.spawn(erasures.run(shutdown.clone()));
+        tasks.spawn(replays.run(shutdown.clone()));
+        tasks.spawn(retention.run(shutdown.clone()));
         tasks.spawn(server.run(listener, shutdown.clone()));
         ready.set(true);
         Ok(Self { address, made_key, shutdown, tasks, store })

@@ -58,7 +58,7 @@ pub fn egress() -> EgressPolicy {
     EgressPolicy {
         allow: vec![AllowRule { net: "10.0.0.0/8".parse().unwrap(), port: None }],
         allow_http: true,
-        own_host: None,
+        ..EgressPolicy::default()
     }
 }
 

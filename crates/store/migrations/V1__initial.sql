@@ -118,6 +118,7 @@ CREATE TABLE event (
   type        TEXT    NOT NULL,
   occurred_at INTEGER NOT NULL,
   accepted_at INTEGER NOT NULL,
+  erased_at   INTEGER,
   project_id  BLOB,
   skipped     BLOB,
   data        TEXT    NOT NULL,
@@ -186,3 +187,40 @@ CREATE TABLE delivery_body (
   body        BLOB NOT NULL,
   PRIMARY KEY (org_id, delivery_id)
 ) STRICT, WITHOUT ROWID;
+
+-- A replay that takes its time. `of_state` and what follows it are its filter, `cursor` is the last delivery it looked at.
+CREATE TABLE replay (
+  org_id      BLOB    NOT NULL REFERENCES org (id),
+  id          BLOB    NOT NULL,
+  endpoint_id BLOB,
+  of_state    TEXT,
+  reason      TEXT,
+  event_type  TEXT,
+  since       INTEGER,
+  until       INTEGER NOT NULL,
+  made_max    INTEGER,
+  per_second  INTEGER NOT NULL,
+  matched     INTEGER,
+  created_at  INTEGER NOT NULL,
+  state       TEXT    NOT NULL,
+  ended_at    INTEGER,
+  cursor      BLOB,
+  looked_at   INTEGER NOT NULL,
+  made        INTEGER NOT NULL,
+  PRIMARY KEY (org_id, id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX replay_running ON replay (org_id, id) WHERE state = 'running';
+
+-- A search for a subject, which is sealed while it runs and forgotten then. `cursor` is the last event it looked at.
+CREATE TABLE erasure (
+  org_id     BLOB    NOT NULL REFERENCES org (id),
+  id         BLOB    NOT NULL,
+  subject    BLOB,
+  created_at INTEGER NOT NULL,
+  ended_at   INTEGER,
+  cursor     BLOB,
+  looked_at  INTEGER NOT NULL,
+  erased     INTEGER NOT NULL,
+  PRIMARY KEY (org_id, id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX erasure_running ON erasure (org_id, id) WHERE ended_at IS NULL;

@@ -18,6 +18,7 @@ mod endpoint_policy;
 mod endpoint_transport;
 pub(crate) mod endpoint_view;
 pub(crate) mod endpoints;
+mod erase;
 mod event_types;
 mod events;
 mod keys;
@@ -25,6 +26,7 @@ mod operation;
 mod orgs;
 mod projects;
 mod replay;
+mod replays;
 mod show;
 
 /// Routes that need a key.
@@ -77,9 +79,11 @@ fn areas() -> OpenApiRouter<Edge> {
         .merge(keys::routes())
         .merge(endpoints::routes())
         .merge(events::routes())
+        .merge(erase::routes())
         .merge(event_types::routes())
         .merge(deliveries::routes())
         .merge(replay::routes())
+        .merge(replays::routes())
         .merge(projects::routes())
         .merge(operation::guarded())
 }

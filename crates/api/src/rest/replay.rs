@@ -1,5 +1,8 @@
 //! Replays: an event to all its endpoints again, or a window of an endpoint's deliveries.
 //!
+//! A window of few deliveries is repeated at once; one of many becomes a job (see [`super::replays`]), so that no single
+//! commit keeps others waiting.
+//!
 //! The answer to a request with an `Idempotency-Key` is committed with the write and so cannot name the deliveries that
 //! the write makes; it says how many are repeated. Without a key the deliveries are named as well.
 
@@ -16,12 +19,13 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use watchbell_domain::delivery::StateKind;
 use watchbell_domain::id::{EndpointId, EventId, OrgId};
 use watchbell_domain::port::{
-    DeliveryFilter, DeliveryStore, EndpointStore, EventStore, PageRequest, ReplayWhat, Written,
+    DeliveryStore, EndpointStore, EventStore, ReplayFilter, ReplayStore, ReplayWhat, Written,
 };
 use watchbell_engine::admin::replay;
 use watchbell_engine::delivery::Handle;
 
 use super::deliveries::state_of;
+use super::replays::{RATE, begin, checked_limit, count, too_many};
 use crate::auth::{Tenant, right};
 use crate::body::BodyReader;
 use crate::edge::{Edge, Making};
@@ -29,8 +33,8 @@ use crate::once::{OnceKey, answer, finish, send};
 use crate::path::IdIn;
 use crate::problem::{Body, Problem, Result};
 
-/// Most deliveries of one replay.
-const WINDOW_MAX: u32 = 10_000;
+/// Most deliveries that are made at once, in one commit.
+const AT_ONCE_MAX: u32 = 250;
 
 pub(super) fn routes() -> OpenApiRouter<Edge> {
     OpenApiRouter::default().routes(routes!(replay_event)).routes(routes!(replay_window))
@@ -46,8 +50,8 @@ struct Window {
     until: Option<Timestamp>,
     /// Only `delivered`, `dead_lettered` or `cancelled` ones.
     state: Option<String>,
-    /// At most so many, oldest first; 10000 when left out.
-    limit: Option<u32>,
+    /// At most so many, oldest first.
+    limit: Option<u64>,
     /// Only say how many there are.
     #[serde(default)]
     dry_run: bool,
@@ -63,6 +67,9 @@ pub(super) struct Replayed {
     /// The new deliveries. Left out when an `Idempotency-Key` was given.
     #[serde(skip_serializing_if = "Option::is_none")]
     deliveries: Option<Vec<String>>,
+    /// The replay that makes them, where they are too many to be made at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replay: Option<String>,
 }
 
 /// What replaying takes.
@@ -83,7 +90,7 @@ impl Replays {
     /// Commits a replay that was found to match so many deliveries.
     pub(super) async fn replay(&self, org: OrgId, what: ReplayWhat, matched: u64, once: &OnceKey) -> Result<Response> {
         let prepared = replay::prepare(org, what, self.making.clock.now(), &*self.making.entropy);
-        let mut body = Replayed { dry_run: false, matched, deliveries: None };
+        let mut body = Replayed { dry_run: false, matched, deliveries: None, replay: None };
         let promised = answer(StatusCode::ACCEPTED, &body);
         let written = replay::replay(&*self.deliveries, &self.wake, prepared, once.with(&promised)).await?;
         if let (Written::Fresh(made), false) = (&written, once.is_given()) {
@@ -92,23 +99,6 @@ impl Replays {
             return Ok(send(answer(StatusCode::ACCEPTED, &body)));
         }
         finish(written, promised)
-    }
-
-    /// How many deliveries a window holds, up to its limit.
-    async fn count(&self, org: OrgId, filter: DeliveryFilter, limit: u64) -> Result<u64> {
-        let mut count = 0;
-        let mut before = None;
-        while count < limit {
-            let page = PageRequest { before, limit: 250 };
-            let found = self.deliveries.deliveries(org, filter.clone(), page).await?;
-            before = found.items.last().map(|(delivery, _)| delivery.id.0);
-            let ended = found.items.iter().filter(|(delivery, _)| delivery.state.kind().is_terminal());
-            count += u64::try_from(ended.count()).unwrap_or(u64::MAX);
-            if !found.more {
-                break;
-            }
-        }
-        Ok(count.min(limit))
     }
 }
 
@@ -142,6 +132,7 @@ async fn replay_window(
     IdIn(id): IdIn<EndpointId>,
     State(endpoints): State<Arc<dyn EndpointStore>>,
     State(replays): State<Replays>,
+    State(jobs): State<Arc<dyn ReplayStore>>,
     State(bodies): State<BodyReader>,
     request: Request,
 ) -> Result<Response> {
@@ -149,30 +140,37 @@ async fn replay_window(
     let window: Window = write.parse()?;
     endpoints.endpoint(tenant.org, id).await?.ok_or(Problem::NotFound)?;
     let state = ended_state(window.state.as_deref())?;
-    let until = window.until.unwrap_or_else(|| replays.making.clock.now());
+    let now = replays.making.clock.now();
+    let until = window.until.unwrap_or(now).min(now);
     if until < window.since {
         return Err(Problem::payload("/until", "until lies before since"));
     }
-    let limit = window.limit.unwrap_or(WINDOW_MAX);
-    if limit == 0 || limit > WINDOW_MAX {
-        return Err(Problem::payload("/limit", "limit lies between 1 and 10000"));
-    }
-    let filter =
-        DeliveryFilter { state, endpoint_id: Some(id), event_id: None, since: Some(window.since), until: Some(until) };
-    // Counting reads the window, so it is left out where the write itself says how many there were.
-    let matched = match window.dry_run || write.once.is_given() {
-        true => replays.count(tenant.org, filter, u64::from(limit)).await?,
-        false => 0,
-    };
+    let limit = checked_limit(window.limit)?;
+    let (since, filter) = (window.since, window_of(id, window.since, until, state));
+    let counted = count(&*jobs, tenant.org, &filter, limit).await?;
+    let matched = counted.matched;
     if window.dry_run {
-        let body = Replayed { dry_run: true, matched, deliveries: None };
+        let body = Replayed { dry_run: true, matched, deliveries: None, replay: None };
         return Ok(send(answer(StatusCode::OK, &body)));
     }
-    let what = ReplayWhat::Window { endpoint_id: id, since: window.since, until, state, limit };
-    replays.replay(tenant.org, what, matched, &write.once).await
+    if counted.is_complete && matched <= u64::from(AT_ONCE_MAX) {
+        let limit = limit.map_or(AT_ONCE_MAX, |limit| u32::try_from(limit).unwrap_or(AT_ONCE_MAX).min(AT_ONCE_MAX));
+        let what = ReplayWhat::Window { endpoint_id: id, since, until, state, limit };
+        return replays.replay(tenant.org, what, matched, &write.once).await;
+    }
+    let job = begin(tenant.org, filter, limit, RATE, &counted, &replays.making);
+    let body = Replayed { dry_run: false, matched, deliveries: None, replay: Some(job.id.to_string()) };
+    let promised = answer(StatusCode::ACCEPTED, &body);
+    let written = jobs.create_replay(job, write.once.with(&promised)).await.map_err(too_many)?;
+    finish(written, promised)
 }
 
-fn ended_state(text: Option<&str>) -> Result<Option<StateKind>> {
+const fn window_of(id: EndpointId, since: Timestamp, until: Timestamp, state: Option<StateKind>) -> ReplayFilter {
+    ReplayFilter { endpoint_id: Some(id), state, reason: None, event_type: None, since: Some(since), until }
+}
+
+/// A state that a delivery ends in.
+pub(super) fn ended_state(text: Option<&str>) -> Result<Option<StateKind>> {
     let state = state_of(text).transpose();
     let state = state.map_err(|detail| Problem::payload("/state", detail))?;
     match state {

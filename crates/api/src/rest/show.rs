@@ -18,6 +18,9 @@ pub(super) struct EventView {
     occurred_at: Timestamp,
     /// When it was accepted.
     accepted_at: Timestamp,
+    /// When its data was erased. Only where it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    erased_at: Option<Timestamp>,
     project_id: Option<String>,
     /// As posted, byte for byte.
     #[schema(value_type = Object)]
@@ -46,6 +49,7 @@ impl From<AcceptedEvent> for EventView {
             event_type: accepted.event.event_type.to_string(),
             occurred_at: accepted.event.occurred_at,
             accepted_at: accepted.accepted_at,
+            erased_at: accepted.erased_at,
             project_id: accepted.project_id.map(|id| id.to_string()),
             data: RawValue::from_string(accepted.event.data.text().to_owned()).unwrap_or_default(),
             deliveries: None,

@@ -27,6 +27,8 @@ async fn theirs(world: &World) -> Theirs {
     let delivery = world.get(&path("/deliveries")).await.is(200).json();
     let project = world.post(&path("/projects"), json!({"name": "p"})).await.is(201).json();
     let key = world.post(&path("/keys"), json!({"name": "k", "scopes": ["events:read"]})).await.is(201).json();
+    let replay = world.post(&path("/replays"), json!({"state": "dead_lettered"})).await.is(202).json();
+    let erasure = world.post(&path("/erasures"), json!({"text": "nobody"})).await.is(202).json();
     Theirs {
         org: org.to_string(),
         ids: vec![
@@ -35,6 +37,8 @@ async fn theirs(world: &World) -> Theirs {
             ("deliveries", text(&delivery["items"][0]["id"])),
             ("projects", text(&project["id"])),
             ("keys", text(&key["id"])),
+            ("replays", text(&replay["id"])),
+            ("erasures", text(&erasure["id"])),
         ],
     }
 }
@@ -43,6 +47,8 @@ async fn theirs(world: &World) -> Theirs {
 fn body_for(path: &str) -> Option<String> {
     let body = match path.rsplit('/').next().unwrap() {
         "replay" if path.contains("/endpoints/") => json!({"since": "2020-01-01T00:00:00Z"}),
+        "replays" => json!({"state": "dead_lettered"}),
+        "erasures" => json!({"text": "nobody"}),
         "events" => json!({"type": "a.b", "data": {}}),
         "batch" => json!({"events": [{"type": "a.b", "data": {}}]}),
         "endpoints" => json!({"url": "https://a.example.com/", "dialect": "standard"}),
@@ -100,7 +106,7 @@ async fn every_route_answers_another_organisations_things_like_nothing() {
         }
         seen.insert(area);
     }
-    for area in ["endpoints", "events", "deliveries", "projects", "keys"] {
+    for area in ["endpoints", "events", "deliveries", "projects", "keys", "replays", "erasures"] {
         assert!(seen.contains(area), "{area}");
     }
     // Nothing of it had an effect.

@@ -219,7 +219,8 @@ pub enum ReplayWhat {
     Delivery(DeliveryId),
     /// All deliveries of an event: each endpoint once.
     Event(EventId),
-    /// The terminal deliveries to an endpoint that were made in a window, at most `limit`, oldest first.
+    /// The terminal deliveries to an endpoint that were made in a window, at most `limit`, oldest first; of each event
+    /// only the newest made before `until`.
     Window {
         /// The endpoint.
         endpoint_id: EndpointId,

@@ -15,6 +15,9 @@ use jiff::{SignedDuration, Timestamp};
 mod accept;
 mod admin;
 mod deliver;
+mod erase;
+mod replay;
+mod retention;
 mod scan;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -22,6 +25,9 @@ pub mod testing;
 pub use accept::*;
 pub use admin::*;
 pub use deliver::*;
+pub use erase::*;
+pub use replay::*;
+pub use retention::*;
 pub use scan::*;
 
 /// A storage call under way. Boxed so that the ports are object-safe.
@@ -46,9 +52,33 @@ pub trait Entropy: Send + Sync + Debug {
 }
 
 /// Everything a node stores. The wiring holds this; a handler takes the ports it uses.
-pub trait Store: OrgStore + KeyStore + EndpointStore + EventStore + DeliveryStore + ProjectStore + RoomStore {}
+pub trait Store:
+    OrgStore
+    + KeyStore
+    + EndpointStore
+    + EventStore
+    + DeliveryStore
+    + ProjectStore
+    + RoomStore
+    + RetentionStore
+    + ReplayStore
+    + ErasureStore
+{
+}
 
-impl<T: OrgStore + KeyStore + EndpointStore + EventStore + DeliveryStore + ProjectStore + RoomStore> Store for T {}
+impl<T> Store for T where
+    T: OrgStore
+        + KeyStore
+        + EndpointStore
+        + EventStore
+        + DeliveryStore
+        + ProjectStore
+        + RoomStore
+        + RetentionStore
+        + ReplayStore
+        + ErasureStore
+{
+}
 
 /// What a store says of itself.
 pub trait RoomStore: Send + Sync {

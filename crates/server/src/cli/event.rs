@@ -2,10 +2,10 @@
 
 use clap::Subcommand;
 use http::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::connect::{Connect, Paging, segment};
-use super::{Done, Output};
+use super::{Done, Failure, Output};
 use crate::client::Request;
 
 #[derive(Debug, clap::Args)]
@@ -43,6 +43,16 @@ enum Action {
     #[command(after_help = "Examples:
   watchbell event replay evt_0192f0c1-…")]
     Replay(Named),
+    /// Erase what an event says, or every event about a subject
+    #[command(after_help = "Examples:
+  watchbell event erase evt_0192f0c1-… --yes
+  watchbell event erase --pointer /creator --value '\"ada@example.com\"' --yes
+  watchbell event erase --text ada@example.com --yes
+  watchbell event erase --show ers_0192f0c1-…
+
+Ids, types, times and outcomes stay; what has not ended is cancelled. Nothing brings the data back. A search for a subject
+runs in the server; findings of projects are not part of it.")]
+    Erase(Erase),
     /// List the types of events there are
     #[command(after_help = "Examples:
   watchbell event types
@@ -51,6 +61,31 @@ enum Action {
         #[command(flatten)]
         connect: Connect,
     },
+}
+
+/// What to erase.
+#[derive(Debug, clap::Args)]
+#[group(id = "which", required = true, multiple = false, args = ["id", "pointer", "text", "show"])]
+struct Erase {
+    /// The event's id
+    id: Option<String>,
+    /// Events that have --value at this JSON pointer into their data
+    #[arg(long, value_name = "POINTER", requires = "value")]
+    pointer: Option<String>,
+    /// What stands there, as JSON (a text in its quotes)
+    #[arg(long, value_name = "JSON", requires = "pointer")]
+    value: Option<String>,
+    /// Events with this text in a string of their data
+    #[arg(long)]
+    text: Option<String>,
+    /// Only show how far an erasure by subject came
+    #[arg(long, value_name = "ID")]
+    show: Option<String>,
+    /// Really erase
+    #[arg(long)]
+    yes: bool,
+    #[command(flatten)]
+    connect: Connect,
 }
 
 /// One event of the server.
@@ -80,6 +115,7 @@ impl Args {
             }
             Action::Show(named) => out.thing(&named.ask(Method::GET, "")?),
             Action::Replay(named) => out.thing(&named.ask(Method::POST, "/replay")?),
+            Action::Erase(erase) => erase.run(out)?,
             Action::Types { connect } => {
                 let mut page = connect.ask(Request::get(connect.path("/event-types")))?;
                 if !out.json {
@@ -89,6 +125,33 @@ impl Args {
             }
         }
         Ok(())
+    }
+}
+
+impl Erase {
+    fn run(self, out: Output) -> Done {
+        let request = match (&self.show, &self.id) {
+            (Some(id), _) => Request::get(self.connect.path(&format!("/erasures/{}", segment(id)))),
+            (None, _) if !self.yes => {
+                return Err(Failure::usage("nothing brings erased data back: add --yes to erase"));
+            }
+            (None, Some(id)) => {
+                Request::new(Method::POST, self.connect.path(&format!("/events/{}/erase", segment(id))))
+            }
+            (None, None) => Request::post(self.connect.path("/erasures"), &self.subject()?),
+        };
+        out.thing(&self.connect.ask(request)?);
+        Ok(())
+    }
+
+    fn subject(&self) -> Result<Value, Failure> {
+        let Some(value) = &self.value else {
+            return Ok(json!({"text": self.text}));
+        };
+        let value: Value = serde_json::from_str(value).map_err(|problem| {
+            Failure::usage(format!("--value is no JSON: {problem}")).advise("a text has quotes: '\"ada\"'")
+        })?;
+        Ok(json!({"pointer": self.pointer, "value": value}))
     }
 }
 
@@ -104,7 +167,7 @@ fn name_dialects(event_type: &mut Value) {
 }
 
 impl Named {
-    fn ask(&self, method: Method, rest: &str) -> Result<Value, super::Failure> {
+    fn ask(&self, method: Method, rest: &str) -> Result<Value, Failure> {
         self.connect.ask(Request::new(method, self.connect.path(&format!("/events/{}{rest}", segment(&self.id)))))
     }
 }

@@ -8,6 +8,7 @@ use watchbell_api::limits::RateLimit;
 use watchbell_api::{Options as EdgeOptions, serve};
 use watchbell_engine::delivery;
 use watchbell_engine::net::client::Limits;
+use watchbell_engine::upkeep::retention;
 
 use super::Config;
 use super::check::network;
@@ -36,6 +37,17 @@ pub(crate) fn delivery_options(config: &Config) -> delivery::Options {
         lease: config.storage.lease.get(),
         shutdown_grace: config.shutdown.grace.get(),
         ..delivery::Options::default()
+    }
+}
+
+/// The retention loop's.
+pub(crate) fn retention_options(config: &Config) -> retention::Options {
+    let settings = &config.retention;
+    retention::Options {
+        attempts: settings.attempts.get(),
+        deliveries: settings.deliveries.get(),
+        events: settings.events.get(),
+        ..retention::Options::default()
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::value::{Duration, Percent, Ports, ProxyUrl, Rate, Size};
+use super::value::{Age, Duration, Percent, Ports, ProxyUrl, Rate, Size};
 
 /// Every setting.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
@@ -26,6 +26,8 @@ pub(crate) struct Config {
     pub(crate) egress: Egress,
     /// Where data is kept.
     pub(crate) storage: Storage,
+    /// How long data is kept.
+    pub(crate) retention: Retention,
     /// How secrets are kept.
     pub(crate) secrets: Secrets,
     /// How the server ends.
@@ -239,6 +241,26 @@ impl Default for Storage {
             lease: Duration::secs(60),
             min_free_bytes: Size::bytes(256 << 20),
         }
+    }
+}
+
+/// How long data is kept. What has not ended is kept however old it is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Retention {
+    /// Events, from when they were accepted; one with deliveries goes with the last of them. `off`: for ever.
+    pub(crate) events: Age,
+    /// Deliveries with their attempts, from when they ended; never longer than `retention.events`. `off`: as long as
+    /// their events.
+    pub(crate) deliveries: Age,
+    /// What was tried for a delivery and what the endpoint answered, from when the delivery ended. `off`: as long as the
+    /// delivery.
+    pub(crate) attempts: Age,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { events: Age::days(90), deliveries: Age::days(90), attempts: Age::days(30) }
     }
 }
 

@@ -18,6 +18,9 @@ use watchbell_engine::net::proxy::Proxy;
 /// Longest duration that makes sense anywhere in the configuration.
 const DURATION_DAYS_MAX: i64 = 366;
 
+/// What is kept longer than a century is kept for ever.
+const AGE_DAYS_MAX: i64 = 36_600;
+
 /// Time units, largest first, in milliseconds.
 const TIME_UNITS: [(&str, i64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
 
@@ -42,6 +45,12 @@ impl FromStr for Duration {
     type Err = ValueError;
 
     fn from_str(text: &str) -> Result<Self, ValueError> {
+        Self::parse_within(text, DURATION_DAYS_MAX, ValueError("no duration here is longer than 366 days"))
+    }
+}
+
+impl Duration {
+    fn parse_within(text: &str, days_max: i64, too_long: ValueError) -> Result<Self, ValueError> {
         const WANTED: ValueError =
             ValueError("a duration such as \"250ms\", \"5s\", \"1h30m\", \"24h\" or \"5d\" is wanted");
         let text = text.trim();
@@ -68,8 +77,8 @@ impl FromStr for Duration {
         if text.is_empty() {
             return Err(WANTED);
         }
-        if total_ms > DURATION_DAYS_MAX * 86_400_000 {
-            return Err(ValueError("no duration here is longer than 366 days"));
+        if total_ms > days_max * 86_400_000 {
+            return Err(too_long);
         }
         Ok(Self(SignedDuration::from_millis(total_ms)))
     }
@@ -83,6 +92,58 @@ impl fmt::Display for Duration {
         match unit {
             Some((name, unit_ms)) => write!(f, "{}{name}", ms / unit_ms),
             None => f.write_str("0s"),
+        }
+    }
+}
+
+/// How long something is kept: a duration such as `"90d"`, or `"off"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Age {
+    /// It does not age by itself.
+    Off,
+    /// So long.
+    For(Duration),
+}
+
+impl Age {
+    pub(crate) const fn days(days: i64) -> Self {
+        Self::For(Duration::secs(days * 86_400))
+    }
+
+    pub(crate) const fn get(self) -> Option<SignedDuration> {
+        match self {
+            Self::Off => None,
+            Self::For(duration) => Some(duration.get()),
+        }
+    }
+}
+
+impl FromStr for Age {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        const TOO_LONG: ValueError = ValueError("an age is at most 36600 days; \"off\" keeps for ever");
+        const WANTED: ValueError =
+            ValueError("a duration such as \"12h\" or \"90d\", longer than zero, or \"off\" is wanted");
+        if text.trim() == "off" {
+            return Ok(Self::Off);
+        }
+        match Duration::parse_within(text, AGE_DAYS_MAX, TOO_LONG) {
+            Ok(duration) if duration.get().is_positive() => Ok(Self::For(duration)),
+            Err(TOO_LONG) => Err(TOO_LONG),
+            Ok(_) | Err(_) => Err(WANTED),
+        }
+    }
+}
+
+impl fmt::Display for Age {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Off => f.write_str("off"),
+            Self::For(duration) if duration.get().as_secs() % 86_400 == 0 => {
+                write!(f, "{}d", duration.get().as_secs() / 86_400)
+            }
+            Self::For(duration) => duration.fmt(f),
         }
     }
 }
@@ -315,6 +376,7 @@ macro_rules! as_text {
 
 as_text! {
     Duration: numbers = false, pattern = "^(0|([0-9]+(d|h|m|s|ms))+)$", about = "A length of time: 250ms, 5s, 1h30m, 24h, 5d.";
+    Age: numbers = false, pattern = "^(off|([0-9]+(d|h|m|s|ms))+)$", about = "How long something is kept: 12h, 90d, or off.";
     Size: numbers = true, pattern = "^[0-9]+ ?(B|KiB|MiB|GiB)?$", about = "A number of bytes, or text: 64KiB, 1MiB.";
     Rate: numbers = false, pattern = "^(off|[0-9]+/s(,? ?burst [0-9]+)?)$", about = "How often: 50/s, 50/s burst 200, or off for no limit.";
     Percent: numbers = true, pattern = "^[0-9]{1,3}%?$", about = "A share in percent: 10%.";
@@ -353,6 +415,24 @@ mod tests {
         #[values("", "5", "5 s", "-5s", "s", "5s5h", "5s5s", "1.5s", "5S", "999999999999999999d", "400d")] text: &str,
     ) {
         assert!(text.parse::<Duration>().is_err(), "{text}");
+    }
+
+    #[rstest]
+    #[case("90d", Some(90 * 86_400), "90d")]
+    #[case("36h", Some(36 * 3600), "36h")]
+    #[case("24h", Some(86_400), "1d")]
+    #[case("3650d", Some(3650 * 86_400), "3650d")]
+    #[case("off", None, "off")]
+    fn ages_read_and_write(#[case] text: &str, #[case] seconds: Option<i64>, #[case] shown: &str) {
+        let read: Age = text.parse().expect("an age");
+        assert_eq!(read.get(), seconds.map(SignedDuration::from_secs));
+        assert_eq!(read.to_string(), shown);
+        assert_eq!(shown.parse(), Ok(read));
+    }
+
+    #[rstest]
+    fn what_is_no_age(#[values("", "0", "0d", "90", "never", "-1d", "40000d")] text: &str) {
+        assert!(text.parse::<Age>().is_err(), "{text}");
     }
 
     #[rstest]

@@ -23,6 +23,7 @@ pub mod claims;
 pub mod deliveries;
 pub mod dialects;
 pub mod endpoints;
+pub mod erasures;
 pub mod events;
 pub mod hand_over;
 pub mod histories;
@@ -30,6 +31,8 @@ pub mod isolation;
 pub mod once;
 pub mod orgs;
 pub mod projects;
+pub mod replays;
+pub mod retention;
 pub(crate) mod world;
 
 pub use world::{Opened, World};
@@ -63,6 +66,18 @@ macro_rules! conformance {
                 listed_by_filter_and_page retried_now cancelled replayed_alone replayed_by_event replayed_by_window counted
             }
             projects { found_and_listed scans_apply_in_turn findings_change_and_are_listed failed_whole }
+            replays {
+                matched_by_filter the_newest_of_an_event_counts advances_to_the_end steps_at_once_make_nothing_twice
+                cancelled_meanwhile made_once_and_not_too_many endpoints_that_rest_or_are_gone
+            }
+            erasures {
+                an_event_says_nothing_any_more attempts_under_way_bring_nothing_back subjects_are_found_in_steps
+                made_once_and_not_too_many
+            }
+            retention {
+                takes_what_is_old_and_ended goes_in_small_steps events_wait_for_their_deliveries
+                history_outlives_its_endpoint answers_are_forgotten space_is_given_back
+            }
             histories { end_as_the_model_says }
             isolation { reads_see_nothing writes_change_nothing }
         }

@@ -210,6 +210,7 @@ fn accepted_event(row: &Row<'_>) -> Result<AcceptedEvent> {
         org_id: OrgId(columns.uuid("org_id")?),
         project_id: columns.maybe_uuid("project_id")?.map(ProjectId),
         accepted_at: columns.time("accepted_at")?,
+        erased_at: columns.maybe_time("erased_at")?,
         skipped: skips(&columns)?,
     })
 }

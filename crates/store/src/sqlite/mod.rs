@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use rusqlite::Connection;
-use watchbell_domain::port::{Pending, RoomStore, StoreError};
+use watchbell_domain::port::{Clock, Pending, RoomStore, StoreError};
 
 mod checkpoint;
 mod delivery;
@@ -22,6 +22,7 @@ mod endpoint;
 mod endpoint_cache;
 mod endpoint_row;
 mod endpoint_transport;
+mod erase;
 mod error;
 mod event;
 mod hand_over;
@@ -32,6 +33,8 @@ mod org;
 mod page;
 mod project;
 mod reader;
+mod replay;
+mod retention;
 mod room;
 mod row;
 #[cfg(test)]
@@ -57,6 +60,8 @@ pub struct SqliteStore {
     taker: TakerSlot,
     counters: Arc<Counters>,
     room: Arc<Room>,
+    /// By which long work ends itself.
+    clock: Arc<dyn Clock>,
     /// Held until everything above is gone.
     _lock: std::fs::File,
 }

@@ -21,7 +21,8 @@ const REMEMBER: &str = "INSERT OR REPLACE INTO idempotency (org_id, key, request
                         VALUES (?1, ?2, ?3, ?4, ?5)";
 // A few at a time, beside a write that pays for a commit anyway: more than come in, so they never gather.
 const FORGET: &str = "DELETE FROM idempotency WHERE (org_id, key) IN \
-                      (SELECT org_id, key FROM idempotency WHERE created_at <= ?1 ORDER BY created_at LIMIT 4)";
+                      (SELECT org_id, key FROM idempotency WHERE created_at <= ?1 ORDER BY created_at LIMIT ?2)";
+const FORGET_WITH_EACH: u32 = 4;
 
 /// Does `work`, or answers what it was answered before. `now` is the time of the write.
 pub(super) fn once<T>(
@@ -56,8 +57,15 @@ pub(super) fn once<T>(
     let done = work(tx)?;
     let answer = tx.vault.seal(place, &encode(&once.answer))?;
     tx.conn.prepare_cached(REMEMBER)?.execute(params![org_bytes, once.key, once.request, answer, micros(now)])?;
-    tx.conn.prepare_cached(FORGET)?.execute([forgotten])?;
+    tx.conn.prepare_cached(FORGET)?.execute(params![forgotten, FORGET_WITH_EACH])?;
     Ok(Written::Fresh(done))
+}
+
+/// Forgets answers that are not good any more at `now`: those that no later write takes along.
+pub(super) fn forget(tx: &Tx<'_>, now: Timestamp, limit: u32) -> Result<u64> {
+    let forgotten = micros(now.saturating_sub(REMEMBERED).unwrap_or(Timestamp::MIN));
+    let removed = tx.conn.prepare_cached(FORGET)?.execute(params![forgotten, limit])?;
+    Ok(u64::try_from(removed).unwrap_or(u64::MAX))
 }
 
 /// Status, then body.

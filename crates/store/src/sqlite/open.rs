@@ -156,7 +156,8 @@ impl SqliteStore {
         };
         let readers = Arc::new(Readers::open(&path, count, Arc::clone(&vault)).map_err(wrong)?);
         let counters = Arc::new(Counters::default());
-        let room = Room::new(directory, options.min_free_bytes, options.free_space, options.clock);
+        let clock = options.clock;
+        let room = Room::new(directory, options.min_free_bytes, options.free_space, Arc::clone(&clock));
         let room = Arc::new(room);
         let taker = TakerSlot::default();
         let hand_over = HandOver::new(taker.clone());
@@ -166,7 +167,7 @@ impl SqliteStore {
             Threads::Own { queue, .. } => start.threads(queue)?,
             Threads::Inline => start.inline().map_err(wrong)?,
         };
-        Ok(Self { writing, readers, taker, counters, room, _lock: lock })
+        Ok(Self { writing, readers, taker, counters, room, clock, _lock: lock })
     }
 }
 

@@ -2,12 +2,13 @@
 
 use jiff::Timestamp;
 use rusqlite::params;
-use watchbell_domain::delivery::{CancelReason, Delivery, DeliveryState};
-use watchbell_domain::id::{DeliveryId, OrgId};
+use watchbell_domain::delivery::{CancelReason, Delivery, DeliveryState, StateKind};
+use watchbell_domain::id::{DeliveryId, EventId, OrgId};
 use watchbell_domain::port::StoreError;
 
-use super::row;
+use super::row::{self, Heard};
 use crate::sqlite::error::Result;
+use crate::sqlite::in_hand;
 use crate::sqlite::row::{micros, truncated};
 use crate::sqlite::writer::Tx;
 
@@ -58,4 +59,29 @@ pub(super) fn cancel(tx: &Tx<'_>, org: OrgId, id: DeliveryId, now: Timestamp) ->
         .execute(params![key.0, key.1])?;
     delivery.state = DeliveryState::Cancelled { at, reason };
     Ok(Some(delivery))
+}
+
+/// Cancels what is in hand of an event: the attempt under way cannot be settled. Answers how many there were.
+pub(in crate::sqlite) fn cancel_in_hand(
+    tx: &mut Tx<'_>,
+    org: OrgId,
+    event: EventId,
+    now: Timestamp,
+    reason: CancelReason,
+) -> Result<usize> {
+    let in_hand = in_hand::of_event(tx.conn, org, event)?;
+    for handed in &in_hand {
+        tx.hand_over.in_hand.remove(tx.conn, org, handed.endpoint_id, handed.id)?;
+        tx.hand_over.changed(handed.endpoint_id);
+        let heard = Heard {
+            state: StateKind::Cancelled.as_str(),
+            due_at: None,
+            ended_at: Some(micros(now)),
+            reason: Some(reason.as_str()),
+            attempts: 0,
+            attempts_counted: 0,
+        };
+        row::insert_handed(tx.conn, handed, &heard)?;
+    }
+    Ok(in_hand.len())
 }

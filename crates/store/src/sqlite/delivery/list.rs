@@ -145,7 +145,7 @@ fn statement(way: Way, org: OrgId, filter: &DeliveryFilter, page: PageRequest) -
 }
 
 /// The least id that a delivery made at `time` can have.
-pub(super) fn first_id(time: jiff::Timestamp) -> DeliveryId {
+pub(in crate::sqlite) fn first_id(time: jiff::Timestamp) -> DeliveryId {
     let millis = u64::try_from(time.as_millisecond()).unwrap_or_default();
     DeliveryId(uuid::Builder::from_unix_timestamp_millis(millis, &[0; 10]).into_uuid())
 }

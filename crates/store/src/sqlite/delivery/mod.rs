@@ -22,8 +22,9 @@ mod replay;
 mod row;
 mod settle;
 
+pub(super) use change::cancel_in_hand;
 pub(super) use claim::release_all;
-pub(super) use list::of_event;
+pub(super) use list::{first_id, of_event};
 pub(super) use row::{FIRST_LEASE, NewDelivery, Start, insert};
 
 impl DeliveryStore for SqliteStore {

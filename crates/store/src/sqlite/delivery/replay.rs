@@ -11,15 +11,19 @@ use watchbell_domain::port::{Replay, ReplayWhat};
 use super::list::{first_id, of_event};
 use super::row::{self, NewDelivery, Start, insert};
 use crate::delivery_ids::Ids;
-use crate::sqlite::endpoint;
 use crate::sqlite::error::Result;
 use crate::sqlite::event::micros_up;
 use crate::sqlite::row::truncated;
 use crate::sqlite::writer::Tx;
+use crate::sqlite::{endpoint, erase};
 
 const WINDOW: &str = "SELECT id, event_id FROM delivery INDEXED BY delivery_endpoint \
     WHERE endpoint_id = ?1 AND org_id = ?2 AND id >= ?3 AND created_at >= ?4 AND created_at < ?5 \
       AND state IN ('delivered', 'dead_lettered', 'cancelled') AND (?6 IS NULL OR state = ?6) \
+      AND NOT EXISTS (SELECT 1 FROM delivery AS newer INDEXED BY delivery_event \
+        WHERE newer.event_id = delivery.event_id AND newer.org_id = delivery.org_id \
+          AND newer.endpoint_id = delivery.endpoint_id AND newer.created_at < ?5 \
+          AND (newer.created_at > delivery.created_at OR newer.replay_of = delivery.id)) \
     ORDER BY id LIMIT ?7";
 
 /// What to repeat.
@@ -34,6 +38,9 @@ pub(super) fn replay(tx: &mut Tx<'_>, replay: &Replay) -> Result<Vec<Delivery>> 
     let mut ids = Ids::new(&replay.delivery_ids, replay.now);
     let mut made = Vec::new();
     for old in chosen(tx.conn, replay)? {
+        if erase::is_erased(tx.conn, replay.org_id, old.event_id)? {
+            continue;
+        }
         // There is no way to an endpoint that was deleted.
         let Some(endpoint) = endpoint::cached(tx, replay.org_id, old.endpoint_id)? else {
             continue;

@@ -1,0 +1,8 @@
+//! What has to be done beside delivering, slowly and for ever.
+//!
+//! Each loop does one small thing in one commit and then rests for longer than it worked: whatever it has to do, what is
+//! accepted and delivered meanwhile does not notice.
+
+pub mod erasure;
+pub mod replay;
+pub mod retention;
