@@ -76,7 +76,6 @@ impl HandOver {
 
     /// The group is durable.
     pub(super) fn committed(&mut self) {
-        self.in_hand.committed();
         self.before_unit = (0, 0, 0);
         let Some((taker, _)) = self.slot.0.get() else {
             self.changed.clear();
@@ -98,7 +97,7 @@ impl HandOver {
 
     /// The group was not committed: nothing of it was made.
     pub(super) fn abandoned(&mut self) {
-        self.in_hand.abandoned();
+        self.in_hand.forget();
         self.before_unit = (0, 0, 0);
         self.taken.clear();
         self.due.clear();
