@@ -20,7 +20,7 @@ use watchbell_domain::port::{
 };
 
 use super::attempt::{self, Context, Done, Job, Report};
-use super::handle::{Arrived, Woken};
+use super::handle::{Arrived, Claims, Woken};
 use super::lines::{InLine, Lines};
 use super::observer::Observer;
 use super::options::{Options, OptionsError};
@@ -120,7 +120,7 @@ impl Service {
         let context = Context {
             store: parts.store,
             client: parts.client,
-            steady: Steady::new(Arc::clone(&parts.clock)),
+            steady: Arc::new(Steady::new(Arc::clone(&parts.clock))),
             clock: parts.clock,
             entropy: parts.entropy,
             observer: parts.observer,
@@ -148,8 +148,8 @@ impl Service {
     /// every outcome is written down, or left to the lease.
     pub async fn run(mut self, shutdown: CancellationToken) {
         let context = Arc::clone(&self.context);
-        context.store.hand_over(self.woken.taker(), self.options.lease);
-        self.woken.open(true);
+        context.store.hand_over(self.woken.taker());
+        self.woken.open(self.claims_made());
         let mut questions = Questions { poll_at: SignedDuration::MIN, ..Questions::default() };
         let mut timer = Timer::default();
         loop {
@@ -182,6 +182,11 @@ impl Service {
             }
         }
         self.stop(questions).await;
+    }
+
+    /// How what is made is claimed.
+    fn claims_made(&self) -> Claims {
+        Claims { time: Arc::clone(&self.context.steady), lease: self.options.lease }
     }
 
     /// What was handed over stands in line; what is due is known.
@@ -395,8 +400,10 @@ impl Service {
             }
         };
         self.outcomes.answered(answer, self.context.clock.monotonic(), &self.context.observer, again);
-        if self.outcomes.are_stuck() != was_stuck {
-            self.woken.open(was_stuck);
+        match (was_stuck, self.outcomes.are_stuck()) {
+            (false, true) => self.woken.close(),
+            (true, false) => self.woken.open(self.claims_made()),
+            (false, false) | (true, true) => {}
         }
     }
 
@@ -453,7 +460,7 @@ impl Service {
     async fn stop(mut self, mut questions: Questions) {
         let context = Arc::clone(&self.context);
         context.stopping.store(true, Ordering::Relaxed);
-        self.woken.open(false);
+        self.woken.close();
         let arrived = self.woken.take_now();
         self.arrived(arrived);
         self.attempts.close();
