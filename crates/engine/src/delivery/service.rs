@@ -510,10 +510,12 @@ fn asking<T>(question: impl Future<Output = Result<T, StoreError>> + Send + 'sta
     Some(Box::pin(question) as Pin<Box<_>>).into()
 }
 
+type Sleep<'c> = Pin<Box<dyn Future<Output = ()> + Send + 'c>>;
+
 /// A sleep that is made anew only when its end moves.
 #[derive(Default)]
 struct Timer<'c> {
-    sleeping: Option<(SignedDuration, Pin<Box<dyn Future<Output = ()> + Send + 'c>>)>,
+    sleeping: Option<(SignedDuration, Sleep<'c>)>,
 }
 
 impl<'c> Timer<'c> {

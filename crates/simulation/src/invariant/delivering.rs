@@ -145,11 +145,6 @@ pub(super) fn few_duplicates(past: &Past<'_>, found: &mut Found) {
     }
 }
 
-/// Whether the wall clock is behind the time that deliveries are due by.
-fn is_set_back(past: &Past<'_>, at: SignedDuration) -> bool {
-    past.world.clock.wall_at(at) + SignedDuration::from_secs(1) < past.world.clock.steady_at(at)
-}
-
 /// When a request was answered 2xx so that the node must know.
 fn in_order(arrival: &Arrival) -> Option<SignedDuration> {
     let (status, at) = arrival.answered.filter(|_| arrival.clean)?;
