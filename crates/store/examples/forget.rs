@@ -67,7 +67,7 @@ async fn main() {
         threads: Threads::default(),
         min_free_bytes: 0,
         free_space: Arc::new(FileSystem),
-        longest_wait: watchbell_domain::SignedDuration::from_hours(27),
+        longest_wait: SignedDuration::from_hours(27),
     };
     let store = Arc::new(SqliteStore::open(options).unwrap());
     let org = OrgId::make(Timestamp::now(), &*entropy);
