@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
-use watchbell_domain::endpoint::Endpoint;
+use watchbell_domain::endpoint::{Endpoint, Order};
 use watchbell_domain::id::{EndpointId, OrgId};
 use watchbell_domain::port::{Taken, Taker};
 
@@ -119,6 +119,10 @@ impl Inbox {
 
 impl Taker for Inbox {
     fn has_room(&self, endpoint: &Endpoint) -> bool {
+        // In order, it is the store that knows which one is next.
+        if endpoint.policy.order != Order::Any {
+            return false;
+        }
         let mut rooms = self.rooms();
         // Of an endpoint that the loop has not met it takes one, and says then how many more.
         let room = match rooms.open {

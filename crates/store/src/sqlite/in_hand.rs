@@ -127,6 +127,11 @@ impl InHand {
         expired
     }
 
+    /// Whether any of an endpoint is in hand.
+    pub(super) fn has(&self, org: OrgId, endpoint: EndpointId) -> bool {
+        self.deliveries.values().any(|(handed, _)| handed.org_id == org && handed.endpoint_id == endpoint)
+    }
+
     pub(super) fn unit_ended(&mut self, done: bool) {
         if !done {
             self.take_back(self.unit_began);
