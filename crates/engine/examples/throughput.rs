@@ -175,7 +175,7 @@ impl DeliveryStore for Endless {
         Box::pin(async move { Ok(settlements.iter().map(|_| Ok(Settled { state: StateKind::Delivered })).collect()) })
     }
 
-    fn hand_over(&self, _: Arc<dyn Taker>, _: SignedDuration) {}
+    fn hand_over(&self, _: Arc<dyn Taker>) {}
 
     fn delivery(&self, _: OrgId, _: DeliveryId) -> Pending<'_, Option<(Delivery, Vec<Attempt>)>> {
         unimplemented!()

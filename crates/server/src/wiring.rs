@@ -117,6 +117,7 @@ pub(crate) struct Node {
     pub(crate) made_key: Option<Secret>,
     shutdown: CancellationToken,
     tasks: TaskTracker,
+    failed: CancellationToken,
     store: Arc<SqliteStore>,
 }
 
@@ -186,14 +187,21 @@ impl Node {
             options: config::serve_options(config),
         };
 
-        let (shutdown, tasks) = (CancellationToken::new(), TaskTracker::new());
-        tasks.spawn(deliveries.run(shutdown.clone()));
-        tasks.spawn(erasures.run(shutdown.clone()));
-        tasks.spawn(replays.run(shutdown.clone()));
-        tasks.spawn(retention.run(shutdown.clone()));
-        tasks.spawn(server.run(listener, shutdown.clone()));
+        let shutdown = CancellationToken::new();
+        let loops = Loops::default();
+        loops.spawn("delivery", deliveries.run(shutdown.clone()));
+        loops.spawn("erasure", erasures.run(shutdown.clone()));
+        loops.spawn("replay", replays.run(shutdown.clone()));
+        loops.spawn("retention", retention.run(shutdown.clone()));
+        loops.spawn("server", server.run(listener, shutdown.clone()));
         ready.set(true);
-        Ok(Self { address, made_key, shutdown, tasks, store })
+        let Loops { tasks, failed } = loops;
+        Ok(Self { address, made_key, shutdown, tasks, failed, store })
+    }
+
+    /// Returns when a loop has panicked: the node cannot do its work any more, and wants to be started again.
+    pub(crate) async fn failed(&self) {
+        self.failed.cancelled().await;
     }
 
     /// Ends the node: nothing new is accepted, what runs may end within the grace, everything is written down.
@@ -203,6 +211,26 @@ impl Node {
         self.tasks.wait().await;
         // The last owner: its threads write what is queued and give up the file.
         drop(self.store);
+    }
+}
+
+/// What runs as long as the node.
+#[derive(Default)]
+struct Loops {
+    tasks: TaskTracker,
+    failed: CancellationToken,
+}
+
+impl Loops {
+    /// A loop that panics takes no other down, but is missed.
+    fn spawn(&self, name: &'static str, work: impl Future<Output = ()> + Send + 'static) {
+        let (work, failed) = (self.tasks.spawn(work), self.failed.clone());
+        self.tasks.spawn(async move {
+            if work.await.is_err() {
+                tracing::error!(name, "a loop has panicked");
+                failed.cancel();
+            }
+        });
     }
 }
 
@@ -248,6 +276,7 @@ fn open(
         threads: Threads::default(),
         min_free_bytes: config.storage.min_free_bytes.get(),
         free_space: Arc::new(FileSystem),
+        longest_wait: config::longest_wait(config),
     };
     Ok(Arc::new(SqliteStore::open(options)?))
 }

@@ -100,6 +100,7 @@ impl Node {
             threads: Threads::Inline,
             min_free_bytes: MIN_FREE_BYTES,
             free_space: Arc::new(Disk(Arc::clone(faults))),
+            longest_wait: SignedDuration::from_hours(27),
         })?;
         let store = Arc::new(store);
         let shared: Arc<dyn Clock> = Arc::new(clock.clone());

@@ -31,7 +31,7 @@ use watchbell_store::seal::{SealingKey, SealingKeys};
 use watchbell_store::sqlite::{DATABASE_FILE, FileSystem, OpenOptions, SqliteStore, Threads};
 use watchbell_wire::{Data, Event, EventType};
 
-const BOUNDS: Bounds = Bounds { looked_at: 2_000, removed: 100, time: SignedDuration::from_millis(5) };
+const BOUNDS: Bounds = Bounds { looked_at: 2_000, removed: 250, time: SignedDuration::from_millis(5) };
 const REST_FACTOR: u32 = 3;
 const ACCEPT_EVERY: Duration = Duration::from_millis(2);
 
@@ -67,6 +67,7 @@ async fn main() {
         threads: Threads::default(),
         min_free_bytes: 0,
         free_space: Arc::new(FileSystem),
+        longest_wait: watchbell_domain::SignedDuration::from_hours(27),
     };
     let store = Arc::new(SqliteStore::open(options).unwrap());
     let org = OrgId::make(Timestamp::now(), &*entropy);

@@ -64,6 +64,7 @@ impl Bench {
             threads: Threads::default(),
             min_free_bytes: 0,
             free_space: Arc::new(FileSystem),
+            longest_wait: watchbell_domain::SignedDuration::from_hours(27),
         };
         let store = Arc::new(SqliteStore::open(options).unwrap());
         let now = Timestamp::now();

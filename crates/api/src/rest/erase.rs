@@ -117,6 +117,14 @@ async fn erase_event(
     Ok(axum::Json(ErasedView { event_id: id.to_string(), erased_at: erased.at, cancelled: erased.cancelled }))
 }
 
+/// In the words of the API.
+fn too_many(error: StoreError) -> Problem {
+    if let StoreError::Conflict(_) = error {
+        return Problem::Conflict("ten erasures of this organisation are running");
+    }
+    error.into()
+}
+
 /// Erase every event about a subject, in the background. Events accepted later are not looked at.
 #[utoipa::path(post, path = "/api/v1/orgs/{org}/erasures", tag = "events", request_body = NewErasure,
     params(("org" = String, Path, description = "Id or slug")),
@@ -142,10 +150,7 @@ async fn create_erasure(
         erased: 0,
     };
     let promised = answer(StatusCode::ACCEPTED, &ErasureView::from(&erasure));
-    let written = erasures.create_erasure(erasure, write.once.with(&promised)).await.map_err(|error| match error {
-        StoreError::Conflict(_) => Problem::Conflict("ten erasures of this organisation are running"),
-        other => other.into(),
-    })?;
+    let written = erasures.create_erasure(erasure, write.once.with(&promised)).await.map_err(too_many)?;
     finish(written, promised)
 }
 

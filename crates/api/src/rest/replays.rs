@@ -249,10 +249,10 @@ pub(super) fn begin(
 
 /// In the words of the API.
 pub(super) fn too_many(error: StoreError) -> Problem {
-    match error {
-        StoreError::Conflict(_) => Problem::Conflict("ten replays of this organisation are running"),
-        other => other.into(),
+    if let StoreError::Conflict(_) = error {
+        return Problem::Conflict("ten replays of this organisation are running");
     }
+    error.into()
 }
 
 /// Deliver again what fits a filter, as a job that takes its time. Try it with `dry_run` first.

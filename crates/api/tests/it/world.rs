@@ -112,6 +112,7 @@ impl World {
             threads: Threads::Inline,
             min_free_bytes: MIN_FREE_BYTES,
             free_space: Arc::new(Disk(Arc::clone(&free_bytes))),
+            longest_wait: SignedDuration::from_hours(27),
         });
         let store: Arc<dyn Store> = Arc::new(store.unwrap());
         let (wake, woken) = Handle::channel();

@@ -27,7 +27,7 @@ pub trait DeliveryStore: Send + Sync {
 
     /// From now on new deliveries that are due at once are claimed in the commit that makes them, as far as `taker` has
     /// room, and handed to it: they are neither claimed nor read again. Said once, by the loop that delivers.
-    fn hand_over(&self, to: std::sync::Arc<dyn Taker>, lease: SignedDuration);
+    fn hand_over(&self, to: std::sync::Arc<dyn Taker>);
 
     /// One delivery with its attempts.
     fn delivery(&self, org: OrgId, id: DeliveryId) -> Pending<'_, Option<(Delivery, Vec<Attempt>)>>;
@@ -55,9 +55,10 @@ pub trait DeliveryStore: Send + Sync {
 
 /// Takes deliveries as they are made. Called by the store in the middle of a commit: nothing here may wait.
 pub trait Taker: Send + Sync + std::fmt::Debug {
-    /// Whether one more delivery to this endpoint can be taken. What was promised room may still not come, when its
-    /// commit fails.
-    fn has_room(&self, endpoint: &Endpoint) -> bool;
+    /// Until when a delivery made now is claimed; `None`: it cannot be taken, for there is no room or the endpoint rests.
+    /// The time is the taker's own, by which claims run out; what was promised room may still not come, when its commit
+    /// fails.
+    fn claim(&self, endpoint: &Endpoint) -> Option<Timestamp>;
 
     /// These were made and claimed, and are committed.
     fn take(&self, taken: Vec<Taken>);

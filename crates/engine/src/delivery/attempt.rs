@@ -28,7 +28,7 @@ pub(super) struct Context {
     pub(super) client: Arc<Client>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) entropy: Arc<dyn Entropy>,
-    pub(super) steady: Steady,
+    pub(super) steady: Arc<Steady>,
     pub(super) observer: Arc<Observer>,
     /// No attempt is begun any more.
     pub(super) stopping: AtomicBool,

@@ -3,10 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Notify;
 use watchbell_domain::endpoint::{Endpoint, Order};
 use watchbell_domain::id::{EndpointId, OrgId};
 use watchbell_domain::port::{Taken, Taker};
+
+use super::steady::Steady;
 
 /// Tells the loop that something is due. Cheap to clone; a hint, never the truth: the store is asked in any case.
 ///
@@ -28,8 +31,16 @@ pub(super) struct Inbox {
 
 #[derive(Debug, Default)]
 struct Rooms {
-    open: bool,
+    /// `None`: closed.
+    open: Option<Claims>,
     by_endpoint: BTreeMap<EndpointId, u32>,
+}
+
+/// How the loop claims what is made.
+#[derive(Debug, Clone)]
+pub(super) struct Claims {
+    pub(super) time: Arc<Steady>,
+    pub(super) lease: SignedDuration,
 }
 
 /// What has come since the loop looked last.
@@ -77,11 +88,14 @@ impl Woken {
         Arc::clone(&self.0) as _
     }
 
-    /// From now on deliveries are taken as they are made, or no more.
-    pub(super) fn open(&self, open: bool) {
-        let mut rooms = self.0.rooms();
-        rooms.open = open;
-        rooms.by_endpoint.clear();
+    /// From now on deliveries are taken as they are made.
+    pub(super) fn open(&self, claims: Claims) {
+        *self.0.rooms() = Rooms { open: Some(claims), by_endpoint: BTreeMap::new() };
+    }
+
+    /// None is taken any more.
+    pub(super) fn close(&self) {
+        *self.0.rooms() = Rooms::default();
     }
 
     /// So many more of each of these are taken.
@@ -118,20 +132,21 @@ impl Inbox {
 }
 
 impl Taker for Inbox {
-    fn has_room(&self, endpoint: &Endpoint) -> bool {
+    fn claim(&self, endpoint: &Endpoint) -> Option<Timestamp> {
         // In order, it is the store that knows which one is next.
         if endpoint.policy.order != Order::Any {
-            return false;
+            return None;
         }
         let mut rooms = self.rooms();
+        let claims = rooms.open.clone()?;
+        let now = claims.time.now();
+        if endpoint.not_before.is_some_and(|until| now < until) {
+            return None;
+        }
         // Of an endpoint that the loop has not met it takes one, and says then how many more.
-        let room = match rooms.open {
-            true => rooms.by_endpoint.entry(endpoint.id).or_insert(1),
-            false => return false,
-        };
-        let has_room = *room > 0;
-        *room = room.saturating_sub(1);
-        has_room
+        let room = rooms.by_endpoint.entry(endpoint.id).or_insert(1);
+        *room = room.checked_sub(1)?;
+        Some(now.saturating_add(claims.lease).unwrap_or(Timestamp::MAX))
     }
 
     fn take(&self, taken: Vec<Taken>) {

@@ -108,6 +108,7 @@ impl Outcomes {
                 }
             }
             Err(error @ (StoreError::Conflict(_) | StoreError::Corrupt { .. } | StoreError::LeaseLost)) => {
+                self.failing = None;
                 observer.settle_failed();
                 match settlements.as_ref() {
                     [one] => {
@@ -148,5 +149,105 @@ impl Outcomes {
         if self.waiting.is_empty() {
             self.failing = None;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use uuid::Uuid;
+    use watchbell_domain::delivery::{Lease, StateKind};
+    use watchbell_domain::id::{DeliveryId, EndpointId, OrgId};
+    use watchbell_domain::port::Next;
+
+    use super::*;
+
+    const LEASE: SignedDuration = SignedDuration::from_secs(60);
+
+    fn at(seconds: i64) -> SignedDuration {
+        SignedDuration::from_secs(seconds)
+    }
+
+    fn outcome(number: u128) -> Outcome {
+        let settlement = Settlement {
+            org_id: OrgId(Uuid::nil()),
+            delivery_id: DeliveryId(Uuid::from_u128(number)),
+            endpoint_id: EndpointId(Uuid::nil()),
+            lease: Lease(1),
+            attempt: None,
+            next: Next::Delivered,
+            body: None,
+            settled_at: Timestamp::UNIX_EPOCH,
+        };
+        Outcome { settlement, claimed_at: at(0) }
+    }
+
+    fn ids(asked: Option<Arc<[Settlement]>>) -> Vec<u128> {
+        asked.iter().flat_map(|asked| asked.iter()).map(|settlement| settlement.delivery_id.0.as_u128()).collect()
+    }
+
+    /// Answers, and says which were written.
+    fn answer(outcomes: &mut Outcomes, answer: Result<usize, StoreError>, now: i64) -> Vec<u128> {
+        let mut written = Vec::new();
+        let answer = answer.map(|count| vec![Ok(Settled { state: StateKind::Delivered }); count]);
+        outcomes.answered(answer, at(now), &Observer::default(), |settlement, _| {
+            written.push(settlement.delivery_id.0.as_u128());
+        });
+        written
+    }
+
+    #[test]
+    fn what_comes_while_some_are_written_is_written_next() {
+        let mut outcomes = Outcomes::new(LEASE);
+        (1..=2).for_each(|number| outcomes.push(outcome(number)));
+        assert_eq!(ids(outcomes.next(at(0))), [1, 2]);
+        outcomes.push(outcome(3));
+        assert_eq!((ids(outcomes.next(at(0))), outcomes.len()), (vec![], 3));
+        assert_eq!(answer(&mut outcomes, Ok(2), 0), [1, 2]);
+        assert_eq!(ids(outcomes.next(at(0))), [3]);
+    }
+
+    #[test]
+    fn a_store_that_fails_is_asked_again_while_the_claims_hold() {
+        let mut outcomes = Outcomes::new(LEASE);
+        outcomes.push(outcome(1));
+        for (now, wait) in [(0, 100), (1, 200), (2, 400)] {
+            assert_eq!(ids(outcomes.next(at(now))), [1]);
+            answer(&mut outcomes, Err(StoreError::Full), now);
+            assert!(outcomes.are_stuck());
+            assert_eq!(outcomes.retry_at(), Some(at(now) + SignedDuration::from_millis(wait)));
+            assert_eq!(ids(outcomes.next(at(now))), [0; 0], "not before that");
+        }
+        outcomes.next(at(60));
+        answer(&mut outcomes, Err(StoreError::Full), 60);
+        assert_eq!((outcomes.len(), outcomes.are_stuck(), outcomes.retry_at()), (0, false, None), "the claim is over");
+    }
+
+    #[test]
+    fn one_that_cannot_be_written_keeps_no_other_from_it() {
+        let mut outcomes = Outcomes::new(LEASE);
+        (1..=3).for_each(|number| outcomes.push(outcome(number)));
+        outcomes.next(at(0));
+        answer(&mut outcomes, Err(StoreError::Full), 0);
+        outcomes.next(at(1));
+        answer(&mut outcomes, Err(StoreError::Conflict("one of them")), 1);
+        assert_eq!(ids(outcomes.next(at(1))), [1]);
+        answer(&mut outcomes, Err(StoreError::Conflict("it is this one")), 1);
+        for number in 2..=3 {
+            assert_eq!(ids(outcomes.next(at(1))), [number]);
+            assert_eq!(answer(&mut outcomes, Ok(1), 1), [number]);
+        }
+        assert_eq!((outcomes.len(), outcomes.retry_at()), (0, None));
+    }
+
+    #[test]
+    fn the_last_one_given_up_leaves_nothing_to_wait_for() {
+        let mut outcomes = Outcomes::new(LEASE);
+        outcomes.push(outcome(1));
+        outcomes.next(at(0));
+        answer(&mut outcomes, Err(StoreError::Full), 0);
+        outcomes.next(at(1));
+        answer(&mut outcomes, Err(StoreError::Conflict("never")), 1);
+        assert_eq!((outcomes.len(), outcomes.retry_at(), outcomes.are_stuck()), (0, None, false));
     }
 }

@@ -21,7 +21,7 @@ use watchbell_domain::port::{
 
 use super::attempt::{self, Context, Done, Job, Report};
 use super::breaker::Sign;
-use super::handle::{Arrived, Woken};
+use super::handle::{Arrived, Claims, Woken};
 use super::lines::{InLine, Lines};
 use super::observer::Observer;
 use super::options::{Options, OptionsError};
@@ -124,7 +124,7 @@ impl Service {
         let context = Context {
             store: parts.store,
             client: parts.client,
-            steady: Steady::new(Arc::clone(&parts.clock)),
+            steady: Arc::new(Steady::new(Arc::clone(&parts.clock))),
             clock: parts.clock,
             entropy: parts.entropy,
             observer: parts.observer,
@@ -152,8 +152,8 @@ impl Service {
     /// every outcome is written down, or left to the lease.
     pub async fn run(mut self, shutdown: CancellationToken) {
         let context = Arc::clone(&self.context);
-        context.store.hand_over(self.woken.taker(), self.options.lease);
-        self.woken.open(true);
+        context.store.hand_over(self.woken.taker());
+        self.woken.open(self.claims_made());
         let mut questions = Questions { poll_at: SignedDuration::MIN, ..Questions::default() };
         let mut timer = Timer::default();
         loop {
@@ -186,6 +186,11 @@ impl Service {
             }
         }
         self.stop(questions).await;
+    }
+
+    /// How what is made is claimed.
+    fn claims_made(&self) -> Claims {
+        Claims { time: Arc::clone(&self.context.steady), lease: self.options.lease }
     }
 
     /// What was handed over stands in line; what is due is known.
@@ -415,8 +420,10 @@ impl Service {
             }
         };
         self.outcomes.answered(answer, self.context.clock.monotonic(), &self.context.observer, again);
-        if self.outcomes.are_stuck() != was_stuck {
-            self.woken.open(was_stuck);
+        match (was_stuck, self.outcomes.are_stuck()) {
+            (false, true) => self.woken.close(),
+            (true, false) => self.woken.open(self.claims_made()),
+            (false, false) | (true, true) => {}
         }
     }
 
@@ -478,7 +485,7 @@ impl Service {
     async fn stop(mut self, mut questions: Questions) {
         let context = Arc::clone(&self.context);
         context.stopping.store(true, Ordering::Relaxed);
-        self.woken.open(false);
+        self.woken.close();
         let arrived = self.woken.take_now();
         self.arrived(arrived);
         self.attempts.close();
@@ -528,10 +535,12 @@ fn asking<T>(question: impl Future<Output = Result<T, StoreError>> + Send + 'sta
     Some(Box::pin(question) as Pin<Box<_>>).into()
 }
 
+type Sleep<'c> = Pin<Box<dyn Future<Output = ()> + Send + 'c>>;
+
 /// A sleep that is made anew only when its end moves.
 #[derive(Default)]
 struct Timer<'c> {
-    sleeping: Option<(SignedDuration, Pin<Box<dyn Future<Output = ()> + Send + 'c>>)>,
+    sleeping: Option<(SignedDuration, Sleep<'c>)>,
 }
 
 impl<'c> Timer<'c> {

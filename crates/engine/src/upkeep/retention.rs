@@ -43,7 +43,7 @@ impl Default for Options {
             attempts: Some(30 * DAY),
             deliveries: Some(90 * DAY),
             events: Some(90 * DAY),
-            bounds: Bounds { looked_at: 2_000, removed: 100, time: SignedDuration::from_millis(5) },
+            bounds: Bounds { looked_at: 2_000, removed: 250, time: SignedDuration::from_millis(5) },
             rest_factor: 3,
             rest_min: SignedDuration::from_millis(2),
             pass_every_max: SignedDuration::from_mins(10),

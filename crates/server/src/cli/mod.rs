@@ -81,7 +81,7 @@ enum Command {
     /// API keys
     Key(key::Args),
     /// Deliver again what an endpoint was sent in a window of time
-    Replay(replay::Args),
+    Replay(Box<replay::Args>),
     /// Check the configuration, print it, or its schema
     Config(config::Args),
     /// Look for what is wrong with a server, its configuration or its data directory

@@ -70,12 +70,20 @@ async fn serve(config: &Config, admin_key: Option<Secret>) -> Done {
         Signals::listen().map_err(|error| Failure::failed(format!("signals cannot be received: {error}")))?;
     let node = Node::start(config, admin_key).await?;
     announce(config, &node);
-    signals.next().await;
-    tracing::info!("asked to stop");
+    let has_failed = tokio::select! {
+        biased;
+        () = signals.next() => false,
+        () = node.failed() => true,
+    };
+    tracing::info!(has_failed, "stops");
     tokio::select! {
         biased;
         () = signals.next() => std::process::exit(SECOND_SIGNAL),
-        () = node.stop() => Ok(()),
+        () = node.stop() => {}
+    }
+    match has_failed {
+        true => Err(Failure::failed("a part of the server has failed; start it again, nothing accepted is lost")),
+        false => Ok(()),
     }
 }
 

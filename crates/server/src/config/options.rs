@@ -40,6 +40,14 @@ pub(crate) fn delivery_options(config: &Config) -> delivery::Options {
     }
 }
 
+/// The longest that a delivery or an endpoint is put off for, jitter included.
+pub(crate) fn longest_wait(config: &Config) -> SignedDuration {
+    let settings = &config.delivery;
+    let waits = settings.retry_schedule.iter().map(|wait| wait.get());
+    let longest = waits.max().unwrap_or_default().max(settings.retry_after_max.get());
+    longest.saturating_mul(100 + i32::from(settings.jitter.0)) / 100
+}
+
 /// The retention loop's.
 pub(crate) fn retention_options(config: &Config) -> retention::Options {
     let settings = &config.retention;

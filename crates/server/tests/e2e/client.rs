@@ -14,6 +14,8 @@ use crate::process::ADMIN_KEY;
 pub(crate) struct Client {
     address: String,
     connection: Option<SendRequest<Full<Bytes>>>,
+    /// Of the last answer.
+    pub(crate) retry_after: Option<String>,
 }
 
 /// Status and body, or that the connection broke before there was a complete answer.
@@ -21,15 +23,21 @@ pub(crate) type Answer = Result<(u16, Value), ()>;
 
 impl Client {
     pub(crate) fn new(address: &str) -> Self {
-        Self { address: address.to_owned(), connection: None }
+        Self { address: address.to_owned(), connection: None, retry_after: None }
     }
 
     pub(crate) async fn get(&mut self, path: &str) -> Answer {
-        self.send(Method::GET, path, String::new()).await
+        self.send(Method::GET, path, String::new(), None).await
     }
 
     pub(crate) async fn post(&mut self, path: &str, body: &Value) -> Answer {
-        self.send(Method::POST, path, body.to_string()).await
+        self.send(Method::POST, path, body.to_string(), None).await
+    }
+
+    /// As [`Self::post`], done once however often it is asked with the key.
+    #[cfg(feature = "failpoints")]
+    pub(crate) async fn post_once(&mut self, path: &str, key: &str, body: &Value) -> Answer {
+        self.send(Method::POST, path, body.to_string(), Some(key)).await
     }
 
     /// The body of a page that is no JSON.
@@ -46,7 +54,7 @@ impl Client {
         answer
     }
 
-    async fn send(&mut self, method: Method, path: &str, body: String) -> Answer {
+    async fn send(&mut self, method: Method, path: &str, body: String, key: Option<&str>) -> Answer {
         if self.connection.as_ref().is_none_or(SendRequest::is_closed) {
             self.connection = Some(self.connect().await?);
         }
@@ -60,9 +68,14 @@ impl Client {
         if !body.is_empty() {
             request = request.header("content-type", "application/json");
         }
+        if let Some(key) = key {
+            request = request.header("idempotency-key", key);
+        }
         let request = request.body(Full::new(Bytes::from(body))).unwrap();
         let response = connection.send_request(request).await.map_err(drop)?;
         let status = response.status().as_u16();
+        let retry_after = response.headers().get(http::header::RETRY_AFTER);
+        self.retry_after = retry_after.and_then(|value| value.to_str().ok()).map(str::to_owned);
         let body = Limited::new(response.into_body(), 64 << 20);
         let bytes = read_whole(body).await?;
         let value = if bytes.is_empty() {

@@ -41,8 +41,8 @@ async fn nothing_acknowledged_is_lost_by_kill_9() {
     let mut acknowledged = BTreeSet::new();
     for _ in 0..rounds {
         let server = home.start();
-        check_terminal(&server, &seen).await;
-        let moment = 1 + chance.next() % 600;
+        check_terminal(&server, seen.recent.drain(..)).await;
+        let moment = 1 + chance.next() % 200;
         let load = Load::start(&server, acknowledged.len() as u64, moment);
         load.moment_reached().await;
         record_terminal(&server, &mut seen).await;
@@ -52,7 +52,8 @@ async fn nothing_acknowledged_is_lost_by_kill_9() {
 
     let server = home.start();
     let arrived = wait_for(&acknowledged, &mut sink.arrivals).await;
-    check_terminal(&server, &seen).await;
+    // Each was looked at after the next start; now all of them, through every later one.
+    check_terminal(&server, seen.terminal.iter().cloned()).await;
     let lost = acknowledged.iter().filter(|key| !arrived.contains_key(*key)).count();
     let unacknowledged = arrived.keys().filter(|key| !acknowledged.contains(*key)).count();
     let duplicates: u64 = arrived.values().map(|times| times - 1).sum();
@@ -135,29 +136,35 @@ impl Load {
     }
 }
 
+/// Organisation, id and state of a delivery that has ended.
+type Ended = (String, String, String);
+
 /// Terminal states as they were seen before a kill.
 #[derive(Default)]
 struct Seen {
-    terminal: BTreeMap<String, (String, String)>,
+    terminal: BTreeSet<Ended>,
+    /// Those before the last kill.
+    recent: Vec<Ended>,
 }
 
 async fn record_terminal(server: &Process, seen: &mut Seen) {
     let mut client = Client::new(&server.address);
     for org in ORGS {
-        let path = format!("/api/v1/orgs/{org}/deliveries?state=delivered&limit=50");
+        let path = format!("/api/v1/orgs/{org}/deliveries?state=delivered&limit=10");
         let Ok((200, list)) = client.get(&path).await else {
             continue;
         };
         for delivery in list["items"].as_array().into_iter().flatten() {
-            let state = delivery["state"].as_str().unwrap().to_owned();
-            seen.terminal.insert(delivery["id"].as_str().unwrap().to_owned(), (org.to_owned(), state));
+            let text = |field: &str| delivery[field].as_str().unwrap().to_owned();
+            seen.recent.push((org.to_owned(), text("id"), text("state")));
         }
     }
+    seen.terminal.extend(seen.recent.iter().cloned());
 }
 
-async fn check_terminal(server: &Process, seen: &Seen) {
+async fn check_terminal(server: &Process, ended: impl Iterator<Item = Ended>) {
     let mut client = Client::new(&server.address);
-    for (id, (org, state)) in &seen.terminal {
+    for (org, id, state) in ended {
         let (status, delivery) = client.get(&format!("/api/v1/orgs/{org}/deliveries/{id}")).await.unwrap();
         assert_eq!((status, delivery["state"].as_str()), (200, Some(state.as_str())), "{id} has changed");
     }

@@ -4,6 +4,8 @@
 //! - [`crash`]: `kill -9` at random moments under load; nothing that was acknowledged is lost.
 //! - [`crowd`]: clients take every file descriptor there is; once they go, all is as before.
 //! - [`figures`]: what was sent and stored is seen in `/metrics`.
+//! - [`fire`]: every fail point, killed, panicking, failing and slow (with the feature `failpoints`).
+//! - [`full`]: no file can grow any more; what is said then, and that it ends by itself.
 //! - [`isolation`]: one of ten endpoints hangs; the other nine do not notice.
 //! - [`vendors`]: the vendors' own way of verifying, in Python and Node, accepts what is sent.
 
@@ -21,6 +23,9 @@ mod client;
 mod crash;
 mod crowd;
 mod figures;
+#[cfg(feature = "failpoints")]
+mod fire;
+mod full;
 mod isolation;
 mod process;
 mod sink;

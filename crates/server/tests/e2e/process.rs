@@ -44,6 +44,21 @@ impl Home {
         self.start_as(Command::new(binary()))
     }
 
+    /// Starts it with these fail points. `None`: it ended before it said where it listens.
+    #[cfg(feature = "failpoints")]
+    pub(crate) fn start_armed(&self, points: &str) -> Option<Process> {
+        let mut command = Command::new(binary());
+        command.env("WATCHBELL_FAILPOINTS", points).stderr(Stdio::null());
+        self.launch(command)
+    }
+
+    /// As [`Self::start`]; a write beyond the limit of [`Process::limit_files`] fails instead of ending the process.
+    pub(crate) fn start_with_limit(&self) -> Process {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "trap '' XFSZ && exec \"$@\"", "sh"]).arg(binary()).stderr(Stdio::null());
+        self.start_as(shell)
+    }
+
     /// As [`Self::start`], with so many file descriptors.
     pub(crate) fn start_with_descriptors(&self, descriptors: u32) -> Process {
         let mut shell = Command::new("sh");
@@ -51,7 +66,11 @@ impl Home {
         self.start_as(shell)
     }
 
-    fn start_as(&self, mut command: Command) -> Process {
+    fn start_as(&self, command: Command) -> Process {
+        self.launch(command).expect("the server says where it listens")
+    }
+
+    fn launch(&self, mut command: Command) -> Option<Process> {
         let mut child = command
             .args(["serve", "--listen", "127.0.0.1:0", "--data"])
             .arg(self.path().join("data"))
@@ -63,19 +82,43 @@ impl Home {
             .spawn()
             .expect("the binary starts");
         let output = child.stdout.take().unwrap();
-        let address = BufReader::new(output)
-            .lines()
-            .map_while(Result::ok)
-            .find_map(|line| {
-                let url = line.split_whitespace().find_map(|word| word.strip_prefix("http://"))?;
-                Some(url.trim_end_matches(['/', '.', ',']).to_owned())
-            })
-            .expect("the server says where it listens");
-        Process { child, address }
+        let address = BufReader::new(output).lines().map_while(Result::ok).find_map(|line| {
+            let url = line.split_whitespace().find_map(|word| word.strip_prefix("http://"))?;
+            Some(url.trim_end_matches(['/', '.', ',']).to_owned())
+        });
+        let Some(address) = address else {
+            child.wait().unwrap();
+            return None;
+        };
+        Some(Process { child, address })
+    }
+
+    /// The database is sound, and as many attempts are written down as its deliveries count.
+    pub(crate) fn must_be_sound(&self) {
+        let conn = rusqlite::Connection::open(self.path().join("data/watchbell.db")).unwrap();
+        let verdict: String = conn.pragma_query_value(None, "integrity_check", |row| row.get(0)).unwrap();
+        assert_eq!(verdict, "ok");
+        let uneven = "SELECT count(*) FROM delivery AS d WHERE d.attempts <> \
+                      (SELECT count(*) FROM attempt AS a WHERE a.org_id = d.org_id AND a.delivery_id = d.id)";
+        let uneven: i64 = conn.query_row(uneven, [], |row| row.get(0)).unwrap();
+        assert_eq!(uneven, 0, "a state without its attempt, or an attempt without its state");
     }
 }
 
 impl Process {
+    /// Whether it has ended by itself.
+    #[cfg(feature = "failpoints")]
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
+    /// No file of its grows beyond so many bytes: for it the disk is full. `None`: there is room again.
+    pub(crate) fn limit_files(&self, bytes: Option<u64>) {
+        use rustix::process::{Pid, Resource, Rlimit, prlimit};
+        let pid = Pid::from_child(&self.child);
+        prlimit(Some(pid), Resource::Fsize, Rlimit { current: bytes, maximum: None }).unwrap();
+    }
+
     /// `kill -9`, and waits for the end.
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();

@@ -1,8 +1,11 @@
 //! A receiver: takes webhooks on any path, tells the test of each, answers as the path says.
 //!
-//! `/hang/…` never answers; every other path answers 204 at once.
+//! `/hang/…` never answers, `/down/…` answers 503, `/again/…` answers 503 to the first attempt of a delivery; every other
+//! path answers 204 at once.
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -34,11 +37,12 @@ impl Sink {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (tell, arrivals) = mpsc::unbounded_channel();
+        let met = Arc::<Mutex<BTreeSet<Vec<u8>>>>::default();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 stream.set_nodelay(true).ok();
-                let tell = tell.clone();
-                let service = service_fn(move |request| answer(request, tell.clone()));
+                let (tell, met) = (tell.clone(), Arc::clone(&met));
+                let service = service_fn(move |request| answer(request, tell.clone(), Arc::clone(&met)));
                 tokio::spawn(
                     hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service),
                 );
@@ -52,6 +56,7 @@ impl Sink {
 async fn answer(
     request: Request<Incoming>,
     tell: mpsc::UnboundedSender<Arrival>,
+    met: Arc<Mutex<BTreeSet<Vec<u8>>>>,
 ) -> Result<Response<Empty<Bytes>>, Infallible> {
     let (head, body) = request.into_parts();
     let Ok(body) = Limited::new(body, 8 << 20).collect().await else {
@@ -59,11 +64,14 @@ async fn answer(
     };
     let path = head.uri.path().to_owned();
     let hangs = path.starts_with("/hang");
+    let id = head.headers.get("webhook-id").map(|id| id.as_bytes().to_vec()).unwrap_or_default();
+    let is_new = met.lock().unwrap().insert(id);
+    let is_down = path.starts_with("/down") || (path.starts_with("/again") && is_new);
     tell.send(Arrival { path, headers: head.headers, body: body.to_bytes(), at: Instant::now() }).ok();
     if hangs {
         std::future::pending::<()>().await;
     }
-    Ok(status(StatusCode::NO_CONTENT))
+    Ok(status(if is_down { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::NO_CONTENT }))
 }
 
 fn status(status: StatusCode) -> Response<Empty<Bytes>> {

@@ -248,6 +248,15 @@ fn a_user_works_from_the_command_line() {
     assert_eq!(shown["data"].to_string(), "{\"ok\":1.0}");
     user(&["delivery", "cancel", deliveries["items"][0]["id"].as_str().expect("an id")]);
     assert_eq!(user(&["replay", "--endpoint", id, "--since", "2020-01-01T00:00:00Z"])["matched"], 1);
+    let replayed = user(&["replay", "--endpoint", id, "--reason", "requested", "--yes"]);
+    assert_eq!((&replayed["state"], &replayed["made"]), (&"finished".into(), &1.into()));
+    assert_eq!(user(&["replay", "show", replayed["id"].as_str().expect("an id")]), replayed);
+    let repeat = user(&["delivery", "list", "--endpoint", id, "--state", "held"]);
+    assert_eq!(repeat["items"][0]["replay_of"], deliveries["items"][0]["id"]);
+    let erased = user(&["event", "erase", event["id"].as_str().expect("an id"), "--yes"]);
+    assert_eq!(erased["cancelled"], 1);
+    let search = user(&["event", "erase", "--text", "nobody at all", "--yes"]);
+    assert_eq!(user(&["event", "erase", "--show", search["id"].as_str().expect("an id")])["erased"], 0);
     user(&["endpoint", "rotate-secret", id]);
     user(&["endpoint", "update", id, "--to", "https://example.com/new"]);
     assert_eq!(user(&["endpoint", "show", id])["url"], "https://example.com/new");

@@ -127,7 +127,6 @@ pub(super) fn few_duplicates(past: &Past<'_>, found: &mut Found) {
         match crash {
             Some(crash) => *by_crash.entry(*crash).or_default() += 1,
             None if may_repeat(past, before, answered_at, arrival) => {}
-            None if CLAIMS_GO_BY_THE_WALL_CLOCK && is_set_back(past, before.at) => {}
             None => {
                 let detail = format!(
                     "{} was answered at {:.3} and sent again at {:.3}",
@@ -144,16 +143,6 @@ pub(super) fn few_duplicates(past: &Past<'_>, found: &mut Found) {
             found.push((Invariant::FewDuplicates, format!("{count} by the death at {crash:#}")));
         }
     }
-}
-
-/// A claim made in the commit that accepts runs out by the wall clock, and is looked for by a time that never runs
-/// backwards: set back, it has run out when it begins, and the delivery goes out twice. To be taken away with the cause;
-/// seeds 6, 39 and 55 show it.
-const CLAIMS_GO_BY_THE_WALL_CLOCK: bool = true;
-
-/// Whether the wall clock is behind the time that deliveries are due by.
-fn is_set_back(past: &Past<'_>, at: SignedDuration) -> bool {
-    past.world.clock.wall_at(at) + SignedDuration::from_secs(1) < past.world.clock.steady_at(at)
 }
 
 /// When a request was answered 2xx so that the node must know.

@@ -119,6 +119,7 @@ impl Node {
             threads: Threads::Inline,
             min_free_bytes: 0,
             free_space: Arc::new(FileSystem),
+            longest_wait: watchbell_domain::SignedDuration::from_hours(27),
         })
         .unwrap();
         let store = Arc::new(store);

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
+use jiff::Timestamp;
 use watchbell_domain::delivery::{DeliveryState, Lease};
 use watchbell_domain::endpoint::Endpoint;
 use watchbell_domain::id::{EndpointId, OrgId};
@@ -15,6 +16,7 @@ use super::world::{LEASE, at, fresh, pending};
 /// Takes as many of each endpoint as it is told to.
 #[derive(Debug, Default)]
 struct Basket {
+    now: Mutex<Timestamp>,
     rooms: Mutex<BTreeMap<EndpointId, u32>>,
     taken: Mutex<Vec<Taken>>,
     woken: Mutex<Vec<(OrgId, EndpointId)>>,
@@ -25,8 +27,13 @@ impl Basket {
     fn with_room(world: &World, rooms: &[(&Endpoint, u32)]) -> Arc<Self> {
         let basket = Arc::new(Self::default());
         basket.rooms.lock().unwrap().extend(rooms.iter().map(|(endpoint, room)| (endpoint.id, *room)));
-        world.store.hand_over(Arc::clone(&basket) as _, LEASE);
+        world.store.hand_over(Arc::clone(&basket) as _);
+        basket.set_time(5);
         basket
+    }
+
+    fn set_time(&self, seconds: i64) {
+        *self.now.lock().unwrap() = at(seconds);
     }
 
     fn taken(&self) -> Vec<Taken> {
@@ -35,13 +42,12 @@ impl Basket {
 }
 
 impl Taker for Basket {
-    fn has_room(&self, endpoint: &Endpoint) -> bool {
+    fn claim(&self, endpoint: &Endpoint) -> Option<Timestamp> {
+        let now = *self.now.lock().unwrap();
         let mut rooms = self.rooms.lock().unwrap();
-        let Some(room) = rooms.get_mut(&endpoint.id).filter(|room| **room > 0) else {
-            return false;
-        };
+        let room = rooms.get_mut(&endpoint.id).filter(|room| **room > 0)?;
         *room -= 1;
-        true
+        now.checked_add(LEASE).ok()
     }
 
     fn take(&self, taken: Vec<Taken>) {
@@ -88,20 +94,27 @@ pub async fn taken_as_far_as_there_is_room(world: World) {
     assert_eq!((expired[0].lease, expired[0].attempt_number), (Lease(2), 2));
 }
 
-/// Endpoints that are paused, or asked for a pause, are not even asked about.
-pub async fn not_of_endpoints_that_rest(world: World) {
+/// Endpoints that are paused are not even asked about.
+pub async fn not_of_endpoints_that_are_paused(world: World) {
     let org = world.org("acme").await;
-    let (paused, resting) = (world.endpoint(org).await, world.endpoint(org).await);
+    let paused = world.endpoint(org).await;
     world.pause(&paused, 1).await;
-    world.change(&resting, 1, |endpoint| endpoint.not_before = Some(at(20))).await;
-    let basket = Basket::with_room(&world, &[(&paused, 9), (&resting, 9)]);
+    let basket = Basket::with_room(&world, &[(&paused, 9)]);
     let held = world.deliver(&paused, 2).await;
-    let waiting = world.deliver(&resting, 19).await;
     assert_eq!(basket.taken().len(), 0);
     assert_eq!(world.state(org, held).await, DeliveryState::Held);
-    assert_eq!(world.state(org, waiting).await, pending(19));
-    world.deliver(&resting, 20).await;
+}
+
+/// Claims run out by the time of whoever takes, whatever time the event was accepted by.
+pub async fn claimed_by_the_takers_time(world: World) {
+    let org = world.org("acme").await;
+    let endpoint = world.endpoint(org).await;
+    let basket = Basket::with_room(&world, &[(&endpoint, 9)]);
+    basket.set_time(500);
+    world.deliver(&endpoint, 0).await;
     assert_eq!(basket.taken().len(), 1);
+    assert_eq!(world.claim(&endpoint, 9, 559).await.deliveries.len(), 0);
+    assert_eq!(world.claim(&endpoint, 9, 560).await.deliveries.len(), 1);
 }
 
 /// What was not committed is not handed over.

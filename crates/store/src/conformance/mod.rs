@@ -60,7 +60,8 @@ macro_rules! conformance {
                 given_back_unsent expired_claims_of_endpoints_that_rest in_order_one_by_one in_order_after_a_rest
             }
             hand_over {
-                taken_as_far_as_there_is_room not_of_endpoints_that_rest nothing_of_what_failed changes_are_told
+                taken_as_far_as_there_is_room not_of_endpoints_that_are_paused claimed_by_the_takers_time
+                nothing_of_what_failed changes_are_told
             }
             deliveries {
                 listed_by_filter_and_page retried_now cancelled replayed_alone replayed_by_event replayed_by_window counted

@@ -149,7 +149,7 @@ pub async fn advances_to_the_end(world: World) {
     let created = job(&world, org, filter(), None);
     fresh(world.store.create_replay(created.clone(), None).await.unwrap());
     assert_eq!(world.store.replay_job(org, created.id).await.unwrap().as_ref(), Some(&created));
-    assert_eq!(world.store.running_replays().await.unwrap(), [created.clone()]);
+    assert_eq!(world.store.running_replays().await.unwrap(), std::slice::from_ref(&created));
     let mut steps = 0;
     loop {
         let advanced = advance(&world, &created, 3, 2, 101 + steps).await;

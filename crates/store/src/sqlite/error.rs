@@ -44,7 +44,10 @@ impl From<Error> for StoreError {
 /// Told apart by code, never by text.
 pub(super) fn from_sqlite(error: &rusqlite::Error) -> StoreError {
     match error.sqlite_error().map(|problem| (problem.code, problem.extended_code)) {
-        Some((ErrorCode::DiskFull, _)) => StoreError::Full,
+        Some((ErrorCode::DiskFull | ErrorCode::ReadOnly, _)) => StoreError::Full,
+        // A quota, a limit of file sizes, a file system that was mounted anew to be read: SQLite calls full only what the
+        // system calls so.
+        Some((_, rusqlite::ffi::SQLITE_IOERR_WRITE)) => StoreError::Full,
         Some((ErrorCode::ConstraintViolation, rusqlite::ffi::SQLITE_CONSTRAINT_FOREIGNKEY)) => {
             StoreError::Conflict("it refers to something that does not exist")
         }

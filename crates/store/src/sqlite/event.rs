@@ -90,7 +90,7 @@ fn accept_one(
     for (endpoint, held) in routed {
         let (id, endpoint_id) = (ids.next(), endpoint.id);
         deliveries.push((id, endpoint_id));
-        let claimed_until = if held { None } else { tx.hand_over.claim(endpoint, accepted_at) };
+        let claimed_until = if held { None } else { tx.hand_over.claim(endpoint) };
         if let Some(lease_until) = claimed_until {
             handed.push(Handed { org_id, id, event_id, endpoint_id, claimed_at: accepted_at, lease_until });
             let event = shared.get_or_insert_with(|| Arc::new(as_stored(&new.event)));

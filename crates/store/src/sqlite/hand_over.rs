@@ -5,21 +5,22 @@
 
 use std::sync::{Arc, OnceLock};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use watchbell_domain::endpoint::Endpoint;
 use watchbell_domain::id::{EndpointId, OrgId};
 use watchbell_domain::port::{Taken, Taker};
 
 use super::in_hand::InHand;
+use super::row::truncated;
 
-/// Who takes, and how long its claims hold. Not there until a loop says so.
+/// Who takes. Not there until a loop says so.
 #[derive(Debug, Clone, Default)]
-pub(super) struct TakerSlot(Arc<OnceLock<(Arc<dyn Taker>, SignedDuration)>>);
+pub(super) struct TakerSlot(Arc<OnceLock<Arc<dyn Taker>>>);
 
 impl TakerSlot {
     /// The first taker stays.
-    pub(super) fn set(&self, taker: Arc<dyn Taker>, lease: SignedDuration) {
-        if self.0.set((taker, lease)).is_err() {
+    pub(super) fn set(&self, taker: Arc<dyn Taker>) {
+        if self.0.set(taker).is_err() {
             tracing::error!("a second loop wants what the first one gets");
         }
     }
@@ -44,14 +45,12 @@ impl HandOver {
     }
 
     /// Until when a new delivery to `endpoint` is claimed; `None`: there is no room for it, it waits.
-    pub(super) fn claim(&mut self, endpoint: &Endpoint, now: Timestamp) -> Option<Timestamp> {
-        let (taker, lease) = self.slot.0.get()?;
-        let rests = endpoint.not_before.is_some_and(|until| now < until);
-        if !rests && taker.has_room(endpoint) {
-            return Some(now.saturating_add(*lease).unwrap_or(Timestamp::MAX));
+    pub(super) fn claim(&mut self, endpoint: &Endpoint) -> Option<Timestamp> {
+        let claimed_until = self.slot.0.get()?.claim(endpoint);
+        if claimed_until.is_none() {
+            self.due.push((endpoint.org_id, endpoint.id));
         }
-        self.due.push((endpoint.org_id, endpoint.id));
-        None
+        claimed_until.map(truncated)
     }
 
     pub(super) fn push(&mut self, taken: Taken) {
@@ -76,9 +75,8 @@ impl HandOver {
 
     /// The group is durable.
     pub(super) fn committed(&mut self) {
-        self.in_hand.committed();
         self.before_unit = (0, 0, 0);
-        let Some((taker, _)) = self.slot.0.get() else {
+        let Some(taker) = self.slot.0.get() else {
             self.changed.clear();
             return;
         };
@@ -98,7 +96,7 @@ impl HandOver {
 
     /// The group was not committed: nothing of it was made.
     pub(super) fn abandoned(&mut self) {
-        self.in_hand.abandoned();
+        self.in_hand.forget();
         self.before_unit = (0, 0, 0);
         self.taken.clear();
         self.due.clear();

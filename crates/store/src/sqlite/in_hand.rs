@@ -23,7 +23,7 @@ use super::row::{Columns, micros};
 const INSERT: &str = "INSERT INTO handed_over (event_number, lease_until, deliveries) VALUES (?1, ?2, ?3)";
 const REMOVE: &str = "DELETE FROM handed_over WHERE event_number = ?1";
 const LIST: &str = "SELECT event.org_id, event.id, event.accepted_at AS claimed_at, handed_over.lease_until, \
-    handed_over.deliveries FROM handed_over JOIN event ON event.number = handed_over.event_number";
+    handed_over.deliveries, handed_over.event_number FROM handed_over JOIN event ON event.number = handed_over.event_number";
 const HAS_ROW: &str = "SELECT EXISTS (SELECT 1 FROM delivery WHERE org_id = ?1 AND id = ?2)";
 
 /// One of them.
@@ -53,17 +53,18 @@ impl Handed {
     }
 }
 
-/// What the writer knows of them. A unit's changes are taken back when it fails, a group's when its commit does.
+/// What the writer knows of them. A unit's changes are taken back when it fails. When a commit fails, what is on disk is
+/// not known: all of it is forgotten then, and read again.
 #[derive(Debug, Default)]
 pub(super) struct InHand {
+    is_forgotten: bool,
     deliveries: HashMap<DeliveryId, (Handed, EventNumber)>,
     /// How many of an event's are left; with the last its row in `handed_over` goes.
     left: HashMap<EventNumber, u32>,
     /// No claim runs out before this.
     first_lease_until: Option<Timestamp>,
-    /// What the running group did, to be taken back.
+    /// What the running unit did, to be taken back.
     done: Vec<Change>,
-    unit_began: usize,
 }
 
 type EventNumber = i64;
@@ -80,6 +81,7 @@ impl InHand {
         let Some(first) = handed.first() else {
             return Ok(());
         };
+        self.remember(conn)?;
         let mut packed = Vec::with_capacity(handed.len() * 32);
         for one in handed {
             packed.extend_from_slice(one.id.0.as_bytes());
@@ -99,6 +101,7 @@ impl InHand {
         endpoint: EndpointId,
         id: DeliveryId,
     ) -> Result<Option<Handed>> {
+        self.remember(conn)?;
         let Entry::Occupied(found) = self.deliveries.entry(id) else {
             return Ok(None);
         };
@@ -115,16 +118,23 @@ impl InHand {
     }
 
     /// Those of an endpoint whose claim has run out.
-    pub(super) fn expired(&mut self, org: OrgId, endpoint: EndpointId, now: Timestamp) -> Vec<Handed> {
+    pub(super) fn expired(
+        &mut self,
+        conn: &Connection,
+        org: OrgId,
+        endpoint: EndpointId,
+        now: Timestamp,
+    ) -> Result<Vec<Handed>> {
+        self.remember(conn)?;
         if self.first_lease_until.is_none_or(|first| now < first) {
-            return Vec::new();
+            return Ok(Vec::new());
         }
         let all = || self.deliveries.values().map(|(handed, _)| *handed);
         let mut expired: Vec<Handed> =
             all().filter(|one| one.org_id == org && one.endpoint_id == endpoint && one.lease_until <= now).collect();
         expired.sort_by_key(|one| one.id);
         self.first_lease_until = all().map(|one| one.lease_until).min();
-        expired
+        Ok(expired)
     }
 
     /// Whether any of an endpoint is in hand.
@@ -133,24 +143,11 @@ impl InHand {
     }
 
     pub(super) fn unit_ended(&mut self, done: bool) {
-        if !done {
-            self.take_back(self.unit_began);
+        let changes = std::mem::take(&mut self.done);
+        if done {
+            return;
         }
-        self.unit_began = self.done.len();
-    }
-
-    pub(super) fn committed(&mut self) {
-        self.done.clear();
-        self.unit_began = 0;
-    }
-
-    pub(super) fn abandoned(&mut self) {
-        self.take_back(0);
-        self.unit_began = 0;
-    }
-
-    fn take_back(&mut self, to: usize) {
-        for change in self.done.split_off(to).into_iter().rev() {
+        for change in changes.into_iter().rev() {
             match change {
                 Change::Added(id) => {
                     if let Some((_, event_number)) = self.deliveries.remove(&id) {
@@ -160,6 +157,21 @@ impl InHand {
                 Change::Removed(handed, event_number) => self.put(handed, event_number),
             }
         }
+    }
+
+    /// A commit failed, or so it says: what is in hand is on disk.
+    pub(super) fn forget(&mut self) {
+        *self = Self { is_forgotten: true, ..Self::default() };
+    }
+
+    fn remember(&mut self, conn: &Connection) -> Result<()> {
+        if self.is_forgotten {
+            for (handed, event_number) in list(conn, LIST, [])? {
+                self.put(handed, event_number);
+            }
+            self.is_forgotten = false;
+        }
+        Ok(())
     }
 
     fn put(&mut self, handed: Handed, event_number: EventNumber) {
@@ -185,18 +197,18 @@ impl InHand {
 
 /// All that are in hand, as the connection sees them: few.
 pub(super) fn all(conn: &Connection) -> Result<Vec<Handed>> {
-    list(conn, LIST, [])
+    Ok(without_numbers(list(conn, LIST, [])?))
 }
 
 /// Those of one organisation.
 pub(super) fn of_org(conn: &Connection, org: OrgId) -> Result<Vec<Handed>> {
-    list(conn, &format!("{LIST} WHERE event.org_id = ?1"), [org.0.as_bytes()])
+    Ok(without_numbers(list(conn, &format!("{LIST} WHERE event.org_id = ?1"), [org.0.as_bytes()])?))
 }
 
 /// Those of one event.
 pub(super) fn of_event(conn: &Connection, org: OrgId, event: EventId) -> Result<Vec<Handed>> {
     let statement = format!("{LIST} WHERE event.org_id = ?1 AND event.id = ?2");
-    list(conn, &statement, [org.0.as_bytes(), event.0.as_bytes()])
+    Ok(without_numbers(list(conn, &statement, [org.0.as_bytes(), event.0.as_bytes()])?))
 }
 
 /// One.
@@ -209,7 +221,11 @@ pub(super) fn clear(conn: &Connection) -> rusqlite::Result<usize> {
     conn.execute("DELETE FROM handed_over", [])
 }
 
-fn list(conn: &Connection, statement: &str, params: impl rusqlite::Params) -> Result<Vec<Handed>> {
+fn without_numbers(list: Vec<(Handed, EventNumber)>) -> Vec<Handed> {
+    list.into_iter().map(|(handed, _)| handed).collect()
+}
+
+fn list(conn: &Connection, statement: &str, params: impl rusqlite::Params) -> Result<Vec<(Handed, EventNumber)>> {
     let mut query = conn.prepare_cached(statement)?;
     let mut has_row = conn.prepare_cached(HAS_ROW)?;
     let mut rows = query.query(params)?;
@@ -220,7 +236,7 @@ fn list(conn: &Connection, statement: &str, params: impl rusqlite::Params) -> Re
             let is_row: bool =
                 has_row.query_row(params![handed.org_id.0.as_bytes(), handed.id.0.as_bytes()], |row| row.get(0))?;
             if !is_row {
-                all.push(handed);
+                all.push((handed, row.get("event_number")?));
             }
         }
     }

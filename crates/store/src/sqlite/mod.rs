@@ -32,6 +32,7 @@ mod open;
 mod org;
 mod page;
 mod project;
+mod pull_in;
 mod reader;
 mod replay;
 mod retention;

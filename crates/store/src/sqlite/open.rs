@@ -11,13 +11,14 @@ use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, ErrorCode};
 use watchbell_domain::port::{Clock, Entropy};
 
 use super::checkpoint::{self, Wal};
 use super::error::Error;
 use super::hand_over::{HandOver, TakerSlot};
+use super::pull_in::pull_in;
 use super::reader::Readers;
 use super::room::{FreeSpace, Room};
 use super::vault::{FindDialect, Vault};
@@ -56,6 +57,9 @@ pub struct OpenOptions {
     pub min_free_bytes: u64,
     /// Says how many are.
     pub free_space: Arc<dyn FreeSpace>,
+    /// The longest that a delivery is put off by the schedule and its jitter, or an endpoint by its answer. What is due
+    /// later, when the store is opened, was written by a clock that stood ahead, and is pulled in to this.
+    pub longest_wait: SignedDuration,
 }
 
 /// Who does the work.
@@ -138,7 +142,8 @@ impl SqliteStore {
         migrate(&mut conn, &path)?;
         watchbell_domain::failpoint::at("store.migrate.after")?;
         check_keys(&conn, &options.keys, &path)?;
-        let released = release_claims(&mut conn, options.clock.now()).map_err(|error| match error {
+        let now = options.clock.now();
+        let released = release_claims(&mut conn, now, options.longest_wait).map_err(|error| match error {
             Error::Sqlite(problem) => wrong(problem),
             Error::Store(problem) => OpenError::Corrupt { path: path.clone(), problem: problem.to_string() },
         })?;
@@ -324,13 +329,17 @@ fn check_keys(conn: &Connection, keys: &SealingKeys, path: &Path) -> Result<(), 
     Ok(())
 }
 
-fn release_claims(conn: &mut Connection, now: Timestamp) -> Result<usize, Error> {
+fn release_claims(conn: &mut Connection, now: Timestamp, longest_wait: SignedDuration) -> Result<usize, Error> {
     let transaction = conn.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     let released = match watchbell_domain::failpoint::is_planted("retry forgotten on crash") {
         true => transaction
             .execute("UPDATE delivery SET lease_until = lease_until + 1000000000000000 WHERE state = 'sending'", [])?,
         false => delivery::release_all(&transaction, now)?,
     };
+    let pulled_in = pull_in(&transaction, now, longest_wait)?;
+    if pulled_in > 0 {
+        tracing::warn!(pulled_in, "the clock stood ahead before: what waited for it was pulled in");
+    }
     watchbell_domain::failpoint::at("store.release.before").map_err(|_| rusqlite::Error::InvalidQuery)?;
     transaction.commit()?;
     Ok(released)

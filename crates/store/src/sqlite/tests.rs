@@ -28,6 +28,7 @@ fn options(directory: &Path, threads: Threads) -> OpenOptions {
         threads,
         min_free_bytes: 0,
         free_space: Arc::new(FileSystem),
+        longest_wait: SignedDuration::from_hours(27),
     }
 }
 
@@ -316,6 +317,81 @@ async fn without_threads_the_caller_does_the_work() {
     assert_eq!(store.stats().commits, store.stats().units);
     let Writing::Inline(writer) = &store.writing else { panic!("threads") };
     drop(writer.lock().unwrap_or_else(PoisonError::into_inner));
+}
+
+#[tokio::test]
+async fn h6_another_that_holds_the_lock_is_waited_for_and_then_said() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Arc::new(SqliteStore::open(options(directory.path(), Threads::default())).unwrap());
+    let world = World::new(Opened { store, keep: Box::new(()) });
+    let org = world.org("acme").await;
+    let other = Connection::open(directory.path().join(DATABASE_FILE)).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let accept = || {
+        let event = world.event(EventType::ScanStarted, "{}", 1);
+        world.store.accept(world.acceptance(org, vec![event], 1), None)
+    };
+    let refused = accept().await;
+    assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+    // Let go within the wait, nobody notices.
+    let mut waits = accept();
+    assert!(poll_once(&mut waits).await.is_none());
+    other.execute_batch("ROLLBACK").unwrap();
+    drop(waits.await.unwrap());
+    assert_eq!(count_events(&world, org).await, 1);
+}
+
+#[tokio::test]
+async fn g4_what_a_clock_that_stood_ahead_put_off_is_pulled_in() {
+    const HOUR: i64 = 3600;
+    let directory = tempfile::tempdir().unwrap();
+    let open = || {
+        let clock = Arc::new(ManualClock::at(world::at(0)));
+        let options = OpenOptions { clock, ..options(directory.path(), Threads::Inline) };
+        World::new(Opened { store: Arc::new(SqliteStore::open(options).unwrap()), keep: Box::new(()) })
+    };
+    let world = open();
+    let org = world.org("acme").await;
+    let (endpoint, other) = (world.endpoint(org).await, world.endpoint(org).await);
+    let mut deliveries = Vec::new();
+    for hours in [10, 27, 28, 24 * 365 * 30] {
+        deliveries.push(world.deliver(&endpoint, 0).await);
+        let taken = world.take(&endpoint, 1).await;
+        world.settle(&endpoint, &taken, world::retry(world::at(hours * HOUR)), 2).await;
+    }
+    let paused = world.deliver(&other, 0).await;
+    let taken = world.take(&other, 1).await;
+    let until = world::at(48 * HOUR);
+    let pause = Next::Retry { due_at: until, counts: true, endpoint_pause: Some(until) };
+    world.settle(&other, &taken, pause, 2).await;
+    drop(world);
+
+    // Once pulled in, it stays: another start does not bring it nearer.
+    for _ in 0..2 {
+        let world = open();
+        for (delivery, hours) in deliveries.iter().zip([10, 27, 27, 27]) {
+            assert_eq!(world.state(org, *delivery).await, world::pending(hours * HOUR));
+        }
+        assert_eq!(world.state(org, paused).await, world::pending(27 * HOUR));
+        assert_eq!(world.load(&other).await.not_before, Some(world::at(27 * HOUR)));
+    }
+}
+
+#[tokio::test]
+async fn g5_times_beyond_2038_and_2100_are_kept() {
+    let (_store, world) = open(Threads::Inline);
+    let org = world.org("acme").await;
+    let endpoint = world.endpoint(org).await;
+    for unix in [i64::from(i32::MAX), i64::from(i32::MAX) + 1, i64::from(u32::MAX) + 1] {
+        let second = unix - world::at(0).as_second();
+        let delivery = world.deliver(&endpoint, second - 2).await;
+        let taken = world.take(&endpoint, second - 2).await;
+        world.settle(&endpoint, &taken, world::retry(world::at(second)), second - 1).await;
+        assert_eq!(world.state(org, delivery).await, world::pending(second));
+        assert_eq!(world.claim(&endpoint, 9, second - 1).await.deliveries.len(), 0);
+        let taken = world.take(&endpoint, second).await;
+        world.settle(&endpoint, &taken, Next::Delivered, second).await;
+    }
 }
 
 #[test]

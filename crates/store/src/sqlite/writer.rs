@@ -173,7 +173,11 @@ impl Writer {
         while let Ok(first) = queue.recv() {
             let mut group = vec![first];
             group.extend(queue.try_iter().take(GROUP_UNITS_MAX - 1));
-            self.commit(group);
+            // A panic beside the units must not end the only thread that writes. Whoever waited is told that it is gone.
+            if catch_unwind(AssertUnwindSafe(|| self.commit(group))).is_err() {
+                tracing::error!("a commit panicked");
+                self.abandon();
+            }
         }
     }
 

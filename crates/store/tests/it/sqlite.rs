@@ -20,6 +20,7 @@ pub(crate) fn options(directory: &Path) -> OpenOptions {
         threads: Threads::default(),
         min_free_bytes: 0,
         free_space: Arc::new(FileSystem),
+        longest_wait: watchbell_domain::SignedDuration::from_hours(27),
     }
 }
 

@@ -34,7 +34,7 @@ pub(crate) struct Tables {
     /// Answered by settle alone.
     pub settle_failure: Option<StoreError>,
     pub claims: usize,
-    pub taker: Option<(Arc<dyn Taker>, SignedDuration)>,
+    pub taker: Option<Arc<dyn Taker>>,
 }
 
 #[derive(Debug)]
@@ -178,8 +178,8 @@ impl DeliveryStore for MemoryStore {
         })
     }
 
-    fn hand_over(&self, to: Arc<dyn Taker>, lease: SignedDuration) {
-        self.tables().taker = Some((to, lease));
+    fn hand_over(&self, to: Arc<dyn Taker>) {
+        self.tables().taker = Some(to);
     }
 
     fn delivery(&self, _: OrgId, _: DeliveryId) -> Pending<'_, Option<(Delivery, Vec<Attempt>)>> {

@@ -233,7 +233,7 @@ fn release_expired(tx: &mut Tx<'_>, claim: &Claim, endpoint: Option<&Endpoint>, 
             heard.reason
         ])?;
     }
-    for handed in tx.hand_over.in_hand.expired(org, claim.endpoint_id, now) {
+    for handed in tx.hand_over.in_hand.expired(tx.conn, org, claim.endpoint_id, now)? {
         tx.hand_over.in_hand.remove(tx.conn, org, handed.endpoint_id, handed.id)?;
         row::insert_handed(tx.conn, &handed, &released(state, handed.lease_until, now))?;
         let attempt = interrupted(1, handed.claimed_at, handed.lease_until);

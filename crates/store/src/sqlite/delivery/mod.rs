@@ -45,8 +45,8 @@ impl DeliveryStore for SqliteStore {
         })
     }
 
-    fn hand_over(&self, to: Arc<dyn Taker>, lease: SignedDuration) {
-        self.taker.set(to, lease);
+    fn hand_over(&self, to: Arc<dyn Taker>) {
+        self.taker.set(to);
     }
 
     fn delivery(&self, org: OrgId, id: DeliveryId) -> Pending<'_, Option<(Delivery, Vec<Attempt>)>> {

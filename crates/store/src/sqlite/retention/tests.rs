@@ -58,6 +58,7 @@ fn filled(events: u64) -> (SqliteStore, tempfile::TempDir) {
         threads: Threads::Inline,
         min_free_bytes: 0,
         free_space: Arc::new(FileSystem),
+        longest_wait: SignedDuration::from_hours(27),
     };
     let store = SqliteStore::open(options).unwrap();
     let conn = open(&directory);

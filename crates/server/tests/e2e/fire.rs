@@ -1,0 +1,175 @@
+//! Rows H1 and H16: every named fail point of the binary, killed, panicking, failing and slow.
+//!
+//! A server is started whose point does it once, and is asked to take six events for an endpoint that refuses each
+//! delivery once. Requests that are not answered 202 are repeated under their key; a server that ended is started again.
+//! Then each event is there once and delivered. At the end every delivery is as it was seen, and the database is sound.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::json;
+use watchbell_domain::failpoint::POINTS;
+
+use crate::client::{Client, make_endpoint, make_org};
+use crate::process::{Home, Process};
+use crate::say;
+use crate::sink::Sink;
+
+const EVENTS: usize = 6;
+/// A claim that was lost comes back with its lease, which is as short as it may be.
+const CONFIG: &str = "[delivery]
+retry_schedule = [\"0s\", \"20ms\", \"100ms\", \"1s\", \"1s\", \"1s\"]
+timeout = \"1s\"
+connect_timeout = \"1s\"
+body_timeout = \"1s\"
+
+[storage]
+lease = \"13s\"
+";
+const LONGEST: Duration = Duration::from_secs(60);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn h1_killed_at_every_point() {
+    let ended = pass_all("kill").await;
+    assert_eq!(ended.len(), POINTS.len(), "each is passed, and kills: {ended:?}");
+}
+
+/// What panics inside a request or an attempt harms nothing else. A loop that panics cannot go on: the process says so and
+/// ends, to be started again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn h16_panicking_at_every_point() {
+    let ended = pass_all("panic").await;
+    let loops = |point: &&str| is_at_start(point) || (point.starts_with("engine.") && *point != "engine.send");
+    let expected: Vec<&str> = POINTS.iter().map(|(point, _)| *point).filter(loops).collect();
+    assert_eq!(ended, expected);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn h1_failing_at_every_point() {
+    let ended = pass_all("error").await;
+    assert!(ended.iter().all(is_at_start), "{ended:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn h1_slow_at_every_point() {
+    assert_eq!(pass_all("delay(300ms)").await, Vec::<&str>::new());
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "a filter hands out references")]
+fn is_at_start(point: &&str) -> bool {
+    point.starts_with("store.migrate") || *point == "store.release.before"
+}
+
+/// At which passage: not one of the start, where there are others.
+fn passage(point: &str) -> u32 {
+    match point {
+        "store.unit" | "store.commit.before" | "store.commit.after" => 4,
+        "store.accept" | "engine.send" | "net.connect" | "net.read" | "net.write" => 2,
+        _ => 1,
+    }
+}
+
+/// The points at which the server ended.
+async fn pass_all(action: &str) -> Vec<&'static str> {
+    let home = Home::new(CONFIG);
+    let sink = Sink::start().await;
+    let server = home.start();
+    let mut client = Client::new(&server.address);
+    for (point, _) in POINTS {
+        let org = make_org(&mut client, &slug(point)).await;
+        let url = format!("{}/again/{org}", sink.url);
+        make_endpoint(&mut client, &org, json!({"url": url, "dialect": "standard"})).await;
+    }
+    server.kill();
+
+    let (mut ended, mut seen) = (Vec::new(), BTreeMap::new());
+    for (point, _) in POINTS {
+        let passing = Passing::start(&home, point, action);
+        let Ok(passed) = tokio::time::timeout(LONGEST, passing.to_the_end()).await else {
+            panic!("{point}={action}: not everything is delivered in {LONGEST:?}");
+        };
+        seen.insert(slug(point), passed.deliveries);
+        if passed.has_ended {
+            ended.push(*point);
+        }
+    }
+
+    let server = home.start();
+    let mut client = Client::new(&server.address);
+    for (org, before) in &seen {
+        assert_eq!(&deliveries(&mut client, org).await.unwrap(), before, "{org}: an ended delivery has changed");
+    }
+    server.kill();
+    home.must_be_sound();
+    say(&format!("{action} at {} points: nothing lost, the server ended at {}", POINTS.len(), ended.len()));
+    ended
+}
+
+fn slug(point: &str) -> String {
+    point.replace('.', "-")
+}
+
+/// Id and state.
+type States = BTreeMap<String, String>;
+
+async fn deliveries(client: &mut Client, org: &str) -> Option<States> {
+    let Ok((200, list)) = client.get(&format!("/api/v1/orgs/{org}/deliveries?limit=100")).await else {
+        return None;
+    };
+    let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+    Some(list["items"].as_array()?.iter().map(|item| (text(&item["id"]), text(&item["state"]))).collect())
+}
+
+struct Passing<'h> {
+    home: &'h Home,
+    org: String,
+    must_end: bool,
+    has_ended: bool,
+    server: Process,
+    client: Client,
+}
+
+struct Passed {
+    has_ended: bool,
+    deliveries: States,
+}
+
+impl<'h> Passing<'h> {
+    fn start(home: &'h Home, point: &str, action: &str) -> Self {
+        let armed = home.start_armed(&format!("{point}={action}:{}", passage(point)));
+        let has_ended = armed.is_none();
+        let server = armed.unwrap_or_else(|| home.start());
+        let client = Client::new(&server.address);
+        Self { home, org: slug(point), must_end: action == "kill", has_ended, server, client }
+    }
+
+    async fn to_the_end(mut self) -> Passed {
+        let path = format!("/api/v1/orgs/{}/events", self.org);
+        for number in 0..EVENTS {
+            let event = json!({"type": "fire.test", "data": {"number": number}});
+            while !matches!(self.client.post_once(&path, &format!("key-{number}"), &event).await, Ok((202, _))) {
+                self.see_to_it().await;
+            }
+        }
+        loop {
+            self.see_to_it().await;
+            let Some(deliveries) = deliveries(&mut self.client, &self.org).await else { continue };
+            assert_eq!(deliveries.len(), EVENTS, "an acknowledged event is lost, or there twice");
+            let delivered = deliveries.values().filter(|state| *state == "delivered").count();
+            if delivered == EVENTS && (self.has_ended || !self.must_end) {
+                self.server.kill();
+                return Passed { has_ended: self.has_ended, deliveries };
+            }
+        }
+    }
+
+    /// Starts the server again when it has ended.
+    async fn see_to_it(&mut self) {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        if self.server.has_ended() {
+            self.has_ended = true;
+            self.server = self.home.start();
+            self.client = Client::new(&self.server.address);
+        }
+    }
+}
