@@ -133,6 +133,24 @@ pub struct EndpointPolicy {
     pub order: Order,
 }
 
+/// What of an endpoint's policy says when its attempts may begin. `None`: the server's own value, or no limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Flow {
+    /// Most deliveries in flight at once.
+    pub max_in_flight: Option<u32>,
+    /// How many attempts may begin in a second.
+    pub rate_limit: Option<RateLimit>,
+    /// Which deliveries wait for one another.
+    pub order: Order,
+}
+
+impl EndpointPolicy {
+    /// What says when attempts may begin.
+    pub const fn flow(&self) -> Flow {
+        Flow { max_in_flight: self.max_in_flight, rate_limit: self.rate_limit, order: self.order }
+    }
+}
+
 /// Which deliveries of an endpoint wait for one another, first in, first out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Order {

@@ -133,7 +133,7 @@ impl DeliveryStore for Endless {
             org_id: endpoint.org_id,
             endpoint_id: endpoint.id,
             due_at: Timestamp::UNIX_EPOCH,
-            max_in_flight: endpoint.policy.max_in_flight,
+            flow: endpoint.policy.flow(),
         });
         let due = due.collect();
         Box::pin(async { Ok(due) })

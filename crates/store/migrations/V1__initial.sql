@@ -155,6 +155,8 @@ CREATE TABLE delivery (
   PRIMARY KEY (org_id, id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX delivery_pending ON delivery (endpoint_id, due_at, id) WHERE state = 'pending';
+-- Those that wait to be sent again, by age: for endpoints that are served in order.
+CREATE INDEX delivery_tried ON delivery (endpoint_id, id) WHERE state = 'pending' AND lease > 0;
 CREATE INDEX delivery_sending ON delivery (endpoint_id, lease_until) WHERE state = 'sending';
 CREATE INDEX delivery_held ON delivery (endpoint_id) WHERE state = 'held';
 -- States that few rows enter, and none on the way from accepted to delivered: what is looked for among a million.

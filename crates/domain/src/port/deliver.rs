@@ -6,7 +6,7 @@ use watchbell_wire::Event;
 
 use super::{DeliveryIds, Once, Page, PageRequest, Pending, StoreError, Written};
 use crate::delivery::{Attempt, DeadLetterReason, Delivery, Lease, StateKind};
-use crate::endpoint::{DisabledReason, Endpoint};
+use crate::endpoint::{DisabledReason, Endpoint, Flow};
 use crate::id::{DeliveryId, EndpointId, EventId, OrgId};
 
 /// Deliveries.
@@ -88,8 +88,8 @@ pub struct DueEndpoint {
     pub endpoint_id: EndpointId,
     /// When its first delivery is due (its `Retry-After` pause included), or its first claim expires.
     pub due_at: Timestamp,
-    /// How many it may have in flight, where it says so itself.
-    pub max_in_flight: Option<u32>,
+    /// How many it may have in flight, how often and in which order.
+    pub flow: Flow,
 }
 
 /// Take up to `limit` deliveries of one endpoint.

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Notify;
-use watchbell_domain::endpoint::Endpoint;
+use watchbell_domain::endpoint::{Endpoint, Order};
 use watchbell_domain::id::{EndpointId, OrgId};
 use watchbell_domain::port::{Taken, Taker};
 
@@ -133,6 +133,10 @@ impl Inbox {
 
 impl Taker for Inbox {
     fn claim(&self, endpoint: &Endpoint) -> Option<Timestamp> {
+        // In order, it is the store that knows which one is next.
+        if endpoint.policy.order != Order::Any {
+            return None;
+        }
         let mut rooms = self.rooms();
         let claims = rooms.open.clone()?;
         let now = claims.time.now();

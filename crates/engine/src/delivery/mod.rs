@@ -15,6 +15,8 @@
 //! The store is asked every few seconds what is due; that is the truth, and what it says by itself only makes it faster.
 
 mod attempt;
+mod breaker;
+mod bucket;
 mod handle;
 mod lines;
 mod observer;

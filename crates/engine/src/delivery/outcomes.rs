@@ -89,7 +89,7 @@ impl Outcomes {
         answer: Result<Vec<Result<Settled, StoreError>>, StoreError>,
         now: SignedDuration,
         observer: &Observer,
-        mut settled: impl FnMut(&Settlement, Settled),
+        mut settled: impl FnMut(&Settlement, Option<Settled>),
     ) {
         let Some((settlements, claimed_at)) = self.asked.take() else {
             return;
@@ -99,8 +99,11 @@ impl Outcomes {
                 self.failing = None;
                 for (settlement, answer) in settlements.iter().zip(each) {
                     match answer {
-                        Ok(state) => settled(settlement, state),
-                        Err(_) => observer.lease_lost(),
+                        Ok(state) => settled(settlement, Some(state)),
+                        Err(_) => {
+                            observer.lease_lost();
+                            settled(settlement, None);
+                        }
                     }
                 }
             }
@@ -108,10 +111,13 @@ impl Outcomes {
                 self.failing = None;
                 observer.settle_failed();
                 match settlements.as_ref() {
-                    [one] => tracing::error!(delivery_id = %one.delivery_id, %error, "an outcome cannot be written"),
+                    [one] => {
+                        tracing::error!(delivery_id = %one.delivery_id, %error, "an outcome cannot be written");
+                        settled(one, None);
+                    }
                     _ => {
                         self.alone = settlements.len();
-                        self.put_back(&settlements, claimed_at, now);
+                        self.put_back(&settlements, claimed_at, now, settled);
                     }
                 }
             }
@@ -119,16 +125,27 @@ impl Outcomes {
                 observer.settle_failed();
                 let wait = self.failing.map_or(WAIT, |failing| (failing.wait * 2).min(WAIT_MAX));
                 self.failing = Some(Failing { retry_at: now + wait, wait });
-                self.put_back(&settlements, claimed_at, now + wait);
+                self.put_back(&settlements, claimed_at, now + wait, settled);
             }
         }
     }
 
     /// They go to the front, but for those whose claim will have run out: these are somebody else's then.
-    fn put_back(&mut self, settlements: &Arc<[Settlement]>, claimed_at: Vec<SignedDuration>, again_at: SignedDuration) {
-        let again = settlements.iter().cloned().zip(claimed_at);
-        let again = again.filter(|(_, claimed_at)| again_at < *claimed_at + self.lease);
-        self.waiting.splice(..0, again.map(|(settlement, claimed_at)| Outcome { settlement, claimed_at }));
+    fn put_back(
+        &mut self,
+        settlements: &Arc<[Settlement]>,
+        claimed_at: Vec<SignedDuration>,
+        again_at: SignedDuration,
+        mut settled: impl FnMut(&Settlement, Option<Settled>),
+    ) {
+        let mut again = Vec::with_capacity(settlements.len());
+        for (settlement, claimed_at) in settlements.iter().zip(claimed_at) {
+            match again_at < claimed_at + self.lease {
+                true => again.push(Outcome { settlement: settlement.clone(), claimed_at }),
+                false => settled(settlement, None),
+            }
+        }
+        self.waiting.splice(..0, again);
         if self.waiting.is_empty() {
             self.failing = None;
         }

@@ -6,15 +6,20 @@
 //! ```
 //!
 //! A delivery that is claimed waits in its endpoint's line until there is room to send it. Claims are limited by each
-//! endpoint's window, starts by the windows of endpoint, organisation and node. Organisations take turns, and within one
-//! its endpoints do: what one of them has waiting makes no other wait. A step costs the endpoints that can be served, not
-//! all there are.
+//! endpoint's window and rate, starts by these, by its breaker, and by the windows of organisation and node. Organisations
+//! take turns, and within one its endpoints do: what one of them has waiting makes no other wait. Endpoints in trouble hold
+//! at most half an organisation's window together: their retries never keep the others' first attempts out. A step costs
+//! the endpoints that can be served, not all there are.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use jiff::{SignedDuration, Timestamp};
+use watchbell_domain::endpoint::{Flow, Order};
 use watchbell_domain::id::{EndpointId, OrgId};
 use watchbell_domain::port::Claim;
+
+use super::breaker::{Breaker, Sign};
+use super::bucket::Bucket;
 
 #[cfg(test)]
 mod tests;
@@ -77,6 +82,12 @@ struct Slot {
     due: Option<Timestamp>,
     /// `None`: not known yet, and 1 until it is.
     window: Option<u32>,
+    /// One at a time, and the next only when the outcome of this one is written: the store says which it is.
+    is_ordered: bool,
+    /// Outcomes that the store has not answered for yet.
+    unwritten: u32,
+    bucket: Option<Bucket>,
+    breaker: Breaker,
     /// Nothing is begun before this.
     rests_until: Timestamp,
     /// The latest attempt went well: it is worth claiming ahead.
@@ -95,6 +106,10 @@ struct Org {
     is_ready: bool,
     /// Endpoints to claim for once the organisation's line is shorter.
     parked: VecDeque<EndpointId>,
+    /// How many of those in flight are to endpoints in trouble.
+    troubled: u32,
+    /// Endpoints in trouble with something to start, once fewer of these are in flight.
+    troubled_ready: VecDeque<EndpointId>,
 }
 
 impl Schedule {
@@ -130,14 +145,26 @@ impl Schedule {
         self.refresh(endpoint, now);
     }
 
-    /// The endpoint's own window, `None`: the server's.
-    pub(super) fn set_window(&mut self, endpoint: EndpointId, own: Option<u32>, now: Timestamp) {
-        let window = own.unwrap_or(self.windows.endpoint).max(1);
-        if let Some(slot) = self.slots.get_mut(&endpoint)
-            && slot.window.replace(window) != Some(window)
-        {
-            self.refresh(endpoint, now);
+    /// The endpoint's own policy.
+    pub(super) fn set_flow(&mut self, endpoint: EndpointId, flow: Flow, now: Timestamp) {
+        let Some(slot) = self.slots.get_mut(&endpoint) else {
+            return;
+        };
+        // Order by project is kept as order of all: stricter, and never wrong.
+        let is_ordered = match flow.order {
+            Order::Any => false,
+            Order::Endpoint | Order::Project => true,
+        };
+        let window = if is_ordered { 1 } else { flow.max_in_flight.unwrap_or(self.windows.endpoint).max(1) };
+        let limit = slot.bucket.map(|bucket| bucket.limit());
+        if slot.window == Some(window) && slot.is_ordered == is_ordered && limit == flow.rate_limit {
+            return;
         }
+        (slot.window, slot.is_ordered) = (Some(window), is_ordered);
+        slot.bucket = flow
+            .rate_limit
+            .map(|limit| slot.bucket.map_or_else(|| Bucket::full(limit), |bucket| bucket.with_limit(limit, now)));
+        self.refresh(endpoint, now);
     }
 
     /// The endpoint asked for a pause.
@@ -155,10 +182,10 @@ impl Schedule {
         };
         let is_behind = slot.held.claiming > 0 || slot.due.is_some_and(|due| due <= now);
         let org = self.orgs.get(&slot.org).map_or(0, |org| org.held.waiting());
-        match is_behind || slot.rests_until > now {
+        match is_behind || slot.rests_until() > now {
             true => 0,
             false => slot
-                .reach()
+                .reach(now)
                 .min(self.windows.org_line().saturating_sub(org))
                 .min(self.windows.all_lines().saturating_sub(self.held.waiting())),
         }
@@ -201,7 +228,7 @@ impl Schedule {
             org.parked.push_back(endpoint);
             return None;
         }
-        let limit = slot.reach().min(org_free).min((free / waiting).max(1));
+        let limit = slot.reach(now).min(org_free).min((free / waiting).max(1));
         // Whatever becomes due from now on is heard again.
         slot.due = None;
         self.hold(endpoint, |held| held.claiming += limit);
@@ -253,8 +280,16 @@ impl Schedule {
             let Some(slot) = self.slots.get_mut(&endpoint) else {
                 continue;
             };
+            if slot.breaker.is_troubled() && org.troubled >= self.windows.org_troubled() {
+                org.troubled_ready.push_back(endpoint);
+                continue;
+            }
             slot.is_ready = false;
             if slot.may_start(now) {
+                slot.breaker.begun();
+                if let Some(bucket) = &mut slot.bucket {
+                    bucket.take(now);
+                }
                 self.hold(endpoint, |held| {
                     held.line -= 1;
                     held.in_flight += 1;
@@ -271,15 +306,55 @@ impl Schedule {
     }
 
     /// An attempt has ended.
-    pub(super) fn finished(&mut self, endpoint: EndpointId, went_well: bool, now: Timestamp) {
+    pub(super) fn finished(&mut self, endpoint: EndpointId, sign: Sign, now: Timestamp) {
+        self.hold(endpoint, |held| held.in_flight = held.in_flight.saturating_sub(1));
         let Some(slot) = self.slots.get_mut(&endpoint) else {
             return;
         };
-        (slot.used_at, slot.is_well) = (now, went_well);
-        let org = slot.org;
-        self.hold(endpoint, |held| held.in_flight = held.in_flight.saturating_sub(1));
-        self.line_up(org);
+        (slot.used_at, slot.is_well) = (now, sign == Sign::Success);
+        let (was_troubled, in_flight, org_id) = (slot.breaker.is_troubled(), slot.held.in_flight, slot.org);
+        slot.breaker.ended(sign, slot.window.unwrap_or(1), now);
+        let is_troubled = slot.breaker.is_troubled();
+        let org = self.orgs.entry(org_id).or_default();
+        match (was_troubled, is_troubled) {
+            (false, true) => org.troubled += in_flight,
+            (true, false) => {
+                org.troubled = org.troubled.saturating_sub(in_flight);
+                let before = org.troubled_ready.len();
+                org.troubled_ready.retain(|other| *other != endpoint);
+                if org.troubled_ready.len() < before {
+                    org.ready.push_back(endpoint);
+                }
+            }
+            (false, false) | (true, true) => {}
+        }
+        let free = self.windows.org_troubled().saturating_sub(org.troubled) as usize;
+        let count = org.troubled_ready.len().min(free);
+        org.ready.extend(org.troubled_ready.drain(..count));
+        self.line_up(org_id);
         self.refresh(endpoint, now);
+    }
+
+    /// Whether the endpoint is left alone for now: it asked for that, or it is in trouble.
+    pub(super) fn rests(&self, endpoint: EndpointId, now: Timestamp) -> bool {
+        self.slots.get(&endpoint).is_some_and(|slot| slot.rests_until() > now)
+    }
+
+    /// An outcome is on its way into the store.
+    pub(super) fn writing(&mut self, endpoint: EndpointId) {
+        if let Some(slot) = self.slots.get_mut(&endpoint) {
+            slot.unwritten += 1;
+        }
+    }
+
+    /// The store has answered for an outcome, or it is not ours any more.
+    pub(super) fn written(&mut self, endpoint: EndpointId, now: Timestamp) {
+        if let Some(slot) = self.slots.get_mut(&endpoint) {
+            slot.unwritten = slot.unwritten.saturating_sub(1);
+            if slot.is_ordered {
+                self.refresh(endpoint, now);
+            }
+        }
     }
 
     /// So many of the line went back to the store, where they are due again; none is claimed ahead for now.
@@ -297,10 +372,14 @@ impl Schedule {
     /// Forgets endpoints that have had nothing to do for a while.
     pub(super) fn prune(&mut self, now: Timestamp) {
         self.slots.retain(|_, slot| {
-            let idle = slot.held == Held::default() && slot.due.is_none() && slot.rests_until <= now;
+            let is_done = slot.held == Held::default() && slot.unwritten == 0;
+            let idle = is_done && slot.due.is_none() && slot.rests_until() <= now;
             !idle || slot.used_at.duration_until(now) < FORGET_AFTER
         });
-        self.orgs.retain(|_, org| org.held != Held::default() || !org.ready.is_empty() || !org.parked.is_empty());
+        self.orgs.retain(|_, org| {
+            let has_queue = !org.ready.is_empty() || !org.parked.is_empty() || !org.troubled_ready.is_empty();
+            org.held != Held::default() || has_queue
+        });
     }
 
     fn slot(&mut self, org: OrgId, endpoint: EndpointId, now: Timestamp) -> &mut Slot {
@@ -309,6 +388,10 @@ impl Schedule {
             held: Held::default(),
             due: None,
             window: None,
+            is_ordered: false,
+            unwritten: 0,
+            bucket: None,
+            breaker: Breaker::default(),
             rests_until: Timestamp::MIN,
             is_well: false,
             used_at: now,
@@ -327,6 +410,9 @@ impl Schedule {
         change(&mut slot.held);
         let after = slot.held;
         let org = self.orgs.entry(slot.org).or_default();
+        if slot.breaker.is_troubled() {
+            org.troubled = org.troubled + after.in_flight - before.in_flight;
+        }
         for held in [&mut org.held, &mut self.held] {
             held.claiming = held.claiming + after.claiming - before.claiming;
             held.line = held.line + after.line - before.line;
@@ -400,6 +486,13 @@ impl Windows {
         self.org.saturating_mul(LINES_PER_WINDOW)
     }
 
+    /// How many may be in flight to an organisation's endpoints in trouble.
+    const fn org_troubled(self) -> u32 {
+        let (org, all) = (self.org / 2, self.all / 2);
+        let half = if org < all { org } else { all };
+        if half > 1 { half } else { 1 }
+    }
+
     const fn all_lines(self) -> u32 {
         self.all.saturating_mul(LINES_PER_WINDOW)
     }
@@ -407,28 +500,50 @@ impl Windows {
 
 impl Slot {
     fn window(&self) -> u32 {
-        self.window.unwrap_or(1)
+        self.breaker.window(self.window.unwrap_or(1))
     }
 
-    /// How many more may be claimed: its window, and a few times as many ahead while all goes well.
-    fn reach(&self) -> u32 {
-        let ahead = if self.is_well { self.window() * (LINES_PER_WINDOW - 1) } else { 0 };
-        (self.window() + ahead).saturating_sub(self.held.waiting() + self.held.in_flight)
+    fn rests_until(&self) -> Timestamp {
+        self.rests_until.max(self.breaker.rests_until())
+    }
+
+    /// How many more may be claimed: its window, and a few times as many ahead while all goes well, as far as its rate
+    /// lets them begin soon.
+    fn reach(&self, now: Timestamp) -> u32 {
+        if self.is_ordered && self.unwritten > 0 {
+            return 0;
+        }
+        let is_ahead = self.is_well && !self.is_ordered;
+        let ahead = if is_ahead { self.window().saturating_mul(LINES_PER_WINDOW - 1) } else { 0 };
+        let window = self.window().saturating_add(ahead).saturating_sub(self.held.waiting() + self.held.in_flight);
+        let soon = self.bucket.map(|bucket| bucket.tokens(now).saturating_add(bucket.limit().per_second.get()));
+        soon.map_or(window, |soon| window.min(soon.saturating_sub(self.held.waiting())))
     }
 
     fn wants(&self, now: Timestamp) -> bool {
-        let is_due = self.due.is_some_and(|due| due <= now) && self.rests_until <= now;
-        is_due && self.held.claiming == 0 && self.reach() > 0
+        let is_due = self.due.is_some_and(|due| due <= now) && self.rests_until() <= now;
+        is_due && self.held.claiming == 0 && self.reach(now) > 0
+    }
+
+    fn has_next(&self) -> bool {
+        self.held.line > 0 && self.held.in_flight < self.window()
     }
 
     fn may_start(&self, now: Timestamp) -> bool {
-        self.held.line > 0 && self.held.in_flight < self.window() && self.rests_until <= now
+        self.has_next() && self.starts_at(now) <= now
+    }
+
+    /// When the next in line may begin.
+    fn starts_at(&self, now: Timestamp) -> Timestamp {
+        let token = self.bucket.map_or(Timestamp::MIN, |bucket| bucket.next_at(now));
+        self.rests_until().max(token)
     }
 
     /// When something changes for it by itself.
     fn wakes_at(&self, now: Timestamp) -> Option<Timestamp> {
-        let due = self.due.map(|due| due.max(self.rests_until)).filter(|_| self.held.claiming == 0 && self.reach() > 0);
-        let line = (self.held.line > 0).then_some(self.rests_until);
+        let may_claim = self.held.claiming == 0 && self.reach(now) > 0;
+        let due = self.due.map(|due| due.max(self.rests_until())).filter(|_| may_claim);
+        let line = self.has_next().then(|| self.starts_at(now));
         [due, line].into_iter().flatten().filter(|at| *at > now).min()
     }
 }

@@ -13,13 +13,14 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use watchbell_domain::delivery::StateKind;
-use watchbell_domain::endpoint::Endpoint;
+use watchbell_domain::endpoint::{Endpoint, Order};
 use watchbell_domain::id::EndpointId;
 use watchbell_domain::port::{
     Claim, Claimed, ClaimedDelivery, Clock, DeliveryStore, DueEndpoint, Entropy, Next, Settled, Settlement, StoreError,
 };
 
 use super::attempt::{self, Context, Done, Job, Report};
+use super::breaker::Sign;
 use super::handle::{Arrived, Claims, Woken};
 use super::lines::{InLine, Lines};
 use super::observer::Observer;
@@ -36,6 +37,9 @@ const STORE_WAIT_MAX: SignedDuration = SignedDuration::from_secs(5);
 
 /// Before an endpoint is asked for again that had nothing to hand out, although something is said to be due.
 const EMPTY_CLAIM_WAIT: SignedDuration = SignedDuration::from_millis(100);
+
+/// At most so long, of an endpoint whose first in order is not due yet: it may be cancelled, or be sent by hand.
+const ORDERED_CLAIM_WAIT: SignedDuration = SignedDuration::from_secs(1);
 
 /// After the grace: how long interrupted attempts may take to write that down.
 const INTERRUPT_WAIT: SignedDuration = SignedDuration::from_secs(2);
@@ -196,7 +200,7 @@ impl Service {
         for taken in arrived.taken {
             let (org, id) = (taken.endpoint.org_id, taken.endpoint.id);
             self.schedule.taken(org, id, now);
-            self.schedule.set_window(id, taken.endpoint.policy.max_in_flight, now);
+            self.schedule.set_flow(id, taken.endpoint.policy.flow(), now);
             self.stand_in_line(taken.endpoint, taken.delivery, claimed_at);
             self.touched.push(id);
         }
@@ -216,8 +220,7 @@ impl Service {
 
     /// Begins what there is room for: nothing while outcomes cannot be written.
     fn begin(&mut self) {
-        let unwritten_max = UNWRITTEN_PER_FLIGHT * self.options.max_in_flight as usize;
-        if self.outcomes.are_stuck() || self.outcomes.len() >= unwritten_max {
+        if !self.may_begin() {
             return;
         }
         let now = self.context.steady.now();
@@ -228,12 +231,17 @@ impl Service {
                 Some(in_line) if monotonic <= in_line.begins_by => self.start(in_line),
                 Some(in_line) => {
                     self.give_back(&in_line);
-                    self.schedule.finished(endpoint, false, now);
+                    self.schedule.finished(endpoint, Sign::Nothing, now);
                 }
-                None => self.schedule.finished(endpoint, false, now),
+                None => self.schedule.finished(endpoint, Sign::Nothing, now),
             }
         }
         self.context.observer.set_in_flight(self.schedule.in_flight());
+    }
+
+    fn may_begin(&self) -> bool {
+        let unwritten_max = UNWRITTEN_PER_FLIGHT * self.options.max_in_flight as usize;
+        !self.outcomes.are_stuck() && self.outcomes.len() < unwritten_max
     }
 
     fn start(&mut self, in_line: InLine) {
@@ -320,7 +328,7 @@ impl Service {
         let monotonic = self.context.clock.monotonic();
         let poll = (!questions.is_polling).then(|| questions.poll_at.max(self.store_rests_until));
         let may_claim = questions.claims.is_empty() && !self.outcomes.are_stuck();
-        let due = self.schedule.next_due().filter(|_| may_claim);
+        let due = self.schedule.next_due().filter(|_| may_claim || self.may_begin());
         let due =
             due.map(|due| (monotonic + self.context.steady.now().duration_until(due)).max(self.store_rests_until));
         let wake_at = poll.into_iter().chain(due).chain(self.outcomes.retry_at()).min();
@@ -359,8 +367,17 @@ impl Service {
             for delivery in claimed.deliveries {
                 self.stand_in_line(Arc::clone(&claimed.endpoint), delivery, claimed_at);
             }
+            let flow = claimed.endpoint.policy.flow();
+            // Whatever else is told of an endpoint whose first in order is not due yet: there is nothing to have.
+            if let (0, true, Some(next_due)) = (taken, flow.order != Order::Any, next_due) {
+                let again = now.saturating_add(ORDERED_CLAIM_WAIT).unwrap_or(Timestamp::MAX);
+                self.schedule.pause(claim.endpoint_id, next_due.min(again), now);
+            }
             self.schedule.claimed(claim, taken, next_due, now);
-            self.schedule.set_window(claim.endpoint_id, claimed.endpoint.policy.max_in_flight, now);
+            self.schedule.set_flow(claim.endpoint_id, flow, now);
+            if self.schedule.rests(claim.endpoint_id, now) {
+                self.give_back_line(claim.endpoint_id);
+            }
         }
     }
 
@@ -370,19 +387,20 @@ impl Service {
         // Whatever else has ended meanwhile comes along, so that one step serves all.
         while let Some(Report { endpoint_id, outcome }) = report {
             let next = outcome.as_ref().map(|outcome| outcome.settlement.next);
-            let went_well = matches!(next, Some(Next::Delivered));
+            let attempt = outcome.as_ref().and_then(|outcome| outcome.settlement.attempt.as_ref());
+            let sign = attempt.map_or(Sign::Nothing, |attempt| Sign::of(attempt.result));
             match next {
-                Some(Next::Retry { endpoint_pause: Some(until), .. }) => {
-                    self.schedule.pause(endpoint_id, until, now);
-                    self.give_back_line(endpoint_id);
-                }
+                Some(Next::Retry { endpoint_pause: Some(until), .. }) => self.schedule.pause(endpoint_id, until, now),
                 Some(Next::DeadLetter { disable: Some(_), .. }) => self.give_back_line(endpoint_id),
                 Some(Next::Delivered | Next::Retry { .. } | Next::DeadLetter { .. }) | None => {}
             }
             if let Some(outcome) = outcome {
-                self.outcomes.push(outcome);
+                self.write_down(outcome);
             }
-            self.schedule.finished(endpoint_id, went_well, now);
+            self.schedule.finished(endpoint_id, sign, now);
+            if self.schedule.rests(endpoint_id, now) {
+                self.give_back_line(endpoint_id);
+            }
             self.touched.push(endpoint_id);
             report = self.reports.try_recv().ok();
         }
@@ -393,8 +411,10 @@ impl Service {
         let now = self.context.steady.now();
         let was_stuck = self.outcomes.are_stuck();
         let (schedule, touched) = (&mut self.schedule, &mut self.touched);
-        let again = |settlement: &Settlement, settled: Settled| {
-            if let (Next::Retry { due_at, .. }, StateKind::Pending) = (settlement.next, settled.state) {
+        let again = |settlement: &Settlement, settled: Option<Settled>| {
+            schedule.written(settlement.endpoint_id, now);
+            let state = settled.map(|settled| settled.state);
+            if let (Next::Retry { due_at, .. }, Some(StateKind::Pending)) = (settlement.next, state) {
                 schedule.due(settlement.org_id, settlement.endpoint_id, due_at, now);
                 touched.push(settlement.endpoint_id);
             }
@@ -413,7 +433,7 @@ impl Service {
             Ok(rows) => {
                 for row in rows {
                     self.schedule.due(row.org_id, row.endpoint_id, row.due_at, now);
-                    self.schedule.set_window(row.endpoint_id, row.max_in_flight, now);
+                    self.schedule.set_flow(row.endpoint_id, row.flow, now);
                     self.touched.push(row.endpoint_id);
                 }
             }
@@ -445,7 +465,12 @@ impl Service {
     fn give_back(&mut self, in_line: &InLine) {
         let (org_id, id) = (in_line.endpoint.org_id, in_line.endpoint.id);
         let settlement = self.context.given_back(org_id, id, &in_line.delivery);
-        self.outcomes.push(Outcome { settlement, claimed_at: in_line.claimed_at });
+        self.write_down(Outcome { settlement, claimed_at: in_line.claimed_at });
+    }
+
+    fn write_down(&mut self, outcome: Outcome) {
+        self.schedule.writing(outcome.settlement.endpoint_id);
+        self.outcomes.push(outcome);
     }
 
     fn store_failed(&mut self, error: &StoreError) {

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use watchbell_domain::delivery::{
     AttemptResult, CancelReason, DeadLetterReason, DeliveryState, Lease, Response, StateKind,
 };
-use watchbell_domain::endpoint::{DisabledReason, Endpoint, EndpointPolicy, EndpointState};
+use watchbell_domain::endpoint::{DisabledReason, Endpoint, EndpointPolicy, EndpointState, Flow, Order};
 use watchbell_domain::port::{Claim, Next, Settled, Settlement, StoreError};
 
 use super::World;
@@ -279,7 +279,13 @@ pub async fn bodies_and_results_come_back(world: World) {
 pub async fn due_endpoints_say_when(world: World) {
     let (org, other) = (world.org("acme").await, world.org("other").await);
     assert!(world.store.due_endpoints().await.unwrap().is_empty());
-    let policy = EndpointPolicy { max_in_flight: Some(4), ..EndpointPolicy::default() };
+    let policy = EndpointPolicy {
+        max_in_flight: Some(4),
+        rate_limit: Some("5/s burst 7".parse().unwrap()),
+        order: Order::Endpoint,
+        ..EndpointPolicy::default()
+    };
+    let (limits, none) = (policy.flow(), Flow::default());
     let limited = Endpoint { policy, ..world.new_endpoint(org) };
     world.put(&limited).await;
     let (plain, idle, foreign) = (world.endpoint(org).await, world.endpoint(org).await, world.endpoint(other).await);
@@ -291,12 +297,11 @@ pub async fn due_endpoints_say_when(world: World) {
     let done = world.deliver(&idle, 1).await;
     world.store.cancel(org, done, at(1)).await.unwrap().unwrap();
     let mut expected =
-        vec![(org, limited.id, at(5), Some(4)), (org, plain.id, at(6), None), (other, foreign.id, at(2), None)];
-    expected.sort();
+        vec![(org, limited.id, at(5), limits), (org, plain.id, at(6), none), (other, foreign.id, at(2), none)];
+    expected.sort_by_key(|(_, id, ..)| *id);
     let due = world.store.due_endpoints().await.unwrap();
-    let mut found: Vec<_> =
-        due.iter().map(|due| (due.org_id, due.endpoint_id, due.due_at, due.max_in_flight)).collect();
-    found.sort();
+    let mut found: Vec<_> = due.iter().map(|due| (due.org_id, due.endpoint_id, due.due_at, due.flow)).collect();
+    found.sort_by_key(|(_, id, ..)| *id);
     assert_eq!(found, expected);
 }
 
@@ -313,4 +318,57 @@ pub async fn given_back_unsent(world: World) {
     assert_eq!((delivery.state, delivery.attempts_counted, attempts.len()), (pending(1), 0, 0));
     let again = world.take(&endpoint, 2).await;
     assert_eq!((again.attempt_number, again.lease), (1, Lease(2)));
+}
+
+/// An endpoint that is served in order.
+async fn ordered(world: &World) -> Endpoint {
+    let org = world.org("acme").await;
+    let policy = EndpointPolicy { order: Order::Endpoint, ..EndpointPolicy::default() };
+    let endpoint = Endpoint { policy, ..world.new_endpoint(org) };
+    world.put(&endpoint).await;
+    endpoint
+}
+
+/// First in, first out: the next only when the one before it is over, however long its retries take.
+pub async fn in_order_one_by_one(world: World) {
+    let endpoint = ordered(&world).await;
+    let ids = [world.deliver(&endpoint, 1).await, world.deliver(&endpoint, 2).await, world.deliver(&endpoint, 3).await];
+    let first = world.take(&endpoint, 5).await;
+    assert_eq!(first.id, ids[0]);
+    assert_eq!(world.claim(&endpoint, 10, 5).await.deliveries.len(), 0, "the one before is being sent");
+    world.settle(&endpoint, &first, retry(at(100)), 6).await;
+    let early = world.claim(&endpoint, 10, 99).await;
+    assert_eq!((early.deliveries.len(), early.next_due_at), (0, Some(at(100))), "the others wait behind it");
+    let first = world.take(&endpoint, 100).await;
+    assert_eq!((first.id, first.attempt_number), (ids[0], 2));
+    let back = Next::Retry { due_at: at(101), counts: false, endpoint_pause: None };
+    world.settle(&endpoint, &first, back, 101).await;
+    let first = world.take(&endpoint, 101).await;
+    assert_eq!(first.id, ids[0], "given back, it is first again");
+    let given_up = Next::DeadLetter { reason: DeadLetterReason::Exhausted, disable: None };
+    world.settle(&endpoint, &first, given_up, 102).await;
+    let second = world.take(&endpoint, 102).await;
+    assert_eq!(second.id, ids[1]);
+    // Its claim runs out: it is taken again before the third.
+    let second = world.take(&endpoint, 200).await;
+    assert_eq!(second.id, ids[1]);
+    world.settle(&endpoint, &second, Next::Delivered, 201).await;
+    assert_eq!(world.take(&endpoint, 201).await.id, ids[2]);
+}
+
+/// What was held keeps its places, the one that was tried among them.
+pub async fn in_order_after_a_rest(world: World) {
+    let endpoint = ordered(&world).await;
+    let mut ids = vec![world.deliver(&endpoint, 1).await, world.deliver(&endpoint, 2).await];
+    let first = world.take(&endpoint, 3).await;
+    world.settle(&endpoint, &first, retry(at(100)), 4).await;
+    world.pause(&endpoint, 5).await;
+    ids.push(world.deliver(&endpoint, 6).await);
+    world.resume(&endpoint, 10).await;
+    ids.push(world.deliver(&endpoint, 9).await);
+    for id in ids {
+        let taken = world.take(&endpoint, 20).await;
+        assert_eq!(taken.id, id);
+        world.settle(&endpoint, &taken, Next::Delivered, 20).await;
+    }
 }

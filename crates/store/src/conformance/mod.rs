@@ -57,7 +57,7 @@ macro_rules! conformance {
                 taken_oldest_first not_before_their_time settled_into_every_state stale_tokens_are_refused
                 expired_claims_are_taken_again terminal_states_stay pauses_only_grow gone_disables_and_holds
                 settled_after_a_pause_or_deletion bodies_and_results_come_back due_endpoints_say_when
-                given_back_unsent expired_claims_of_endpoints_that_rest
+                given_back_unsent expired_claims_of_endpoints_that_rest in_order_one_by_one in_order_after_a_rest
             }
             hand_over {
                 taken_as_far_as_there_is_room not_of_endpoints_that_are_paused claimed_by_the_takers_time

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 use watchbell_domain::delivery::CancelReason;
-use watchbell_domain::endpoint::{Endpoint, EndpointState};
+use watchbell_domain::endpoint::{Endpoint, EndpointState, Order};
 use watchbell_domain::id::{EndpointId, OrgId};
 use watchbell_domain::port::{EndpointCreation, EndpointStore, Once, Page, PageRequest, Pending, StoreError, Written};
 
@@ -34,6 +34,10 @@ const HOLD: &str = "UPDATE delivery INDEXED BY delivery_pending SET state = 'hel
                     WHERE org_id = ?1 AND endpoint_id = ?2 AND state = 'pending'";
 const RESUME: &str = "UPDATE delivery INDEXED BY delivery_held SET state = 'pending', due_at = ?3 \
                       WHERE org_id = ?1 AND endpoint_id = ?2 AND state = 'held'";
+// Served in order: those that were never tried keep their places by when they were made.
+const RESUME_IN_ORDER: &str = "UPDATE delivery INDEXED BY delivery_held \
+    SET state = 'pending', due_at = iif(lease = 0, min(created_at, ?3), ?3) \
+    WHERE org_id = ?1 AND endpoint_id = ?2 AND state = 'held'";
 const CANCEL_PENDING: &str = "UPDATE delivery INDEXED BY delivery_pending \
     SET state = 'cancelled', due_at = NULL, ended_at = ?3, reason = ?4 \
     WHERE org_id = ?1 AND endpoint_id = ?2 AND state = 'pending'";
@@ -152,7 +156,11 @@ fn update(tx: &mut Tx<'_>, seen: Endpoint, mut changed: Endpoint) -> Result<()> 
         }
         (EndpointState::Paused { .. } | EndpointState::Disabled { .. }, EndpointState::Active) => {
             let due_at = micros(changed.updated_at);
-            tx.conn.prepare_cached(RESUME)?.execute(params![
+            let resume = match changed.policy.order {
+                Order::Any => RESUME,
+                Order::Endpoint | Order::Project => RESUME_IN_ORDER,
+            };
+            tx.conn.prepare_cached(resume)?.execute(params![
                 changed.org_id.0.as_bytes(),
                 changed.id.0.as_bytes(),
                 due_at

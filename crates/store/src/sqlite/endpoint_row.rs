@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use rusqlite::Row;
 use serde::{Deserialize, Serialize};
 use watchbell_domain::endpoint::{
-    DisabledReason, Endpoint, EndpointPolicy, EndpointSecret, EndpointState, Order, Transport,
+    DisabledReason, Endpoint, EndpointPolicy, EndpointSecret, EndpointState, Flow, Order, Transport,
 };
 use watchbell_domain::id::{EndpointId, OrgId};
 use watchbell_wire::{EventType, Secret};
@@ -55,6 +55,7 @@ pub(super) fn decode(row: &Row<'_>, vault: &Vault) -> Result<Endpoint> {
     let columns = Columns::of(TABLE, row);
     let org_id = OrgId(columns.uuid("org_id")?);
     let id = EndpointId(columns.uuid("id")?);
+    let flow = flow(&columns)?;
     Ok(Endpoint {
         id,
         org_id,
@@ -78,17 +79,30 @@ pub(super) fn decode(row: &Row<'_>, vault: &Vault) -> Result<Endpoint> {
                 None => None,
             },
             timeout: columns.get::<Option<i64>>("timeout")?.map(SignedDuration::from_micros),
-            max_in_flight: columns.get("max_in_flight")?,
+            max_in_flight: flow.max_in_flight,
             max_attempts: columns.get("max_attempts")?,
-            rate_limit: match columns.get::<Option<String>>("rate_limit")? {
-                Some(_) => Some(columns.named("rate_limit", |text| text.parse().ok())?),
-                None => None,
-            },
-            order: columns.named("ordered", Order::parse)?,
+            rate_limit: flow.rate_limit,
+            order: flow.order,
         },
         not_before: columns.maybe_time("not_before")?,
         created_at: columns.time("created_at")?,
         updated_at: columns.time("updated_at")?,
+    })
+}
+
+/// What says when attempts may begin: of an endpoint that is gone, nothing.
+pub(super) fn flow(columns: &Columns<'_, '_>) -> Result<Flow> {
+    let given = |column| columns.get::<Option<String>>(column);
+    Ok(Flow {
+        max_in_flight: columns.get("max_in_flight")?,
+        rate_limit: match given("rate_limit")? {
+            Some(_) => Some(columns.named("rate_limit", |text| text.parse().ok())?),
+            None => None,
+        },
+        order: match given("ordered")? {
+            Some(_) => columns.named("ordered", Order::parse)?,
+            None => Order::default(),
+        },
     })
 }
 

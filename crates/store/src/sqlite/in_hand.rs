@@ -137,6 +137,11 @@ impl InHand {
         Ok(expired)
     }
 
+    /// Whether any of an endpoint is in hand.
+    pub(super) fn has(&self, org: OrgId, endpoint: EndpointId) -> bool {
+        self.deliveries.values().any(|(handed, _)| handed.org_id == org && handed.endpoint_id == endpoint)
+    }
+
     pub(super) fn unit_ended(&mut self, done: bool) {
         let changes = std::mem::take(&mut self.done);
         if done {

@@ -20,7 +20,7 @@ fn at(seconds: i64) -> Timestamp {
 /// An endpoint whose window is known.
 fn known(schedule: &mut Schedule, of: u128, number: u128, due: i64) {
     schedule.due(org(of), endpoint(number), at(due), at(0));
-    schedule.set_window(endpoint(number), None, at(0));
+    schedule.set_flow(endpoint(number), Flow::default(), at(0));
 }
 
 fn asked(claims: &[Claim]) -> Vec<(u128, u32)> {
@@ -52,7 +52,7 @@ fn an_endpoint_is_claimed_when_it_is_due_and_within_its_window() {
     schedule.claimed(&claims[0], 5, Some(at(10)), at(10));
     assert_eq!(begin(&mut schedule, 10), [1, 1, 1, 1, 1]);
     assert_eq!(schedule.claims(at(10)), [], "the window is full");
-    schedule.finished(endpoint(1), false, at(10));
+    schedule.finished(endpoint(1), Sign::Life, at(10));
     assert_eq!(claim(&mut schedule, 10, false), [(1, 1)]);
     assert_eq!(begin(&mut schedule, 10), [1]);
     assert_eq!(schedule.in_flight(), 5);
@@ -65,10 +65,10 @@ fn while_all_goes_well_more_are_claimed_ahead() {
     known(&mut schedule, 1, 1, 0);
     claim(&mut schedule, 0, true);
     begin(&mut schedule, 0);
-    schedule.finished(endpoint(1), true, at(0));
+    schedule.finished(endpoint(1), Sign::Success, at(0));
     assert_eq!(claim(&mut schedule, 0, true), [(1, 16)]);
     assert_eq!(begin(&mut schedule, 0), [1], "the window holds for what is begun");
-    schedule.finished(endpoint(1), false, at(0));
+    schedule.finished(endpoint(1), Sign::Life, at(0));
     assert_eq!(claim(&mut schedule, 0, true), [], "a failure ends that");
 }
 
@@ -77,7 +77,7 @@ fn an_unknown_window_is_one_until_it_is_known() {
     let mut schedule = Schedule::new(WINDOWS);
     schedule.due(org(1), endpoint(1), at(0), at(0));
     assert_eq!(claim(&mut schedule, 0, true), [(1, 1)]);
-    schedule.set_window(endpoint(1), Some(3), at(0));
+    schedule.set_flow(endpoint(1), Flow { max_in_flight: Some(3), ..Flow::default() }, at(0));
     assert_eq!(claim(&mut schedule, 0, true), [(1, 2)]);
 }
 
@@ -96,7 +96,7 @@ fn what_was_just_made_is_taken_unless_older_ones_wait() {
     let mut schedule = Schedule::new(WINDOWS);
     assert_eq!(schedule.room(endpoint(1), at(0)), 0, "the endpoint is not known");
     schedule.taken(org(1), endpoint(1), at(0));
-    schedule.set_window(endpoint(1), None, at(0));
+    schedule.set_flow(endpoint(1), Flow::default(), at(0));
     assert_eq!((schedule.room(endpoint(1), at(0)), begin(&mut schedule, 0)), (4, vec![1]));
     schedule.due(org(1), endpoint(1), at(5), at(0));
     assert_eq!(schedule.room(endpoint(1), at(4)), 4, "what is due later does not wait");
@@ -132,7 +132,7 @@ fn endpoints_take_turns_at_claims() {
         claim(&mut schedule, 1, true);
         for number in begin(&mut schedule, 1) {
             turns.push(number);
-            schedule.finished(endpoint(number), false, at(1));
+            schedule.finished(endpoint(number), Sign::Life, at(1));
         }
     }
     for number in 1..=3 {
@@ -157,7 +157,7 @@ fn an_organisation_that_is_full_waits_for_itself_alone() {
     claim(&mut schedule, 0, true);
     let more = begin(&mut schedule, 0);
     assert!(more.iter().all(|number| *number == 5), "{more:?}");
-    schedule.finished(endpoint(begun[0]), false, at(0));
+    schedule.finished(endpoint(begun[0]), Sign::Life, at(0));
     let more = begin(&mut schedule, 0);
     assert_eq!(more.iter().filter(|number| **number < 5).count(), 1, "one place came free, one endpoint gets it");
 }
@@ -193,11 +193,96 @@ fn endpoints_without_anything_to_do_are_forgotten() {
     begin(&mut schedule, 0);
     schedule.prune(at(1000));
     assert!(schedule.knows(endpoint(1)), "something is in flight");
-    schedule.finished(endpoint(1), true, at(1000));
+    schedule.finished(endpoint(1), Sign::Success, at(1000));
     schedule.prune(at(1059));
     assert!(schedule.knows(endpoint(1)));
     schedule.prune(at(1060));
     assert!(!schedule.knows(endpoint(1)));
+}
+
+/// An endpoint with a policy.
+fn with_flow(schedule: &mut Schedule, number: u128, flow: Flow) {
+    schedule.due(org(1), endpoint(number), at(0), at(0));
+    schedule.set_flow(endpoint(number), flow, at(0));
+}
+
+#[test]
+fn a_rate_limits_what_begins_and_what_is_claimed_ahead() {
+    let mut schedule = Schedule::new(WINDOWS);
+    let limit = "1/s burst 2".parse().unwrap();
+    with_flow(&mut schedule, 1, Flow { rate_limit: Some(limit), ..Flow::default() });
+    assert_eq!(claim(&mut schedule, 0, true), [(1, 3)], "the burst, and a second's worth");
+    assert_eq!(begin(&mut schedule, 0), [1, 1]);
+    assert_eq!((claim(&mut schedule, 0, true), schedule.next_due()), (vec![], Some(at(1))));
+    for now in 1..20 {
+        schedule.finished(endpoint(1), Sign::Success, at(now));
+        assert_eq!(begin(&mut schedule, now), [1]);
+        assert_eq!(claim(&mut schedule, now, true), [(1, 1)]);
+        assert_eq!((begin(&mut schedule, now), schedule.room(endpoint(1), at(now))), (vec![], 0));
+    }
+}
+
+#[test]
+fn f27_an_endpoint_in_trouble_is_probed_and_then_reopened_step_by_step() {
+    let mut schedule = Schedule::new(WINDOWS);
+    known(&mut schedule, 1, 1, 0);
+    claim(&mut schedule, 0, true);
+    assert_eq!(begin(&mut schedule, 0).len(), 5);
+    (0..5).for_each(|_| schedule.finished(endpoint(1), Sign::Trouble, at(0)));
+    assert!(schedule.rests(endpoint(1), at(0)) && schedule.room(endpoint(1), at(0)) == 0);
+    let mut probes = Vec::new();
+    for _ in 0..6 {
+        let now = schedule.next_due().unwrap().as_second();
+        assert_eq!(claim(&mut schedule, now, true), [(1, 1)]);
+        assert_eq!(begin(&mut schedule, now), [1]);
+        assert_eq!((claim(&mut schedule, now, true), begin(&mut schedule, now)), (vec![], vec![]));
+        schedule.finished(endpoint(1), Sign::Trouble, at(now));
+        probes.push(now);
+    }
+    assert_eq!(probes, [1, 3, 7, 15, 31, 61]);
+    let (mut windows, mut in_flight) = (Vec::new(), 0);
+    for now in 91..95 {
+        claim(&mut schedule, now, true);
+        in_flight += begin(&mut schedule, now).len();
+        windows.push(in_flight);
+        schedule.finished(endpoint(1), Sign::Success, at(now));
+        in_flight -= 1;
+    }
+    assert_eq!(windows, [1, 2, 4, 5]);
+}
+
+#[test]
+fn endpoints_in_trouble_leave_half_the_organisation_to_the_others() {
+    let mut schedule = Schedule::new(Windows { all: 20, org: 4, endpoint: 4 });
+    for number in 1..=3 {
+        (0..4).for_each(|_| schedule.taken(org(1), endpoint(number), at(0)));
+        schedule.set_flow(endpoint(number), Flow::default(), at(0));
+        assert_eq!(begin(&mut schedule, 0).len(), 4);
+        (0..4).for_each(|_| schedule.finished(endpoint(number), Sign::Trouble, at(0)));
+    }
+    for number in 1..=3 {
+        (0..4).for_each(|_| schedule.taken(org(1), endpoint(number), at(0)));
+    }
+    assert_eq!(begin(&mut schedule, 0).len(), 2, "retries hold half the window");
+    schedule.taken(org(1), endpoint(4), at(0));
+    schedule.taken(org(1), endpoint(5), at(0));
+    assert_eq!(begin(&mut schedule, 0), [4, 5], "and first attempts find room");
+    let troubled = schedule.slots.iter().find(|(_, slot)| slot.held.in_flight > 0).map(|(id, _)| *id).unwrap();
+    schedule.finished(troubled, Sign::Success, at(0));
+    assert!(!begin(&mut schedule, 0).is_empty(), "who waited for that has its turn");
+}
+
+#[test]
+fn in_order_the_next_waits_until_the_outcome_is_written() {
+    let mut schedule = Schedule::new(WINDOWS);
+    with_flow(&mut schedule, 1, Flow { order: Order::Endpoint, max_in_flight: Some(5), ..Flow::default() });
+    assert_eq!(claim(&mut schedule, 0, true), [(1, 1)]);
+    assert_eq!((begin(&mut schedule, 0), claim(&mut schedule, 0, true)), (vec![1], vec![]));
+    schedule.writing(endpoint(1));
+    schedule.finished(endpoint(1), Sign::Success, at(0));
+    assert_eq!(claim(&mut schedule, 0, true), [], "the store does not know yet that it is done");
+    schedule.written(endpoint(1), at(0));
+    assert_eq!(claim(&mut schedule, 0, true), [(1, 1)]);
 }
 
 #[derive(Debug, Clone)]
@@ -258,7 +343,7 @@ proptest! {
             match step {
                 Step::Due(number, due) => {
                     schedule.due(org(number % 2), endpoint(number), at(due), at(now));
-                    schedule.set_window(endpoint(number), None, at(now));
+                    schedule.set_flow(endpoint(number), Flow::default(), at(now));
                 }
                 Step::Taken(number) => if schedule.room(endpoint(number), at(now)) > 0 {
                     *seen.line.entry(number).or_default() += 1;
@@ -273,7 +358,7 @@ proptest! {
                 Step::Begin => seen.begin(begin(&mut schedule, now)),
                 Step::Finish(number, well) => if let Some(count) = seen.flying.get_mut(&number).filter(|count| **count > 0) {
                     *count -= 1;
-                    schedule.finished(endpoint(number), well, at(now));
+                    schedule.finished(endpoint(number), if well { Sign::Success } else { Sign::Trouble }, at(now));
                 },
                 Step::GiveBack(number) => if let Some(line) = seen.line.insert(number, 0) {
                     schedule.given_back(endpoint(number), line, at(now));
@@ -301,23 +386,24 @@ proptest! {
                 prop_assert!(held.iter().sum::<u32>() <= all, "{held:?}");
             }
         }
+        let end = now + 1000;
         for claim in open.drain(..) {
             schedule.claimed(&claim, 0, Some(at(now)), at(now));
         }
         for _ in 0..100 {
             for (number, count) in std::mem::take(&mut seen.flying) {
-                (0..count).for_each(|_| schedule.finished(endpoint(number), true, at(1000)));
+                (0..count).for_each(|_| schedule.finished(endpoint(number), Sign::Success, at(end)));
             }
-            seen.begin(begin(&mut schedule, 1000));
+            seen.begin(begin(&mut schedule, end));
         }
         prop_assert_eq!(schedule.held, Held::default());
         let waiting: BTreeSet<EndpointId> =
             schedule.slots.iter().filter(|(_, slot)| slot.due.is_some()).map(|(endpoint, _)| *endpoint).collect();
         let mut served = BTreeSet::new();
         for _ in 0..100 {
-            for claim in schedule.claims(at(1000)) {
+            for claim in schedule.claims(at(end)) {
                 served.insert(claim.endpoint_id);
-                schedule.claimed(&claim, 0, None, at(1000));
+                schedule.claimed(&claim, 0, None, at(end));
             }
         }
         prop_assert_eq!(served, waiting);

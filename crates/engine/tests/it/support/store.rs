@@ -145,7 +145,7 @@ impl DeliveryStore for MemoryStore {
                     org_id: endpoint.org_id,
                     endpoint_id: endpoint.id,
                     due_at: tables.next_due(endpoint.id)?,
-                    max_in_flight: endpoint.policy.max_in_flight,
+                    flow: endpoint.policy.flow(),
                 })
             });
             Ok(due.collect())

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, OptionalExtension, params};
 use watchbell_domain::delivery::{Attempt, AttemptResult, CancelReason, DeadLetterReason, Lease};
-use watchbell_domain::endpoint::{Endpoint, EndpointState};
+use watchbell_domain::endpoint::{Endpoint, EndpointState, Order};
 use watchbell_domain::id::{DeliveryId, EndpointId, EventId, OrgId};
 use watchbell_domain::port::{Claim, Claimed, ClaimedDelivery, StoreError};
 use watchbell_wire::Event;
@@ -22,6 +22,15 @@ use crate::sqlite::{endpoint, event, in_hand};
 pub(super) const DUE: &str = "SELECT org_id, id, event_id, lease, attempts, attempts_counted \
     FROM delivery INDEXED BY delivery_pending \
     WHERE state = 'pending' AND endpoint_id = ?1 AND org_id = ?2 AND due_at <= ?3 ORDER BY due_at, id LIMIT ?4";
+// The oldest that waits, among those claimed before and among the others: these are due when they were made.
+pub(super) const FIRST_TRIED: &str = "SELECT org_id, id, event_id, lease, attempts, attempts_counted, due_at \
+    FROM delivery INDEXED BY delivery_tried \
+    WHERE state = 'pending' AND lease > 0 AND endpoint_id = ?1 AND org_id = ?2 ORDER BY id LIMIT 1";
+pub(super) const FIRST_UNTRIED: &str = "SELECT org_id, id, event_id, lease, attempts, attempts_counted, due_at \
+    FROM delivery INDEXED BY delivery_pending \
+    WHERE state = 'pending' AND lease = 0 AND endpoint_id = ?1 AND org_id = ?2 ORDER BY due_at, id LIMIT 1";
+pub(super) const IS_SENDING: &str = "SELECT EXISTS (SELECT 1 FROM delivery INDEXED BY delivery_sending \
+    WHERE state = 'sending' AND endpoint_id = ?1 AND org_id = ?2)";
 pub(super) const NEXT_DUE: &str = "SELECT due_at FROM delivery INDEXED BY delivery_pending \
     WHERE state = 'pending' AND endpoint_id = ?1 AND org_id = ?2 ORDER BY due_at, id LIMIT 1";
 pub(super) const TAKE: &str = "UPDATE delivery SET state = 'sending', due_at = NULL, lease = ?3, lease_until = ?4, claimed_at = ?5 \
@@ -70,9 +79,13 @@ pub(super) fn claim(tx: &mut Tx<'_>, claims: &[Claim], now: Timestamp, lease: Si
         let endpoint = endpoint::cached(tx, claim.org_id, claim.endpoint_id)?;
         release_expired(tx, claim, endpoint.as_deref(), now)?;
         let Some(endpoint) = endpoint else { continue };
-        let deliveries =
-            if may_send(&endpoint, now) { take(tx.conn, claim, now, lease_until, &mut events)? } else { Vec::new() };
-        let next_due_at = next_due_at(tx.conn, &endpoint)?;
+        let (due, not_before) = match endpoint.policy.order {
+            Order::Any if may_send(&endpoint, now) => (due(tx.conn, claim, now)?, None),
+            Order::Endpoint | Order::Project if may_send(&endpoint, now) && claim.limit > 0 => first(tx, claim, now)?,
+            Order::Any | Order::Endpoint | Order::Project => (Vec::new(), None),
+        };
+        let deliveries = take(tx.conn, claim, due, now, lease_until, &mut events)?;
+        let next_due_at = next_due_at(tx.conn, &endpoint)?.map(|due_at| due_at.max(not_before.unwrap_or(due_at)));
         all.push(Claimed { endpoint, deliveries, next_due_at });
     }
     Ok(all)
@@ -97,12 +110,13 @@ fn next_due_at(conn: &Connection, endpoint: &Endpoint) -> Result<Option<Timestam
 fn take(
     conn: &Connection,
     claim: &Claim,
+    due: Vec<Due>,
     now: Timestamp,
     lease_until: Timestamp,
     events: &mut Events,
 ) -> Result<Vec<ClaimedDelivery>> {
     let mut taken = Vec::new();
-    for due in due(conn, claim, now)? {
+    for due in due {
         let key = (claim.org_id.0.as_bytes(), due.id.0.as_bytes());
         let event = match read_event(conn, claim.org_id, due.event_id, events) {
             Ok(event) => event,
@@ -140,16 +154,47 @@ fn due(conn: &Connection, claim: &Claim, now: Timestamp) -> Result<Vec<Due>> {
         query.query(params![claim.endpoint_id.0.as_bytes(), claim.org_id.0.as_bytes(), micros(now), claim.limit])?;
     let mut due = Vec::new();
     while let Some(row) = rows.next()? {
-        let columns = Columns::of("delivery", row);
-        due.push(Due {
-            id: DeliveryId(columns.uuid("id")?),
-            event_id: EventId(columns.uuid("event_id")?),
-            lease: Lease(columns.count("lease")?),
-            attempts: columns.get("attempts")?,
-            attempts_counted: columns.get("attempts_counted")?,
-        });
+        due.push(due_row(&Columns::of("delivery", row))?);
     }
     Ok(due)
+}
+
+fn due_row(columns: &Columns<'_, '_>) -> Result<Due> {
+    Ok(Due {
+        id: DeliveryId(columns.uuid("id")?),
+        event_id: EventId(columns.uuid("event_id")?),
+        lease: Lease(columns.count("lease")?),
+        attempts: columns.get("attempts")?,
+        attempts_counted: columns.get("attempts_counted")?,
+    })
+}
+
+/// Of an endpoint that is served in order: its oldest delivery that is not over, if it waits and is due; else when that
+/// will be. While one is being sent there is none.
+fn first(tx: &Tx<'_>, claim: &Claim, now: Timestamp) -> Result<(Vec<Due>, Option<Timestamp>)> {
+    let key = params![claim.endpoint_id.0.as_bytes(), claim.org_id.0.as_bytes()];
+    let is_sending: bool = tx.conn.prepare_cached(IS_SENDING)?.query_row(key, |row| row.get(0))?;
+    if is_sending || tx.hand_over.in_hand.has(claim.org_id, claim.endpoint_id) {
+        return Ok((Vec::new(), None));
+    }
+    let mut first: Option<(Due, Timestamp)> = None;
+    for statement in [FIRST_TRIED, FIRST_UNTRIED] {
+        let mut query = tx.conn.prepare_cached(statement)?;
+        let mut rows = query.query(key)?;
+        if let Some(row) = rows.next()? {
+            let columns = Columns::of("delivery", row);
+            let found = (due_row(&columns)?, columns.time("due_at")?);
+            first = match first {
+                Some(older) if older.0.id < found.0.id => Some(older),
+                Some(_) | None => Some(found),
+            };
+        }
+    }
+    Ok(match first {
+        Some((due, due_at)) if due_at <= now => (vec![due], None),
+        Some((_, due_at)) => (Vec::new(), Some(due_at)),
+        None => (Vec::new(), None),
+    })
 }
 
 fn read_event(conn: &Connection, org: OrgId, id: EventId, events: &mut Events) -> Result<Arc<Event>> {

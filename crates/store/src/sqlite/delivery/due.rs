@@ -2,12 +2,13 @@
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row};
+use watchbell_domain::endpoint::Flow;
 use watchbell_domain::id::{EndpointId, OrgId};
 use watchbell_domain::port::DueEndpoint;
 
 use crate::sqlite::error::Result;
-use crate::sqlite::in_hand;
 use crate::sqlite::row::Columns;
+use crate::sqlite::{endpoint_row, in_hand};
 
 // Each step of the recursion seeks the first entry of the next endpoint in the index.
 pub(super) const PENDING: &str = "WITH RECURSIVE step (id) AS ( \
@@ -18,7 +19,8 @@ pub(super) const PENDING: &str = "WITH RECURSIVE step (id) AS ( \
             WHERE state = 'pending' AND endpoint_id > step.id ORDER BY endpoint_id LIMIT 1) \
     FROM step WHERE step.id IS NOT NULL \
   ) \
-  SELECT first.org_id, first.endpoint_id AS id, first.due_at, endpoint.not_before, endpoint.max_in_flight \
+  SELECT first.org_id, first.endpoint_id AS id, first.due_at, endpoint.not_before, \
+    endpoint.max_in_flight, endpoint.rate_limit, endpoint.ordered \
   FROM step \
   JOIN delivery AS first ON (first.org_id, first.id) = ( \
     SELECT org_id, id FROM delivery INDEXED BY delivery_pending \
@@ -27,7 +29,7 @@ pub(super) const PENDING: &str = "WITH RECURSIVE step (id) AS ( \
   WHERE step.id IS NOT NULL";
 // As many as are in flight: few.
 pub(super) const SENDING: &str = "SELECT claim.org_id, claim.endpoint_id AS id, min(claim.lease_until) AS due_at, \
-    NULL AS not_before, endpoint.max_in_flight \
+    NULL AS not_before, endpoint.max_in_flight, endpoint.rate_limit, endpoint.ordered \
   FROM delivery AS claim INDEXED BY delivery_sending \
   LEFT JOIN endpoint ON endpoint.org_id = claim.org_id AND endpoint.id = claim.endpoint_id \
   WHERE claim.state = 'sending' GROUP BY claim.endpoint_id";
@@ -51,16 +53,18 @@ pub(super) fn endpoints(conn: &Connection) -> Result<Vec<DueEndpoint>> {
                 org_id: handed.org_id,
                 endpoint_id: handed.endpoint_id,
                 due_at: handed.lease_until,
-                max_in_flight: own_window(conn, handed.org_id, handed.endpoint_id)?,
+                flow: own_flow(conn, handed.org_id, handed.endpoint_id)?,
             });
     }
     Ok(due.into_values().collect())
 }
 
-fn own_window(conn: &Connection, org: OrgId, id: EndpointId) -> Result<Option<u32>> {
-    let mut query = conn.prepare_cached("SELECT max_in_flight FROM endpoint WHERE org_id = ?1 AND id = ?2")?;
-    let window = query.query_row([org.0.as_bytes(), id.0.as_bytes()], |row| row.get(0));
-    Ok(window.optional()?.flatten())
+fn own_flow(conn: &Connection, org: OrgId, id: EndpointId) -> Result<Flow> {
+    let mut query = conn
+        .prepare_cached("SELECT id, max_in_flight, rate_limit, ordered FROM endpoint WHERE org_id = ?1 AND id = ?2")?;
+    let found = query
+        .query_row([org.0.as_bytes(), id.0.as_bytes()], |row| Ok(endpoint_row::flow(&Columns::of("endpoint", row))));
+    Ok(found.optional()?.transpose()?.unwrap_or_default())
 }
 
 fn due_endpoint(row: &Row<'_>) -> Result<DueEndpoint> {
@@ -71,6 +75,6 @@ fn due_endpoint(row: &Row<'_>) -> Result<DueEndpoint> {
         org_id: OrgId(columns.uuid("org_id")?),
         endpoint_id: EndpointId(columns.uuid("id")?),
         due_at: due_at.max(not_before),
-        max_in_flight: columns.get("max_in_flight")?,
+        flow: endpoint_row::flow(&columns)?,
     })
 }

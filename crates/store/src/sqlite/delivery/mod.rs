@@ -86,5 +86,15 @@ impl DeliveryStore for SqliteStore {
 
 /// The statements that run while a million deliveries wait.
 #[cfg(test)]
-pub(super) const HOT_STATEMENTS: [&str; 7] =
-    [due::PENDING, due::SENDING, claim::DUE, claim::NEXT_DUE, claim::EXPIRED, claim::TAKE, settle::SETTLE];
+pub(super) const HOT_STATEMENTS: [&str; 10] = [
+    due::PENDING,
+    due::SENDING,
+    claim::DUE,
+    claim::NEXT_DUE,
+    claim::EXPIRED,
+    claim::TAKE,
+    claim::FIRST_TRIED,
+    claim::FIRST_UNTRIED,
+    claim::IS_SENDING,
+    settle::SETTLE,
+];
