@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, bail};
 
-use crate::command::{is_there, root};
+use crate::command::{self, is_there, root};
 
 const SCHEMATHESIS: &str = "schemathesis==4.32.5";
 const VALIDATOR: &str = "openapi-spec-validator==0.9.0";
@@ -81,8 +81,7 @@ impl Server {
             fs::remove_dir_all(&folder)?;
         }
         fs::create_dir_all(&folder)?;
-        let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-        let binary = root().join(target).join("debug").join("watchbell");
+        let binary = command::tested_binary();
         let mut child = Command::new(&binary)
             .args(["serve", "--listen", "127.0.0.1:0", "--data"])
             .arg(folder.join("data"))

@@ -58,9 +58,9 @@ fn name_what_is_missing() {
 /// A short bench of the build that was tested. No time makes it fail; a delivery that is missing does.
 fn bench() -> anyhow::Result<()> {
     println!("\nnote: this build is not optimised; its ratios are for comparing one run with another");
-    let run = ["run", "--quiet", "--package", "watchbell", "--"];
+    let binary = command::tested_binary();
     let bench = ["bench", "deliver", "--events", "2000", "--floor-seconds", "0.5"];
-    command::run("cargo", &[run.as_slice(), &bench].concat())
+    command::run(&binary.display().to_string(), &bench)
 }
 
 /// `cargo test`, its output shown as it comes and its closing lines added up.
