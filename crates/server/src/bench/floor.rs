@@ -1,6 +1,6 @@
 //! The floor: what the machine itself takes for the parts that no server can leave out.
 //!
-//! Posting ([`direct`](super::direct)), rows on disk ([`watchbell_store::floor`]), and the flush of a small append. Measured
+//! Posting ([`direct`]), rows on disk ([`watchbell_store::floor`]), and the flush of a small append. Measured
 //! on the same disk as the server and just before it, because machines differ and shared ones drift.
 
 use std::io::Write as _;
