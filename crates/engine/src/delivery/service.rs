@@ -318,9 +318,8 @@ impl Service {
         if self.touched.is_empty() {
             return;
         }
-        let (now, schedule, is_stuck) = (self.context.steady.now(), &self.schedule, self.outcomes.are_stuck());
-        let room = |endpoint| if is_stuck { 0 } else { schedule.room(endpoint, now) };
-        self.woken.set_rooms(self.touched.drain(..).map(|endpoint| (endpoint, room(endpoint))));
+        let (now, schedule) = (self.context.steady.now(), &self.schedule);
+        self.woken.set_rooms(self.touched.drain(..).map(|endpoint| (endpoint, schedule.room(endpoint, now))));
     }
 
     /// Until when nothing will happen by itself, by the monotonic clock.

@@ -138,8 +138,9 @@ impl InHand {
     }
 
     /// Whether any of an endpoint is in hand.
-    pub(super) fn has(&self, org: OrgId, endpoint: EndpointId) -> bool {
-        self.deliveries.values().any(|(handed, _)| handed.org_id == org && handed.endpoint_id == endpoint)
+    pub(super) fn has(&mut self, conn: &Connection, org: OrgId, endpoint: EndpointId) -> Result<bool> {
+        self.remember(conn)?;
+        Ok(self.deliveries.values().any(|(handed, _)| handed.org_id == org && handed.endpoint_id == endpoint))
     }
 
     pub(super) fn unit_ended(&mut self, done: bool) {

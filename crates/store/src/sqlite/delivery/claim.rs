@@ -171,10 +171,10 @@ fn due_row(columns: &Columns<'_, '_>) -> Result<Due> {
 
 /// Of an endpoint that is served in order: its oldest delivery that is not over, if it waits and is due; else when that
 /// will be. While one is being sent there is none.
-fn first(tx: &Tx<'_>, claim: &Claim, now: Timestamp) -> Result<(Vec<Due>, Option<Timestamp>)> {
+fn first(tx: &mut Tx<'_>, claim: &Claim, now: Timestamp) -> Result<(Vec<Due>, Option<Timestamp>)> {
     let key = params![claim.endpoint_id.0.as_bytes(), claim.org_id.0.as_bytes()];
     let is_sending: bool = tx.conn.prepare_cached(IS_SENDING)?.query_row(key, |row| row.get(0))?;
-    if is_sending || tx.hand_over.in_hand.has(claim.org_id, claim.endpoint_id) {
+    if is_sending || tx.hand_over.in_hand.has(tx.conn, claim.org_id, claim.endpoint_id)? {
         return Ok((Vec::new(), None));
     }
     let mut first: Option<(Due, Timestamp)> = None;
