@@ -7,6 +7,7 @@ use serde::de::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::error::ReportError;
+use super::watched::Nesting;
 use super::{ReportFormat, limit};
 
 /// A JSON value that is not looked into yet.
@@ -14,38 +15,14 @@ pub(super) type Raw<'a> = &'a RawValue;
 
 /// The bytes as text that is worth parsing.
 pub(super) fn text(bytes: &[u8]) -> Result<&str, ReportError> {
-    if bytes.len() > limit::REPORT_BYTES_MAX {
-        return Err(ReportError::TooLarge { bytes: bytes.len() });
-    }
     let text = std::str::from_utf8(bytes).map_err(|error| ReportError::NotUtf8 { offset: error.valid_up_to() })?;
     // Tools on Windows write a byte order mark.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     if text.trim().is_empty() {
         return Err(ReportError::Empty);
     }
-    check_depth(text)?;
+    Nesting::default().take(text.as_bytes())?;
     Ok(text)
-}
-
-fn check_depth(text: &str) -> Result<(), ReportError> {
-    let (mut depth, mut line, mut column) = (0usize, 1usize, 0usize);
-    let (mut in_text, mut escaped) = (false, false);
-    for byte in text.bytes() {
-        column += 1;
-        match byte {
-            b'\n' => (line, column) = (line + 1, 0),
-            _ if escaped => escaped = false,
-            b'\\' if in_text => escaped = true,
-            b'"' => in_text = !in_text,
-            b'[' | b'{' if !in_text => depth += 1,
-            b']' | b'}' if !in_text => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        if depth > limit::DEPTH_MAX {
-            return Err(ReportError::TooDeep { line, column });
-        }
-    }
-    Ok(())
 }
 
 /// The members by which formats are told apart.
@@ -60,13 +37,20 @@ struct Outline<'a> {
     version: Option<Raw<'a>>,
     #[serde(borrow, default, rename = "specVersion")]
     spec_version: Option<Raw<'a>>,
+    #[serde(borrow, default, rename = "spdxVersion")]
+    spdx_version: Option<Raw<'a>>,
+    #[serde(borrow, default, rename = "@context")]
+    context: Option<Raw<'a>>,
 }
 
 /// Which format the text is in. Also finds every syntax error in it.
 pub(super) fn detect(text: &str) -> Result<ReportFormat, ReportError> {
     let start = text.trim_start();
     if start.starts_with('<') {
-        return unknown("it is XML or HTML");
+        return xml(start);
+    }
+    if is_tag_value(start) {
+        return Ok(ReportFormat::SpdxTagValue);
     }
     if start.starts_with('[') {
         return unknown("it is a JSON array");
@@ -87,7 +71,33 @@ pub(super) fn detect(text: &str) -> Result<ReportFormat, ReportError> {
             Some(version) => unknown(format!("SARIF with version {:?}, wanted is 2.1.0", version.unwrap_or_default())),
         };
     }
-    unknown("it has neither `runs` nor `bomFormat`")
+    if let Some(version) = outline.spdx_version {
+        return match parse::<String>(version) {
+            Some(version) if version.starts_with("SPDX-2.") => Ok(ReportFormat::Spdx),
+            version => unknown(format!("SPDX with spdxVersion {:?}, wanted is SPDX-2.x", version.unwrap_or_default())),
+        };
+    }
+    let context: String = outline.context.and_then(parse).unwrap_or_default();
+    if context.starts_with("https://openvex.dev/ns") {
+        return Ok(ReportFormat::OpenVex);
+    }
+    unknown("it has neither `runs` nor `bomFormat`, `spdxVersion` or an OpenVEX `@context`")
+}
+
+/// XML is told by its root element.
+fn xml(start: &str) -> Result<ReportFormat, ReportError> {
+    match super::cyclonedx::xml::version(start) {
+        Some(version) if version.starts_with("1.") => Ok(ReportFormat::CycloneDxXml),
+        Some(version) => unknown(format!("CycloneDX in XML of version {version:?}, wanted is 1.x")),
+        None => unknown("it is XML or HTML, and its first element is no <bom> of CycloneDX"),
+    }
+}
+
+/// Comments may come first.
+fn is_tag_value(start: &str) -> bool {
+    let told = start.lines().find(|line| !line.trim().is_empty() && !line.starts_with('#'));
+    told.and_then(|line| line.split_once(':'))
+        .is_some_and(|(tag, value)| tag.trim() == "SPDXVersion" && value.trim().starts_with("SPDX-2."))
 }
 
 fn unknown<T>(seen: impl Into<String>) -> Result<T, ReportError> {

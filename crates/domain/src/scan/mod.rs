@@ -7,12 +7,14 @@
 //! [`read`] tells the format by its content, never by a file name or media type:
 //!
 //! - **SARIF 2.1.0** (OASIS, Errata 01): any tool, several runs;
-//! - **CycloneDX 1.x JSON** (ECMA-424): components with `vulnerabilities`.
+//! - **CycloneDX 1.x**, JSON (ECMA-424) and XML: components with `vulnerabilities`, and what is said of them (VEX);
+//! - **SPDX 2.x**, JSON and tag-value: packages, with the advisories that they refer to;
+//! - **OpenVEX**: what is said of vulnerabilities, whoever found them.
 //!
 //! What is read is hostile or hasty until shown otherwise. So: members that we do not know are skipped without being
 //! built, a member of the wrong type is as good as absent, and an entry that makes no sense is counted in
 //! [`Report::skipped`] while the others count. Text is cut to the limits of [`limit`], so that what follows (findings,
-//! events) is bounded too. Nothing recurses over the input.
+//! events) is bounded too. Nothing recurses over the input. SARIF is read as it comes, other formats whole.
 //!
 //! What a report does *not* say is a statement as well, because findings that it lacks are taken as gone. It is believed
 //! only as far as [`Report::scope`] goes.
@@ -21,8 +23,10 @@
 //! [`read`] that recognises it, and a report of it under `examples/` with a snapshot test.
 
 use std::collections::BTreeSet;
+use std::io::{Cursor, Read, Seek, SeekFrom};
 
 use jiff::Timestamp;
+use watchbell_wire::event::Component;
 
 use crate::finding::Observation;
 use crate::id::{OrgId, ProjectId, ScanId};
@@ -32,10 +36,15 @@ mod error;
 mod lenient;
 pub mod limit;
 mod names;
+mod openvex;
 mod rating;
 mod sarif;
+mod spdx;
+mod statement;
+mod watched;
 
 pub use error::ReportError;
+pub use statement::{Statement, Verdict};
 
 /// A tool's report, understood.
 #[derive(Debug, Clone, PartialEq)]
@@ -55,6 +64,35 @@ pub struct Report {
     pub skipped: u64,
     /// How many components it lists, for formats that do.
     pub components: Option<u64>,
+    /// What is said of vulnerabilities that others found, oldest first where it is known when. They make no finding.
+    pub statements: Vec<Statement>,
+    /// The components themselves, at most [`limit::INVENTORY_MAX`] of them.
+    pub inventory: Vec<Component>,
+}
+
+impl Report {
+    /// A report that says nothing yet.
+    pub(crate) const fn empty(format: ReportFormat) -> Self {
+        Self {
+            format,
+            tools: BTreeSet::new(),
+            scope: BTreeSet::new(),
+            failure: None,
+            observations: Vec::new(),
+            skipped: 0,
+            components: None,
+            statements: Vec::new(),
+            inventory: Vec::new(),
+        }
+    }
+
+    /// Counts a component, and lists it while there is room.
+    fn list(&mut self, component: Component) {
+        *self.components.get_or_insert(0) += 1;
+        if self.inventory.len() < limit::INVENTORY_MAX {
+            self.inventory.push(component);
+        }
+    }
 }
 
 /// The formats that [`read`] understands.
@@ -64,14 +102,26 @@ pub enum ReportFormat {
     Sarif,
     /// CycloneDX in JSON.
     CycloneDx,
+    /// CycloneDX in XML.
+    CycloneDxXml,
+    /// SPDX in JSON.
+    Spdx,
+    /// SPDX as tag-value text.
+    SpdxTagValue,
+    /// OpenVEX.
+    OpenVex,
 }
 
 impl ReportFormat {
-    /// `sarif`, `cyclonedx`.
+    /// `sarif`, `cyclonedx`, …
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Sarif => "sarif",
             Self::CycloneDx => "cyclonedx",
+            Self::CycloneDxXml => "cyclonedx-xml",
+            Self::Spdx => "spdx",
+            Self::SpdxTagValue => "spdx-tag-value",
+            Self::OpenVex => "openvex",
         }
     }
 }
@@ -83,15 +133,61 @@ impl ReportFormat {
 /// When the bytes are no report that we understand, or exceed a limit. The error says where and why.
 pub fn read(bytes: &[u8], tool_hint: Option<&str>) -> Result<Report, ReportError> {
     let text = lenient::text(bytes)?;
-    let hint = tool_hint.map(names::tool).filter(|hint| !hint.is_empty());
+    let hint = hint(tool_hint);
     let report = match lenient::detect(text)? {
-        ReportFormat::Sarif => sarif::read(text, hint.as_deref())?,
+        ReportFormat::Sarif => sarif::read(Cursor::new(text), hint.as_deref())?,
         ReportFormat::CycloneDx => cyclonedx::read(text, hint.as_deref())?,
+        ReportFormat::CycloneDxXml => cyclonedx::read_xml(text, hint.as_deref())?,
+        ReportFormat::Spdx => spdx::read(text, hint.as_deref())?,
+        ReportFormat::SpdxTagValue => spdx::tag_value::read(text, hint.as_deref())?,
+        ReportFormat::OpenVex => openvex::read(text, hint.as_deref())?,
     };
     if report.observations.len() > limit::OBSERVATIONS_MAX {
         return Err(ReportError::TooMany { count: report.observations.len() });
     }
     Ok(report)
+}
+
+/// As [`read`], from a file. A report beyond [`limit::WHOLE_BYTES_MAX`] is read as it comes, which SARIF alone can be: the
+/// memory it takes grows with the findings in it, not with its length.
+///
+/// # Errors
+/// As [`read`], and when the file cannot be read.
+pub fn read_from<R: Read + Seek>(mut source: R, tool_hint: Option<&str>) -> Result<Report, ReportError> {
+    let bytes = source.seek(SeekFrom::End(0)).map_err(ReportError::of_io)?;
+    source.rewind().map_err(ReportError::of_io)?;
+    if bytes > limit::REPORT_BYTES_MAX {
+        return Err(ReportError::TooLarge { bytes });
+    }
+    match usize::try_from(bytes) {
+        Ok(length) if length <= limit::WHOLE_BYTES_MAX => {
+            let mut whole = Vec::with_capacity(length);
+            source.read_to_end(&mut whole).map_err(ReportError::of_io)?;
+            read(&whole, tool_hint)
+        }
+        Ok(_) | Err(_) => {
+            skip_mark(&mut source).map_err(ReportError::of_io)?;
+            let read = sarif::read(source, hint(tool_hint).as_deref());
+            read.map_err(|error| match error {
+                ReportError::UnknownFormat { seen: problem } => ReportError::TooLargeWhole { bytes, problem },
+                error @ ReportError::NotJson { line: 1, column: ..=1, .. } => {
+                    ReportError::TooLargeWhole { bytes, problem: error.to_string() }
+                }
+                error => error,
+            })
+        }
+    }
+}
+
+/// Goes behind the byte order mark, if there is one.
+fn skip_mark(source: &mut (impl Read + Seek)) -> std::io::Result<()> {
+    let mut first = [0; 3];
+    let is_marked = source.read_exact(&mut first).is_ok() && first == *b"\xef\xbb\xbf";
+    source.seek(SeekFrom::Start(if is_marked { 3 } else { 0 })).map(drop)
+}
+
+fn hint(given: Option<&str>) -> Option<String> {
+    given.map(names::tool).filter(|hint| !hint.is_empty())
 }
 
 /// A scan as it is kept.
