@@ -4,17 +4,14 @@ use std::io;
 
 use serde_json::error::Category;
 
+use super::format::understood;
 use super::{lenient, limit};
-
-/// What is understood, for people.
-const UNDERSTOOD: &str = "understood are SARIF 2.1.0 (an object with `version` and `runs`), CycloneDX in JSON (an object with `bomFormat`) and \
-     XML, SPDX 2 in JSON (an object with `spdxVersion`) and tag-value, and OpenVEX";
 
 /// A report that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReportError {
     /// No bytes, or white space only.
-    #[error("the report is empty; {UNDERSTOOD}")]
+    #[error("the report is empty; {}", understood())]
     Empty,
     /// Beyond [`limit::REPORT_BYTES_MAX`].
     #[error("the report has {bytes} bytes; at most {} are read", limit::REPORT_BYTES_MAX)]
@@ -49,7 +46,7 @@ pub enum ReportError {
         offset: usize,
     },
     /// Not JSON.
-    #[error("the report is not JSON: {reason} at line {line} column {column}; {UNDERSTOOD}")]
+    #[error("the report is not JSON: {reason} at line {line} column {column}; {}", understood())]
     NotJson {
         /// Counted from 1.
         line: usize,
@@ -58,8 +55,8 @@ pub enum ReportError {
         /// What was wrong.
         reason: String,
     },
-    /// Not XML, though it begins like it.
-    #[error("the report is not XML: {reason} at line {line} column {column}")]
+    /// XML that is not well-formed.
+    #[error("the report is not well-formed XML: {reason} at line {line} column {column}")]
     NotXml {
         /// Counted from 1.
         line: usize,
@@ -77,7 +74,7 @@ pub enum ReportError {
         column: usize,
     },
     /// JSON, and none of the formats.
-    #[error("the report's format is not known: {seen}; {UNDERSTOOD}")]
+    #[error("the report's format is not known: {seen}; {}", understood())]
     UnknownFormat {
         /// What it looks like.
         seen: String,
@@ -107,7 +104,7 @@ impl ReportError {
         match error.classify() {
             Category::Io => Self::of_io(error.into()),
             Category::Syntax | Category::Eof => lenient::not_json(&error),
-            Category::Data => Self::Shape { pointer: "", reason: error.to_string() },
+            Category::Data => Self::Shape { pointer: "/runs", reason: error.to_string() },
         }
     }
 

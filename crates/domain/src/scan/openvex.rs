@@ -75,7 +75,7 @@ pub(super) fn read(text: &str, hint: Option<&str>) -> Result<Report, ReportError
         .ok_or_else(|| ReportError::Shape { pointer: "/statements", reason: "wanted an array".to_owned() })?;
     let format = ReportFormat::OpenVex;
     let tool = hint.unwrap_or(format.as_str()).to_owned();
-    let mut report = Report { tools: BTreeSet::from([tool]), ..Report::empty(format) };
+    let mut report = Report { tools: BTreeSet::from([tool]), ..Report::of(format) };
     for raw in entries {
         match statements(raw, document.timestamp) {
             Some(made) => report.statements.extend(made),

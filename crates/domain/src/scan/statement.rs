@@ -95,7 +95,7 @@ pub(super) fn component_of(reference: &str) -> Component {
 }
 
 /// A vulnerability's names in their one spelling, none twice.
-pub(super) fn named(given: impl IntoIterator<Item = impl AsRef<str>>) -> Vec<String> {
+pub(crate) fn named(given: impl IntoIterator<Item = impl AsRef<str>>) -> Vec<String> {
     let mut all: Vec<String> = Vec::new();
     for name in given {
         let name = super::lenient::limit_text(name.as_ref(), super::limit::NAME_MAX);

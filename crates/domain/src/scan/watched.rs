@@ -42,6 +42,9 @@ impl Nesting {
     }
 }
 
+/// Set in place of a count: what comes is not kept, however much it is.
+pub(super) const UNCOUNTED: u64 = u64::MAX;
+
 /// A reader that fails beyond [`limit::DEPTH_MAX`] and [`limit::ENTRY_BYTES_MAX`].
 pub(super) struct Watched<R> {
     source: R,
@@ -50,7 +53,7 @@ pub(super) struct Watched<R> {
 }
 
 impl<R: Read> Watched<R> {
-    /// Whoever reads entries sets `entry_bytes` to 0 after each. What is read ahead counts for the one before.
+    /// Whoever reads entries sets `entry_bytes` to 0 before each. What was read ahead does not count.
     pub(super) fn new(source: R, entry_bytes: Rc<Cell<u64>>) -> Self {
         Self { source, nesting: Nesting::default(), entry_bytes }
     }
@@ -60,10 +63,13 @@ impl<R: Read> Read for Watched<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.source.read(buffer)?;
         self.nesting.take(buffer.get(..count).unwrap_or_default()).map_err(io::Error::other)?;
-        let bytes = self.entry_bytes.get() + u64::try_from(count).unwrap_or(u64::MAX);
-        self.entry_bytes.set(bytes);
-        if bytes > limit::ENTRY_BYTES_MAX {
-            return Err(io::Error::other(ReportError::EntryTooLarge));
+        let before = self.entry_bytes.get();
+        if before != UNCOUNTED {
+            let bytes = before.saturating_add(u64::try_from(count).unwrap_or(u64::MAX));
+            self.entry_bytes.set(bytes);
+            if bytes > limit::ENTRY_BYTES_MAX {
+                return Err(io::Error::other(ReportError::EntryTooLarge));
+            }
         }
         Ok(count)
     }

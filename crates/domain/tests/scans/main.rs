@@ -1,9 +1,12 @@
 //! From reports to findings to events, over the crate's public face alone.
 
 #[cfg(test)]
+mod documents;
+#[cfg(test)]
 mod laws;
 #[cfg(test)]
 mod reports;
+mod samples_tmp;
 #[cfg(test)]
 mod support;
 #[cfg(test)]

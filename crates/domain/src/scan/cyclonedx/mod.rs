@@ -42,7 +42,7 @@ pub(super) fn read(text: &str, hint: Option<&str>) -> Result<Report, ReportError
     };
     let tool = hint.map_or_else(|| tool(bom.metadata.as_ref()), str::to_owned);
     let is_vex = bom.components.is_none();
-    let mut report = Report { tools: BTreeSet::from([tool.clone()]), ..Report::empty(ReportFormat::CycloneDx) };
+    let mut report = Report { tools: BTreeSet::from([tool.clone()]), ..Report::of(ReportFormat::CycloneDx) };
     let components = Components::read(bom.components, bom.metadata.as_ref(), &mut report);
     for raw in entries {
         let entry = lenient::parse::<Entry>(raw).filter(|entry| !ids(entry).is_empty());

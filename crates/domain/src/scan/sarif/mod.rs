@@ -10,7 +10,7 @@
 //! | `executionSuccessful: false` in any run | the scan failed: all findings stay as they are |
 
 use std::collections::BTreeSet;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{Cursor, Read, Seek, SeekFrom};
 
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
@@ -29,8 +29,13 @@ mod rules;
 mod schema;
 mod stream;
 
-/// Reads a log, twice: see [`stream`].
-pub(super) fn read<R: Read + Seek>(mut source: R, hint: Option<&str>) -> Result<Report, ReportError> {
+/// Reads a log that is in memory.
+pub(super) fn read(text: &str, hint: Option<&str>) -> Result<Report, ReportError> {
+    read_from(Cursor::new(text), hint)
+}
+
+/// Reads a log as it comes, twice: see [`stream`].
+pub(super) fn read_from<R: Read + Seek>(mut source: R, hint: Option<&str>) -> Result<Report, ReportError> {
     let start = source.stream_position().map_err(ReportError::of_io)?;
     let mut outline = Outline::default();
     let has_runs = stream::walk(&mut source, &mut outline)?;
@@ -41,7 +46,7 @@ pub(super) fn read<R: Read + Seek>(mut source: R, hint: Option<&str>) -> Result<
     if outline.runs.is_empty() {
         return Err(shape("there is no run, so no tool has looked at anything"));
     }
-    let mut report = Report::empty(ReportFormat::Sarif);
+    let mut report = Report::of(ReportFormat::Sarif);
     let mut silent = BTreeSet::new();
     let mut described = Vec::new();
     for run in &outline.runs {

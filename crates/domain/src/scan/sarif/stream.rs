@@ -16,7 +16,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess
 use serde_json::value::RawValue;
 
 use crate::scan::error::ReportError;
-use crate::scan::watched::Watched;
+use crate::scan::watched::{UNCOUNTED, Watched};
 
 /// The members of a run that findings are made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,9 +69,29 @@ struct Walk<'h, H> {
     entry_bytes: Rc<Cell<u64>>,
 }
 
+impl<H> Walk<'_, H> {
+    /// What comes is kept in memory, so its bytes count.
+    fn kept(&self) {
+        self.entry_bytes.set(0);
+    }
+
+    /// What comes is passed over.
+    fn passed_over(&self) {
+        self.entry_bytes.set(UNCOUNTED);
+    }
+
+    /// The next member's name.
+    fn key<'de, A: MapAccess<'de>>(&self, map: &mut A) -> Result<Option<String>, A::Error> {
+        self.kept();
+        let key = map.next_key();
+        self.passed_over();
+        key
+    }
+}
+
 /// Reads a log to its end. Answers whether it has a list of runs.
 pub(super) fn walk<R: Read, H: Handler>(source: R, handler: &mut H) -> Result<bool, ReportError> {
-    let entry_bytes = Rc::new(Cell::new(0));
+    let entry_bytes = Rc::new(Cell::new(UNCOUNTED));
     let watched = Watched::new(source, Rc::clone(&entry_bytes));
     let walk = Walk { handler: RefCell::new(handler), ended: RefCell::new(None), entry_bytes };
     let mut json = serde_json::Deserializer::from_reader(BufReader::with_capacity(64 * 1024, watched));
@@ -98,7 +118,7 @@ impl<'de, H: Handler> Visitor<'de> for LogSeed<'_, '_, H> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<bool, A::Error> {
         let mut has_runs = false;
-        while let Some(key) = map.next_key::<String>()? {
+        while let Some(key) = self.0.key(&mut map)? {
             if key == "runs" {
                 has_runs |= map.next_value_seed(Each { walk: self.0, of: None })?;
             } else {
@@ -128,13 +148,13 @@ impl<'de, H: Handler> Visitor<'de> for RunSeed<'_, '_, H> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         self.0.handler.borrow_mut().run();
-        while let Some(key) = map.next_key::<String>()? {
-            self.0.entry_bytes.set(0);
+        while let Some(key) = self.0.key(&mut map)? {
             match Member::parse(&key) {
                 Some(member) if member.is_list() => {
                     map.next_value_seed(Each { walk: self.0, of: Some(member) })?;
                 }
                 Some(member) if self.0.handler.borrow().wants(member) => {
+                    self.0.kept();
                     let raw = map.next_value::<Box<RawValue>>()?;
                     self.0.handler.borrow_mut().value(member, raw);
                 }
@@ -175,19 +195,19 @@ impl<'de, H: Handler> Visitor<'de> for Each<'_, '_, H> {
         };
         self.walk.handler.borrow_mut().list(member);
         if !self.walk.handler.borrow().wants(member) {
-            while list.next_element::<IgnoredAny>()?.is_some() {
-                self.walk.entry_bytes.set(0);
-            }
+            while list.next_element::<IgnoredAny>()?.is_some() {}
             return Ok(true);
         }
+        self.walk.kept();
         while let Some(raw) = list.next_element::<Box<RawValue>>()? {
-            self.walk.entry_bytes.set(0);
+            self.walk.kept();
             let taken = self.walk.handler.borrow_mut().entry(member, &raw);
             if let Err(error) = taken {
                 self.walk.ended.replace(Some(error));
                 return Err(A::Error::custom("ended"));
             }
         }
+        self.walk.passed_over();
         Ok(true)
     }
 

@@ -70,7 +70,7 @@ pub(super) fn read(text: &str, hint: Option<&str>) -> Result<Report, ReportError
             .ok_or_else(|| ReportError::Shape { pointer: "/packages", reason: "wanted an array".to_owned() })?,
     };
     let creators = document.creation_info.map(|info| info.creators).unwrap_or_default();
-    let mut reading = Reading::new(ReportFormat::Spdx, hint, &creators);
+    let mut reading = Reading::new(ReportFormat::SpdxJson, hint, &creators);
     for raw in packages {
         reading.add(lenient::parse(raw))?;
     }
@@ -86,7 +86,7 @@ struct Reading {
 impl Reading {
     fn new(format: ReportFormat, hint: Option<&str>, creators: &[String]) -> Self {
         let tool = hint.map_or_else(|| tool(creators), str::to_owned);
-        Self { report: Report { tools: BTreeSet::from([tool.clone()]), ..Report::empty(format) }, tool }
+        Self { report: Report { tools: BTreeSet::from([tool.clone()]), ..Report::of(format) }, tool }
     }
 
     fn add(&mut self, package: Option<Package>) -> Result<(), ReportError> {

@@ -11,7 +11,7 @@ use crate::scan::{Report, ReportFormat};
 pub(in crate::scan) fn read(text: &str, hint: Option<&str>) -> Result<Report, ReportError> {
     let creators: Vec<String> =
         pairs(text).filter(|(tag, _)| *tag == "Creator").map(|(_, value)| value.to_owned()).collect();
-    let mut reading = Reading::new(ReportFormat::SpdxTagValue, hint, &creators);
+    let mut reading = Reading::new(ReportFormat::SpdxTag, hint, &creators);
     let mut open: Option<Package> = None;
     for (tag, value) in pairs(text) {
         match (tag, &mut open) {
