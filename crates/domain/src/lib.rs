@@ -9,6 +9,7 @@
 
 pub mod access;
 pub mod advisory;
+pub mod audit;
 pub mod delivery;
 pub mod endpoint;
 pub mod event;
