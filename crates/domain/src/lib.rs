@@ -13,6 +13,7 @@ pub mod audit;
 pub mod delivery;
 pub mod endpoint;
 pub mod event;
+pub mod evidence;
 pub mod failpoint;
 pub mod finding;
 pub mod id;

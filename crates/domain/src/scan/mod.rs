@@ -41,6 +41,8 @@ mod sarif;
 mod signs;
 mod spdx;
 mod statement;
+#[cfg(test)]
+mod tests;
 mod watched;
 mod xml;
 

@@ -1,10 +1,7 @@
-//! Bills of materials, what is said of vulnerabilities, and logs that are read as they come. The documents are written by
-//! hand from the specifications.
-
-use std::io::Cursor;
+//! Bills of materials, and what is said of vulnerabilities. The documents are written by hand from the specifications.
 
 use serde_json::{Value, json};
-use watchbell_domain::scan::{self, Report, ReportError, Verdict, limit};
+use watchbell_domain::scan::{self, Report, ReportError, Verdict};
 use watchbell_wire::Severity;
 
 fn read(text: &str) -> Report {
@@ -211,48 +208,4 @@ fn a_bill_of_materials_without_advisories_takes_nothing_as_gone() {
     let bare = read_json(&json!({"spdxVersion": "SPDX-2.3", "packages": [{"name": "zlib"}, {"versionInfo": "1"}]}));
     assert!(bare.scope.is_empty() && bare.observations.is_empty());
     assert_eq!((bare.components, bare.skipped), (Some(1), 1));
-}
-
-/// A log whose results come before what describes them.
-fn log(results: usize, padding: usize) -> String {
-    let pad = "x".repeat(padding);
-    let result = |n: usize| {
-        json!({"ruleId": format!("R{}", n % 3), "message": {"text": format!("finding {n}"), "markdown": pad},
-        "locations": [{"physicalLocation": {"artifactLocation": {"index": n % 2}, "region": {"startLine": n}}}]})
-    };
-    let listed: Vec<Value> = (0..results).map(result).collect();
-    json!({"runs": [{"artifacts": [{"location": {"uri": "a.py"}}, {"location": {"uri": "b.py"}}],
-        "results": listed, "tool": {"driver": {"name": "Tool", "rules": [{"id": "R1", "defaultConfiguration": {"level": "error"}}]}}}]})
-    .to_string()
-}
-
-#[test]
-fn a_log_in_a_file_is_what_it_is_in_memory() {
-    let small = log(10, 0);
-    let whole = read(&small);
-    assert_eq!(scan::read_from(Cursor::new(small.as_bytes()), None).unwrap(), whole);
-    assert_eq!(whole.observations[1].severity, Severity::High);
-    assert_eq!(whole.observations[3].location.as_deref(), Some("b.py:3"));
-    // Padded beyond what is read whole, each result is the same.
-    let large = log(10, limit::WHOLE_BYTES_MAX / 9);
-    assert!(large.len() > limit::WHOLE_BYTES_MAX);
-    assert_eq!(scan::read_from(Cursor::new(large.as_bytes()), None).unwrap(), whole);
-    let marked = format!("\u{feff}{large}");
-    assert_eq!(scan::read_from(Cursor::new(marked.as_bytes()), None).unwrap(), whole);
-}
-
-#[test]
-fn a_large_report_that_is_no_sarif_or_broken_is_told_so() {
-    let error = |text: String| scan::read_from(Cursor::new(text.into_bytes()), None).unwrap_err();
-    let blanks = " ".repeat(limit::WHOLE_BYTES_MAX);
-    let other = error(format!("{{\"bomFormat\": \"CycloneDX\", \"x\": \"{blanks}\"}}"));
-    assert!(matches!(other, ReportError::TooLargeWhole { .. }), "{other}");
-    let other = error(format!("<bom>{blanks}</bom>"));
-    assert!(matches!(other, ReportError::TooLargeWhole { .. }), "{other}");
-    let cut = error(format!("{{\"runs\": [{blanks}"));
-    assert!(matches!(cut, ReportError::NotJson { .. }), "{cut}");
-    let deep = error(format!("{{\"runs\": [{blanks}{}", "[".repeat(200)));
-    assert!(matches!(deep, ReportError::TooDeep { .. }), "{deep}");
-    let wide = error(format!("{{\"runs\": [{{\"results\": [\"{blanks}{blanks}\"]}}]}}"));
-    assert!(matches!(wide, ReportError::EntryTooLarge), "{wide}");
 }

@@ -16,6 +16,7 @@ use std::thread::JoinHandle;
 use rusqlite::Connection;
 use watchbell_domain::port::{Clock, Pending, RoomStore, StoreError};
 
+mod advisory;
 mod audit;
 mod checkpoint;
 mod delivery;
@@ -26,6 +27,7 @@ mod endpoint_transport;
 mod erase;
 mod error;
 mod event;
+mod evidence;
 mod hand_over;
 mod in_hand;
 mod once;
