@@ -6,7 +6,6 @@ mod documents;
 mod laws;
 #[cfg(test)]
 mod reports;
-mod samples_tmp;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
