@@ -26,16 +26,34 @@ use jiff::Timestamp;
 use crate::finding::{Observation, package};
 use crate::id::{OrgId, ProjectId, ScanId};
 
+mod bandit;
+mod bearer_scan;
+mod cargo_audit;
+mod checkov;
+mod code;
 mod cyclonedx;
+mod dependabot;
+mod dependency_check;
+mod detect_secrets;
 mod error;
 mod format;
+mod grype;
+mod lax;
 mod lenient;
 pub mod limit;
 mod names;
+mod npm_audit;
+mod osv_scanner;
 mod outline;
+mod package;
+mod pip_audit;
 mod rating;
 mod sarif;
+mod semgrep;
 mod signs;
+mod snyk;
+mod trivy;
+mod vulnerability;
 mod xml;
 
 pub use error::ReportError;
@@ -81,6 +99,26 @@ impl Report {
             skipped: 0,
             components: None,
         }
+    }
+
+    /// Takes what was made of an entry. One of which nothing could be made is counted.
+    pub(crate) fn take(&mut self, seen: Option<Observation>) -> Result<(), ReportError> {
+        match seen {
+            Some(observation) => self.observations.push(observation),
+            None => self.skipped += 1,
+        }
+        match self.observations.len() {
+            count if count > limit::OBSERVATIONS_MAX => Err(ReportError::TooMany { count }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Done. The silence of these tools counts, unless an entry could not be read: what is gone might be in it.
+    pub(crate) fn closed(mut self, looked: impl IntoIterator<Item = String>) -> Self {
+        if self.skipped == 0 {
+            self.scope.extend(looked);
+        }
+        self
     }
 
     /// Whether the tools looked where this finding of an earlier report is, so that their silence says that it is gone.
