@@ -16,9 +16,9 @@ pub struct EvidenceOutcome {
     pub id: EvidenceId,
     /// Where it stands now.
     pub state: EvidenceState,
-    /// The scan that its content was weighed as, without events.
+    /// The scan that its content was weighed as, with its events.
     pub scan: Option<ScanOutcome>,
-    /// What is told, of the scan as well.
+    /// What is told of the document.
     pub acceptance: Acceptance,
 }
 

@@ -28,21 +28,39 @@ use watchbell_wire::event::Component;
 use crate::finding::{Observation, package};
 use crate::id::{OrgId, ProjectId, ScanId};
 
+mod bandit;
+mod bearer_scan;
+mod cargo_audit;
+mod checkov;
+mod code;
 mod cyclonedx;
+mod dependabot;
+mod dependency_check;
+mod detect_secrets;
 mod error;
 mod format;
+mod grype;
+mod lax;
 mod lenient;
 pub mod limit;
 mod names;
+mod npm_audit;
 mod openvex;
+mod osv_scanner;
 mod outline;
+mod package;
+mod pip_audit;
 mod rating;
 mod sarif;
+mod semgrep;
 mod signs;
+mod snyk;
 mod spdx;
 mod statement;
 #[cfg(test)]
 mod tests;
+mod trivy;
+mod vulnerability;
 mod watched;
 mod xml;
 
@@ -52,7 +70,7 @@ pub(crate) use lenient::limit_text;
 pub(crate) use names::{add_cwe, url as link};
 pub(crate) use rating::rated;
 pub(crate) use statement::named as vulnerability_names;
-pub use statement::{Statement, Verdict};
+pub use statement::{Statement, VexStatus};
 
 /// A tool's report, understood.
 #[derive(Debug, Clone, PartialEq)]
@@ -108,6 +126,26 @@ impl Report {
         if self.inventory.len() < limit::INVENTORY_MAX {
             self.inventory.push(component);
         }
+    }
+
+    /// Takes what was made of an entry. One of which nothing could be made is counted.
+    pub(crate) fn take(&mut self, seen: Option<Observation>) -> Result<(), ReportError> {
+        match seen {
+            Some(observation) => self.observations.push(observation),
+            None => self.skipped += 1,
+        }
+        match self.observations.len() {
+            count if count > limit::OBSERVATIONS_MAX => Err(ReportError::TooMany { count }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Done. The silence of these tools counts, unless an entry could not be read: what is gone might be in it.
+    pub(crate) fn closed(mut self, looked: impl IntoIterator<Item = String>) -> Self {
+        if self.skipped == 0 {
+            self.scope.extend(looked);
+        }
+        self
     }
 
     /// Whether the tools looked where this finding of an earlier report is, so that their silence says that it is gone.

@@ -171,11 +171,9 @@ impl Service {
                 (EvidenceState::Completed { at, found: found.clone() }, found)
             }
         };
-        let mut events = scan.as_mut().map(|scan| std::mem::take(&mut scan.acceptance.events)).unwrap_or_default();
-        events.push(self.told(evidence, &state, &found, at));
         let acceptance = Acceptance {
             org_id: evidence.org_id,
-            events,
+            events: vec![self.told(evidence, &state, &found, at)],
             accepted_at: at,
             delivery_ids: delivery_ids(&*self.parts.entropy),
         };
