@@ -12,7 +12,7 @@ pub const DEPTH_MAX: usize = 128;
 /// Deepest nesting of components in components. Deeper ones are not found, and not counted.
 pub const COMPONENT_DEPTH_MAX: usize = 16;
 /// Most vulnerabilities in one report. More are refused: leaving some out would look as if they were gone.
-pub const OBSERVATIONS_MAX: usize = 500_000;
+pub const OBSERVATIONS_MAX: usize = if cfg!(test) { 2_000 } else { 500_000 };
 /// Most components that are listed. Further ones are counted.
 pub const INVENTORY_MAX: usize = 200_000;
 /// A tool's name.

@@ -52,3 +52,16 @@ fn a_large_report_that_is_no_sarif_or_broken_is_told_so() {
     ));
     assert!(matches!(wide, ReportError::EntryTooLarge), "{wide}");
 }
+
+#[test]
+fn more_findings_than_are_read_are_refused() {
+    let count = limit::OBSERVATIONS_MAX;
+    let many = |entry: &str| format!("{}{entry}", format!("{entry},").repeat(count));
+    let results = many(r#"{"ruleId":"R0"}"#);
+    let log = format!(r#"{{"version":"2.1.0","runs":[{{"tool":{{"driver":{{"name":"T"}}}},"results":[{results}]}}]}}"#);
+    assert!(matches!(read(log.as_bytes(), None), Err(ReportError::TooMany { .. })));
+    let affects = many(r#"{"ref":"jar"}"#);
+    let bom = r#"{"bomFormat":"CycloneDX","specVersion":"1.6","vulnerabilities":[{"id":"A","affects":"#;
+    let bom = format!("{bom}[{affects}]}}]}}");
+    assert!(matches!(read(bom.as_bytes(), None), Err(ReportError::TooMany { .. })));
+}

@@ -134,15 +134,15 @@ fn bounds(comparator: &Comparator) -> Range {
     };
     // Behind everything that the given numbers name.
     let behind = match (minor, patch) {
-        (None, _) => Version::new(major + 1, 0, 0),
-        (Some(minor), None) => Version::new(major, minor + 1, 0),
+        (None, _) => Version::new(major.saturating_add(1), 0, 0),
+        (Some(minor), None) => Version::new(major, minor.saturating_add(1), 0),
         (Some(_), Some(_)) => next(&at),
     };
     let compatible = match (major, minor, patch) {
-        (0, Some(0), Some(patch)) => Version::new(0, 0, patch + 1),
+        (0, Some(0), Some(patch)) => Version::new(0, 0, patch.saturating_add(1)),
         (0, Some(0), None) => Version::new(0, 1, 0),
-        (0, Some(minor), _) => Version::new(0, minor + 1, 0),
-        (_, _, _) => Version::new(major + 1, 0, 0),
+        (0, Some(minor), _) => Version::new(0, minor.saturating_add(1), 0),
+        (_, _, _) => Version::new(major.saturating_add(1), 0, 0),
     };
     match comparator.op {
         Op::GreaterEq => (at, None),
@@ -151,7 +151,10 @@ fn bounds(comparator: &Comparator) -> Range {
         Op::LessEq => (first(), Some(behind)),
         Op::Caret => (at, Some(compatible)),
         Op::Tilde => {
-            let end = minor.map_or_else(|| Version::new(major + 1, 0, 0), |minor| Version::new(major, minor + 1, 0));
+            let end = minor.map_or_else(
+                || Version::new(major.saturating_add(1), 0, 0),
+                |minor| Version::new(major, minor.saturating_add(1), 0),
+            );
             (at, Some(end))
         }
         Op::Exact | Op::Wildcard => (at, Some(behind)),
@@ -168,7 +171,7 @@ fn first() -> Version {
 /// The least version that is greater.
 fn next(version: &Version) -> Version {
     if version.pre.is_empty() {
-        return pre_release(Version::new(version.major, version.minor, version.patch + 1));
+        return pre_release(Version::new(version.major, version.minor, version.patch.saturating_add(1)));
     }
     let pre = Prerelease::new(&format!("{}.0", version.pre)).unwrap_or_default();
     Version { pre, ..version.clone() }
