@@ -277,6 +277,7 @@ fn open(
         min_free_bytes: config.storage.min_free_bytes.get(),
         free_space: Arc::new(FileSystem),
         longest_wait: config::longest_wait(config),
+        disable_after: config.endpoint.disable_after.get(),
     };
     Ok(Arc::new(SqliteStore::open(options)?))
 }
@@ -309,6 +310,7 @@ async fn first_key<S: OrgStore + KeyStore>(
             id: OrgId::make(now, entropy),
             slug: DEFAULT_SLUG.to_owned(),
             name: "Default".to_owned(),
+            weight: watchbell_domain::org::WEIGHT_DEFAULT,
             created_at: now,
         };
         drop(store.create_org(org, None).await?);

@@ -101,6 +101,7 @@ impl Node {
             min_free_bytes: MIN_FREE_BYTES,
             free_space: Arc::new(Disk(Arc::clone(faults))),
             longest_wait: SignedDuration::from_hours(27),
+            disable_after: Some(SignedDuration::from_hours(120)),
         })?;
         let store = Arc::new(store);
         let shared: Arc<dyn Clock> = Arc::new(clock.clone());

@@ -101,7 +101,7 @@ async fn act(world: &World, node: &Node, deed: Deed, chance: &mut Chance) -> Res
 
 async fn make_org(world: &World, node: &Node, org: usize) -> Result<(), StoreError> {
     let slug = format!("org-{org}");
-    let made = Org { id: world.plan.orgs[org], name: slug.clone(), slug, created_at: node.clock.now() };
+    let made = Org { id: world.plan.orgs[org], name: slug.clone(), slug, weight: 1, created_at: node.clock.now() };
     match node.store.create_org(made, None).await {
         // It had been made, and the answer was lost.
         Ok(_) | Err(StoreError::Conflict(_)) => Ok(()),

@@ -22,6 +22,8 @@ pub(crate) struct Config {
     pub(crate) json: Json,
     /// How events are delivered.
     pub(crate) delivery: Delivery,
+    /// When endpoints are disabled.
+    pub(crate) endpoint: Endpoint,
     /// Where Watchbell may connect.
     pub(crate) egress: Egress,
     /// Where data is kept.
@@ -177,6 +179,21 @@ impl Default for Delivery {
             jitter: Percent(10),
             retry_after_max: Duration::secs(24 * HOUR),
         }
+    }
+}
+
+/// When endpoints are disabled.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Endpoint {
+    /// An endpoint is disabled once it has had nothing but failures for so long, at least 20 of them: its deliveries are
+    /// held until somebody resumes it, and an `endpoint.disabled` event tells of it. `off`: never.
+    pub(crate) disable_after: Age,
+}
+
+impl Default for Endpoint {
+    fn default() -> Self {
+        Self { disable_after: Age::days(5) }
     }
 }
 

@@ -20,7 +20,7 @@ pub async fn taken_oldest_first(world: World) {
     }
     expected.sort();
     let other = world.deliver(&two, 1).await;
-    let claim = |endpoint: &Endpoint, limit| Claim { org_id: org, endpoint_id: endpoint.id, limit };
+    let claim = |endpoint: &Endpoint, limit| Claim { org_id: org, endpoint_id: endpoint.id, limit, retries: u32::MAX };
     let claims = vec![claim(&one, 2), claim(&two, 5), claim(&world.new_endpoint(org), 5)];
     let claimed = world.store.claim(claims, at(4), LEASE).await.unwrap();
     assert_eq!(claimed.len(), 2, "an endpoint that is not there has no answer");
@@ -89,7 +89,7 @@ pub async fn settled_into_every_state(world: World) {
     for reason in DeadLetterReason::ALL {
         let id = world.deliver(&endpoint, 20).await;
         let taken = world.take(&endpoint, 20).await;
-        world.settle(&endpoint, &taken, Next::DeadLetter { reason, disable: None }, 21).await;
+        world.settle(&endpoint, &taken, Next::DeadLetter { reason, disable: None, endpoint_pause: None }, 21).await;
         assert_eq!(world.state(org, id).await, DeliveryState::DeadLettered { at: at(21), reason });
     }
 }
@@ -145,7 +145,7 @@ pub async fn expired_claims_of_endpoints_that_rest(world: World) {
     assert!(world.store.delete_endpoint(org, deleted.id, at(1)).await.unwrap());
     let due = world.store.due_endpoints().await.unwrap();
     assert_eq!(due.len(), 3, "each is looked at when its claim runs out");
-    let claims = due.iter().map(|due| Claim { org_id: org, endpoint_id: due.endpoint_id, limit: 5 }).collect();
+    let claims = due.iter().map(|due| Claim { org_id: org, endpoint_id: due.endpoint_id, limit: 5, retries: u32::MAX }).collect();
     let claimed = world.store.claim(claims, at(60), LEASE).await.unwrap();
     assert!(claimed.iter().all(|claimed| claimed.deliveries.is_empty()));
     assert_eq!(world.state(org, ids[0]).await, DeliveryState::Held);
@@ -161,7 +161,7 @@ pub async fn terminal_states_stay(world: World) {
     let org = world.org("acme").await;
     let endpoint = world.endpoint(org).await;
     let reason = DeadLetterReason::Exhausted;
-    for next in [Some(Next::Delivered), Some(Next::DeadLetter { reason, disable: None }), None] {
+    for next in [Some(Next::Delivered), Some(Next::DeadLetter { reason, disable: None, endpoint_pause: None }), None] {
         let id = world.deliver(&endpoint, 0).await;
         match next {
             Some(next) => {
@@ -210,7 +210,7 @@ pub async fn gone_disables_and_holds(world: World) {
     }
     let claimed = world.claim(&endpoint, 2, 0).await;
     let waits = world.deliver(&endpoint, 1).await;
-    let gone = Next::DeadLetter { reason: DeadLetterReason::Gone, disable: Some(DisabledReason::Gone) };
+    let gone = Next::DeadLetter { reason: DeadLetterReason::Gone, disable: Some(DisabledReason::Gone), endpoint_pause: None };
     world.settle(&endpoint, &claimed.deliveries[0], gone, 2).await;
     let disabled = world.load(&endpoint).await;
     assert_eq!(disabled.state, EndpointState::Disabled { since: at(2), reason: DisabledReason::Gone });
@@ -345,7 +345,7 @@ pub async fn in_order_one_by_one(world: World) {
     world.settle(&endpoint, &first, back, 101).await;
     let first = world.take(&endpoint, 101).await;
     assert_eq!(first.id, ids[0], "given back, it is first again");
-    let given_up = Next::DeadLetter { reason: DeadLetterReason::Exhausted, disable: None };
+    let given_up = Next::DeadLetter { reason: DeadLetterReason::Exhausted, disable: None, endpoint_pause: None };
     world.settle(&endpoint, &first, given_up, 102).await;
     let second = world.take(&endpoint, 102).await;
     assert_eq!(second.id, ids[1]);

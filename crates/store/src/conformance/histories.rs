@@ -191,7 +191,7 @@ impl Model {
         }
         due.sort();
         due.truncate(usize::try_from(limit).unwrap());
-        let claim = watchbell_domain::port::Claim { org_id: self.org, endpoint_id: of.endpoint.id, limit };
+        let claim = watchbell_domain::port::Claim { org_id: self.org, endpoint_id: of.endpoint.id, limit, retries: u32::MAX };
         let claimed = world.store.claim(vec![claim], at(now), LEASE).await.unwrap();
         assert_eq!(claimed.is_empty(), of.rest == Rest::Deleted);
         let taken: Vec<_> = claimed.into_iter().flat_map(|claimed| claimed.deliveries).collect();
@@ -219,8 +219,8 @@ impl Model {
             End::RetryLater { pause } => {
                 Next::Retry { due_at: at(now + pause), counts: true, endpoint_pause: Some(at(now + pause)) }
             }
-            End::DeadLetter => Next::DeadLetter { reason, disable: None },
-            End::Gone => Next::DeadLetter { reason: DeadLetterReason::Gone, disable: Some(DisabledReason::Gone) },
+            End::DeadLetter => Next::DeadLetter { reason, disable: None, endpoint_pause: None },
+            End::Gone => Next::DeadLetter { reason: DeadLetterReason::Gone, disable: Some(DisabledReason::Gone), endpoint_pause: None },
         };
         let settled = world.settle_one(world.settlement(&of.endpoint, taken, next, now)).await;
         if !matches!(delivery.state, State::Sending { .. }) || taken.lease != Lease(delivery.lease) {

@@ -12,7 +12,7 @@ use super::world::{at, first, fresh};
 pub async fn found_by_id_and_slug(world: World) {
     let id = world.org("acme").await;
     let org = world.store.org(id).await.unwrap().unwrap();
-    assert_eq!(org, Org { id, slug: "acme".into(), name: "ACME".into(), created_at: at(0) });
+    assert_eq!(org, Org { id, slug: "acme".into(), name: "ACME".into(), weight: 1, created_at: at(0) });
     assert_eq!(world.store.org_by_slug("acme".into()).await.unwrap(), Some(org));
     assert_eq!(world.store.org_by_slug("ACME".into()).await.unwrap(), None);
     assert_eq!(world.store.org(OrgId(world.uuid(0))).await.unwrap(), None);
@@ -21,7 +21,7 @@ pub async fn found_by_id_and_slug(world: World) {
 /// A slug belongs to one.
 pub async fn slugs_are_unique(world: World) {
     world.org("acme").await;
-    let again = Org { id: OrgId(world.uuid(1)), slug: "acme".into(), name: "other".into(), created_at: at(1) };
+    let again = Org { id: OrgId(world.uuid(1)), slug: "acme".into(), name: "other".into(), weight: 1, created_at: at(1) };
     let refused = world.store.create_org(again.clone(), None).await;
     assert!(matches!(refused, Err(StoreError::Conflict(_))), "{refused:?}");
     assert_eq!(world.store.org(again.id).await.unwrap(), None);
@@ -32,7 +32,7 @@ pub async fn listed_in_pages(world: World) {
     let mut made = Vec::new();
     for second in 0..7 {
         let id = OrgId(world.uuid(second));
-        let org = Org { id, slug: format!("org-{second}"), name: String::new(), created_at: at(second) };
+        let org = Org { id, slug: format!("org-{second}"), name: String::new(), weight: 1, created_at: at(second) };
         fresh(world.store.create_org(org, None).await.unwrap());
         made.insert(0, id);
     }

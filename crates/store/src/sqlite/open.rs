@@ -17,6 +17,7 @@ use watchbell_domain::port::{Clock, Entropy};
 
 use super::checkpoint::{self, Wal};
 use super::error::Error;
+use super::failing::Failures;
 use super::hand_over::{HandOver, TakerSlot};
 use super::pull_in::pull_in;
 use super::reader::Readers;
@@ -60,6 +61,8 @@ pub struct OpenOptions {
     /// The longest that a delivery is put off by the schedule and its jitter, or an endpoint by its answer. What is due
     /// later, when the store is opened, was written by a clock that stood ahead, and is pulled in to this.
     pub longest_wait: SignedDuration,
+    /// An endpoint that has had nothing but failures for so long is disabled; `None`: none ever is.
+    pub disable_after: Option<SignedDuration>,
 }
 
 /// Who does the work.
@@ -166,8 +169,15 @@ impl SqliteStore {
         let room = Arc::new(room);
         let taker = TakerSlot::default();
         let hand_over = HandOver::new(taker.clone());
-        let start =
-            Start { conn, path: &path, hand_over, vault, counters: Arc::clone(&counters), room: Arc::clone(&room) };
+        let start = Start {
+            conn,
+            path: &path,
+            hand_over,
+            failures: Failures::new(options.disable_after),
+            vault,
+            counters: Arc::clone(&counters),
+            room: Arc::clone(&room),
+        };
         let writing = match options.threads {
             Threads::Own { queue, .. } => start.threads(queue)?,
             Threads::Inline => start.inline().map_err(wrong)?,
@@ -181,6 +191,7 @@ struct Start<'p> {
     conn: Connection,
     path: &'p Path,
     hand_over: HandOver,
+    failures: Failures,
     vault: Arc<Vault>,
     counters: Arc<Counters>,
     room: Arc<Room>,
@@ -202,7 +213,7 @@ impl Start<'_> {
             .spawn(move || checkpoint::serve(&checkpointer, &woken, &bulk_moved, &counters))
             .map_err(failed)?;
         let (queue, waiting) = sync_channel(queue.max(1));
-        let writer = Writer::new(self.conn, self.hand_over, self.vault, self.counters, self.room, wal);
+        let writer = Writer::new(self.conn, self.hand_over, self.failures, self.vault, self.counters, self.room, wal);
         let writes = thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || writer.serve(&waiting))
@@ -214,7 +225,7 @@ impl Start<'_> {
         // Time stands still while SQLite waits here: whoever finds another in its way is told at once.
         self.conn.busy_timeout(std::time::Duration::ZERO)?;
         let wal = Wal::watch(&mut self.conn, None, Arc::new(AtomicBool::new(false)))?;
-        let writer = Writer::new(self.conn, self.hand_over, self.vault, self.counters, self.room, wal);
+        let writer = Writer::new(self.conn, self.hand_over, self.failures, self.vault, self.counters, self.room, wal);
         Ok(Writing::Inline(Box::new(Mutex::new(writer))))
     }
 }
@@ -336,6 +347,7 @@ fn release_claims(conn: &mut Connection, now: Timestamp, longest_wait: SignedDur
             .execute("UPDATE delivery SET lease_until = lease_until + 1000000000000000 WHERE state = 'sending'", [])?,
         false => delivery::release_all(&transaction, now)?,
     };
+    delivery::keep_all_keys(&transaction)?;
     let pulled_in = pull_in(&transaction, now, longest_wait)?;
     if pulled_in > 0 {
         tracing::warn!(pulled_in, "the clock stood ahead before: what waited for it was pulled in");

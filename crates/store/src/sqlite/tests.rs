@@ -29,6 +29,7 @@ fn options(directory: &Path, threads: Threads) -> OpenOptions {
         min_free_bytes: 0,
         free_space: Arc::new(FileSystem),
         longest_wait: SignedDuration::from_hours(27),
+        disable_after: Some(SignedDuration::from_hours(120)),
     }
 }
 
@@ -250,7 +251,7 @@ async fn h4_little_room_refuses_intake_and_the_last_of_it_claims() {
     let taken = world.take(&endpoint, 1).await;
     left(99);
     assert_eq!(accept().await, Err(StoreError::Full));
-    let claim = Claim { org_id: org, endpoint_id: endpoint.id, limit: 1 };
+    let claim = Claim { org_id: org, endpoint_id: endpoint.id, limit: 1, retries: u32::MAX };
     let claimed = store.claim(vec![claim], world::at(1), world::LEASE).await;
     assert_eq!(claimed.map(drop), Err(StoreError::Full));
     world.settle(&endpoint, &taken, Next::Delivered, 2).await;

@@ -46,7 +46,7 @@ async fn fill(store: &SqliteStore) -> Endpoint {
     let entropy = SeededEntropy::new(9);
     let now = options(Path::new("")).clock.now();
     let org = OrgId::make(now, &entropy);
-    let row = Org { id: org, slug: "acme".into(), name: "Acme".into(), created_at: now };
+    let row = Org { id: org, slug: "acme".into(), name: "Acme".into(), weight: 1, created_at: now };
     assert_eq!(store.create_org(row, None).await.unwrap(), Written::Fresh(()));
     let endpoint = endpoint(org, &entropy);
     let answer = Answer { status: 201, body: format!("{{\"secret\":\"{}\"}}", HUSH[2]).into_bytes() };
@@ -205,7 +205,7 @@ async fn commits_are_shared() {
         calls.spawn(async move {
             let now = options(Path::new("")).clock.now();
             let id = OrgId::make(now, &SeededEntropy::new(number));
-            store.create_org(Org { id, slug: id.bare(), name: String::new(), created_at: now }, None).await.unwrap()
+            store.create_org(Org { id, slug: id.bare(), name: String::new(), weight: 1, created_at: now }, None).await.unwrap()
         });
     }
     assert_eq!(calls.join_all().await, vec![Written::Fresh(()); 1000]);

@@ -89,6 +89,7 @@ impl Tables {
                 attempts_counted: row.counted,
                 latest_results: row.attempts.iter().rev().take(3).map(|attempt| attempt.result).collect(),
                 event: Arc::clone(&row.event),
+                hops: 0,
                 body: row.body.clone(),
             }
         });
@@ -115,8 +116,9 @@ impl Tables {
                     EndpointState::Paused { .. } | EndpointState::Disabled { .. } => StateKind::Held,
                 };
             }
-            Next::DeadLetter { disable, .. } => {
+            Next::DeadLetter { disable, endpoint_pause, .. } => {
                 row.state = StateKind::DeadLettered;
+                endpoint.not_before = endpoint_pause.or(endpoint.not_before);
                 if let Some(reason) = disable {
                     assert_eq!(reason, DisabledReason::Gone);
                     let since = settlement.settled_at;
@@ -176,6 +178,10 @@ impl DeliveryStore for MemoryStore {
             }
             Ok(settled)
         })
+    }
+
+    fn weights(&self) -> Pending<'_, Vec<(OrgId, u32)>> {
+        Box::pin(async { Ok(Vec::new()) })
     }
 
     fn hand_over(&self, to: Arc<dyn Taker>) {
