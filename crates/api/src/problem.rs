@@ -185,7 +185,9 @@ impl Problem {
             Self::BodyTimeout => "the body was not complete in time".into(),
             Self::BodyIncomplete => "the connection ended before the body did".into(),
             Self::UnsupportedEncoding => "send the body without Content-Encoding".into(),
-            Self::LoopDetected(most) => format!("the event has come over more than {most} webhooks: do two of them feed each other?"),
+            Self::LoopDetected(most) => {
+                format!("the event has come over more than {most} webhooks: do two of them feed each other?")
+            }
             Self::UriTooLong => "the URI may have 8192 bytes".into(),
             Self::CursorInvalid => "give next_cursor of this list as it was answered, or leave cursor out".into(),
             Self::Unauthorized => "give a valid API key as Authorization: Bearer KEY".into(),

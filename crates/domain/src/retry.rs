@@ -87,11 +87,7 @@ pub fn decide(policy: &RetryPolicy, ended: &Ended<'_>) -> Decision {
         return Decision::Delivered;
     }
     if let Some(reason) = final_reason(policy, ended) {
-        return Decision::DeadLetter {
-            reason,
-            endpoint_gone: reason == DeadLetterReason::Gone,
-            endpoint_pause: None,
-        };
+        return Decision::DeadLetter { reason, endpoint_gone: reason == DeadLetterReason::Gone, endpoint_pause: None };
     }
     if ended.result == AttemptResult::Interrupted {
         return Decision::Retry { at: ended.now, counts: false, endpoint_pause: None };

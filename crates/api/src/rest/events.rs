@@ -171,7 +171,8 @@ pub(crate) fn hops(headers: &HeaderMap) -> Result<u8> {
     let Some(first) = given.next() else {
         return Ok(0);
     };
-    let digits = first.to_str().ok().filter(|text| (1..=9).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit()));
+    let digits =
+        first.to_str().ok().filter(|text| (1..=9).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit()));
     let count = digits.and_then(|digits| digits.parse::<u32>().ok()).filter(|_| given.next().is_none());
     let Some(count) = count else {
         return Err(Problem::HeaderInvalid(format!("{HOPS} is one number")));

@@ -14,6 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 
 mod accept;
 mod admin;
+mod audit;
 mod deliver;
 mod erase;
 mod replay;
@@ -24,6 +25,7 @@ pub mod testing;
 
 pub use accept::*;
 pub use admin::*;
+pub use audit::*;
 pub use deliver::*;
 pub use erase::*;
 pub use replay::*;
@@ -63,6 +65,7 @@ pub trait Store:
     + RetentionStore
     + ReplayStore
     + ErasureStore
+    + AuditStore
 {
 }
 
@@ -77,6 +80,7 @@ impl<T> Store for T where
         + RetentionStore
         + ReplayStore
         + ErasureStore
+        + AuditStore
 {
 }
 

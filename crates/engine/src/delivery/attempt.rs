@@ -101,7 +101,8 @@ impl Context {
         match sent {
             Ok(Sent::Exchange { exchange, made }) => self.after_exchange(job, exchange, made, ended),
             Ok(Sent::NotEncodable(error)) => {
-                let next = Next::DeadLetter { reason: DeadLetterReason::NotEncodable, disable: None, endpoint_pause: None };
+                let next =
+                    Next::DeadLetter { reason: DeadLetterReason::NotEncodable, disable: None, endpoint_pause: None };
                 let attempt = ended(AttemptResult::Internal, None, Some(error.to_string()));
                 self.settlement(job, attempt, next, None)
             }

@@ -2,21 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use futures_util::future::OptionFuture;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use watchbell_domain::delivery::StateKind;
 use watchbell_domain::endpoint::{Endpoint, Order};
-use watchbell_domain::id::{EndpointId, OrgId};
+use watchbell_domain::id::EndpointId;
 use watchbell_domain::port::{
-    Claim, Claimed, ClaimedDelivery, Clock, DeliveryStore, DueEndpoint, Entropy, Next, Settled, Settlement, StoreError,
+    Claim, Claimed, ClaimedDelivery, Clock, DeliveryStore, Entropy, Next, Settled, Settlement, StoreError,
 };
 
 use super::attempt::{self, Context, Done, Job, Report};
@@ -27,6 +24,7 @@ use super::observer::Observer;
 use super::options::{Options, OptionsError};
 use super::outcomes::{Outcome, Outcomes};
 use super::prepared::Prepared;
+use super::questions::{Asking, Polled, Questions, Timer, asking};
 use super::schedule::{Schedule, Windows};
 use super::steady::Steady;
 use crate::net::client::Client;
@@ -90,25 +88,6 @@ impl fmt::Debug for Service {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Service").field("options", &self.options).finish_non_exhaustive()
     }
-}
-
-/// A question to the store under way.
-type Asking<T> = OptionFuture<Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send>>>;
-
-/// What is due, and what organisations weigh.
-type Polled = (Vec<DueEndpoint>, Vec<(OrgId, u32)>);
-
-/// What the store is asked just now: each question once at a time.
-#[derive(Default)]
-struct Questions {
-    polling: Asking<Polled>,
-    is_polling: bool,
-    poll_at: SignedDuration,
-    claiming: Asking<Vec<Claimed>>,
-    claims: Vec<Claim>,
-    /// When they were asked for: from then on they run out, however long the store takes to answer.
-    claims_asked_at: SignedDuration,
-    settling: Asking<Vec<Result<Settled, StoreError>>>,
 }
 
 impl Service {
@@ -398,7 +377,8 @@ impl Service {
             match next {
                 Some(Next::DeadLetter { disable: Some(_), .. }) => self.give_back_line(endpoint_id),
                 Some(
-                    Next::Retry { endpoint_pause: Some(until), .. } | Next::DeadLetter { endpoint_pause: Some(until), .. },
+                    Next::Retry { endpoint_pause: Some(until), .. }
+                    | Next::DeadLetter { endpoint_pause: Some(until), .. },
                 ) => self.schedule.pause(endpoint_id, until, now),
                 Some(Next::Delivered | Next::Retry { .. } | Next::DeadLetter { .. }) | None => {}
             }
@@ -546,29 +526,4 @@ impl Service {
 fn retries<'d>(deliveries: impl IntoIterator<Item = &'d ClaimedDelivery>) -> u32 {
     let retries = deliveries.into_iter().filter(|delivery| delivery.attempt_number > 1).count();
     u32::try_from(retries).unwrap_or(u32::MAX)
-}
-
-fn asking<T>(question: impl Future<Output = Result<T, StoreError>> + Send + 'static) -> Asking<T> {
-    Some(Box::pin(question) as Pin<Box<_>>).into()
-}
-
-type Sleep<'c> = Pin<Box<dyn Future<Output = ()> + Send + 'c>>;
-
-/// A sleep that is made anew only when its end moves.
-#[derive(Default)]
-struct Timer<'c> {
-    sleeping: Option<(SignedDuration, Sleep<'c>)>,
-}
-
-impl<'c> Timer<'c> {
-    async fn at(&mut self, at: SignedDuration, clock: &'c dyn Clock) {
-        if self.sleeping.as_ref().is_none_or(|(known, _)| *known != at) {
-            let wait = (at - clock.monotonic()).max(SignedDuration::ZERO);
-            self.sleeping = Some((at, clock.sleep(wait)));
-        }
-        if let Some((_, sleep)) = &mut self.sleeping {
-            sleep.await;
-        }
-        self.sleeping = None;
-    }
 }

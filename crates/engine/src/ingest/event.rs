@@ -112,7 +112,12 @@ impl<'a> Intake<'a> {
         data: Data,
     ) -> EventId {
         let id = EventId::make(self.now, self.entropy);
-        self.events.push(NewEvent { event: Event { id: id.0, event_type, occurred_at, data }, project_id, only: None, hops: self.hops });
+        self.events.push(NewEvent {
+            event: Event { id: id.0, event_type, occurred_at, data },
+            project_id,
+            only: None,
+            hops: self.hops,
+        });
         id
     }
 

@@ -95,7 +95,10 @@ fn accept_one(
         if let Some(lease_until) = claimed_until {
             handed.push(Handed { org_id, id, event_id, endpoint_id, claimed_at: accepted_at, lease_until });
             let event = shared.get_or_insert_with(|| Arc::new(as_stored(&new.event)));
-            tx.hand_over.push(Taken { endpoint: Arc::clone(endpoint), delivery: first_attempt(id, Arc::clone(event), new.hops) });
+            tx.hand_over.push(Taken {
+                endpoint: Arc::clone(endpoint),
+                delivery: first_attempt(id, Arc::clone(event), new.hops),
+            });
             continue;
         }
         let start = if held { Start::Held } else { Start::Due };

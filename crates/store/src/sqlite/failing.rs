@@ -17,7 +17,8 @@ use super::error::Result;
 use super::row::{Columns, micros, truncated};
 
 const ALL: &str = "SELECT endpoint_id AS id, since, attempts FROM endpoint_failing";
-const PUT: &str = "INSERT OR REPLACE INTO endpoint_failing (org_id, endpoint_id, since, attempts) VALUES (?1, ?2, ?3, ?4)";
+const PUT: &str =
+    "INSERT OR REPLACE INTO endpoint_failing (org_id, endpoint_id, since, attempts) VALUES (?1, ?2, ?3, ?4)";
 const REMOVE: &str = "DELETE FROM endpoint_failing WHERE org_id = ?1 AND endpoint_id = ?2";
 
 /// What the writer knows of them.

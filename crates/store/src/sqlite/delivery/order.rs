@@ -210,8 +210,7 @@ pub(in crate::sqlite) fn keep_key(conn: &Connection, endpoint: &Endpoint, id: De
 
 /// Gives all that wait for an endpoint their keys: it is in order by project from now on.
 pub(in crate::sqlite) fn keep_keys(conn: &Connection, org: OrgId, endpoint: EndpointId) -> Result<()> {
-    for (state, index) in
-        [("pending", "delivery_pending"), ("held", "delivery_held"), ("sending", "delivery_sending")]
+    for (state, index) in [("pending", "delivery_pending"), ("held", "delivery_held"), ("sending", "delivery_sending")]
     {
         let statement = format!(
             "UPDATE delivery INDEXED BY {index} SET order_key = {KEY} \
