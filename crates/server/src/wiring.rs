@@ -143,7 +143,7 @@ impl Node {
             entropy: Arc::clone(&entropy),
             observer: Arc::clone(&observer),
         };
-        let deliveries = delivery::Service::new(config::delivery_options(config), parts, woken)
+        let deliveries = delivery::Supervised::new(config::delivery_options(config), parts, woken)
             .map_err(|error| StartError::Setting { key: "delivery", problem: error.to_string() })?;
 
         let forgotten = Arc::<retention::Observer>::default();

@@ -46,6 +46,7 @@ const INTERRUPT_WAIT: SignedDuration = SignedDuration::from_secs(2);
 const UNWRITTEN_PER_FLIGHT: usize = 4;
 
 /// What delivering needs.
+#[derive(Clone)]
 pub struct Parts {
     /// Where deliveries wait.
     pub store: Arc<dyn DeliveryStore>,

@@ -52,6 +52,8 @@ pub(crate) struct Server {
     pub(crate) min_body_rate: Size,
     /// How long a request body may be slower than `min_body_rate` before it is given up.
     pub(crate) body_rate_window: Duration,
+    /// Most bytes of all request bodies that are read or worked on at a time; beyond it requests are answered 503.
+    pub(crate) max_body_memory: Size,
     /// How long a connection may idle between requests, or its answers wait to be read.
     pub(crate) keep_alive: Duration,
     /// Most bytes of request headers.
@@ -78,6 +80,7 @@ impl Default for Server {
             body_timeout: Duration::secs(20),
             min_body_rate: Size::bytes(1 << 10),
             body_rate_window: Duration::secs(5),
+            max_body_memory: Size::bytes(256 << 20),
             keep_alive: Duration::secs(60),
             max_header_bytes: Size::bytes(32 << 10),
             max_headers: 100,

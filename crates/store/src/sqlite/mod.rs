@@ -17,6 +17,7 @@ use rusqlite::Connection;
 use watchbell_domain::port::{Clock, Pending, RoomStore, StoreError};
 
 mod audit;
+pub mod backup;
 mod checkpoint;
 mod delivery;
 mod endpoint;
