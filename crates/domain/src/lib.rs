@@ -16,6 +16,7 @@ pub mod event;
 pub mod failpoint;
 pub mod finding;
 pub mod id;
+pub mod notice;
 pub mod org;
 pub mod port;
 pub mod retry;

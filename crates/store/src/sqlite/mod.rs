@@ -17,6 +17,7 @@ use rusqlite::Connection;
 use watchbell_domain::port::{Clock, Pending, RoomStore, StoreError};
 
 mod audit;
+pub mod backup;
 mod checkpoint;
 mod delivery;
 mod endpoint;
@@ -26,8 +27,10 @@ mod endpoint_transport;
 mod erase;
 mod error;
 mod event;
+mod failing;
 mod hand_over;
 mod in_hand;
+mod notice;
 mod once;
 mod open;
 mod org;
