@@ -47,6 +47,8 @@ actions! {
     ServerRootKey = "server.root_key",
     /// An organisation was made.
     OrgCreate = "org.create",
+    /// What an organisation weighs was changed.
+    OrgWeight = "org.weight",
     /// A key was made.
     KeyCreate = "key.create",
     /// A key was revoked.

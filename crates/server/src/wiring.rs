@@ -151,7 +151,7 @@ impl Node {
             entropy: Arc::clone(&entropy),
             observer: Arc::clone(&observer),
         };
-        let deliveries = delivery::Service::new(config::delivery_options(config), parts, woken)
+        let deliveries = delivery::Supervised::new(config::delivery_options(config), parts, woken)
             .map_err(|error| StartError::Setting { key: "delivery", problem: error.to_string() })?;
 
         let forgotten = Arc::<retention::Observer>::default();
@@ -311,6 +311,7 @@ fn open(
         min_free_bytes: config.storage.min_free_bytes.get(),
         free_space: Arc::new(FileSystem),
         longest_wait: config::longest_wait(config),
+        disable_after: config.endpoint.disable_after.get(),
     };
     Ok(Arc::new(SqliteStore::open(options)?))
 }
@@ -344,6 +345,7 @@ async fn first_key<S: OrgStore + KeyStore>(
             id: OrgId::make(now, entropy),
             slug: DEFAULT_SLUG.to_owned(),
             name: "Default".to_owned(),
+            weight: watchbell_domain::org::WEIGHT_DEFAULT,
             created_at: now,
         };
         let deed = Deed::of_system("start", Action::OrgCreate, org.id, now);

@@ -115,6 +115,7 @@ impl World {
             min_free_bytes: MIN_FREE_BYTES,
             free_space: Arc::new(Disk(Arc::clone(&free_bytes))),
             longest_wait: SignedDuration::from_hours(27),
+            disable_after: Some(SignedDuration::from_hours(120)),
         });
         let store: Arc<dyn Store> = Arc::new(store.unwrap());
         let (wake, woken) = Handle::channel();
@@ -144,7 +145,7 @@ impl World {
     }
 
     pub(crate) async fn add_org(&self, id: OrgId, slug: &str) {
-        let org = Org { id, slug: slug.into(), name: slug.into(), created_at: self.clock.now() };
+        let org = Org { id, slug: slug.into(), name: slug.into(), weight: 1, created_at: self.clock.now() };
         drop(OrgStore::create_org(&*self.store, org, Terms::default()).await.unwrap());
     }
 

@@ -5,6 +5,7 @@
 //! (`UPDATE_DOCS=1 cargo nextest run -p watchbell` writes it).
 
 mod advisories;
+mod backup;
 mod bench;
 mod completions;
 mod config;
@@ -18,6 +19,7 @@ mod event;
 mod evidence;
 mod key;
 mod message;
+mod org;
 pub(crate) mod output;
 mod replay;
 mod scan;
@@ -86,8 +88,14 @@ enum Command {
     Delivery(delivery::Args),
     /// API keys
     Key(key::Args),
+    /// Organisations
+    Org(org::Args),
     /// Deliver again what an endpoint was sent in a window of time
     Replay(Box<replay::Args>),
+    /// Copy the database into a file, beside a running server
+    Backup(backup::Backup),
+    /// Put a backup into an empty data directory
+    Restore(backup::Restore),
     /// Check the configuration, print it, or its schema
     Config(config::Args),
     /// Look for what is wrong with a server, its configuration or its data directory
@@ -115,7 +123,10 @@ impl Cli {
             Command::Event(args) => args.run(out),
             Command::Delivery(args) => args.run(out),
             Command::Key(args) => args.run(out),
+            Command::Org(args) => args.run(out),
             Command::Replay(args) => args.run(out),
+            Command::Backup(args) => args.run(out, variables),
+            Command::Restore(args) => args.run(out, variables),
             Command::Config(args) => args.run(out, variables),
             Command::Doctor(args) => args.run(out, variables),
             Command::Bench(args) => args.run(out, variables),

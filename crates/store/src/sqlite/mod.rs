@@ -18,6 +18,7 @@ use watchbell_domain::port::{Clock, Pending, RoomStore, StoreError};
 
 mod advisory;
 mod audit;
+pub mod backup;
 mod checkpoint;
 mod delivery;
 mod endpoint;
@@ -28,8 +29,10 @@ mod erase;
 mod error;
 mod event;
 mod evidence;
+mod failing;
 mod hand_over;
 mod in_hand;
+mod notice;
 mod once;
 mod open;
 mod org;
