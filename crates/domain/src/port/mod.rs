@@ -21,6 +21,7 @@ mod retention;
 mod scan;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod watch;
 
 pub use accept::*;
 pub use admin::*;
@@ -29,6 +30,7 @@ pub use erase::*;
 pub use replay::*;
 pub use retention::*;
 pub use scan::*;
+pub use watch::*;
 
 /// A storage call under way. Boxed so that the ports are object-safe.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
@@ -63,6 +65,7 @@ pub trait Store:
     + RetentionStore
     + ReplayStore
     + ErasureStore
+    + WatchStore
 {
 }
 
@@ -77,6 +80,7 @@ impl<T> Store for T where
         + RetentionStore
         + ReplayStore
         + ErasureStore
+        + WatchStore
 {
 }
 

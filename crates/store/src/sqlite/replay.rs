@@ -13,8 +13,8 @@ use watchbell_domain::delivery::StateKind;
 use watchbell_domain::endpoint::EndpointState;
 use watchbell_domain::id::{DeliveryId, EndpointId, EventId, OrgId, ReplayId};
 use watchbell_domain::port::{
-    Advanced, EndReason, Matched, Once, Page, PageRequest, Pending, RUNNING_REPLAYS_MAX, ReplayFilter, ReplayJob,
-    ReplayProgress, ReplayState, ReplayStep, ReplayStore, StoreError, Written,
+    Advanced, Change, EndReason, Matched, Once, Page, PageRequest, Pending, RUNNING_REPLAYS_MAX, ReplayFilter,
+    ReplayJob, ReplayProgress, ReplayState, ReplayStep, ReplayStore, StoreError, Written,
 };
 
 use super::delivery::{NewDelivery, Start, first_id, insert};
@@ -359,6 +359,7 @@ fn repeat(
     let is_due = matches!(endpoint.state, EndpointState::Active);
     let start = if is_due { Start::Due } else { Start::Held };
     insert(tx.conn, &NewDelivery { org_id, id, event_id, endpoint_id, start, created_at: now, replay_of: Some(old) })?;
+    tx.hand_over.told.tell(Change::Delivery { org: org_id, id });
     Ok(Some((endpoint_id, is_due)))
 }
 

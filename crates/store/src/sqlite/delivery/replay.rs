@@ -6,7 +6,7 @@ use rusqlite::{Connection, params};
 use watchbell_domain::delivery::{Delivery, DeliveryState};
 use watchbell_domain::endpoint::EndpointState;
 use watchbell_domain::id::{DeliveryId, EndpointId, EventId};
-use watchbell_domain::port::{Replay, ReplayWhat};
+use watchbell_domain::port::{Change, Replay, ReplayWhat};
 
 use super::list::{first_id, of_event};
 use super::row::{self, NewDelivery, Start, insert};
@@ -56,6 +56,7 @@ pub(super) fn replay(tx: &mut Tx<'_>, replay: &Replay) -> Result<Vec<Delivery>> 
             replay_of: Some(old.id),
         };
         insert(tx.conn, &new)?;
+        tx.hand_over.told.tell(Change::Delivery { org: new.org_id, id: new.id });
         made.push(Delivery {
             id: new.id,
             org_id: new.org_id,

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use rusqlite::{OptionalExtension, params};
 use watchbell_domain::delivery::{CancelReason, Lease, StateKind};
 use watchbell_domain::endpoint::{DisabledReason, Endpoint, EndpointState};
-use watchbell_domain::port::{Next, Settled, Settlement, StoreError};
+use watchbell_domain::port::{Change, Next, Settled, Settlement, StoreError};
 
 use super::row::{self, FIRST_LEASE, Heard};
 use crate::sqlite::endpoint;
@@ -77,6 +77,7 @@ pub(super) fn settle(tx: &mut Tx<'_>, settlement: &Settlement) -> Result<std::re
     let Some(attempts) = settled else {
         return Ok(Err(StoreError::LeaseLost));
     };
+    tx.hand_over.told.tell(Change::Delivery { org, id });
     watchbell_domain::failpoint::at("store.settle")?;
     if let Some(attempt) = attempt {
         row::insert_attempt(tx.conn, org, id, attempt)
