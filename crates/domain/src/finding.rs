@@ -156,7 +156,7 @@ impl Observation {
 }
 
 /// The package URL without version, qualifiers and subpath, else the name.
-fn package(component: &Component) -> String {
+pub(crate) fn package(component: &Component) -> String {
     let purl = component.purl.as_deref().and_then(|purl| PackageUrl::from_str(purl).ok());
     match purl {
         Some(mut purl) => {

@@ -222,7 +222,7 @@ impl Graphql {
             OperationType::Mutation => Kind::Mutation,
             OperationType::Subscription => Kind::Subscription,
         };
-        let own = caller.0.org_id.map(|org| org.to_string());
+        let own = caller.key.org_id.map(|org| org.to_string());
         let session = Session {
             rest: self.rest.clone(),
             cursors: self.cursors.clone(),

@@ -132,7 +132,7 @@ impl Live {
         kind: OperationType,
         busy: Option<Busy>,
     ) -> Result<Response> {
-        let place = self.place(stream.caller.0.id)?;
+        let place = self.place(stream.caller.key.id)?;
         let (queue, unread) = mpsc::channel(UNREAD_MAX);
         let last_words = Arc::<OnceLock<Bytes>>::default();
         let pump = Pump {

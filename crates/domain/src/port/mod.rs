@@ -14,6 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 
 mod accept;
 mod admin;
+mod audit;
 mod deliver;
 mod erase;
 mod replay;
@@ -25,6 +26,7 @@ mod watch;
 
 pub use accept::*;
 pub use admin::*;
+pub use audit::*;
 pub use deliver::*;
 pub use erase::*;
 pub use replay::*;
@@ -65,6 +67,7 @@ pub trait Store:
     + RetentionStore
     + ReplayStore
     + ErasureStore
+    + AuditStore
     + WatchStore
 {
 }
@@ -80,6 +83,7 @@ impl<T> Store for T where
         + RetentionStore
         + ReplayStore
         + ErasureStore
+        + AuditStore
         + WatchStore
 {
 }

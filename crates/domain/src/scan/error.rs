@@ -1,16 +1,13 @@
 //! Why a report is refused: the place, the reason, and what would be understood.
 
+use super::format::understood;
 use super::limit;
-
-/// What is understood, for people.
-const UNDERSTOOD: &str =
-    "understood are SARIF 2.1.0 (an object with `version` and `runs`) and CycloneDX JSON (an object with `bomFormat`)";
 
 /// A report that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReportError {
     /// No bytes, or white space only.
-    #[error("the report is empty; {UNDERSTOOD}")]
+    #[error("the report is empty; {}", understood())]
     Empty,
     /// Beyond [`limit::REPORT_BYTES_MAX`].
     #[error("the report has {bytes} bytes; at most {} are read", limit::REPORT_BYTES_MAX)]
@@ -25,8 +22,18 @@ pub enum ReportError {
         offset: usize,
     },
     /// Not JSON.
-    #[error("the report is not JSON: {reason} at line {line} column {column}; {UNDERSTOOD}")]
+    #[error("the report is not JSON: {reason} at line {line} column {column}; {}", understood())]
     NotJson {
+        /// Counted from 1.
+        line: usize,
+        /// Counted from 1, in bytes.
+        column: usize,
+        /// What was wrong.
+        reason: String,
+    },
+    /// XML that is not well-formed.
+    #[error("the report is not well-formed XML: {reason} at line {line} column {column}")]
+    NotXml {
         /// Counted from 1.
         line: usize,
         /// Counted from 1, in bytes.
@@ -43,7 +50,7 @@ pub enum ReportError {
         column: usize,
     },
     /// JSON, and none of the formats.
-    #[error("the report's format is not known: {seen}; {UNDERSTOOD}")]
+    #[error("the report's format is not known: {seen}; {}", understood())]
     UnknownFormat {
         /// What it looks like.
         seen: String,

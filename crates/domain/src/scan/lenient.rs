@@ -7,7 +7,7 @@ use serde::de::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::error::ReportError;
-use super::{ReportFormat, limit};
+use super::limit;
 
 /// A JSON value that is not looked into yet.
 pub(super) type Raw<'a> = &'a RawValue;
@@ -23,7 +23,10 @@ pub(super) fn text(bytes: &[u8]) -> Result<&str, ReportError> {
     if text.trim().is_empty() {
         return Err(ReportError::Empty);
     }
-    check_depth(text)?;
+    // In XML and in lines brackets and quotes are text.
+    if text.trim_start().starts_with(['{', '[']) {
+        check_depth(text)?;
+    }
     Ok(text)
 }
 
@@ -46,52 +49,6 @@ fn check_depth(text: &str) -> Result<(), ReportError> {
         }
     }
     Ok(())
-}
-
-/// The members by which formats are told apart.
-#[derive(serde::Deserialize)]
-#[serde(expecting = "an object")]
-struct Outline<'a> {
-    #[serde(borrow, default, rename = "bomFormat")]
-    bom_format: Option<Raw<'a>>,
-    #[serde(borrow, default)]
-    runs: Option<Raw<'a>>,
-    #[serde(borrow, default)]
-    version: Option<Raw<'a>>,
-    #[serde(borrow, default, rename = "specVersion")]
-    spec_version: Option<Raw<'a>>,
-}
-
-/// Which format the text is in. Also finds every syntax error in it.
-pub(super) fn detect(text: &str) -> Result<ReportFormat, ReportError> {
-    let start = text.trim_start();
-    if start.starts_with('<') {
-        return unknown("it is XML or HTML");
-    }
-    if start.starts_with('[') {
-        return unknown("it is a JSON array");
-    }
-    let outline: Outline<'_> = serde_json::from_str(text).map_err(|error| not_json(&error))?;
-    if let Some(format) = outline.bom_format {
-        let version: String = outline.spec_version.and_then(parse).unwrap_or_default();
-        return match parse::<String>(format).as_deref() {
-            Some("CycloneDX") if version.starts_with("1.") => Ok(ReportFormat::CycloneDx),
-            Some("CycloneDX") => unknown(format!("CycloneDX with specVersion {version:?}, wanted is 1.x")),
-            Some(_) | None => unknown("its bomFormat is not \"CycloneDX\""),
-        };
-    }
-    if outline.runs.is_some() {
-        return match outline.version.map(parse::<String>) {
-            None => Ok(ReportFormat::Sarif),
-            Some(Some(version)) if version.starts_with("2.1") => Ok(ReportFormat::Sarif),
-            Some(version) => unknown(format!("SARIF with version {:?}, wanted is 2.1.0", version.unwrap_or_default())),
-        };
-    }
-    unknown("it has neither `runs` nor `bomFormat`")
-}
-
-fn unknown<T>(seen: impl Into<String>) -> Result<T, ReportError> {
-    Err(ReportError::UnknownFormat { seen: limit_text(&seen.into(), limit::NAME_MAX) })
 }
 
 /// A parser's error with its place; the place is taken out of the message, where the parser repeats it.

@@ -39,6 +39,15 @@ pub(super) fn add_cwe(text: &str, cwes: &mut BTreeSet<String>) {
     }
 }
 
+/// The weaknesses that texts name, in order, none twice.
+pub(super) fn cwes<'t>(texts: impl IntoIterator<Item = &'t str>) -> Vec<String> {
+    let mut cwes = BTreeSet::new();
+    for text in texts {
+        add_cwe(text, &mut cwes);
+    }
+    cwes.into_iter().collect()
+}
+
 /// Adds a weakness by number.
 pub(super) fn add_cwe_number(number: u32, cwes: &mut BTreeSet<String>) {
     if number > 0 && cwes.len() < limit::LIST_MAX {

@@ -38,13 +38,9 @@ pub(super) fn read(text: &str, hint: Option<&str>) -> Result<Report, ReportError
     let tool = hint.map_or_else(|| tool(bom.metadata.as_ref()), str::to_owned);
     let components = Components::read(bom.components, bom.metadata.as_ref());
     let mut report = Report {
-        format: ReportFormat::CycloneDx,
         tools: BTreeSet::from([tool.clone()]),
-        scope: BTreeSet::new(),
-        failure: None,
-        observations: Vec::new(),
-        skipped: 0,
         components: Some(components.count()),
+        ..Report::of(ReportFormat::CycloneDx)
     };
     for raw in entries {
         let entry = lenient::parse::<Entry>(raw).filter(|entry| !ids(entry).is_empty());

@@ -33,15 +33,7 @@ pub(super) fn read(text: &str, hint: Option<&str>) -> Result<Report, ReportError
     if runs.is_empty() {
         return Err(shape("there is no run, so no tool has looked at anything"));
     }
-    let mut report = Report {
-        format: ReportFormat::Sarif,
-        tools: BTreeSet::new(),
-        scope: BTreeSet::new(),
-        failure: None,
-        observations: Vec::new(),
-        skipped: 0,
-        components: None,
-    };
+    let mut report = Report::of(ReportFormat::Sarif);
     let mut silent = BTreeSet::new();
     for raw in runs {
         let run: Run<'_> = lenient::parse(raw).ok_or_else(|| shape("a run is not an object"))?;
