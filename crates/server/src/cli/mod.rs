@@ -14,6 +14,7 @@ mod doctor;
 mod endpoint;
 mod endpoint_flags;
 mod event;
+mod graphql_schema;
 mod key;
 mod message;
 pub(crate) mod output;
@@ -84,6 +85,8 @@ enum Command {
     Replay(Box<replay::Args>),
     /// Check the configuration, print it, or its schema
     Config(config::Args),
+    /// Print the schema of /graphql in GraphQL's own language
+    GraphqlSchema(graphql_schema::Args),
     /// Look for what is wrong with a server, its configuration or its data directory
     Doctor(doctor::Args),
     /// Measure the whole path on this machine, and the machine itself
@@ -109,6 +112,7 @@ impl Cli {
             Command::Key(args) => args.run(out),
             Command::Replay(args) => args.run(out),
             Command::Config(args) => args.run(out, variables),
+            Command::GraphqlSchema(args) => args.run(out),
             Command::Doctor(args) => args.run(out, variables),
             Command::Bench(args) => args.run(out, variables),
             Command::Completions(args) => args.run(),

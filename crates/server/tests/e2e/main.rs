@@ -1,6 +1,7 @@
 //! The binary as its users meet it: started, loaded, killed, asked. Everything goes over real sockets on loopback.
 //!
 //! - [`bench`]: the bench counts what it sent and what arrived, and notices what is missing.
+//! - [`clients`]: clients of GraphQL and of Snyk's API that are not ours work unchanged.
 //! - [`crash`]: `kill -9` at random moments under load; nothing that was acknowledged is lost.
 //! - [`crowd`]: clients take every file descriptor there is; once they go, all is as before.
 //! - [`figures`]: what was sent and stored is seen in `/metrics`.
@@ -20,6 +21,7 @@ use std::io::Write as _;
 
 mod bench;
 mod client;
+mod clients;
 mod crash;
 mod crowd;
 mod figures;
