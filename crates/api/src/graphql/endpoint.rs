@@ -34,8 +34,10 @@ pub(super) enum HttpVersion {
     /// HTTP/2 where the endpoint offers it, else HTTP/1.1.
     Auto,
     /// HTTP/1.1 alone.
+    #[graphql(name = "HTTP1")]
     Http1,
     /// HTTP/2 alone.
+    #[graphql(name = "HTTP2")]
     Http2,
 }
 

@@ -265,7 +265,12 @@ fn is_invalid(executed: &GraphqlResponse) -> bool {
 pub(super) fn finished(mut executed: GraphqlResponse, request_id: Option<RequestId>) -> GraphqlResponse {
     for error in &mut executed.errors {
         if error.extensions.is_none() {
-            let problem = Problem::GraphqlInvalid(error.message.chars().take(300).collect());
+            let words = error.message.chars().take(300).collect::<String>();
+            // Where a field was reached, a value did not do: a variable, or a scalar of ours.
+            let problem = match error.path.is_empty() {
+                true => Problem::GraphqlInvalid(words),
+                false => Problem::payload("", words),
+            };
             let shaped = error::of_request(&problem, request_id);
             error.message = shaped.message;
             error.extensions = shaped.extensions;

@@ -1,7 +1,7 @@
 // A text area that is painted: the text is typed into it, its colours lie behind.
 
 const GRAPHQL = /(#[^\n]*)|("""[\s\S]*?(?:"""|$)|"(?:\\.|[^"\\\n])*"?)|(\$\w+)|(\b(?:query|mutation|subscription|fragment|on|true|false|null)\b)|(-?\b\d+(?:\.\d+)?(?:[eE][+-]?\d+)?\b)|(\b[A-Z]\w*\b)|([{}()[\]:!=@|&]|\.\.\.)/g;
-const JSON_TEXT = /()("(?:\\.|[^"\\\n])*"?)(?=\s*:)|("(?:\\.|[^"\\\n])*"?)|(\b(?:true|false|null)\b)|(-?\b\d+(?:\.\d+)?(?:[eE][+-]?\d+)?\b)|()([{}[\]:,])/g;
+const JSON_TEXT = /()("(?:\\.|[^"\\\n])*")(?=\s*:)|("(?:\\.|[^"\\\n])*"?)|(\b(?:true|false|null)\b)|(-?\b\d+(?:\.\d+)?(?:[eE][+-]?\d+)?\b)|()([{}[\]:,])/g;
 const GRAPHQL_CLASSES = ["c", "s", "v", "w", "n", "t", "p"];
 const JSON_CLASSES = ["c", "f", "s", "w", "n", "t", "p"];
 
@@ -127,6 +127,7 @@ function suggestions(schema, text, caret) {
   const choices = argumentOf ? (field ? field.args : []) : type.fields || [];
   const wanted = word.toLowerCase();
   const found = choices.filter((choice) => choice.name.toLowerCase().startsWith(wanted) && choice.name !== word);
+  found.sort((a, b) => a.name.length - b.name.length);
   return { word, found: found.slice(0, 40), isArgument: !!argumentOf };
 }
 

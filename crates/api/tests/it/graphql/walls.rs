@@ -99,7 +99,7 @@ fn fields(schema: &Value) -> Vec<(String, String)> {
 
 #[tokio::test]
 async fn e2_every_field_answers_another_organisations_things_like_nothing() {
-    let world = World::new().await;
+    let world = World::with(|options| options.rate_limit = None).await;
     let theirs = theirs(&world).await;
     let scopes: Vec<_> = Scope::ALL.iter().copied().filter(|scope| *scope != Scope::Admin).collect();
     world.add_key("ours", Some(world.org), &scopes).await;
