@@ -147,6 +147,18 @@ impl Problem {
         Self::PayloadInvalid(vec![At { pointer: pointer.into(), detail: detail.into() }])
     }
 
+    /// A file of ours could not be written or read.
+    pub(crate) fn of_file(error: &std::io::Error) -> Self {
+        use std::io::ErrorKind;
+        match error.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => Self::StorageFull,
+            _ => {
+                tracing::warn!(%error, "a file cannot be used");
+                Self::StorageUnavailable
+            }
+        }
+    }
+
     /// What is wrong this time, and what would be right.
     pub fn detail(&self) -> String {
         match self {

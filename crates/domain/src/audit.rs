@@ -87,6 +87,12 @@ actions! {
     ReplayCancel = "replay.cancel",
     /// A project was made.
     ProjectCreate = "project.create",
+    /// A document was uploaded.
+    EvidenceCreate = "evidence.create",
+    /// A document was deleted.
+    EvidenceDelete = "evidence.delete",
+    /// Advisories were taken in.
+    AdvisoryImport = "advisory.import",
 }
 
 /// Who did something.

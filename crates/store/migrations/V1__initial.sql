@@ -271,3 +271,44 @@ CREATE TRIGGER audit_is_never_changed BEFORE UPDATE ON audit
 CREATE TRIGGER audit_is_dropped_by_age_alone BEFORE DELETE ON audit
   WHEN OLD.number > ifnull((SELECT number FROM audit_checkpoint WHERE org_id = OLD.org_id), 0)
   BEGIN SELECT raise(ABORT, 'the audit log is only added to'); END;
+
+-- Advisories, shared by all organisations. `document` is JSON. The packages that each is about stand beside it, without the
+-- release of a distribution: most are looked for by name.
+CREATE TABLE advisory (
+  id       TEXT    NOT NULL PRIMARY KEY,
+  modified INTEGER NOT NULL,
+  document TEXT    NOT NULL
+) STRICT;
+CREATE TABLE advisory_package (
+  ecosystem TEXT NOT NULL,
+  name      TEXT NOT NULL,
+  advisory  TEXT NOT NULL REFERENCES advisory (id),
+  PRIMARY KEY (ecosystem, name, advisory)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX advisory_package_of ON advisory_package (advisory);
+
+-- Evidence: what is known of uploaded documents. The content is a file named by its SHA-256.
+CREATE TABLE evidence (
+  org_id          BLOB    NOT NULL REFERENCES org (id),
+  id              BLOB    NOT NULL,
+  project_id      BLOB,
+  file_name       TEXT    NOT NULL,
+  media_type      TEXT    NOT NULL,
+  sha256          BLOB    NOT NULL,
+  bytes           INTEGER NOT NULL,
+  created_at      INTEGER NOT NULL,
+  state           TEXT    NOT NULL,
+  ended_at        INTEGER,
+  error           TEXT,
+  format          TEXT,
+  components      INTEGER NOT NULL DEFAULT 0,
+  vulnerabilities INTEGER NOT NULL DEFAULT 0,
+  critical        INTEGER NOT NULL DEFAULT 0,
+  high            INTEGER NOT NULL DEFAULT 0,
+  PRIMARY KEY (org_id, id),
+  FOREIGN KEY (org_id, project_id) REFERENCES project (org_id, id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX evidence_project ON evidence (org_id, project_id, id) WHERE project_id IS NOT NULL;
+CREATE INDEX evidence_content ON evidence (org_id, sha256);
+CREATE INDEX evidence_waiting ON evidence (created_at) WHERE ended_at IS NULL;
+CREATE INDEX evidence_ended ON evidence (ended_at) WHERE ended_at IS NOT NULL;

@@ -24,7 +24,9 @@ use watchbell_domain::port::testing::{ManualClock, SeededEntropy};
 use watchbell_domain::port::{Clock, OrgStore, Store, Terms};
 use watchbell_domain::{SignedDuration, Timestamp};
 use watchbell_engine::delivery::Handle;
+use watchbell_engine::evidence::Content;
 use watchbell_engine::net::guard::EgressPolicy;
+use watchbell_engine::spool::Spool;
 use watchbell_store::seal::{SealingKey, SealingKeys};
 use watchbell_store::sqlite::{FreeSpace, OpenOptions, SqliteStore, Threads};
 
@@ -56,7 +58,7 @@ pub(crate) struct World {
     /// What the disk has left.
     pub(crate) free_bytes: Arc<AtomicU64>,
     pub(crate) router: Router,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 pub(crate) struct Reply {
@@ -127,23 +129,16 @@ impl World {
             clock: Arc::new(Fuse { clock: clock.clone(), blows_after: Arc::clone(&blows_after) }),
             entropy: Arc::clone(&entropy) as _,
             wake,
+            spool: Spool::open(directory.path().join("spool")).unwrap(),
+            content: Arc::new(Content::open(directory.path().join("evidence")).unwrap()),
             egress: Arc::new(EgressPolicy::default()),
             metrics: Metrics::new(requests, Arc::new(registry)),
         };
         let edge = Edge::new(parts, options);
         let org = OrgId::make(clock.now(), &*entropy);
         let router = edge.router();
-        let world = Self {
-            edge,
-            store,
-            clock,
-            org,
-            _woken: Box::new(woken),
-            blows_after,
-            free_bytes,
-            router,
-            _directory: directory,
-        };
+        let world =
+            Self { edge, store, clock, org, _woken: Box::new(woken), blows_after, free_bytes, router, directory };
         world.add_key(ROOT, None, &[Scope::Admin]).await;
         world.add_org(org, "acme").await;
         world
@@ -172,6 +167,11 @@ impl World {
             None => self.store.set_root_key(key, None).await.unwrap(),
         }
         id
+    }
+
+    /// A folder of the data directory.
+    pub(crate) fn folder(&self, name: &str) -> std::path::PathBuf {
+        self.directory.path().join(name)
     }
 
     /// A path below the world's organisation.

@@ -14,9 +14,11 @@ use jiff::{SignedDuration, Timestamp};
 
 mod accept;
 mod admin;
+mod advisory;
 mod audit;
 mod deliver;
 mod erase;
+mod evidence;
 mod replay;
 mod retention;
 mod scan;
@@ -25,9 +27,11 @@ pub mod testing;
 
 pub use accept::*;
 pub use admin::*;
+pub use advisory::*;
 pub use audit::*;
 pub use deliver::*;
 pub use erase::*;
+pub use evidence::*;
 pub use replay::*;
 pub use retention::*;
 pub use scan::*;
@@ -65,6 +69,8 @@ pub trait Store:
     + RetentionStore
     + ReplayStore
     + ErasureStore
+    + AdvisoryStore
+    + EvidenceStore
     + AuditStore
 {
 }
@@ -80,6 +86,8 @@ impl<T> Store for T where
         + RetentionStore
         + ReplayStore
         + ErasureStore
+        + AdvisoryStore
+        + EvidenceStore
         + AuditStore
 {
 }

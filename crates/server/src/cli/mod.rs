@@ -4,6 +4,7 @@
 //! *To add a command*: a module with its `Args` and `run`, a variant in [`Command`], its help in `docs/cli.md`
 //! (`UPDATE_DOCS=1 cargo nextest run -p watchbell` writes it).
 
+mod advisories;
 mod backup;
 mod bench;
 mod completions;
@@ -15,6 +16,7 @@ mod doctor;
 mod endpoint;
 mod endpoint_flags;
 mod event;
+mod evidence;
 mod key;
 mod message;
 mod org;
@@ -32,7 +34,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 pub(crate) use output::Output;
-pub(crate) use scan::{media_type as report_media_type, project_id};
+pub(crate) use scan::project_id;
 
 /// Environment variables as `main` read them.
 pub(crate) type Variables = Vec<(String, String)>;
@@ -74,6 +76,10 @@ enum Command {
     Send(send::Args),
     /// Post a scanner's report and see what changed
     Scan(scan::Args),
+    /// Evidence: documents that are kept and read
+    Evidence(evidence::Args),
+    /// Advisories: what is known to be vulnerable
+    Advisories(advisories::Args),
     /// Endpoints: where events are delivered
     Endpoint(Box<endpoint::Args>),
     /// Events: what happened
@@ -111,6 +117,8 @@ impl Cli {
             Command::Verify(args) => args.run(out),
             Command::Send(args) => args.run(out),
             Command::Scan(args) => args.run(out),
+            Command::Evidence(args) => args.run(out),
+            Command::Advisories(args) => args.run(out),
             Command::Endpoint(args) => args.run(out),
             Command::Event(args) => args.run(out),
             Command::Delivery(args) => args.run(out),

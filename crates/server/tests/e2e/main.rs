@@ -4,6 +4,7 @@
 //! - [`bench`]: the bench counts what it sent and what arrived, and notices what is missing.
 //! - [`crash`]: `kill -9` at random moments under load; nothing that was acknowledged is lost.
 //! - [`crowd`]: clients take every file descriptor there is; once they go, all is as before.
+//! - [`evidence`]: advisories, a bill of materials, what is found in it; and that a kill loses none.
 //! - [`figures`]: what was sent and stored is seen in `/metrics`.
 //! - [`fire`]: every fail point, killed, panicking, failing and slow (with the feature `failpoints`).
 //! - [`full`]: no file can grow any more; what is said then, and that it ends by itself.
@@ -25,6 +26,7 @@ mod bench;
 mod client;
 mod crash;
 mod crowd;
+mod evidence;
 mod figures;
 #[cfg(feature = "failpoints")]
 mod fire;

@@ -19,12 +19,14 @@
     reason = "tests, each a story told from its beginning, in a library so that backends share them"
 )]
 
+pub mod advisories;
 pub mod claims;
 pub mod deliveries;
 pub mod dialects;
 pub mod endpoints;
 pub mod erasures;
 pub mod events;
+pub mod evidence;
 pub mod failing;
 pub mod hand_over;
 pub mod histories;
@@ -82,6 +84,8 @@ macro_rules! conformance {
                 an_event_says_nothing_any_more attempts_under_way_bring_nothing_back subjects_are_found_in_steps
                 made_once_and_not_too_many
             }
+            advisories { newer_ones_win counted_and_listed }
+            evidence { kept_and_listed ends_once weighed_in_the_same_commit deleted_and_expired }
             retention {
                 takes_what_is_old_and_ended goes_in_small_steps events_wait_for_their_deliveries
                 history_outlives_its_endpoint answers_are_forgotten space_is_given_back

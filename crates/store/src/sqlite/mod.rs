@@ -16,6 +16,7 @@ use std::thread::JoinHandle;
 use rusqlite::Connection;
 use watchbell_domain::port::{Clock, Pending, RoomStore, StoreError};
 
+mod advisory;
 mod audit;
 pub mod backup;
 mod checkpoint;
@@ -27,6 +28,7 @@ mod endpoint_transport;
 mod erase;
 mod error;
 mod event;
+mod evidence;
 mod failing;
 mod hand_over;
 mod in_hand;
