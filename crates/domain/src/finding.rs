@@ -120,6 +120,8 @@ pub struct Observation {
     pub url: Option<String>,
     /// The report says that nobody need act.
     pub suppressed: bool,
+    /// Why not, in the report's words.
+    pub suppression_reason: Option<String>,
 }
 
 impl Observation {
@@ -156,7 +158,7 @@ impl Observation {
 }
 
 /// The package URL without version, qualifiers and subpath, else the name.
-fn package(component: &Component) -> String {
+pub(crate) fn package(component: &Component) -> String {
     let purl = component.purl.as_deref().and_then(|purl| PackageUrl::from_str(purl).ok());
     match purl {
         Some(mut purl) => {
