@@ -14,7 +14,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::OpenApiRouter;
 use watchbell_domain::id::RequestId;
 use watchbell_domain::port::{
-    Clock, DeliveryStore, EndpointStore, Entropy, ErasureStore, EventStore, KeyStore, OrgStore, ProjectStore,
+    Clock, DeliveryStore, EndpointStore, Entropy, ErasureStore, EventStore, FindingStore, KeyStore, OrgStore, ProjectStore,
     ReplayStore, RoomStore, Store,
 };
 use watchbell_engine::delivery::Handle;
@@ -274,6 +274,7 @@ substates! {
     Arc<dyn EventStore> = |edge| Arc::clone(&edge.0.parts.store) as _;
     Arc<dyn DeliveryStore> = |edge| Arc::clone(&edge.0.parts.store) as _;
     Arc<dyn ProjectStore> = |edge| Arc::clone(&edge.0.parts.store) as _;
+    Arc<dyn FindingStore> = |edge| Arc::clone(&edge.0.parts.store) as _;
     Arc<dyn ReplayStore> = |edge| Arc::clone(&edge.0.parts.store) as _;
     Arc<dyn ErasureStore> = |edge| Arc::clone(&edge.0.parts.store) as _;
     Arc<dyn RoomStore> = |edge| Arc::clone(&edge.0.parts.store) as _;

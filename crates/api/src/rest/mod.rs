@@ -21,6 +21,8 @@ pub(crate) mod endpoints;
 mod erase;
 mod event_types;
 mod events;
+mod finding_view;
+mod findings;
 mod keys;
 mod operation;
 mod orgs;
@@ -85,5 +87,6 @@ fn areas() -> OpenApiRouter<Edge> {
         .merge(replay::routes())
         .merge(replays::routes())
         .merge(projects::routes())
+        .merge(findings::routes())
         .merge(operation::guarded())
 }

@@ -16,6 +16,7 @@ mod accept;
 mod admin;
 mod deliver;
 mod erase;
+mod finding;
 mod replay;
 mod retention;
 mod scan;
@@ -26,6 +27,7 @@ pub use accept::*;
 pub use admin::*;
 pub use deliver::*;
 pub use erase::*;
+pub use finding::*;
 pub use replay::*;
 pub use retention::*;
 pub use scan::*;
@@ -59,6 +61,7 @@ pub trait Store:
     + EventStore
     + DeliveryStore
     + ProjectStore
+    + FindingStore
     + RoomStore
     + RetentionStore
     + ReplayStore
@@ -73,6 +76,7 @@ impl<T> Store for T where
         + EventStore
         + DeliveryStore
         + ProjectStore
+        + FindingStore
         + RoomStore
         + RetentionStore
         + ReplayStore

@@ -55,6 +55,66 @@ pub struct Report {
     pub skipped: u64,
     /// How many components it lists, for formats that do.
     pub components: Option<u64>,
+    /// When the tool looked, where the report says it. Scans that come late are put where they belong by this.
+    pub scanned_at: Option<Timestamp>,
+    /// What was looked at, where the tool says that it did not look at everything: a finding is taken as gone only when
+    /// its [`Observation::looked_at`] is among them. `None`: all that the tool ever looks at.
+    pub targets: Option<BTreeSet<String>>,
+    /// What the document states about vulnerabilities beside what it saw (VEX).
+    pub statements: Vec<Statement>,
+}
+
+impl Report {
+    /// A report of one tool that has said nothing yet, and whose silence counts.
+    pub fn of(format: ReportFormat, tool: impl Into<String>) -> Self {
+        let tools = BTreeSet::from([tool.into()]);
+        Self {
+            format,
+            scope: tools.clone(),
+            tools,
+            failure: None,
+            observations: Vec::new(),
+            skipped: 0,
+            components: None,
+            scanned_at: None,
+            targets: None,
+            statements: Vec::new(),
+        }
+    }
+}
+
+/// What a VEX document (OpenVEX, CycloneDX VEX) states about a vulnerability.
+///
+/// It is applied to every finding of the project that has one of the names, in one of the products: as a judgement by VEX,
+/// which stays until another statement or a person replaces it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Statement {
+    /// Names of the vulnerability: CVE, GHSA …; one that matches suffices.
+    pub names: Vec<String>,
+    /// Package URLs of the components it is about; with a version it holds for that version only. Empty: every component
+    /// (a document about the project's own product says nothing about which).
+    pub products: Vec<String>,
+    /// What is stated.
+    pub status: VexStatus,
+    /// Why, for people: the justification's word and the impact statement.
+    pub justification: String,
+    /// Who states it: author or tool; empty where the document does not say.
+    pub author: String,
+}
+
+/// What a VEX statement says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum VexStatus {
+    /// Nobody need act: the finding is suppressed.
+    NotAffected,
+    /// The vulnerability is not there in truth.
+    FalsePositive,
+    /// The product contains a fix: the finding is remediated, whatever a scanner still sees.
+    Fixed,
+    /// Somebody ought to act: lifts an earlier statement.
+    Affected,
+    /// Nobody knows yet: lifts an earlier statement.
+    UnderInvestigation,
 }
 
 /// The formats that [`read`] understands.

@@ -10,7 +10,7 @@ use watchbell_wire::Severity;
 use watchbell_wire::event::{Issue, IssueData};
 
 use super::{purl_type, short};
-use crate::finding::{Finding, FindingStatus, Observation};
+use crate::finding::{Finding, Observation};
 
 /// Characters of an issue's description; the finding itself keeps more.
 const DESCRIPTION_MAX: usize = 1_000;
@@ -27,7 +27,7 @@ pub(super) fn issue(finding: &Finding) -> Issue {
         priority: priority(observation),
         issue_data: issue_data(&id, observation, &nearest),
         is_patched: false,
-        is_ignored: finding.status == FindingStatus::Suppressed || observation.suppressed,
+        is_ignored: finding.status.is_muted() || observation.suppressed,
         fix_info: json!({
             "isUpgradable": is_upgradable(observation),
             "isPinnable": false,
@@ -42,12 +42,10 @@ pub(super) fn issue(finding: &Finding) -> Issue {
     }
 }
 
-/// Unique in the project, as Snyk's are (one id each vulnerability and package), since consumers close issues by it: the
-/// rule or vulnerability, a colon, and the finding.
+/// Unique in the project, as Snyk's are (one id each vulnerability and package), and the same for its whole life, since
+/// consumers close issues by it: the name it was first known by, a colon, and the finding.
 fn issue_id(finding: &Finding) -> String {
-    let observation = &finding.observation;
-    let name = observation.cve_id.as_ref().unwrap_or(&observation.rule_id);
-    format!("{name}:{}", finding.id.bare())
+    format!("{}:{}", finding.first_name(), finding.id.bare())
 }
 
 fn issue_data(id: &str, observation: &Observation, nearest: &str) -> IssueData {

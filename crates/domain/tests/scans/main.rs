@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod laws;
 #[cfg(test)]
+mod life;
+#[cfg(test)]
 mod reports;
 #[cfg(test)]
 mod support;

@@ -14,6 +14,7 @@ mod doctor;
 mod endpoint;
 mod endpoint_flags;
 mod event;
+mod finding;
 mod key;
 mod message;
 pub(crate) mod output;
@@ -76,6 +77,8 @@ enum Command {
     Endpoint(Box<endpoint::Args>),
     /// Events: what happened
     Event(event::Args),
+    /// Findings: what scans saw, and what is to become of it
+    Finding(finding::Args),
     /// Deliveries: an event on its way to an endpoint
     Delivery(delivery::Args),
     /// API keys
@@ -105,6 +108,7 @@ impl Cli {
             Command::Scan(args) => args.run(out),
             Command::Endpoint(args) => args.run(out),
             Command::Event(args) => args.run(out),
+            Command::Finding(args) => args.run(out),
             Command::Delivery(args) => args.run(out),
             Command::Key(args) => args.run(out),
             Command::Replay(args) => args.run(out),

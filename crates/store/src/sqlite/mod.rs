@@ -25,6 +25,8 @@ mod endpoint_transport;
 mod erase;
 mod error;
 mod event;
+mod finding;
+mod finding_row;
 mod hand_over;
 mod in_hand;
 mod once;

@@ -45,6 +45,9 @@ pub(super) fn read(text: &str, hint: Option<&str>) -> Result<Report, ReportError
         observations: Vec::new(),
         skipped: 0,
         components: Some(components.count()),
+        scanned_at: bom.metadata.as_ref().and_then(|metadata| metadata.timestamp),
+        targets: None,
+        statements: Vec::new(),
     };
     for raw in entries {
         let entry = lenient::parse::<Entry>(raw).filter(|entry| !ids(entry).is_empty());

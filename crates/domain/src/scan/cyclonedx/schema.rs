@@ -1,5 +1,6 @@
 //! The part of CycloneDX 1.4 to 1.7 that findings are made of. Names as in the specification.
 
+use jiff::Timestamp;
 use serde::Deserialize;
 
 use crate::scan::lenient::{self, Raw};
@@ -16,6 +17,8 @@ pub(super) struct Bom<'a> {
 
 #[derive(Deserialize)]
 pub(super) struct Metadata<'a> {
+    #[serde(default, deserialize_with = "lenient::member")]
+    pub(super) timestamp: Option<Timestamp>,
     #[serde(borrow, default)]
     pub(super) tools: Option<Raw<'a>>,
     #[serde(borrow, default)]

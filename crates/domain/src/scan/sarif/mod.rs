@@ -7,6 +7,8 @@
 //! | `security-severity` of the result, else of the rule | score and severity |
 //! | `level`, else the rule's default, else `warning` (another `kind` than `fail`: `none`) | severity |
 //! | no `results` in a run | the tool did not look: its findings stay as they are |
+//! | empty `results` beside execution notifications of level `error` | the same: it saw nothing for another reason |
+//! | `invocations[].endTimeUtc` | when it was scanned |
 //! | `executionSuccessful: false` in any run | the scan failed: all findings stay as they are |
 
 use std::collections::BTreeSet;
@@ -41,6 +43,9 @@ pub(super) fn read(text: &str, hint: Option<&str>) -> Result<Report, ReportError
         observations: Vec::new(),
         skipped: 0,
         components: None,
+        scanned_at: None,
+        targets: None,
+        statements: Vec::new(),
     };
     let mut silent = BTreeSet::new();
     for raw in runs {
@@ -69,10 +74,15 @@ fn read_run(
     })?;
     report.tools.insert(tool.clone());
     report.failure = report.failure.take().or_else(|| failure(&run.invocations));
+    let ended = run.invocations.iter().filter_map(|invocation| invocation.end_time_utc).max();
+    report.scanned_at = report.scanned_at.max(ended);
     let Some(results) = run.results else {
         silent.insert(tool);
         return Ok(());
     };
+    if results.is_empty() && tells_errors(&run.invocations) {
+        silent.insert(tool.clone());
+    }
     let mut rules = Rules::new(run.tool);
     let artifacts: Vec<Option<String>> = run.artifacts.unwrap_or_default().into_iter().map(artifact_uri).collect();
     for raw in results {
@@ -114,6 +124,12 @@ fn failure(invocations: &[Invocation]) -> Option<String> {
     Some(limit_text(&reason, limit::DESCRIPTION_MAX))
 }
 
+/// A tool that saw nothing and tells errors of itself has not looked.
+fn tells_errors(invocations: &[Invocation]) -> bool {
+    let mut notifications = invocations.iter().flat_map(|invocation| &invocation.tool_execution_notifications);
+    notifications.any(|notification| notification.level.as_deref() == Some("error"))
+}
+
 fn is_finding(entry: &Entry) -> bool {
     let is_clean = matches!(entry.kind.as_deref(), Some("pass" | "notApplicable"));
     !is_clean && entry.baseline_state.as_deref() != Some("absent")
@@ -142,6 +158,7 @@ fn observe(tool: &str, entry: &Entry, rule: &Rule, artifacts: &[Option<String>])
         location: place.shown(),
         url: rule.help_uri.as_deref().and_then(names::url),
         suppressed: is_suppressed(entry),
+        suppression_reason: suppression_reason(entry),
         rule_id,
         ..Observation::default()
     })
@@ -169,6 +186,11 @@ fn is_suppressed(entry: &Entry) -> bool {
     let is_accepted = |status: Option<&str>| matches!(status, None | Some("accepted"));
     let suppressions = &entry.suppressions;
     !suppressions.is_empty() && suppressions.iter().all(|one| is_accepted(one.status.as_deref()))
+}
+
+fn suppression_reason(entry: &Entry) -> Option<String> {
+    let given = entry.suppressions.iter().find_map(|one| one.justification.as_deref());
+    given.filter(|_| is_suppressed(entry)).map(|reason| limit_text(reason, limit::DESCRIPTION_MAX))
 }
 
 fn cwes(entry: &Entry, rule: &Rule) -> Vec<String> {
