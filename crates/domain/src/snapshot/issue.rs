@@ -37,7 +37,11 @@ pub(super) fn issue(finding: &Finding) -> Issue {
             "nearestFixedInVersion": nearest,
             "fixedIn": observation.fixed_in,
         }),
-        more: Map::new(),
+        // Not in the documented example, and in real payloads.
+        more: members(json!({
+            "priorityScore": priority(observation).get("score"),
+            "ignoreReasons": ignore_reasons(finding),
+        })),
         id,
     }
 }
@@ -61,6 +65,11 @@ fn issue_data(id: &str, observation: &Observation, nearest: &str) -> IssueData {
         "language": language(observation),
         "patches": [],
         "nearestFixedInVersion": nearest,
+        // From here on not in the documented example, and in real payloads.
+        "originalSeverity": severity,
+        "cvssDetails": [],
+        "functions": [],
+        "isMaliciousPackage": is_malicious(observation),
     });
     IssueData {
         id: id.to_owned(),
@@ -73,6 +82,22 @@ fn issue_data(id: &str, observation: &Observation, nearest: &str) -> IssueData {
         cvss_score: observation.cvss_score,
         more: members(more),
     }
+}
+
+/// Why nobody need act, where that is so.
+fn ignore_reasons(finding: &Finding) -> Value {
+    let judged = finding.judgement.as_ref().filter(|judgement| judgement.status.is_muted());
+    let judged = judged.map(|it| json!({"reason": it.reason, "expires": it.until, "source": it.by.kind()}));
+    let observation = &finding.observation;
+    let said = || json!({"reason": observation.suppression_reason.clone().unwrap_or_default(), "expires": null, "source": "scan"});
+    let reason = judged.or_else(|| observation.suppressed.then(said));
+    Value::Array(reason.into_iter().collect())
+}
+
+/// The databases of malicious packages give ids of their own.
+fn is_malicious(observation: &Observation) -> bool {
+    let mut names = observation.aliases.iter().chain([&observation.rule_id]);
+    names.any(|name| name.starts_with("MAL-"))
 }
 
 /// CVE, CWE and ALTERNATIVE always, GHSA where there is one.
