@@ -13,6 +13,7 @@ use watchbell_wire::Severity;
 use watchbell_wire::event::Component;
 
 use crate::id::{FindingId, OrgId, ProjectId};
+use crate::scan;
 
 mod history;
 pub mod identity;
@@ -144,20 +145,21 @@ pub struct Observation {
     pub component: Option<Component>,
     /// Versions in which it is fixed.
     pub fixed_in: Vec<String>,
-    /// File with line, or resource address.
+    /// File with line, or resource address; of a component the lock file or path that it was found in.
     pub location: Option<String>,
     /// What tells it from others of its rule in code: `full:`, `partial:`, `snippet:` or `message:` and a hash, after what
     /// the hash is of. `None` in components and at resources.
     pub fingerprint: Option<String>,
     /// A page about it.
     pub url: Option<String>,
-    /// The lock file, image or module that it was found in, where the report says it: what a scan of other targets does
-    /// not take away. In code the file serves as that, see [`Observation::target`].
-    pub target: Option<String>,
     /// The report says that nobody need act.
     pub suppressed: bool,
-    /// Why not, in the report's words.
-    pub suppression_reason: Option<String>,
+    /// What the report's own analysis (VEX) says of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<scan::Verdict>,
+    /// Why nobody need act, in the format's own words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub justification: Option<String>,
 }
 
 
@@ -174,12 +176,6 @@ impl Observation {
     /// The line of a finding in code.
     pub fn line(&self) -> Option<u64> {
         self.location.as_deref()?.rsplit_once(':')?.1.parse().ok()
-    }
-
-    /// What was looked at to see it: [`Observation::target`](field@Observation::target), else the file in code.
-    pub fn looked_at(&self) -> Option<&str> {
-        let file = || self.fingerprint.as_ref().map(|_| self.file()).filter(|file| !file.is_empty());
-        self.target.as_deref().or_else(file)
     }
 }
 
@@ -212,11 +208,13 @@ impl Finding {
             return judgement.status;
         }
         let seeing = self.sights.iter().filter(|(_, sight)| sight.there);
-        let mut said = seeing.filter_map(|(tool, _)| self.said_by(tool));
-        match said.any(|observation| observation.suppressed) {
-            true => FindingStatus::Suppressed,
-            false => FindingStatus::Open,
-        }
+        let said = seeing.filter_map(|(tool, _)| self.said_by(tool)).filter(|said| said.suppressed);
+        let muted = said.map(|said| match said.verdict {
+            Some(scan::Verdict::FalsePositive) => FindingStatus::FalsePositive,
+            Some(_) | None => FindingStatus::Suppressed,
+        });
+        // Of two reports that mute it for different reasons the more careful word: it is there.
+        muted.min().unwrap_or(FindingStatus::Open)
     }
 
     /// The vulnerability's CVE, whichever tool knows it.
@@ -243,4 +241,9 @@ impl Finding {
     pub fn first_name(&self) -> &str {
         identity::name_in(&self.identity)
     }
+}
+
+/// The package of a component: its package URL in one spelling, without version, qualifiers and subpath, else its name.
+pub(crate) fn package(component: &Component) -> String {
+    package::of(component)
 }

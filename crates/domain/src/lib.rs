@@ -8,6 +8,8 @@
 //! *To add a storage query*: a method on a port in [`port`], its SQL in every backend, one conformance test.
 
 pub mod access;
+pub mod advisory;
+pub mod audit;
 pub mod delivery;
 pub mod endpoint;
 pub mod event;

@@ -27,6 +27,7 @@ use hyper_util::rt::TokioIo;
 use jiff::{SignedDuration, Timestamp};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
+use watchbell_domain::audit::Deed;
 use watchbell_domain::delivery::{Attempt, Delivery, Lease, StateKind};
 use watchbell_domain::endpoint::{Endpoint, EndpointPolicy, EndpointSecret, EndpointState, Transport};
 use watchbell_domain::id::{DeliveryId, EndpointId, OrgId};
@@ -185,15 +186,15 @@ impl DeliveryStore for Endless {
         unimplemented!()
     }
 
-    fn retry_now(&self, _: OrgId, _: DeliveryId, _: Timestamp) -> Pending<'_, Option<Delivery>> {
+    fn retry_now(&self, _: OrgId, _: DeliveryId, _: Timestamp, _: Option<Deed>) -> Pending<'_, Option<Delivery>> {
         unimplemented!()
     }
 
-    fn cancel(&self, _: OrgId, _: DeliveryId, _: Timestamp) -> Pending<'_, Option<Delivery>> {
+    fn cancel(&self, _: OrgId, _: DeliveryId, _: Timestamp, _: Option<Deed>) -> Pending<'_, Option<Delivery>> {
         unimplemented!()
     }
 
-    fn replay(&self, _: Replay, _: Option<Once>) -> Pending<'_, Written<Vec<Delivery>>> {
+    fn replay(&self, _: Replay, _: Terms) -> Pending<'_, Written<Vec<Delivery>>> {
         unimplemented!()
     }
 

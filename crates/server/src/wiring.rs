@@ -20,6 +20,7 @@ use watchbell_api::metrics::{Metrics, Requests};
 use watchbell_api::serve::Server;
 use watchbell_api::{Edge, Parts};
 use watchbell_domain::access::{ApiKey, KeyHash, Scope};
+use watchbell_domain::audit::{Action, Deed};
 use watchbell_domain::id::{KeyId, OrgId};
 use watchbell_domain::org::{DEFAULT_SLUG, Org};
 use watchbell_domain::port::{Clock, Entropy, KeyStore, OrgStore, StoreError};
@@ -308,7 +309,8 @@ async fn first_key<S: OrgStore + KeyStore>(
             expires_at: None,
             revoked_at: None,
         };
-        store.set_root_key(root).await?;
+        let deed = Deed::of_system("start", Action::ServerRootKey, root.id, now);
+        store.set_root_key(root, Some(deed)).await?;
     }
     if is_first_start {
         // Last: a start that was killed before this is a first start again, and shows a key again.
@@ -318,7 +320,8 @@ async fn first_key<S: OrgStore + KeyStore>(
             name: "Default".to_owned(),
             created_at: now,
         };
-        drop(store.create_org(org, None).await?);
+        let deed = Deed::of_system("start", Action::OrgCreate, org.id, now);
+        drop(store.create_org(org, deed.into()).await?);
     }
     Ok(made)
 }

@@ -23,7 +23,7 @@ use watchbell_domain::id::{EventId, OrgId};
 use watchbell_domain::org::Org;
 use watchbell_domain::port::testing::SeededEntropy;
 use watchbell_domain::port::{
-    Acceptance, Aged, Bounds, Clock, DeliveryIds, Entropy, EventStore, OrgStore, RetentionStore,
+    Acceptance, Aged, Bounds, Clock, DeliveryIds, Entropy, EventStore, OrgStore, RetentionStore, Terms,
 };
 use watchbell_domain::{SignedDuration, Timestamp};
 use watchbell_store::conformance::dialects;
@@ -72,7 +72,7 @@ async fn main() {
     let store = Arc::new(SqliteStore::open(options).unwrap());
     let org = OrgId::make(Timestamp::now(), &*entropy);
     let row = Org { id: org, slug: "acme".into(), name: "Acme".into(), created_at: Timestamp::now() };
-    drop(store.create_org(row, None).await.unwrap());
+    drop(store.create_org(row, Terms::default()).await.unwrap());
     let began = Instant::now();
     fill(&root, org, events, &*entropy);
     let file = |what: &str| {

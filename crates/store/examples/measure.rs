@@ -18,7 +18,7 @@ use watchbell_domain::org::Org;
 use watchbell_domain::port::testing::{ManualClock, SeededEntropy};
 use watchbell_domain::port::{
     Acceptance, Claim, DeliveryIds, DeliveryStore, EndpointCreation, EndpointStore, Entropy, EventStore, Next,
-    OrgStore, Settlement,
+    OrgStore, Settlement, Terms,
 };
 use watchbell_domain::{SignedDuration, Timestamp};
 use watchbell_store::conformance::dialects;
@@ -70,13 +70,13 @@ impl Bench {
         let now = Timestamp::now();
         let org = OrgId::make(now, &*entropy);
         let row = Org { id: org, slug: "acme".into(), name: "Acme".into(), created_at: now };
-        drop(store.create_org(row, None).await.unwrap());
+        drop(store.create_org(row, Terms::default()).await.unwrap());
         let mut bench = Self { store, entropy, org, endpoints: Vec::new(), data: "".into() };
         for _ in 0..endpoints {
             let endpoint = bench.endpoint(now);
             bench.endpoints.push(endpoint.id);
             let creation = EndpointCreation { endpoint, greeting: None };
-            drop(bench.store.create_endpoint(creation, None).await.unwrap());
+            drop(bench.store.create_endpoint(creation, Terms::default()).await.unwrap());
         }
         let description = "x".repeat(700);
         bench.data = format!("{{\"finding_id\":\"f\",\"title\":\"t\",\"description\":\"{description}\"}}").into();
@@ -190,7 +190,7 @@ impl Bench {
         let seen = self.store.endpoint(self.org, *first).await.unwrap().unwrap();
         let paused = Endpoint { state: EndpointState::Paused { since: Timestamp::now() }, ..seen.clone() };
         let began = Instant::now();
-        drop(self.store.update_endpoint(seen, paused, None).await.unwrap());
+        drop(self.store.update_endpoint(seen, paused, Terms::default()).await.unwrap());
         println!("pause of an endpoint in {:?}", began.elapsed());
         let began = Instant::now();
         let counts = self.store.count_deliveries(self.org).await.unwrap();

@@ -266,3 +266,32 @@ CREATE TABLE erasure (
   PRIMARY KEY (org_id, id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX erasure_running ON erasure (org_id, id) WHERE ended_at IS NULL;
+
+-- The audit log: one chain an organisation, the operators' under the nil id. `entry` is canonical JSON that names the hash
+-- of the entry before it, `hash` is SHA-256 of it; what is looked for by is taken out of `entry`, so that they cannot differ.
+-- No foreign key: the log outlives the organisation.
+CREATE TABLE audit (
+  org_id  BLOB    NOT NULL,
+  number  INTEGER NOT NULL,
+  entry   TEXT    NOT NULL,
+  hash    BLOB    NOT NULL,
+  at      TEXT    GENERATED ALWAYS AS (json_extract(entry, '$.at')) VIRTUAL,
+  action  TEXT    GENERATED ALWAYS AS (json_extract(entry, '$.action')) VIRTUAL,
+  actor   TEXT    GENERATED ALWAYS AS (json_extract(entry, '$.actor.id')) VIRTUAL,
+  subject TEXT    GENERATED ALWAYS AS (json_extract(entry, '$.subject')) VIRTUAL,
+  PRIMARY KEY (org_id, number)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX audit_action ON audit (org_id, action, number);
+CREATE INDEX audit_actor ON audit (org_id, actor, number);
+CREATE INDEX audit_subject ON audit (org_id, subject, number);
+-- The last entry that was dropped for its age: what the first one that is there is bound to.
+CREATE TABLE audit_checkpoint (
+  org_id BLOB    NOT NULL PRIMARY KEY,
+  number INTEGER NOT NULL,
+  hash   BLOB    NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER audit_is_never_changed BEFORE UPDATE ON audit
+  BEGIN SELECT raise(ABORT, 'the audit log is only added to'); END;
+CREATE TRIGGER audit_is_dropped_by_age_alone BEFORE DELETE ON audit
+  WHEN OLD.number > ifnull((SELECT number FROM audit_checkpoint WHERE org_id = OLD.org_id), 0)
+  BEGIN SELECT raise(ABORT, 'the audit log is only added to'); END;

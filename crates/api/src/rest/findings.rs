@@ -7,9 +7,11 @@ use axum::response::Response;
 use http::StatusCode;
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer};
+use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
-use watchbell_domain::finding::{ChangedBy, FindingStatus, Verdict, identity};
+use watchbell_domain::audit::Action;
+use watchbell_domain::finding::{ChangedBy, Finding, FindingStatus, Verdict, identity};
 use watchbell_domain::id::{FindingId, ProjectId};
 use watchbell_domain::port::{FindingFilter, FindingStore, ProjectStore};
 use watchbell_engine::ingest::judge;
@@ -187,11 +189,13 @@ async fn judge_finding(
     let by = ChangedBy::Key { id: key.id, name: key.name.clone() };
     let verdict = Verdict { status: given.status.0, reason, until: given.until, by };
     let now = making.clock.now();
-    let promised = |finding: &watchbell_domain::finding::Finding| {
-        answer(StatusCode::OK, &FindingView::from(finding.clone()))
+    let promised = |finding: &Finding| answer(StatusCode::OK, &FindingView::from(finding.clone()));
+    let detail = json!({"status": verdict.status.as_str(), "reason": verdict.reason, "until": verdict.until});
+    let terms = |finding: &Finding| {
+        let deed = tenant.caller.deed(Action::FindingJudge, finding.id, now, detail.clone());
+        write.once.terms(&promised(finding), deed)
     };
-    let once = |finding: &watchbell_domain::finding::Finding| write.once.with(&promised(finding));
-    let done = judge::judge(&*findings, &*making.entropy, (tenant.org, id), verdict, now, once).await?;
+    let done = judge::judge(&*findings, &*making.entropy, (tenant.org, id), verdict, now, terms).await?;
     finish(done.written, promised(&done.finding))
 }
 

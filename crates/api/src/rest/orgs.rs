@@ -7,8 +7,10 @@ use axum::response::Response;
 use http::StatusCode;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
+use watchbell_domain::audit::Action;
 use watchbell_domain::org::Org;
 use watchbell_domain::port::OrgStore;
 use watchbell_engine::admin::org::{self, Refused};
@@ -74,7 +76,9 @@ async fn create_org(
     let now = making.clock.now();
     let org = org::create(&given.name, given.slug.as_deref(), now, &*making.entropy).map_err(refused)?;
     let answer = answer(StatusCode::CREATED, &OrgView::from(org.clone()));
-    let written = orgs.create_org(org, write.once.with(&answer)).await?;
+    let detail = json!({"slug": org.slug, "name": org.name});
+    let deed = caller.deed(Action::OrgCreate, org.id, now, detail);
+    let written = orgs.create_org(org, write.once.terms(&answer, deed)).await?;
     finish(written, answer)
 }
 
@@ -87,7 +91,7 @@ async fn list_orgs(
     State(cursors): State<Cursors>,
     QueryOf(query): QueryOf<PageQuery>,
 ) -> Result<axum::Json<List<OrgView>>> {
-    if let Some(own) = caller.0.org_id {
+    if let Some(own) = caller.key.org_id {
         let org = orgs.org(own).await?;
         let items = org.into_iter().map(OrgView::from).collect();
         return Ok(axum::Json(List { items, next_cursor: None }));

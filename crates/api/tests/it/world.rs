@@ -21,7 +21,7 @@ use watchbell_domain::access::{ApiKey, KeyHash, Scope};
 use watchbell_domain::id::{KeyId, OrgId};
 use watchbell_domain::org::Org;
 use watchbell_domain::port::testing::{ManualClock, SeededEntropy};
-use watchbell_domain::port::{Clock, OrgStore, Store};
+use watchbell_domain::port::{Clock, OrgStore, Store, Terms};
 use watchbell_domain::{SignedDuration, Timestamp};
 use watchbell_engine::delivery::Handle;
 use watchbell_engine::net::guard::EgressPolicy;
@@ -150,7 +150,7 @@ impl World {
 
     pub(crate) async fn add_org(&self, id: OrgId, slug: &str) {
         let org = Org { id, slug: slug.into(), name: slug.into(), created_at: self.clock.now() };
-        drop(OrgStore::create_org(&*self.store, org, None).await.unwrap());
+        drop(OrgStore::create_org(&*self.store, org, Terms::default()).await.unwrap());
     }
 
     pub(crate) async fn add_key(&self, text: &str, org: Option<OrgId>, scopes: &[Scope]) -> KeyId {
@@ -167,8 +167,8 @@ impl World {
         };
         let id = key.id;
         match org {
-            Some(org) => drop(self.store.create_key(org, key, None).await.unwrap()),
-            None => self.store.set_root_key(key).await.unwrap(),
+            Some(org) => drop(self.store.create_key(org, key, Terms::default()).await.unwrap()),
+            None => self.store.set_root_key(key, None).await.unwrap(),
         }
         id
     }

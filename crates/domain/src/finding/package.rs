@@ -17,13 +17,8 @@ pub(super) fn of(component: &Component) -> String {
     }
 }
 
-/// The version in a package URL.
-pub(super) fn version_in(purl: &str) -> Option<String> {
-    PackageUrl::from_str(purl).ok()?.version().map(str::to_owned)
-}
-
 /// A package URL in one spelling, without version, qualifiers and subpath.
-pub(super) fn normal(purl: &str) -> String {
+fn normal(purl: &str) -> String {
     let Ok(purl) = PackageUrl::from_str(purl.trim()) else {
         return bare(purl.trim());
     };

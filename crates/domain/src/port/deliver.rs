@@ -4,7 +4,8 @@ use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use watchbell_wire::Event;
 
-use super::{DeliveryIds, Once, Page, PageRequest, Pending, StoreError, Written};
+use super::{DeliveryIds, Page, PageRequest, Pending, StoreError, Terms, Written};
+use crate::audit::Deed;
 use crate::delivery::{Attempt, DeadLetterReason, Delivery, Lease, StateKind};
 use crate::endpoint::{DisabledReason, Endpoint, Flow};
 use crate::id::{DeliveryId, EndpointId, EventId, OrgId};
@@ -41,13 +42,19 @@ pub trait DeliveryStore: Send + Sync {
     ) -> Pending<'_, Page<(Delivery, Vec<Attempt>)>>;
 
     /// Makes a waiting delivery due now. `None`: there is no such delivery; `Conflict`: it is not waiting.
-    fn retry_now(&self, org: OrgId, id: DeliveryId, now: Timestamp) -> Pending<'_, Option<Delivery>>;
+    fn retry_now(
+        &self,
+        org: OrgId,
+        id: DeliveryId,
+        now: Timestamp,
+        deed: Option<Deed>,
+    ) -> Pending<'_, Option<Delivery>>;
 
     /// Cancels a waiting delivery. `None`: there is no such delivery; `Conflict`: it is terminal or being sent.
-    fn cancel(&self, org: OrgId, id: DeliveryId, now: Timestamp) -> Pending<'_, Option<Delivery>>;
+    fn cancel(&self, org: OrgId, id: DeliveryId, now: Timestamp, deed: Option<Deed>) -> Pending<'_, Option<Delivery>>;
 
     /// Makes new deliveries that repeat old ones; each names the one it repeats.
-    fn replay(&self, replay: Replay, once: Option<Once>) -> Pending<'_, Written<Vec<Delivery>>>;
+    fn replay(&self, replay: Replay, terms: Terms) -> Pending<'_, Written<Vec<Delivery>>>;
 
     /// How many deliveries of an organisation are in each state.
     fn count_deliveries(&self, org: OrgId) -> Pending<'_, Vec<(StateKind, u64)>>;

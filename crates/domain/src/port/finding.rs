@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use watchbell_wire::Severity;
 
-use super::{Acceptance, Once, Page, PageRequest, Pending, Written};
+use super::{Acceptance, Page, PageRequest, Pending, Terms, Written};
 use crate::event::Accepted;
 use crate::finding::{Finding, FindingChange, FindingStatus};
 use crate::id::{FindingId, OrgId, ProjectId};
@@ -17,7 +17,7 @@ pub trait FindingStore: Send + Sync {
 
     /// Writes a finding as it was judged, the entry in its history, and its events with their deliveries, in one commit,
     /// if its project is still at the version that the verdict was computed against; else `Conflict`.
-    fn judge(&self, judgement: FindingJudgement, once: Option<Once>) -> Pending<'_, Written<Vec<Accepted>>>;
+    fn judge(&self, judgement: FindingJudgement, terms: Terms) -> Pending<'_, Written<Vec<Accepted>>>;
 
     /// What happened to a finding, newest first; of one that others were merged into, what happened to them too.
     fn finding_history(&self, org: OrgId, id: FindingId, page: PageRequest) -> Pending<'_, Page<FindingChange>>;

@@ -14,6 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 
 mod accept;
 mod admin;
+mod audit;
 mod deliver;
 mod erase;
 mod finding;
@@ -25,6 +26,7 @@ pub mod testing;
 
 pub use accept::*;
 pub use admin::*;
+pub use audit::*;
 pub use deliver::*;
 pub use erase::*;
 pub use finding::*;
@@ -66,6 +68,7 @@ pub trait Store:
     + RetentionStore
     + ReplayStore
     + ErasureStore
+    + AuditStore
 {
 }
 
@@ -81,6 +84,7 @@ impl<T> Store for T where
         + RetentionStore
         + ReplayStore
         + ErasureStore
+        + AuditStore
 {
 }
 

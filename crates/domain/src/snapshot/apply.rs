@@ -126,7 +126,7 @@ fn see(finding: &mut Finding, seen: &Observation, sighting: Sighting<'_>) {
     finding.names.extend(identity::names(seen));
     finding.first_seen_at = finding.first_seen_at.min(sighting.at);
     finding.last_seen_at = finding.last_seen_at.max(sighting.at);
-    let covered = sighting.coverage.at(&seen.tool, seen.looked_at()).filter(|covered| *covered > sighting.at);
+    let covered = sighting.coverage.at(&seen.tool, Some(seen.file())).filter(|covered| *covered > sighting.at);
     let there = Sight {
         since: sighting.at,
         at: covered.unwrap_or(sighting.at),

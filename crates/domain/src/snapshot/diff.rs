@@ -9,17 +9,16 @@ use super::group::groups;
 use super::instances::slots;
 use crate::finding::{Finding, Observation, identity};
 use crate::port::Coverage;
+use crate::scan::Report;
 
 /// What a scan looked at, and saw.
 #[derive(Debug, Clone, Copy)]
 pub struct View<'a> {
-    /// What it saw.
-    pub observations: &'a [Observation],
-    /// The tools whose silence counts.
-    pub scope: &'a BTreeSet<String>,
-    /// What they looked at; `None`: everything.
-    pub targets: Option<&'a BTreeSet<String>>,
-    /// When.
+    /// The report.
+    pub report: &'a Report,
+    /// It covers a part of the project: its silence says nothing.
+    pub partial: bool,
+    /// When the tools looked.
     pub at: Timestamp,
     /// Up to when tools had looked before.
     pub coverage: &'a Coverage,
@@ -41,7 +40,7 @@ pub struct Change<'a> {
 /// What a scan changes. Findings that it has nothing to say of are not mentioned. In the order of their labels.
 pub fn diff<'a>(known: &'a [Finding], view: &View<'a>) -> Vec<Change<'a>> {
     let mut changes = Vec::new();
-    for group in groups(known, view.observations) {
+    for group in groups(known, &view.report.observations) {
         for (number, slot) in slots(&group) {
             let identity = match (slot.known.first(), lead(&slot.seen)) {
                 (Some(known), _) => known.identity.clone(),
@@ -72,20 +71,15 @@ fn gone<'a>(known: &[&'a Finding], seen: &[&Observation], view: &View<'a>) -> Ve
         let is_seen = seen.iter().any(|observation| observation.tool == **tool);
         !is_seen && known.iter().any(|finding| no_longer_seen(finding, tool, view))
     };
-    view.scope.iter().filter(is_gone).map(String::as_str).collect()
+    if view.partial {
+        return Vec::new();
+    }
+    view.report.scope.iter().filter(is_gone).map(String::as_str).collect()
 }
 
 fn no_longer_seen(finding: &Finding, tool: &str, view: &View<'_>) -> bool {
-    let Some(sight) = finding.sights.get(tool).filter(|sight| sight.there && sight.at <= view.at) else {
-        return false;
-    };
-    debug_assert!(sight.there);
-    match (view.targets, finding.said_by(tool).and_then(Observation::looked_at)) {
-        (None, _) => true,
-        (Some(targets), Some(target)) => targets.contains(target),
-        // Where it was seen is not known, so neither is whether that was looked at.
-        (Some(_), None) => false,
-    }
+    let was_there = finding.sights.get(tool).is_some_and(|sight| sight.there && sight.at <= view.at);
+    was_there && finding.said_by(tool).is_some_and(|said| view.report.looked_at(said))
 }
 
 /// Code that went to another file takes its finding along: what is gone from one file and new in another, of the same

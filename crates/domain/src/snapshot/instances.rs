@@ -40,31 +40,31 @@ pub(super) fn slots<'a>(group: &Group<'a>) -> BTreeMap<u32, Slot<'a>> {
 }
 
 /// In an order that does not depend on the report's: by line, then version, then everything else. The same version of the
-/// same component twice in one target is one, the worse one.
+/// same component twice in one file is one, the worse one.
 fn one_each(mut instances: Vec<&Observation>) -> Vec<&Observation> {
     if instances.len() > 1 {
         instances.sort_by_cached_key(|observation| {
             let component = observation.component.clone().unwrap_or_default();
             (
                 observation.line(),
-                (component.version, component.purl, component.name, observation.target.clone()),
+                (component.version, component.purl, component.name, observation.file().to_owned()),
                 Reverse(observation.severity),
                 // `Debug` shows all members, and this is asked only where there are several of one identity.
                 format!("{observation:?}"),
             )
         });
         instances.dedup_by(|next, kept| {
-            kept.component.is_some() && (&next.component, &next.target) == (&kept.component, &kept.target)
+            kept.component.is_some() && (&next.component, next.file()) == (&kept.component, kept.file())
         });
     }
     instances
 }
 
 /// By what one of several is known again: exactly where and what it was.
-type Trace<'a> = (Option<&'a Component>, Option<&'a str>, Option<&'a str>);
+type Trace<'a> = (Option<&'a Component>, Option<&'a str>);
 
 fn trace(observation: &Observation) -> Trace<'_> {
-    (observation.component.as_ref(), observation.target.as_deref(), observation.location.as_deref())
+    (observation.component.as_ref(), observation.location.as_deref())
 }
 
 /// Whether the tool last saw the slot's finding, and as what.

@@ -85,19 +85,12 @@ pub fn weigh(org: &Org, known: &ProjectState, report: &Report, facts: ScanFacts,
     if let Some(failure) = &report.failure {
         return failed(project, &tool, failure, facts, entropy);
     }
-    let nothing = BTreeSet::new();
-    let scope = if facts.partial { &nothing } else { &report.scope };
     // A clock that is ahead of ours says nothing about the order of scans.
     let at = facts.scanned_at.or(report.scanned_at).unwrap_or(facts.received_at).min(facts.received_at);
-    let view = View {
-        observations: &report.observations,
-        scope,
-        targets: report.targets.as_ref(),
-        at,
-        coverage: &known.coverage,
-    };
+    let view = View { report, partial: facts.partial, at, coverage: &known.coverage };
     let mut weighing = Weighing { facts, at, tool: &tool, entropy, changed: Vec::new(), merged: Vec::new(), history: Vec::new() };
-    let statements = vex::Statements::new(&report.statements, facts.scan_id, at);
+    let stating = ChangedBy::Vex { id: facts.scan_id, author: tool.clone() };
+    let statements = vex::Statements::new(&report.statements, stating, at);
     weighing.changes(project, known, &view, &statements);
     let Weighing { changed, merged, history, .. } = weighing;
 
@@ -119,7 +112,7 @@ pub fn weigh(org: &Org, known: &ProjectState, report: &Report, facts: ScanFacts,
     }
     let storm = digest::of(&scan, &changed).map(|(storm, told)| (storm, new_event(project, told, facts, entropy)));
     let findings = changed.into_iter().map(|one| one.finding).chain(merged).collect();
-    let coverage = covered(scope, report.targets.as_ref(), at);
+    let coverage = covered(report, facts.partial, at);
     ScanOutcome { findings, history, coverage, storm, ..outcome(project, scan, events, facts, entropy) }
 }
 
@@ -256,14 +249,19 @@ fn is_seen(one: &Weighed, at: Timestamp) -> bool {
     }
 }
 
-fn covered(scope: &BTreeSet<String>, targets: Option<&BTreeSet<String>>, at: Timestamp) -> Coverage {
+/// What the scan's tools have looked at. Not where they say that they left something out: of that an older scan may still
+/// know more.
+fn covered(report: &Report, partial: bool, at: Timestamp) -> Coverage {
+    if partial || !report.unseen.is_empty() {
+        return Coverage::default();
+    }
     let looked = |tool: &String| -> Vec<(String, Option<String>)> {
-        match targets {
+        match &report.targets {
             None => vec![(tool.clone(), None)],
             Some(targets) => targets.iter().map(|target| (tool.clone(), Some(target.clone()))).collect(),
         }
     };
-    Coverage(scope.iter().flat_map(looked).map(|key| (key, at)).collect())
+    Coverage(report.scope.iter().flat_map(looked).map(|key| (key, at)).collect())
 }
 
 /// A scan whose report cannot be read.

@@ -7,7 +7,7 @@ use watchbell_domain::finding::identity::{self, merge};
 use watchbell_domain::finding::{ChangedBy, Finding, FindingStatus, Judgement, Observation};
 use watchbell_domain::id::{FindingId, OrgId, ProjectId};
 use watchbell_domain::port::Coverage;
-use watchbell_domain::scan;
+use watchbell_domain::scan::{self, Report, ReportFormat};
 use watchbell_domain::snapshot::{ChangeKind, Sighting, View, diff};
 use watchbell_domain::{SignedDuration, Timestamp};
 use watchbell_wire::Severity;
@@ -59,7 +59,9 @@ impl Known {
         let nil = uuid::Uuid::nil();
         let at = Timestamp::UNIX_EPOCH + SignedDuration::from_hours(hour);
         let scope: BTreeSet<String> = tools.iter().map(|&tool| tool.to_owned()).collect();
-        let view = View { observations: seen, scope: &scope, targets: None, at, coverage: &self.coverage };
+        let report =
+            Report { observations: seen.to_vec(), scope: scope.clone(), ..Report::of(ReportFormat::Sarif) };
+        let view = View { report: &report, partial: false, at, coverage: &self.coverage };
         let sighting = Sighting { org_id: OrgId(nil), project_id: ProjectId(nil), at, coverage: &self.coverage };
         let mut after: BTreeMap<FindingId, Finding> = self.findings.iter().map(|it| (it.id, it.clone())).collect();
         for (index, change) in diff(&self.findings, &view).iter().enumerate() {

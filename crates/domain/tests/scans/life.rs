@@ -1,10 +1,12 @@
 //! What becomes of findings: names that join them, tools that disagree, judgements, scans that come late.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 use watchbell_domain::finding::{self, ChangedBy, Finding, FindingStatus, Observation, Unjudgeable, Verdict};
 use watchbell_domain::id::KeyId;
 use watchbell_domain::port::ScanOutcome;
-use watchbell_domain::scan::{self, Report, ReportFormat, Statement, VexStatus};
+use watchbell_domain::scan::{self, Report, ReportFormat, Statement};
 use watchbell_domain::snapshot::{self, ScanFacts};
 use watchbell_domain::{SignedDuration, Timestamp};
 use watchbell_wire::event::{Component, ScanDigest, Vulnerability};
@@ -34,18 +36,21 @@ fn lodash(names: &[&str]) -> Observation {
 
 fn report(tool: &str, seen: &[Observation]) -> Report {
     let by = |one: &Observation| Observation { tool: tool.to_owned(), ..one.clone() };
-    Report { observations: seen.iter().map(by).collect(), ..Report::of(ReportFormat::Sarif, tool) }
+    let tools: BTreeSet<String> = [tool.to_owned()].into();
+    let observations = seen.iter().map(by).collect();
+    Report { observations, scope: tools.clone(), tools, ..Report::of(ReportFormat::Sarif) }
 }
 
-fn vex(status: VexStatus, products: &[&str]) -> Report {
+/// A VEX document of ACME's.
+fn vex(verdict: scan::Verdict, product: Option<&str>) -> Report {
     let statement = Statement {
         names: vec![GHSA.to_lowercase()],
-        products: products.iter().map(|&purl| purl.to_owned()).collect(),
-        status,
-        justification: "vulnerable_code_not_in_execute_path".to_owned(),
-        author: "ACME".to_owned(),
+        component: product.map(|purl| Component { purl: Some(purl.to_owned()), ..Component::default() }),
+        verdict,
+        justification: Some("vulnerable_code_not_in_execute_path".to_owned()),
+        said_at: None,
     };
-    Report { scope: [].into(), statements: vec![statement], ..Report::of(ReportFormat::Sarif, "openvex") }
+    Report { statements: vec![statement], tools: ["ACME".to_owned()].into(), ..Report::of(ReportFormat::OpenVex) }
 }
 
 fn told(outcome: &ScanOutcome) -> Vec<&str> {
@@ -245,24 +250,24 @@ fn a_person_overrules_the_report() {
 #[test]
 fn vex_says_what_a_scanner_cannot() {
     for (stated, status, event) in [
-        (VexStatus::NotAffected, Suppressed, "vulnerability.suppressed"),
-        (VexStatus::FalsePositive, FalsePositive, "vulnerability.suppressed"),
-        (VexStatus::Fixed, Remediated, "vulnerability.remediated"),
+        (scan::Verdict::NotAffected, Suppressed, "vulnerability.suppressed"),
+        (scan::Verdict::FalsePositive, FalsePositive, "vulnerability.suppressed"),
+        (scan::Verdict::Fixed, Remediated, "vulnerability.remediated"),
     ] {
         let mut shop = Shop::new();
         shop.scan(&report("grype", &[lodash(&[CVE, GHSA])]));
-        let outcome = shop.scan(&vex(stated, &["pkg:npm/lodash@4.17.11"]));
+        let outcome = shop.scan(&vex(stated, Some("pkg:npm/lodash@4.17.11")));
         assert_eq!(told(&outcome), [event]);
         assert_eq!(shop.only().status, status);
         let change = shop.history.last().unwrap();
         assert_eq!((change.by.kind(), change.by.name()), ("vex", Some("ACME")));
         assert_eq!(change.reason, "vulnerable_code_not_in_execute_path");
-        assert_eq!(told(&shop.scan(&vex(stated, &["pkg:npm/lodash@4.17.11"]))), [] as [&str; 0], "the same again");
+        assert_eq!(told(&shop.scan(&vex(stated, Some("pkg:npm/lodash@4.17.11")))), [] as [&str; 0], "the same again");
         assert_eq!(told(&shop.scan(&report("grype", &[lodash(&[CVE, GHSA])]))), [] as [&str; 0]);
-        let lifted = shop.scan(&vex(VexStatus::Affected, &[]));
+        let lifted = shop.scan(&vex(scan::Verdict::Affected, None));
         assert_eq!(told(&lifted), ["vulnerability.reopened"]);
         assert_eq!(shop.say(0, Accepted, None).unwrap().len(), 1);
-        assert_eq!(told(&shop.scan(&vex(stated, &[]))), [] as [&str; 0], "a person has judged");
+        assert_eq!(told(&shop.scan(&vex(stated, None))), [] as [&str; 0], "a person has judged");
     }
 }
 
@@ -271,9 +276,9 @@ fn vex_is_about_one_product_and_version() {
     let mut shop = Shop::new();
     shop.scan(&report("grype", &[lodash(&[CVE, GHSA])]));
     for other in ["pkg:npm/underscore", "pkg:npm/lodash@4.17.12"] {
-        assert_eq!(told(&shop.scan(&vex(VexStatus::NotAffected, &[other]))), [] as [&str; 0], "{other}");
+        assert_eq!(told(&shop.scan(&vex(scan::Verdict::NotAffected, Some(other)))), [] as [&str; 0], "{other}");
     }
-    shop.scan(&vex(VexStatus::NotAffected, &["pkg:npm/lodash@4.17.11?arch=any"]));
+    shop.scan(&vex(scan::Verdict::NotAffected, Some("pkg:npm/lodash@4.17.11?arch=any")));
     let mut upgraded = lodash(&[CVE, GHSA]);
     upgraded.component.as_mut().unwrap().version = Some("4.17.12".to_owned());
     assert_eq!(told(&shop.scan(&report("grype", &[upgraded]))), ["vulnerability.reopened"], "another version");
@@ -321,7 +326,7 @@ fn a_message_does_not_roam() {
 
 #[test]
 fn a_scan_takes_away_only_where_it_looked() {
-    let from = |lock: &str, names: &[&str]| Observation { target: Some(lock.to_owned()), ..lodash(names) };
+    let from = |lock: &str, names: &[&str]| Observation { location: Some(lock.to_owned()), ..lodash(names) };
     let mut shop = Shop::new();
     shop.scan(&report("t", &[from("a.lock", &["V-1"]), from("b.lock", &["V-2"]), lodash(&["V-3"])]));
     let only = |targets: &[&str]| {
@@ -336,7 +341,7 @@ fn a_scan_takes_away_only_where_it_looked() {
 
 #[test]
 fn the_same_package_in_two_lock_files_is_two_findings() {
-    let from = |lock: &str| Observation { target: Some(lock.to_owned()), ..lodash(&[CVE]) };
+    let from = |lock: &str| Observation { location: Some(lock.to_owned()), ..lodash(&[CVE]) };
     let mut shop = Shop::new();
     shop.scan(&report("t", &[from("a.lock"), from("b.lock")]));
     assert_eq!(shop.findings.len(), 2);

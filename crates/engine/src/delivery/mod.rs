@@ -23,6 +23,7 @@ mod observer;
 mod options;
 mod outcomes;
 mod prepared;
+mod questions;
 mod schedule;
 mod send;
 mod service;

@@ -18,11 +18,14 @@ use watchbell_domain::endpoint::{Flow, Order};
 use watchbell_domain::id::{EndpointId, OrgId};
 use watchbell_domain::port::Claim;
 
-use super::breaker::{Breaker, Sign};
+use super::breaker::Sign;
 use super::bucket::Bucket;
 
+mod slot;
 #[cfg(test)]
 mod tests;
+
+use slot::{Held, Slot};
 
 /// Endpoints asked for in one claim.
 const CLAIMS_MAX: usize = 128;
@@ -56,46 +59,6 @@ pub(super) struct Schedule {
     /// Organisations with something to start, in turn.
     ready: VecDeque<OrgId>,
     held: Held,
-}
-
-/// What is held for an endpoint, an organisation, or all.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Held {
-    /// Asked for.
-    claiming: u32,
-    /// Claimed, not begun.
-    line: u32,
-    in_flight: u32,
-}
-
-impl Held {
-    const fn waiting(self) -> u32 {
-        self.claiming + self.line
-    }
-}
-
-#[derive(Debug)]
-struct Slot {
-    org: OrgId,
-    held: Held,
-    /// When the store has something due; `None`: nothing that we know of.
-    due: Option<Timestamp>,
-    /// `None`: not known yet, and 1 until it is.
-    window: Option<u32>,
-    /// One at a time, and the next only when the outcome of this one is written: the store says which it is.
-    is_ordered: bool,
-    /// Outcomes that the store has not answered for yet.
-    unwritten: u32,
-    bucket: Option<Bucket>,
-    breaker: Breaker,
-    /// Nothing is begun before this.
-    rests_until: Timestamp,
-    /// The latest attempt went well: it is worth claiming ahead.
-    is_well: bool,
-    used_at: Timestamp,
-    is_hungry: bool,
-    is_ready: bool,
-    later: Option<Timestamp>,
 }
 
 #[derive(Debug, Default)]
@@ -383,22 +346,7 @@ impl Schedule {
     }
 
     fn slot(&mut self, org: OrgId, endpoint: EndpointId, now: Timestamp) -> &mut Slot {
-        self.slots.entry(endpoint).or_insert_with(|| Slot {
-            org,
-            held: Held::default(),
-            due: None,
-            window: None,
-            is_ordered: false,
-            unwritten: 0,
-            bucket: None,
-            breaker: Breaker::default(),
-            rests_until: Timestamp::MIN,
-            is_well: false,
-            used_at: now,
-            is_hungry: false,
-            is_ready: false,
-            later: None,
-        })
+        self.slots.entry(endpoint).or_insert_with(|| Slot::new(org, now))
     }
 
     /// Changes what is held for an endpoint, and with it what is held for its organisation and for all.
@@ -495,55 +443,5 @@ impl Windows {
 
     const fn all_lines(self) -> u32 {
         self.all.saturating_mul(LINES_PER_WINDOW)
-    }
-}
-
-impl Slot {
-    fn window(&self) -> u32 {
-        self.breaker.window(self.window.unwrap_or(1))
-    }
-
-    fn rests_until(&self) -> Timestamp {
-        self.rests_until.max(self.breaker.rests_until())
-    }
-
-    /// How many more may be claimed: its window, and a few times as many ahead while all goes well, as far as its rate
-    /// lets them begin soon.
-    fn reach(&self, now: Timestamp) -> u32 {
-        if self.is_ordered && self.unwritten > 0 {
-            return 0;
-        }
-        let is_ahead = self.is_well && !self.is_ordered;
-        let ahead = if is_ahead { self.window().saturating_mul(LINES_PER_WINDOW - 1) } else { 0 };
-        let window = self.window().saturating_add(ahead).saturating_sub(self.held.waiting() + self.held.in_flight);
-        let soon = self.bucket.map(|bucket| bucket.tokens(now).saturating_add(bucket.limit().per_second.get()));
-        soon.map_or(window, |soon| window.min(soon.saturating_sub(self.held.waiting())))
-    }
-
-    fn wants(&self, now: Timestamp) -> bool {
-        let is_due = self.due.is_some_and(|due| due <= now) && self.rests_until() <= now;
-        is_due && self.held.claiming == 0 && self.reach(now) > 0
-    }
-
-    fn has_next(&self) -> bool {
-        self.held.line > 0 && self.held.in_flight < self.window()
-    }
-
-    fn may_start(&self, now: Timestamp) -> bool {
-        self.has_next() && self.starts_at(now) <= now
-    }
-
-    /// When the next in line may begin.
-    fn starts_at(&self, now: Timestamp) -> Timestamp {
-        let token = self.bucket.map_or(Timestamp::MIN, |bucket| bucket.next_at(now));
-        self.rests_until().max(token)
-    }
-
-    /// When something changes for it by itself.
-    fn wakes_at(&self, now: Timestamp) -> Option<Timestamp> {
-        let may_claim = self.held.claiming == 0 && self.reach(now) > 0;
-        let due = self.due.map(|due| due.max(self.rests_until())).filter(|_| may_claim);
-        let line = self.has_next().then(|| self.starts_at(now));
-        [due, line].into_iter().flatten().filter(|at| *at > now).min()
     }
 }

@@ -2,12 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use futures_util::future::OptionFuture;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -27,6 +24,7 @@ use super::observer::Observer;
 use super::options::{Options, OptionsError};
 use super::outcomes::{Outcome, Outcomes};
 use super::prepared::Prepared;
+use super::questions::{Asking, Questions, Timer, asking};
 use super::schedule::{Schedule, Windows};
 use super::steady::Steady;
 use crate::net::client::Client;
@@ -90,22 +88,6 @@ impl fmt::Debug for Service {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Service").field("options", &self.options).finish_non_exhaustive()
     }
-}
-
-/// A question to the store under way.
-type Asking<T> = OptionFuture<Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send>>>;
-
-/// What the store is asked just now: each question once at a time.
-#[derive(Default)]
-struct Questions {
-    polling: Asking<Vec<DueEndpoint>>,
-    is_polling: bool,
-    poll_at: SignedDuration,
-    claiming: Asking<Vec<Claimed>>,
-    claims: Vec<Claim>,
-    /// When they were asked for: from then on they run out, however long the store takes to answer.
-    claims_asked_at: SignedDuration,
-    settling: Asking<Vec<Result<Settled, StoreError>>>,
 }
 
 impl Service {
@@ -527,30 +509,5 @@ impl Service {
                 () = timer.at(retry_at, &*context.clock) => {}
             }
         }
-    }
-}
-
-fn asking<T>(question: impl Future<Output = Result<T, StoreError>> + Send + 'static) -> Asking<T> {
-    Some(Box::pin(question) as Pin<Box<_>>).into()
-}
-
-type Sleep<'c> = Pin<Box<dyn Future<Output = ()> + Send + 'c>>;
-
-/// A sleep that is made anew only when its end moves.
-#[derive(Default)]
-struct Timer<'c> {
-    sleeping: Option<(SignedDuration, Sleep<'c>)>,
-}
-
-impl<'c> Timer<'c> {
-    async fn at(&mut self, at: SignedDuration, clock: &'c dyn Clock) {
-        if self.sleeping.as_ref().is_none_or(|(known, _)| *known != at) {
-            let wait = (at - clock.monotonic()).max(SignedDuration::ZERO);
-            self.sleeping = Some((at, clock.sleep(wait)));
-        }
-        if let Some((_, sleep)) = &mut self.sleeping {
-            sleep.await;
-        }
-        self.sleeping = None;
     }
 }

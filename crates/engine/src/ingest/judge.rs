@@ -4,10 +4,11 @@
 //! and the verdict is weighed again, a few times.
 
 use jiff::Timestamp;
+use watchbell_domain::audit::{Action, Deed};
 use watchbell_domain::event::Accepted;
 use watchbell_domain::finding::{self, Finding, Judged, Unjudgeable, Verdict};
 use watchbell_domain::id::{FindingId, OrgId};
-use watchbell_domain::port::{Entropy, FindingStore, Once, StoreError, Written};
+use watchbell_domain::port::{Entropy, FindingStore, StoreError, Terms, Written};
 use watchbell_domain::snapshot;
 
 /// How often a verdict is weighed again because something else of the project came first.
@@ -36,7 +37,7 @@ pub struct Done {
     pub written: Written<Vec<Accepted>>,
 }
 
-/// Judges a finding. `once` is asked for every weighing, since its answer holds the finding.
+/// Judges a finding. `terms` is asked for every weighing, since its answer holds the finding.
 ///
 /// # Errors
 /// [`Error`].
@@ -46,10 +47,10 @@ pub async fn judge(
     named: (OrgId, FindingId),
     verdict: Verdict,
     now: Timestamp,
-    once: impl Fn(&Finding) -> Option<Once> + Send,
+    terms: impl Fn(&Finding) -> Terms + Send,
 ) -> Result<Done, Error> {
     let weigh = |finding: &Finding| finding::judge(finding, verdict.clone(), now, entropy).map(Some);
-    match rounds(findings, entropy, named, weigh, now, once).await? {
+    match rounds(findings, entropy, named, weigh, now, terms).await? {
         Some(done) => Ok(done),
         None => Err(Error::NoSuchFinding),
     }
@@ -66,7 +67,8 @@ pub async fn expire(
     now: Timestamp,
 ) -> Result<Option<Done>, Error> {
     let weigh = |finding: &Finding| Ok(finding::expire(finding, now, entropy));
-    match rounds(findings, entropy, named, weigh, now, |_| None).await {
+    let terms = |finding: &Finding| Deed::of_system("acceptance", Action::FindingExpire, finding.id, now).into();
+    match rounds(findings, entropy, named, weigh, now, terms).await {
         Err(Error::NoSuchFinding) => Ok(None),
         done => done,
     }
@@ -78,7 +80,7 @@ async fn rounds(
     (org, id): (OrgId, FindingId),
     weigh: impl Fn(&Finding) -> Result<Option<Judged>, Unjudgeable> + Send,
     now: Timestamp,
-    once: impl Fn(&Finding) -> Option<Once> + Send,
+    terms: impl Fn(&Finding) -> Terms + Send,
 ) -> Result<Option<Done>, Error> {
     let mut round = 1;
     loop {
@@ -88,8 +90,12 @@ async fn rounds(
         };
         let judgement = snapshot::judged(&project, judged, now, entropy);
         let finding = judgement.finding.clone();
-        let once = once(&finding);
-        match findings.judge(judgement, once).await {
+        let mut terms = terms(&finding);
+        if judgement.change.is_none() {
+            // Nothing is done, so nothing is written down.
+            terms.deed = None;
+        }
+        match findings.judge(judgement, terms).await {
             Ok(written) => return Ok(Some(Done { finding, written })),
             Err(StoreError::Conflict(_)) if round < ROUNDS_MAX => round += 1,
             Err(error) => return Err(error.into()),

@@ -22,7 +22,7 @@ use watchbell_domain::org::Org;
 use watchbell_domain::port::testing::{ManualClock, SeededEntropy};
 use watchbell_domain::port::{
     Acceptance, Clock, DeliveryIds, DeliveryStore, EndpointCreation, EndpointStore, Entropy, EventStore, OrgStore,
-    Written,
+    Terms, Written,
 };
 use watchbell_engine::delivery::{Handle, Observer, Options, Parts, Service};
 use watchbell_engine::net::client::{Client, Limits};
@@ -134,7 +134,7 @@ impl Node {
     pub(crate) async fn set_up(&self) -> EndpointId {
         let now = self.clock.now();
         let org = Org { id: self.org, slug: "acme".to_owned(), name: "Acme".to_owned(), created_at: now };
-        let _ = self.store.create_org(org, None).await.unwrap();
+        let _ = self.store.create_org(org, Terms::default()).await.unwrap();
         let standard = dialect::find("standard").unwrap();
         let endpoint = Endpoint {
             id: EndpointId::make(now, &*self.entropy),
@@ -153,7 +153,8 @@ impl Node {
             updated_at: now,
         };
         let id = endpoint.id;
-        let _ = self.store.create_endpoint(EndpointCreation { endpoint, greeting: None }, None).await.unwrap();
+        let _ =
+            self.store.create_endpoint(EndpointCreation { endpoint, greeting: None }, Terms::default()).await.unwrap();
         id
     }
 

@@ -142,7 +142,7 @@ pub async fn expired_claims_of_endpoints_that_rest(world: World) {
     }
     world.pause(&paused, 1).await;
     world.change(&resting, 1, |endpoint| endpoint.not_before = Some(at(500))).await;
-    assert!(world.store.delete_endpoint(org, deleted.id, at(1)).await.unwrap());
+    assert!(world.store.delete_endpoint(org, deleted.id, at(1), None).await.unwrap());
     let due = world.store.due_endpoints().await.unwrap();
     assert_eq!(due.len(), 3, "each is looked at when its claim runs out");
     let claims = due.iter().map(|due| Claim { org_id: org, endpoint_id: due.endpoint_id, limit: 5 }).collect();
@@ -168,19 +168,19 @@ pub async fn terminal_states_stay(world: World) {
                 let taken = world.take(&endpoint, 1).await;
                 world.settle(&endpoint, &taken, next, 1).await;
             }
-            None => drop(world.store.cancel(org, id, at(1)).await.unwrap().unwrap()),
+            None => drop(world.store.cancel(org, id, at(1), None).await.unwrap().unwrap()),
         }
         let ended = world.delivery(org, id).await;
         assert!(ended.0.state.kind().is_terminal());
-        assert!(matches!(world.store.retry_now(org, id, at(2)).await, Err(StoreError::Conflict(_))));
-        assert!(matches!(world.store.cancel(org, id, at(2)).await, Err(StoreError::Conflict(_))));
+        assert!(matches!(world.store.retry_now(org, id, at(2), None).await, Err(StoreError::Conflict(_))));
+        assert!(matches!(world.store.cancel(org, id, at(2), None).await, Err(StoreError::Conflict(_))));
         world.pause(&endpoint, 2).await;
         world.resume(&endpoint, 3).await;
         assert_eq!(world.claim(&endpoint, 9, 500).await.deliveries.len(), 0);
         assert_eq!(world.delivery(org, id).await, ended);
     }
     let all = world.store.count_deliveries(org).await.unwrap();
-    assert!(world.store.delete_endpoint(org, endpoint.id, at(9)).await.unwrap());
+    assert!(world.store.delete_endpoint(org, endpoint.id, at(9), None).await.unwrap());
     assert_eq!(world.store.count_deliveries(org).await.unwrap(), all);
 }
 
@@ -238,7 +238,7 @@ pub async fn settled_after_a_pause_or_deletion(world: World) {
         world.pause(&endpoint, 1).await;
         let settlement = world.settlement(&endpoint, &claimed.deliveries[0], next, 2);
         assert_eq!(world.settle_one(settlement).await.unwrap(), Settled { state: paused });
-        assert!(world.store.delete_endpoint(org, endpoint.id, at(3)).await.unwrap());
+        assert!(world.store.delete_endpoint(org, endpoint.id, at(3), None).await.unwrap());
         let settlement = world.settlement(&endpoint, &claimed.deliveries[1], next, 4);
         assert_eq!(world.settle_one(settlement).await.unwrap(), Settled { state: deleted });
     }
@@ -295,7 +295,7 @@ pub async fn due_endpoints_say_when(world: World) {
     }
     world.deliver(&foreign, 2).await;
     let done = world.deliver(&idle, 1).await;
-    world.store.cancel(org, done, at(1)).await.unwrap().unwrap();
+    world.store.cancel(org, done, at(1), None).await.unwrap().unwrap();
     let mut expected =
         vec![(org, limited.id, at(5), limits), (org, plain.id, at(6), none), (other, foreign.id, at(2), none)];
     expected.sort_by_key(|(_, id, ..)| *id);

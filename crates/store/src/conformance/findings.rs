@@ -5,7 +5,7 @@ use watchbell_domain::event::Skip;
 use watchbell_domain::finding::{ChangedBy, Finding, FindingChange, FindingStatus, Judgement, Observation, Sight};
 use watchbell_domain::id::{ChangeId, KeyId, ScanId};
 use watchbell_domain::org::Project;
-use watchbell_domain::port::{FindingFilter, FindingJudgement, PageRequest, ScanOutcome, StoreError, Written};
+use watchbell_domain::port::{FindingFilter, FindingJudgement, PageRequest, ScanOutcome, StoreError, Terms, Written};
 use watchbell_domain::route::{SkipReason, Storm};
 use watchbell_wire::event::Component;
 use watchbell_wire::{EventType, Severity};
@@ -42,7 +42,7 @@ pub(super) fn judged(world: &World, project: &Project, finding: &Finding, second
 pub async fn kept_whole(world: World) {
     let org = world.org("acme").await;
     let project = world.project(org, "api").await;
-    let seen = Observation { tool: "trivy".into(), suppressed: true, target: Some("a|b".into()), ..Observation::default() };
+    let seen = Observation { tool: "trivy".into(), suppressed: true, location: Some("a|b".into()), ..Observation::default() };
     let sight = Sight { since: at(1), at: at(4), there: false, observation: Some(Box::new(seen)) };
     let mut finding = world.finding(&project, "a", 5);
     finding.sights.insert("trivy".into(), sight);
@@ -84,9 +84,9 @@ pub async fn judged_in_turn(world: World) {
     let endpoint = world.endpoint(org).await;
     let (project, findings) = world.project_with(org, "api", &["a"]).await;
     let verdict = judged(&world, &project, &findings[0], 5);
-    let accepted = fresh(world.store.judge(verdict.clone(), once("judge", 1)).await.unwrap());
+    let accepted = fresh(world.store.judge(verdict.clone(), once("judge", 1).into()).await.unwrap());
     assert_eq!(accepted[0].deliveries.len(), 1);
-    assert!(matches!(world.store.judge(verdict.clone(), once("judge", 1)).await.unwrap(), Written::Repeated(_)));
+    assert!(matches!(world.store.judge(verdict.clone(), once("judge", 1).into()).await.unwrap(), Written::Repeated(_)));
     let (now, finding) = world.store.finding_state(org, findings[0].id).await.unwrap().unwrap();
     assert_eq!((now.version, now.last_scan_at), (project.version + 1, project.last_scan_at));
     assert_eq!(finding, verdict.finding);
@@ -94,7 +94,7 @@ pub async fn judged_in_turn(world: World) {
     assert_eq!(history, [verdict.change.clone().unwrap()]);
 
     let late = judged(&world, &project, &findings[0], 6);
-    assert!(matches!(world.store.judge(late, None).await, Err(StoreError::Conflict(_))));
+    assert!(matches!(world.store.judge(late, Terms::default()).await, Err(StoreError::Conflict(_))));
     let scan = world.outcome(&project, vec![findings[0].clone()], 6);
     assert!(matches!(world.store.apply_scan(scan, None).await, Err(StoreError::Conflict(_))));
     assert_eq!(world.store.finding(org, finding.id).await.unwrap(), Some(finding.clone()));
@@ -102,7 +102,7 @@ pub async fn judged_in_turn(world: World) {
     assert_eq!(world.claim(&endpoint, 9, 9).await.deliveries.len(), 2);
 
     let nothing = FindingJudgement { change: None, ..judged(&world, &now, &finding, 7) };
-    assert_eq!(fresh(world.store.judge(nothing, None).await.unwrap()), []);
+    assert_eq!(fresh(world.store.judge(nothing, Terms::default()).await.unwrap()), []);
     assert_eq!(world.store.finding(org, finding.id).await.unwrap(), Some(finding));
 }
 
@@ -113,7 +113,7 @@ pub async fn merged_ones_lead_on(world: World) {
     let project_id = findings[0].project_id;
     for finding in &findings {
         let project = world.store.project(org, project_id).await.unwrap().unwrap();
-        fresh(world.store.judge(judged(&world, &project, finding, 2), None).await.unwrap());
+        fresh(world.store.judge(judged(&world, &project, finding, 2), Terms::default()).await.unwrap());
     }
     for (younger, elder) in [(2, 1), (1, 0)] {
         let project = world.store.project(org, project_id).await.unwrap().unwrap();
@@ -175,7 +175,7 @@ pub async fn lapse_in_order(world: World) {
     let mut expected = Vec::new();
     for (org, seconds) in [(org, 20), (other, 10), (org, 30)] {
         let (project, findings) = world.project_with(org, &seconds.to_string(), &["a"]).await;
-        fresh(world.store.judge(judged(&world, &project, &findings[0], seconds), None).await.unwrap());
+        fresh(world.store.judge(judged(&world, &project, &findings[0], seconds), Terms::default()).await.unwrap());
         expected.push((org, findings[0].id));
     }
     let lapsed = async |seconds, limit| world.store.lapsed(at(seconds + 600), limit).await.unwrap();
@@ -215,7 +215,7 @@ pub async fn storms_are_digested(world: World) {
     }
 
     // Where nobody gets it there is none.
-    assert!(world.store.delete_endpoint(org, few.id, at(6)).await.unwrap());
+    assert!(world.store.delete_endpoint(org, few.id, at(6), None).await.unwrap());
     let mut again = world.outcome(&world.store.project(org, project.id).await.unwrap().unwrap(), Vec::new(), 7);
     again.acceptance.events = vec![world.event(EventType::VulnerabilityCreated, "{}", 7)];
     again.storm = Some((storm, world.event(EventType::ScanDigest, "{\"scan_id\":\"s\"}", 7)));

@@ -277,7 +277,7 @@ impl Model {
 
     async fn delete(&mut self, world: &World, endpoint: usize) {
         let of = &mut self.endpoints[endpoint];
-        let deleted = world.store.delete_endpoint(self.org, of.endpoint.id, at(self.now)).await.unwrap();
+        let deleted = world.store.delete_endpoint(self.org, of.endpoint.id, at(self.now), None).await.unwrap();
         assert_eq!(deleted, of.rest != Rest::Deleted);
         of.rest = Rest::Deleted;
         for delivery in &mut self.deliveries {
@@ -289,7 +289,7 @@ impl Model {
 
     async fn cancel(&mut self, world: &World, index: usize) {
         let delivery = &mut self.deliveries[index];
-        let cancelled = world.store.cancel(self.org, delivery.id, at(self.now)).await;
+        let cancelled = world.store.cancel(self.org, delivery.id, at(self.now), None).await;
         if matches!(delivery.state, State::Pending(_) | State::Held) {
             delivery.state = State::Cancelled(self.now, CancelReason::Requested);
             assert_eq!(cancelled.unwrap().unwrap().state, as_stored(delivery));
@@ -300,7 +300,7 @@ impl Model {
 
     async fn retry_now(&mut self, world: &World, index: usize) {
         let delivery = &mut self.deliveries[index];
-        let retried = world.store.retry_now(self.org, delivery.id, at(self.now)).await;
+        let retried = world.store.retry_now(self.org, delivery.id, at(self.now), None).await;
         if let State::Pending(due) = delivery.state {
             delivery.state = State::Pending(due.min(self.now));
             assert_eq!(retried.unwrap().unwrap().state, as_stored(delivery));

@@ -15,7 +15,7 @@ use watchbell_domain::org::{Org, Project};
 use watchbell_domain::port::testing::SeededEntropy;
 use watchbell_domain::port::{
     Acceptance, Answer, Claim, Claimed, ClaimedDelivery, Coverage, DeliveryIds, EndpointCreation, Entropy, Next, Once,
-    PageRequest, ScanOutcome, Settled, Settlement, Store, StoreError, Written,
+    PageRequest, ScanOutcome, Settled, Settlement, Store, StoreError, Terms, Written,
 };
 use watchbell_domain::scan::{Scan, ScanStatus};
 use watchbell_wire::{Data, Event, EventType, Secret, Severity};
@@ -77,6 +77,11 @@ pub(crate) fn once(key: &str, request: u8) -> Option<Once> {
     Some(Once { key: key.to_owned(), request: [request; 32], answer })
 }
 
+/// As [`once`], for a change.
+pub(crate) fn terms(key: &str, request: u8) -> Terms {
+    once(key, request).into()
+}
+
 pub(crate) fn secret(text: &str, seconds: i64) -> EndpointSecret {
     EndpointSecret { text: Secret::new(text), created_at: at(seconds), expires_at: None }
 }
@@ -120,7 +125,7 @@ impl World {
     pub(crate) async fn org(&self, slug: &str) -> OrgId {
         let id = OrgId(self.uuid(0));
         let org = Org { id, slug: slug.to_owned(), name: slug.to_uppercase(), created_at: at(0) };
-        fresh(self.store.create_org(org, None).await.unwrap());
+        fresh(self.store.create_org(org, Terms::default()).await.unwrap());
         id
     }
 
@@ -146,7 +151,7 @@ impl World {
     /// Puts an endpoint into the store.
     pub(crate) async fn put(&self, endpoint: &Endpoint) {
         let creation = EndpointCreation { endpoint: endpoint.clone(), greeting: None };
-        fresh(self.store.create_endpoint(creation, None).await.unwrap());
+        fresh(self.store.create_endpoint(creation, Terms::default()).await.unwrap());
     }
 
     /// An active endpoint that wants everything.
@@ -165,7 +170,7 @@ impl World {
         let seen = self.load(endpoint).await;
         let mut changed = Endpoint { updated_at: at(seconds), ..seen.clone() };
         change(&mut changed);
-        fresh(self.store.update_endpoint(seen, changed, None).await.unwrap());
+        fresh(self.store.update_endpoint(seen, changed, Terms::default()).await.unwrap());
     }
 
     pub(crate) async fn pause(&self, endpoint: &Endpoint, seconds: i64) {
@@ -271,7 +276,7 @@ impl World {
             version: 0,
             last_scan_at: None,
         };
-        fresh(self.store.create_project(project.clone(), None).await.unwrap());
+        fresh(self.store.create_project(project.clone(), Terms::default()).await.unwrap());
         project
     }
 

@@ -7,14 +7,13 @@ use watchbell_domain::finding::{Finding, FindingChange};
 use watchbell_domain::id::{FindingId, OrgId};
 use watchbell_domain::org::Project;
 use watchbell_domain::port::{
-    FindingFilter, FindingJudgement, FindingStore, Once, Page, PageRequest, Pending, Written,
+    FindingFilter, FindingJudgement, FindingStore, Page, PageRequest, Pending, Terms, Written,
 };
 
 use super::error::Result;
-use super::once::once;
 use super::row::{Columns, micros};
 use super::writer::Tx;
-use super::{SqliteStore, event, finding_row, project};
+use super::{SqliteStore, audit, event, finding_row, project};
 
 const LAPSED: &str = "SELECT org_id, id FROM finding INDEXED BY finding_accepted \
     WHERE accepted_until <= ?1 AND merged_into IS NULL ORDER BY accepted_until LIMIT ?2";
@@ -30,10 +29,10 @@ impl FindingStore for SqliteStore {
         })
     }
 
-    fn judge(&self, judgement: FindingJudgement, key: Option<Once>) -> Pending<'_, Written<Vec<Accepted>>> {
+    fn judge(&self, judgement: FindingJudgement, terms: Terms) -> Pending<'_, Written<Vec<Accepted>>> {
         self.add(move |tx| {
             let (org, now) = (judgement.acceptance.org_id, judgement.acceptance.accepted_at);
-            once(tx, org, now, key.as_ref(), |tx| write(tx, org, &judgement))
+            audit::on(tx, org, now, &terms, |tx| write(tx, org, &judgement))
         })
     }
 

@@ -16,6 +16,7 @@ use std::thread::JoinHandle;
 use rusqlite::Connection;
 use watchbell_domain::port::{Clock, Pending, RoomStore, StoreError};
 
+mod audit;
 mod checkpoint;
 mod delivery;
 mod endpoint;

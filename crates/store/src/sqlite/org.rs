@@ -3,23 +3,23 @@
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Row, params};
 use watchbell_domain::access::{ApiKey, KeyHash, Scope};
+use watchbell_domain::audit::Deed;
 use watchbell_domain::id::{KeyId, OrgId};
 use watchbell_domain::org::Org;
-use watchbell_domain::port::{KeyStore, Once, OrgStore, Page, PageRequest, Pending, Written};
+use watchbell_domain::port::{KeyStore, OrgStore, Page, PageRequest, Pending, Terms, Written};
 
-use super::SqliteStore;
 use super::error::{OrConflict, Result};
-use super::once::once;
 use super::page::{self, before};
 use super::row::{Columns, micros};
 use super::writer::Tx;
+use super::{SqliteStore, audit};
 
 /// Under whom the making of organisations is remembered: a repetition does not know the id that the first try made.
 const NO_ORG: OrgId = OrgId(uuid::Uuid::nil());
 
 impl OrgStore for SqliteStore {
-    fn create_org(&self, org: Org, key: Option<Once>) -> Pending<'_, Written<()>> {
-        self.add(move |tx| once(tx, NO_ORG, org.created_at, key.as_ref(), |tx| insert_org(tx, &org)))
+    fn create_org(&self, org: Org, terms: Terms) -> Pending<'_, Written<()>> {
+        self.add(move |tx| audit::on(tx, NO_ORG, org.created_at, &terms, |tx| insert_org(tx, &org)))
     }
 
     fn org(&self, id: OrgId) -> Pending<'_, Option<Org>> {
@@ -65,12 +65,13 @@ fn org(row: &Row<'_>) -> Result<Org> {
 const INSERT_KEY: &str = "INSERT INTO api_key \
     (id, org_id, name, scopes, hash, created_at, expires_at, revoked_at, root) \
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+const IS_ROOT: &str = "SELECT EXISTS (SELECT 1 FROM api_key WHERE root = 1 AND hash = ?1)";
 const UPDATE_ROOT: &str = "UPDATE api_key SET name = ?1, scopes = ?2, hash = ?3, expires_at = ?4, revoked_at = ?5 \
                            WHERE root = 1";
 
 impl KeyStore for SqliteStore {
-    fn create_key(&self, org: OrgId, key: ApiKey, idempotency: Option<Once>) -> Pending<'_, Written<()>> {
-        self.add(move |tx| once(tx, org, key.created_at, idempotency.as_ref(), |tx| insert_key(tx, &key, false)))
+    fn create_key(&self, org: OrgId, key: ApiKey, terms: Terms) -> Pending<'_, Written<()>> {
+        self.add(move |tx| audit::on(tx, org, key.created_at, &terms, |tx| insert_key(tx, &key, false)))
     }
 
     fn key_by_hash(&self, hash: KeyHash) -> Pending<'_, Option<ApiKey>> {
@@ -90,18 +91,23 @@ impl KeyStore for SqliteStore {
         })
     }
 
-    fn revoke_key(&self, org: OrgId, id: KeyId, now: Timestamp) -> Pending<'_, bool> {
+    fn revoke_key(&self, org: OrgId, id: KeyId, now: Timestamp, deed: Option<Deed>) -> Pending<'_, bool> {
         self.write(move |tx| {
             // Revoked once: a second call changes nothing of when.
             let mut revoke = tx.conn.prepare_cached(
                 "UPDATE api_key SET revoked_at = coalesce(revoked_at, ?3) WHERE org_id = ?1 AND id = ?2",
             )?;
-            Ok(revoke.execute(params![org.0.as_bytes(), id.0.as_bytes(), micros(now)])? == 1)
+            let is_there = revoke.execute(params![org.0.as_bytes(), id.0.as_bytes(), micros(now)])? == 1;
+            if is_there {
+                audit::note(tx, org, deed.as_ref())?;
+            }
+            Ok(is_there)
         })
     }
 
-    fn set_root_key(&self, key: ApiKey) -> Pending<'_, ()> {
+    fn set_root_key(&self, key: ApiKey, deed: Option<Deed>) -> Pending<'_, ()> {
         self.write(move |tx| {
+            let is_known = tx.conn.prepare_cached(IS_ROOT)?.query_row([key.hash.0], |row| row.get::<_, bool>(0))?;
             let changed = tx.conn.prepare_cached(UPDATE_ROOT)?.execute(params![
                 key.name,
                 scopes_text(&key),
@@ -110,9 +116,11 @@ impl KeyStore for SqliteStore {
                 key.revoked_at.map(micros),
             ]);
             match changed.or_conflict("another key has this hash")? {
-                0 => insert_key(tx, &key, true),
-                _ => Ok(()),
+                0 => insert_key(tx, &key, true)?,
+                _ => {}
             }
+            // It is set at every start; only another one is news.
+            if is_known { Ok(()) } else { audit::note(tx, NO_ORG, deed.as_ref()) }
         })
     }
 }

@@ -7,7 +7,8 @@ use watchbell_domain::finding::{Finding, FindingStatus};
 use watchbell_domain::id::{FindingId, OrgId, ProjectId, ScanId};
 use watchbell_domain::org::Project;
 use watchbell_domain::port::{
-    Coverage, FindingFilter, Once, Page, PageRequest, Pending, ProjectState, ProjectStore, ScanOutcome, StoreError, Written,
+    Coverage, FindingFilter, Once, Page, PageRequest, Pending, ProjectState, ProjectStore, ScanOutcome, StoreError, Terms,
+    Written,
 };
 use watchbell_domain::scan::{Scan, ScanStatus};
 
@@ -16,7 +17,7 @@ use super::once::once;
 use super::page::{self, before};
 use super::row::{Columns, micros, signed};
 use super::writer::Tx;
-use super::{SqliteStore, event, finding_row};
+use super::{SqliteStore, audit, event, finding_row};
 
 const INSERT: &str = "INSERT INTO project (org_id, id, name, created_at, version, last_scan_at) \
                       VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
@@ -30,8 +31,8 @@ const COVER: &str = "INSERT INTO scan_coverage (org_id, project_id, tool, target
     ON CONFLICT (org_id, project_id, tool, target) DO UPDATE SET looked_at = max(looked_at, excluded.looked_at)";
 
 impl ProjectStore for SqliteStore {
-    fn create_project(&self, project: Project, key: Option<Once>) -> Pending<'_, Written<()>> {
-        self.add(move |tx| once(tx, project.org_id, project.created_at, key.as_ref(), |tx| insert(tx, &project)))
+    fn create_project(&self, project: Project, terms: Terms) -> Pending<'_, Written<()>> {
+        self.add(move |tx| audit::on(tx, project.org_id, project.created_at, &terms, |tx| insert(tx, &project)))
     }
 
     fn project(&self, org: OrgId, id: ProjectId) -> Pending<'_, Option<Project>> {

@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use rusqlite::Connection;
 use watchbell_domain::port::testing::{ManualClock, SeededEntropy};
 use watchbell_domain::port::{
-    Claim, DeliveryStore, EndpointCreation, EndpointStore, EventFilter, EventStore, Next, StoreError,
+    Claim, DeliveryStore, EndpointCreation, EndpointStore, EventFilter, EventStore, Next, StoreError, Terms,
 };
 use watchbell_wire::EventType;
 
@@ -286,7 +286,7 @@ async fn what_a_failed_group_changed_is_not_remembered() {
     let (go, wait) = channel::<()>();
     let mut hold = held_up(&store, wait);
     poll_once(&mut hold).await;
-    let mut created = store.create_endpoint(creation, None);
+    let mut created = store.create_endpoint(creation, Terms::default());
     poll_once(&mut created).await;
     let mut breaks = store.write(|tx| -> Result<()> {
         tx.conn.execute_batch("ROLLBACK")?;

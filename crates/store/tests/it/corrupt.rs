@@ -6,7 +6,7 @@ use watchbell_domain::org::Org;
 use watchbell_domain::port::testing::SeededEntropy;
 use watchbell_domain::port::{
     Acceptance, Claim, DeliveryFilter, DeliveryIds, DeliveryStore, EndpointCreation, EndpointStore, EventFilter,
-    EventStore, OrgStore, PageRequest, StoreError,
+    EventStore, OrgStore, PageRequest, StoreError, Terms,
 };
 use watchbell_domain::{SignedDuration, Timestamp};
 use watchbell_store::conformance::dialects;
@@ -33,7 +33,7 @@ async fn fixture() -> Fixture {
     let org = OrgId::make(now, &entropy);
     drop(
         store
-            .create_org(Org { id: org, slug: "acme".into(), name: String::new(), created_at: now }, None)
+            .create_org(Org { id: org, slug: "acme".into(), name: String::new(), created_at: now }, Terms::default())
             .await
             .unwrap(),
     );
@@ -54,7 +54,7 @@ async fn fixture() -> Fixture {
         updated_at: now,
     };
     let id = endpoint.id;
-    drop(store.create_endpoint(EndpointCreation { endpoint, greeting: None }, None).await.unwrap());
+    drop(store.create_endpoint(EndpointCreation { endpoint, greeting: None }, Terms::default()).await.unwrap());
     let events = (0..2)
         .map(|_| watchbell_domain::event::NewEvent {
             event: Event {

@@ -15,7 +15,7 @@ use watchbell_domain::org::Org;
 use watchbell_domain::port::testing::SeededEntropy;
 use watchbell_domain::port::{
     Acceptance, Claim, DeliveryIds, DeliveryStore, EndpointCreation, EndpointStore, EventStore, Next, OrgStore,
-    PageRequest, Settlement,
+    PageRequest, Settlement, Terms,
 };
 use watchbell_store::conformance::dialects;
 use watchbell_store::sqlite::{DATABASE_FILE, SqliteStore};
@@ -113,7 +113,7 @@ async fn owner(store: &SqliteStore, entropy: &SeededEntropy) -> (OrgId, Endpoint
     let page = PageRequest { before: None, limit: 1 };
     if store.org_by_slug("acme".into()).await.unwrap().is_none() {
         let org = Org { id: OrgId::make(now, entropy), slug: "acme".into(), name: String::new(), created_at: now };
-        drop(store.create_org(org, None).await.unwrap());
+        drop(store.create_org(org, Terms::default()).await.unwrap());
     }
     let org = store.org_by_slug("acme".into()).await.unwrap().unwrap().id;
     if let Some(endpoint) = store.endpoints(org, page).await.unwrap().items.pop() {
@@ -136,7 +136,7 @@ async fn owner(store: &SqliteStore, entropy: &SeededEntropy) -> (OrgId, Endpoint
         updated_at: now,
     };
     let id = endpoint.id;
-    drop(store.create_endpoint(EndpointCreation { endpoint, greeting: None }, None).await.unwrap());
+    drop(store.create_endpoint(EndpointCreation { endpoint, greeting: None }, Terms::default()).await.unwrap());
     (org, id)
 }
 

@@ -108,9 +108,19 @@ pub(super) struct RatingEntry {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct Analysis {
     #[serde(default, deserialize_with = "lenient::member")]
     pub(super) state: Option<String>,
+    #[serde(default, deserialize_with = "lenient::member")]
+    pub(super) justification: Option<String>,
+    #[serde(default, deserialize_with = "lenient::member")]
+    pub(super) detail: Option<String>,
+    /// Since 1.5.
+    #[serde(default, deserialize_with = "lenient::member")]
+    pub(super) first_issued: Option<Timestamp>,
+    #[serde(default, deserialize_with = "lenient::member")]
+    pub(super) last_updated: Option<Timestamp>,
 }
 
 #[derive(Deserialize)]

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::mpsc;
+use watchbell_domain::audit::Deed;
 use watchbell_domain::delivery::{Attempt, AttemptResult, Delivery, Lease, StateKind};
 use watchbell_domain::endpoint::{DisabledReason, Endpoint, EndpointState};
 use watchbell_domain::id::{DeliveryId, EndpointId, OrgId};
@@ -190,15 +191,15 @@ impl DeliveryStore for MemoryStore {
         unimplemented!("the engine does not list deliveries")
     }
 
-    fn retry_now(&self, _: OrgId, _: DeliveryId, _: Timestamp) -> Pending<'_, Option<Delivery>> {
+    fn retry_now(&self, _: OrgId, _: DeliveryId, _: Timestamp, _: Option<Deed>) -> Pending<'_, Option<Delivery>> {
         unimplemented!("the engine does not hurry deliveries")
     }
 
-    fn cancel(&self, _: OrgId, _: DeliveryId, _: Timestamp) -> Pending<'_, Option<Delivery>> {
+    fn cancel(&self, _: OrgId, _: DeliveryId, _: Timestamp, _: Option<Deed>) -> Pending<'_, Option<Delivery>> {
         unimplemented!("the engine does not cancel deliveries")
     }
 
-    fn replay(&self, _: Replay, _: Option<Once>) -> Pending<'_, Written<Vec<Delivery>>> {
+    fn replay(&self, _: Replay, _: Terms) -> Pending<'_, Written<Vec<Delivery>>> {
         unimplemented!("the engine does not replay deliveries")
     }
 

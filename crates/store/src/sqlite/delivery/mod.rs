@@ -3,16 +3,16 @@
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
+use watchbell_domain::audit::Deed;
 use watchbell_domain::delivery::{Attempt, Delivery, StateKind};
 use watchbell_domain::id::{DeliveryId, OrgId};
 use watchbell_domain::port::{
-    Claim, Claimed, DeliveryFilter, DeliveryStore, DueEndpoint, Once, Page, PageRequest, Pending, Replay, Settled,
-    Settlement, StoreError, Taker, Written,
+    Claim, Claimed, DeliveryFilter, DeliveryStore, DueEndpoint, Page, PageRequest, Pending, Replay, Settled,
+    Settlement, StoreError, Taker, Terms, Written,
 };
 
-use super::SqliteStore;
-use super::once::once;
 use super::writer::TakenBack;
+use super::{SqliteStore, audit};
 
 mod change;
 mod claim;
@@ -67,16 +67,34 @@ impl DeliveryStore for SqliteStore {
         self.read(move |read| list::page(read.conn, org, &filter, page))
     }
 
-    fn retry_now(&self, org: OrgId, id: DeliveryId, now: Timestamp) -> Pending<'_, Option<Delivery>> {
-        self.write(move |tx| change::retry_now(tx, org, id, now))
+    fn retry_now(
+        &self,
+        org: OrgId,
+        id: DeliveryId,
+        now: Timestamp,
+        deed: Option<Deed>,
+    ) -> Pending<'_, Option<Delivery>> {
+        self.write(move |tx| {
+            let changed = change::retry_now(tx, org, id, now)?;
+            if changed.is_some() {
+                audit::note(tx, org, deed.as_ref())?;
+            }
+            Ok(changed)
+        })
     }
 
-    fn cancel(&self, org: OrgId, id: DeliveryId, now: Timestamp) -> Pending<'_, Option<Delivery>> {
-        self.write(move |tx| change::cancel(tx, org, id, now))
+    fn cancel(&self, org: OrgId, id: DeliveryId, now: Timestamp, deed: Option<Deed>) -> Pending<'_, Option<Delivery>> {
+        self.write(move |tx| {
+            let changed = change::cancel(tx, org, id, now)?;
+            if changed.is_some() {
+                audit::note(tx, org, deed.as_ref())?;
+            }
+            Ok(changed)
+        })
     }
 
-    fn replay(&self, replay: Replay, key: Option<Once>) -> Pending<'_, Written<Vec<Delivery>>> {
-        self.add(move |tx| once(tx, replay.org_id, replay.now, key.as_ref(), |tx| replay::replay(tx, &replay)))
+    fn replay(&self, replay: Replay, terms: Terms) -> Pending<'_, Written<Vec<Delivery>>> {
+        self.add(move |tx| audit::on(tx, replay.org_id, replay.now, &terms, |tx| replay::replay(tx, &replay)))
     }
 
     fn count_deliveries(&self, org: OrgId) -> Pending<'_, Vec<(StateKind, u64)>> {

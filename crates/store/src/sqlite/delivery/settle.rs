@@ -4,16 +4,18 @@ use std::borrow::Cow;
 
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, params};
+use serde_json::json;
+use watchbell_domain::audit::{Action, Deed};
 use watchbell_domain::delivery::{CancelReason, Lease, StateKind};
 use watchbell_domain::endpoint::{DisabledReason, Endpoint, EndpointState};
 use watchbell_domain::port::{Next, Settled, Settlement, StoreError};
 
 use super::row::{self, FIRST_LEASE, Heard};
-use crate::sqlite::endpoint;
 use crate::sqlite::error::Result;
 use crate::sqlite::in_hand::Handed;
 use crate::sqlite::row::{micros, signed, truncated};
 use crate::sqlite::writer::Tx;
+use crate::sqlite::{audit, endpoint};
 
 // The token is part of the condition: a stale claim changes nothing, whatever it says.
 pub(super) const SETTLE: &str = "UPDATE delivery SET state = ?4, due_at = ?5, ended_at = ?6, reason = ?7, \
@@ -162,5 +164,8 @@ fn disable(tx: &mut Tx<'_>, settlement: &Settlement, endpoint: &Endpoint, reason
         EndpointState::Disabled { .. } => return Ok(()),
     };
     endpoint::write_back(tx, Endpoint { state, ..endpoint.clone() })?;
-    endpoint::hold(tx, endpoint.org_id, endpoint.id)
+    endpoint::hold(tx, endpoint.org_id, endpoint.id)?;
+    let deed = Deed::of_system("delivery", Action::EndpointDisable, endpoint.id, since);
+    let detail = json!({"reason": reason.as_str(), "delivery": settlement.delivery_id.to_string()});
+    audit::note(tx, endpoint.org_id, Some(&deed.with(detail)))
 }
