@@ -93,15 +93,14 @@ CREATE TABLE scan (
 ) STRICT, WITHOUT ROWID;
 
 -- Findings and their life.
--- `observation`, `sights`, `names` and `judgement` are JSON; `severity`, `cve_id` and `accepted_until` stand in them too
--- and are here to be looked for. What was merged into another stays as a row that leads there.
+-- `observation`, `sights`, `names` and `judgement` are JSON; `severity` and `accepted_until` stand in them too and
+-- are here to be looked for. What was merged into another stays as a row that leads there.
 CREATE TABLE finding (
   org_id         BLOB    NOT NULL,
   id             BLOB    NOT NULL,
   project_id     BLOB    NOT NULL,
   identity       TEXT    NOT NULL,
   names          TEXT    NOT NULL,
-  cve_id         TEXT,
   status         TEXT    NOT NULL,
   severity       TEXT    NOT NULL,
   observation    TEXT    NOT NULL,
@@ -118,7 +117,6 @@ CREATE TABLE finding (
   FOREIGN KEY (org_id, project_id) REFERENCES project (org_id, id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX finding_project ON finding (org_id, project_id, id);
-CREATE INDEX finding_cve ON finding (org_id, cve_id, id) WHERE cve_id IS NOT NULL;
 CREATE INDEX finding_merged ON finding (org_id, merged_into) WHERE merged_into IS NOT NULL;
 CREATE INDEX finding_accepted ON finding (accepted_until) WHERE accepted_until IS NOT NULL;
 

@@ -185,7 +185,7 @@ async fn judge_finding(
         let detail = format!("a reason has at most {REASON_MAX} characters");
         return Err(Problem::PayloadInvalid(vec![At { pointer: "/reason".into(), detail }]));
     }
-    let key = &tenant.caller.0;
+    let key = &tenant.caller.key;
     let by = ChangedBy::Key { id: key.id, name: key.name.clone() };
     let verdict = Verdict { status: given.status.0, reason, until: given.until, by };
     let now = making.clock.now();

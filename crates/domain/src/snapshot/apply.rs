@@ -148,6 +148,10 @@ pub(super) fn stand(finding: &mut Finding, from: Option<FindingStatus>) {
         Some(FindingStatus::Remediated) => finding.remediated_at,
         _ => None,
     };
-    let newest = finding.sights.values().map(|sight| sight.at).max();
+    let newest = match finding.is_there() {
+        // A document says so, whatever is seen.
+        true => finding.judgement.as_ref().map(|judgement| judgement.at),
+        false => finding.sights.values().map(|sight| sight.at).max(),
+    };
     finding.remediated_at = since.or(newest).filter(|_| is_gone);
 }

@@ -76,6 +76,8 @@ pub(crate) struct Weighed {
     reason: Option<String>,
     /// Those that turned out to be this one.
     merged: Vec<FindingId>,
+    /// Whether the scan saw it.
+    seen: bool,
 }
 
 /// Weighs a report against what is known of the project.
@@ -90,7 +92,7 @@ pub fn weigh(org: &Org, known: &ProjectState, report: &Report, facts: ScanFacts,
     let view = View { report, partial: facts.partial, at, coverage: &known.coverage };
     let mut weighing = Weighing { facts, at, tool: &tool, entropy, changed: Vec::new(), merged: Vec::new(), history: Vec::new() };
     let stating = ChangedBy::Vex { id: facts.scan_id, author: tool.clone() };
-    let statements = vex::Statements::new(&report.statements, stating, at);
+    let statements = vex::Statements::new(&report.statements, &project.name, stating, at);
     weighing.changes(project, known, &view, &statements);
     let Weighing { changed, merged, history, .. } = weighing;
 
@@ -98,13 +100,13 @@ pub fn weigh(org: &Org, known: &ProjectState, report: &Report, facts: ScanFacts,
     let scan = Scan {
         tool: tool.clone(),
         status: ScanStatus::Completed,
-        findings_seen: seen(&changed, at),
+        findings_seen: self::count(changed.iter().filter(|one| one.seen)),
         findings_new: count(&[ChangeKind::Created, ChangeKind::Reopened]),
         findings_removed: count(&[ChangeKind::Remediated]),
         error: unread(report.skipped),
         ..blank(project, facts)
     };
-    let mut events = tell::scan_completed(&scan, &changed, at);
+    let mut events = tell::scan_completed(&scan, &changed);
     events.extend(changed.iter().flat_map(tell::finding));
     if project.last_scan_at.is_some() {
         let after = project::After::new(&known.findings, &changed, &merged);
@@ -141,19 +143,21 @@ impl Weighing<'_> {
         for change in diff(&known.findings, view) {
             mentioned.extend(change.before.iter().map(|finding| finding.id));
             let was = change.before.first().copied();
+            let is_seen = !change.seen.is_empty();
             let applied = change.apply(sighting, || FindingId::make(self.facts.received_at, self.entropy));
-            self.take(was, applied, statements);
+            self.take(was, applied, is_seen, statements);
         }
         for finding in known.findings.iter().filter(|finding| !mentioned.contains(&finding.id)) {
             let mut after = finding.clone();
             if let Some((by, why)) = statements.judge(&mut after) {
                 let kind = ChangeKind::of(Some(finding.status), after.status, false);
-                self.keep(after, kind, Some(finding.status), by, why, Vec::new());
+                let one = Weighed { finding: after, kind, reason: Some(why), merged: Vec::new(), seen: false };
+                self.keep(one, Some(finding.status), by);
             }
         }
     }
 
-    fn take(&mut self, was: Option<&Finding>, applied: Applied, statements: &vex::Statements<'_>) {
+    fn take(&mut self, was: Option<&Finding>, applied: Applied, is_seen: bool, statements: &vex::Statements<'_>) {
         let Applied { mut finding, from, kind, merged } = applied;
         let ids = merged.iter().map(|finding| finding.id).collect();
         self.merged.extend(merged);
@@ -164,34 +168,25 @@ impl Weighing<'_> {
             kind = ChangeKind::of(from, finding.status, kind == ChangeKind::Changed);
             (by, why) = (stated_by, stated);
         }
-        self.keep(finding, kind, from, by, why, ids);
+        self.keep(Weighed { finding, kind, reason: Some(why), merged: ids, seen: is_seen }, from, by);
     }
 
-    fn keep(
-        &mut self,
-        mut finding: Finding,
-        kind: ChangeKind,
-        from: Option<FindingStatus>,
-        by: ChangedBy,
-        why: String,
-        merged: Vec<FindingId>,
-    ) {
-        let is_news = kind != ChangeKind::Unchanged || !merged.is_empty();
-        if is_news {
-            finding.changes += 1;
+    fn keep(&mut self, mut one: Weighed, from: Option<FindingStatus>, by: ChangedBy) {
+        if one.kind != ChangeKind::Unchanged || !one.merged.is_empty() {
+            one.finding.changes += 1;
             self.history.push(FindingChange {
                 id: ChangeId::make(self.facts.received_at, self.entropy),
-                finding_id: finding.id,
-                number: finding.changes,
+                finding_id: one.finding.id,
+                number: one.finding.changes,
                 at: self.at,
                 from,
-                to: finding.status,
+                to: one.finding.status,
                 by,
-                reason: why.clone(),
+                reason: one.reason.clone().unwrap_or_default(),
             });
         }
-        let reason = Some(why).filter(|why| !why.is_empty() && is_news);
-        self.changed.push(Weighed { finding, kind, reason, merged });
+        one.reason = one.reason.filter(|reason| !reason.is_empty());
+        self.changed.push(one);
     }
 }
 
@@ -211,7 +206,7 @@ pub fn judged(
             kind = ChangeKind::Suppressed;
         }
         let reason = Some(change.reason.clone()).filter(|reason| !reason.is_empty());
-        let told = Weighed { finding: finding.clone(), kind, reason, merged: Vec::new() };
+        let told = Weighed { finding: finding.clone(), kind, reason, merged: Vec::new(), seen: false };
         events = tell::finding(&told);
     }
     let event = |(event_type, data)| NewEvent {
@@ -229,23 +224,6 @@ pub fn judged(
         },
         finding,
         change,
-    }
-}
-
-/// Findings that this scan saw, known ones and new ones.
-fn seen(changed: &[Weighed], at: Timestamp) -> u64 {
-    count(changed.iter().filter(|one| is_seen(one, at)))
-}
-
-/// Whether the scan of that time saw it.
-fn is_seen(one: &Weighed, at: Timestamp) -> bool {
-    match one.kind {
-        ChangeKind::Created | ChangeKind::Recorded => true,
-        ChangeKind::Reopened
-        | ChangeKind::Suppressed
-        | ChangeKind::Changed
-        | ChangeKind::Unchanged
-        | ChangeKind::Remediated => one.finding.sights.values().any(|sight| sight.there && sight.at == at),
     }
 }
 

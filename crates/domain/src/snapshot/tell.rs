@@ -1,11 +1,10 @@
 //! `scan.completed` and `vulnerability.*`.
 
-use jiff::Timestamp;
 use serde_json::{Value, json};
 use watchbell_wire::Severity;
 use watchbell_wire::event::{Data, EventType, Scan as ScanData, Vulnerability};
 
-use super::{ChangeKind, EVENT_BYTES_MAX, Weighed, is_seen, short};
+use super::{ChangeKind, EVENT_BYTES_MAX, Weighed, short};
 use crate::finding::{Finding, FindingStatus, Observation};
 use crate::scan::Scan;
 
@@ -15,8 +14,8 @@ const DETAILS_MAX: usize = 1_000;
 const DETAIL_TEXT_MAX: usize = 300;
 
 /// `scan.completed`: the threats are the findings that this scan saw and somebody ought to act on.
-pub(super) fn scan_completed(scan: &Scan, changed: &[Weighed], at: Timestamp) -> Vec<(EventType, Data)> {
-    let is_threat = |one: &&Weighed| one.finding.status == FindingStatus::Open && is_seen(one, at);
+pub(super) fn scan_completed(scan: &Scan, changed: &[Weighed]) -> Vec<(EventType, Data)> {
+    let is_threat = |one: &&Weighed| one.seen && one.finding.status == FindingStatus::Open;
     let threats = || changed.iter().filter(is_threat).map(|one| &one.finding);
     let mut details = Vec::new();
     let mut bytes = 0;

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use watchbell_wire::event::Component;
 
 use super::apply::stand;
 use crate::finding::{ChangedBy, Finding, FindingStatus, Judgement, identity};
@@ -12,28 +13,41 @@ use crate::scan::{Statement, Verdict};
 /// A document's statements, by the names they are about.
 pub(super) struct Statements<'a> {
     by_name: BTreeMap<String, Vec<(usize, &'a Statement)>>,
+    /// What the project is called: a document may speak of it as a whole.
+    project: &'a str,
     by: ChangedBy,
     at: Timestamp,
 }
 
 impl<'a> Statements<'a> {
     /// `at`: when they were said, where they do not say it themselves.
-    pub(super) fn new(statements: &'a [Statement], by: ChangedBy, at: Timestamp) -> Self {
+    pub(super) fn new(statements: &'a [Statement], project: &'a str, by: ChangedBy, at: Timestamp) -> Self {
         let mut by_name: BTreeMap<String, Vec<_>> = BTreeMap::new();
         for (index, statement) in statements.iter().enumerate() {
             for name in &statement.names {
                 by_name.entry(identity::normal_name(name)).or_default().push((index, statement));
             }
         }
-        Self { by_name, by, at }
+        Self { by_name, project, by, at }
     }
 
     /// What is stated of the finding: of several statements the last one of the document, where they are in their order.
     fn about(&self, finding: &Finding) -> Option<&'a Statement> {
         let named = finding.names.iter().filter_map(|name| self.by_name.get(name)).flatten();
         let component = finding.observation.component.as_ref();
-        let fitting = named.filter(|(_, statement)| statement.concerns(&finding.names, component));
+        let fitting = named.filter(|(_, statement)| {
+            statement.concerns(&finding.names, component) || self.is_of_all(statement.component.as_ref())
+        });
         fitting.max_by_key(|(index, _)| *index).map(|(_, statement)| *statement)
+    }
+
+    /// Whether the product is the project itself and no component of it: it has its name, or is an image.
+    fn is_of_all(&self, product: Option<&Component>) -> bool {
+        product.is_some_and(|product| {
+            let purl = product.purl.as_deref().unwrap_or_default();
+            let is_image = purl.starts_with("pkg:oci/") || purl.starts_with("pkg:docker/");
+            is_image || product.name.eq_ignore_ascii_case(self.project)
+        })
     }
 
     /// Judges the finding by what is stated of it; answers who says so and why, if that changes anything.
@@ -45,7 +59,8 @@ impl<'a> Statements<'a> {
             return None;
         }
         let reason = statement.justification.clone().unwrap_or_default();
-        let version = statement.version();
+        let is_of_all = self.is_of_all(statement.component.as_ref());
+        let version = statement.version().filter(|_| !is_of_all);
         let status = match statement.verdict {
             Verdict::NotAffected => Some(FindingStatus::Suppressed),
             Verdict::FalsePositive => Some(FindingStatus::FalsePositive),

@@ -68,7 +68,7 @@ fn cyclonedx_in_xml_says_what_it_says_in_json() {
     let purl = first.component.as_ref().and_then(|component| component.purl.as_deref());
     assert_eq!(purl, Some("pkg:maven/org.example/outer@1.0"));
     assert_eq!(second.component.as_ref().map(|component| component.name.as_str()), Some("inner"));
-    assert_eq!((third.verdict, third.suppressed), (Some(Verdict::FalsePositive), true));
+    assert_eq!((third.verdict, third.suppressed), (Some(Verdict::NotAffected), true));
     assert_eq!(third.justification.as_deref(), Some("code_not_reachable: never called"));
     assert_eq!((fourth.cve_id.as_deref(), fourth.verdict), (Some("CVE-2026-0004"), Some(Verdict::Affected)));
 }
@@ -142,8 +142,8 @@ fn openvex_makes_a_statement_for_each_product_or_component_in_it() {
         told,
         [
             ("CVE-2026-0002", Verdict::Fixed, Some("lodash")),
-            ("CVE-2026-0001", Verdict::FalsePositive, Some("zlib")),
-            ("CVE-2026-0001", Verdict::FalsePositive, Some("shop")),
+            ("CVE-2026-0001", Verdict::NotAffected, Some("zlib")),
+            ("CVE-2026-0001", Verdict::NotAffected, Some("shop")),
             ("CVE-2026-0003", Verdict::Affected, None),
             ("CVE-2026-0005", Verdict::UnderInvestigation, Some("shop")),
         ]

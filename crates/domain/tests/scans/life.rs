@@ -278,6 +278,12 @@ fn vex_is_about_one_product_and_version() {
     for other in ["pkg:npm/underscore", "pkg:npm/lodash@4.17.12"] {
         assert_eq!(told(&shop.scan(&vex(scan::Verdict::NotAffected, Some(other)))), [] as [&str; 0], "{other}");
     }
+    for whole in ["pkg:oci/shop@sha256:00", "webshop"] {
+        let mut all = vex(scan::Verdict::NotAffected, Some(whole));
+        all.statements[0].component.as_mut().unwrap().name = whole.to_owned();
+        assert_eq!(told(&shop.scan(&all)), ["vulnerability.suppressed"], "{whole}");
+        assert_eq!(told(&shop.scan(&vex(scan::Verdict::Affected, None))), ["vulnerability.reopened"]);
+    }
     shop.scan(&vex(scan::Verdict::NotAffected, Some("pkg:npm/lodash@4.17.11?arch=any")));
     let mut upgraded = lodash(&[CVE, GHSA]);
     upgraded.component.as_mut().unwrap().version = Some("4.17.12".to_owned());
@@ -355,7 +361,7 @@ fn the_same_package_in_two_lock_files_is_two_findings() {
 fn a_late_scan_is_put_where_it_belongs() {
     let mut shop = Shop::new();
     let hour = |hour: i64| "2026-03-01T00:00:00Z".parse::<Timestamp>().unwrap() + SignedDuration::from_hours(hour);
-    let mut at = |shop: &mut Shop, scanned: i64, names: &[&str]| {
+    let at = |shop: &mut Shop, scanned: i64, names: &[&str]| {
         let seen: Vec<_> = names.iter().map(|&name| lodash(&[name])).collect();
         let facts = ScanFacts { scanned_at: Some(hour(scanned)), ..shop.facts() };
         shop.scan_with(&report("t", &seen), facts)

@@ -14,11 +14,11 @@ const TABLE: &str = "finding";
 
 // A finding never changes its project: one of this id elsewhere is not this finding.
 const WRITE: &str = "INSERT INTO finding \
-    (org_id, id, project_id, identity, names, cve_id, status, severity, observation, sights, judgement, accepted_until, \
+    (org_id, id, project_id, identity, names, status, severity, observation, sights, judgement, accepted_until, \
      first_seen_at, last_seen_at, remediated_at, merged_into, changes) \
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16) \
     ON CONFLICT (org_id, id) DO UPDATE SET identity = excluded.identity, names = excluded.names, \
-      cve_id = excluded.cve_id, status = excluded.status, severity = excluded.severity, \
+      status = excluded.status, severity = excluded.severity, \
       observation = excluded.observation, sights = excluded.sights, judgement = excluded.judgement, \
       accepted_until = excluded.accepted_until, first_seen_at = excluded.first_seen_at, \
       last_seen_at = excluded.last_seen_at, remediated_at = excluded.remediated_at, \
@@ -48,7 +48,6 @@ pub(super) fn write(conn: &Connection, org: OrgId, project: ProjectId, finding: 
         project.0.as_bytes(),
         finding.identity,
         serde_json::to_string(&finding.names).map_err(broken("names"))?,
-        finding.cve_id(),
         finding.status.as_str(),
         finding.observation.severity.as_str(),
         serde_json::to_string(&finding.observation).map_err(broken("observation"))?,
@@ -106,15 +105,8 @@ pub(super) fn list(conn: &Connection, org: OrgId, filter: &FindingFilter, page: 
     wanted(" AND project_id = ?", filter.project_id.map(|id| id.0.as_bytes().to_vec().into()));
     wanted(" AND status = ?", filter.status.map(|status| text(status.as_str())));
     wanted(" AND severity = ?", filter.severity.map(|severity| text(severity.as_str())));
-    match &filter.name {
-        Some(name) if name.starts_with("CVE-") && filter.project_id.is_none() => {
-            // Most have one, and that is indexed; a second one is found by names alone.
-            wanted(" AND (cve_id = ?", Some(text(name)));
-            wanted(" OR EXISTS (SELECT 1 FROM json_each(names) WHERE value = ?))", Some(text(name)));
-        }
-        Some(name) => wanted(" AND EXISTS (SELECT 1 FROM json_each(names) WHERE value = ?)", Some(text(name))),
-        None => {}
-    }
+    let name = filter.name.as_deref().map(text);
+    wanted(" AND EXISTS (SELECT 1 FROM json_each(names) WHERE value = ?)", name);
     if let Some(component) = &filter.component {
         wanted(" AND (observation ->> '$.component.name' = ?", Some(text(component)));
         wanted(" OR observation ->> '$.component.purl' = ?", Some(text(component)));
