@@ -47,6 +47,8 @@ actions! {
     ServerRootKey = "server.root_key",
     /// An organisation was made.
     OrgCreate = "org.create",
+    /// What an organisation weighs was changed.
+    OrgWeight = "org.weight",
     /// A key was made.
     KeyCreate = "key.create",
     /// A key was revoked.
@@ -89,6 +91,12 @@ actions! {
     FindingJudge = "finding.judge",
     /// An accepted risk ended, and its finding reopened.
     FindingExpire = "finding.expire",
+    /// A document was uploaded.
+    EvidenceCreate = "evidence.create",
+    /// A document was deleted.
+    EvidenceDelete = "evidence.delete",
+    /// Advisories were taken in.
+    AdvisoryImport = "advisory.import",
 }
 
 /// Who did something.

@@ -13,7 +13,6 @@ use watchbell_wire::Severity;
 use watchbell_wire::event::Component;
 
 use crate::id::{FindingId, OrgId, ProjectId};
-use crate::scan;
 
 mod history;
 pub mod identity;
@@ -154,12 +153,8 @@ pub struct Observation {
     pub url: Option<String>,
     /// The report says that nobody need act.
     pub suppressed: bool,
-    /// What the report's own analysis (VEX) says of it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub verdict: Option<scan::Verdict>,
-    /// Why nobody need act, in the format's own words.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub justification: Option<String>,
+    /// Why not, in the report's words.
+    pub suppression_reason: Option<String>,
 }
 
 
@@ -208,13 +203,11 @@ impl Finding {
             return judgement.status;
         }
         let seeing = self.sights.iter().filter(|(_, sight)| sight.there);
-        let said = seeing.filter_map(|(tool, _)| self.said_by(tool)).filter(|said| said.suppressed);
-        let muted = said.map(|said| match said.verdict {
-            Some(scan::Verdict::FalsePositive) => FindingStatus::FalsePositive,
-            Some(_) | None => FindingStatus::Suppressed,
-        });
-        // Of two reports that mute it for different reasons the more careful word: it is there.
-        muted.min().unwrap_or(FindingStatus::Open)
+        let mut said = seeing.filter_map(|(tool, _)| self.said_by(tool));
+        match said.any(|observation| observation.suppressed) {
+            true => FindingStatus::Suppressed,
+            false => FindingStatus::Open,
+        }
     }
 
     /// The vulnerability's CVE, whichever tool knows it.

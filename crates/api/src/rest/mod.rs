@@ -11,6 +11,7 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::auth::authenticate;
 use crate::edge::Edge;
 
+mod advisories;
 pub(crate) mod audit;
 mod deliveries;
 mod duration;
@@ -22,6 +23,7 @@ pub(crate) mod endpoints;
 mod erase;
 mod event_types;
 mod events;
+mod evidence;
 mod finding_view;
 mod findings;
 mod keys;
@@ -89,5 +91,7 @@ fn areas() -> OpenApiRouter<Edge> {
         .merge(replays::routes())
         .merge(projects::routes())
         .merge(findings::routes())
+        .merge(evidence::routes())
+        .merge(advisories::routes())
         .merge(operation::guarded())
 }

@@ -88,6 +88,11 @@ const fn is_in_code(observation: &Observation) -> bool {
     observation.component.is_none() && observation.fingerprint.is_some()
 }
 
+/// Where a vulnerability in the package of a package URL is, and the version in it.
+pub(crate) fn package_of(purl: &str) -> (String, Option<String>) {
+    (joined(&["component", &package::normal(purl)]), package::version_in(purl))
+}
+
 /// A vulnerability's name in the spelling of its database.
 pub fn normal_name(name: &str) -> String {
     super::names::normal(name)

@@ -17,8 +17,13 @@ pub(super) fn of(component: &Component) -> String {
     }
 }
 
+/// The version in a package URL.
+pub(super) fn version_in(purl: &str) -> Option<String> {
+    PackageUrl::from_str(purl).ok()?.version().map(str::to_owned)
+}
+
 /// A package URL in one spelling, without version, qualifiers and subpath.
-fn normal(purl: &str) -> String {
+pub(super) fn normal(purl: &str) -> String {
     let Ok(purl) = PackageUrl::from_str(purl.trim()) else {
         return bare(purl.trim());
     };

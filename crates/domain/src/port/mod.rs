@@ -14,9 +14,11 @@ use jiff::{SignedDuration, Timestamp};
 
 mod accept;
 mod admin;
+mod advisory;
 mod audit;
 mod deliver;
 mod erase;
+mod evidence;
 mod finding;
 mod replay;
 mod retention;
@@ -26,9 +28,11 @@ pub mod testing;
 
 pub use accept::*;
 pub use admin::*;
+pub use advisory::*;
 pub use audit::*;
 pub use deliver::*;
 pub use erase::*;
+pub use evidence::*;
 pub use finding::*;
 pub use replay::*;
 pub use retention::*;
@@ -68,6 +72,8 @@ pub trait Store:
     + RetentionStore
     + ReplayStore
     + ErasureStore
+    + AdvisoryStore
+    + EvidenceStore
     + AuditStore
 {
 }
@@ -84,6 +90,8 @@ impl<T> Store for T where
         + RetentionStore
         + ReplayStore
         + ErasureStore
+        + AdvisoryStore
+        + EvidenceStore
         + AuditStore
 {
 }

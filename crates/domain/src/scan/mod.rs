@@ -57,6 +57,8 @@ mod signs;
 mod snyk;
 mod spdx;
 mod statement;
+#[cfg(test)]
+mod tests;
 mod trivy;
 mod vulnerability;
 mod watched;
@@ -68,7 +70,7 @@ pub(crate) use lenient::limit_text;
 pub(crate) use names::{add_cwe, url as link};
 pub(crate) use rating::rated;
 pub(crate) use statement::named as vulnerability_names;
-pub use statement::{Statement, Verdict};
+pub use statement::{Statement, VexStatus};
 
 /// A tool's report, understood.
 #[derive(Debug, Clone, PartialEq)]

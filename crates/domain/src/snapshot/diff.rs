@@ -60,6 +60,16 @@ pub fn diff<'a>(known: &'a [Finding], view: &View<'a>) -> Vec<Change<'a>> {
     changes
 }
 
+/// What was seen, each vulnerability of a place once, by the label it would have as new.
+pub fn by_identity(observations: &[Observation]) -> BTreeMap<String, &Observation> {
+    let groups = groups(&[], observations);
+    let labelled = groups.iter().flat_map(slots).filter_map(|(number, slot)| {
+        let seen = lead(&slot.seen)?;
+        Some((identity::label(seen, number), seen))
+    });
+    labelled.collect()
+}
+
 /// Of several tools that see it first in one report.
 fn lead<'a>(seen: &[&'a Observation]) -> Option<&'a Observation> {
     seen.iter().copied().min_by_key(|observation| &observation.tool)

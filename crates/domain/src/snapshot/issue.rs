@@ -89,7 +89,7 @@ fn ignore_reasons(finding: &Finding) -> Value {
     let judged = finding.judgement.as_ref().filter(|judgement| judgement.status.is_muted());
     let judged = judged.map(|it| json!({"reason": it.reason, "expires": it.until, "source": it.by.kind()}));
     let observation = &finding.observation;
-    let said = || json!({"reason": observation.justification.clone().unwrap_or_default(), "expires": null, "source": "scan"});
+    let said = || json!({"reason": observation.suppression_reason.clone().unwrap_or_default(), "expires": null, "source": "scan"});
     let reason = judged.or_else(|| observation.suppressed.then(said));
     Value::Array(reason.into_iter().collect())
 }

@@ -49,7 +49,7 @@ mod tell;
 mod vex;
 
 pub use apply::{Applied, ChangeKind, Sighting};
-pub use diff::{Change, View, diff};
+pub use diff::{Change, View, by_identity, diff};
 
 /// No event's data is longer than this, in bytes. What is more goes into further events, or is left out where the event
 /// counts it anyway.
@@ -91,8 +91,7 @@ pub fn weigh(org: &Org, known: &ProjectState, report: &Report, facts: ScanFacts,
     let at = facts.scanned_at.or(report.scanned_at).unwrap_or(facts.received_at).min(facts.received_at);
     let view = View { report, partial: facts.partial, at, coverage: &known.coverage };
     let mut weighing = Weighing { facts, at, tool: &tool, entropy, changed: Vec::new(), merged: Vec::new(), history: Vec::new() };
-    let stating = ChangedBy::Vex { id: facts.scan_id, author: tool.clone() };
-    let statements = vex::Statements::new(&report.statements, &project.name, stating, at);
+    let statements = vex::Statements::new(&report.statements, facts.scan_id, &tool, at);
     weighing.changes(project, known, &view, &statements);
     let Weighing { changed, merged, history, .. } = weighing;
 
@@ -210,6 +209,7 @@ pub fn judged(
         events = tell::finding(&told);
     }
     let event = |(event_type, data)| NewEvent {
+        hops: 0,
         event: Event { id: EventId::make(now, entropy).0, event_type, occurred_at: now, data },
         project_id: Some(project.id),
         only: None,
@@ -290,7 +290,7 @@ fn new_event(project: &Project, told: (EventType, Data), facts: ScanFacts, entro
     let (event_type, data) = told;
     let event =
         Event { id: EventId::make(facts.received_at, entropy).0, event_type, occurred_at: facts.received_at, data };
-    NewEvent { event, project_id: Some(project.id), only: None }
+    NewEvent { hops: 0, event, project_id: Some(project.id), only: None }
 }
 
 fn delivery_ids(entropy: &dyn Entropy) -> DeliveryIds {

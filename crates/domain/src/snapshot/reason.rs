@@ -38,6 +38,6 @@ fn muted(finding: &Finding) -> String {
         return judgement.reason.clone();
     }
     let saying = finding.sights.keys().filter_map(|tool| finding.said_by(tool)).find(|said| said.suppressed);
-    let given = saying.and_then(|said| said.justification.clone()).filter(|reason| !reason.is_empty());
+    let given = saying.and_then(|said| said.suppression_reason.clone()).filter(|reason| !reason.is_empty());
     given.unwrap_or_else(|| "the report suppresses it".to_owned())
 }

@@ -4,68 +4,55 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use watchbell_wire::event::Component;
 
 use super::apply::stand;
 use crate::finding::{ChangedBy, Finding, FindingStatus, Judgement, identity};
-use crate::scan::{Statement, Verdict};
+use crate::id::ScanId;
+use crate::scan::{Statement, VexStatus};
 
 /// A document's statements, by the names they are about.
 pub(super) struct Statements<'a> {
     by_name: BTreeMap<String, Vec<(usize, &'a Statement)>>,
-    /// What the project is called: a document may speak of it as a whole.
-    project: &'a str,
-    by: ChangedBy,
+    scan: ScanId,
+    /// Who says so, where a statement does not.
+    tool: &'a str,
     at: Timestamp,
 }
 
 impl<'a> Statements<'a> {
-    /// `at`: when they were said, where they do not say it themselves.
-    pub(super) fn new(statements: &'a [Statement], project: &'a str, by: ChangedBy, at: Timestamp) -> Self {
+    pub(super) fn new(statements: &'a [Statement], scan: ScanId, tool: &'a str, at: Timestamp) -> Self {
         let mut by_name: BTreeMap<String, Vec<_>> = BTreeMap::new();
         for (index, statement) in statements.iter().enumerate() {
             for name in &statement.names {
                 by_name.entry(identity::normal_name(name)).or_default().push((index, statement));
             }
         }
-        Self { by_name, project, by, at }
+        Self { by_name, scan, tool, at }
     }
 
-    /// What is stated of the finding: of several statements the last one of the document, where they are in their order.
-    fn about(&self, finding: &Finding) -> Option<&'a Statement> {
+    /// What is stated of the finding: of several statements the last one of the document. With it, the version that it
+    /// holds for.
+    fn about(&self, finding: &Finding) -> Option<(&'a Statement, Option<String>)> {
         let named = finding.names.iter().filter_map(|name| self.by_name.get(name)).flatten();
-        let component = finding.observation.component.as_ref();
-        let fitting = named.filter(|(_, statement)| {
-            statement.concerns(&finding.names, component) || self.is_of_all(statement.component.as_ref())
-        });
-        fitting.max_by_key(|(index, _)| *index).map(|(_, statement)| *statement)
+        let fitting = named.filter_map(|(index, statement)| Some((*index, *statement, holds_for(statement, finding)?)));
+        fitting.max_by_key(|(index, _, _)| *index).map(|(_, statement, version)| (statement, version))
     }
 
-    /// Whether the product is the project itself and no component of it: it has its name, or is an image.
-    fn is_of_all(&self, product: Option<&Component>) -> bool {
-        product.is_some_and(|product| {
-            let purl = product.purl.as_deref().unwrap_or_default();
-            let is_image = purl.starts_with("pkg:oci/") || purl.starts_with("pkg:docker/");
-            is_image || product.name.eq_ignore_ascii_case(self.project)
-        })
-    }
-
-    /// Judges the finding by what is stated of it; answers who says so and why, if that changes anything.
+    /// Judges the finding by what is stated of it. Whether that changed anything.
     pub(super) fn judge(&self, finding: &mut Finding) -> Option<(ChangedBy, String)> {
-        let statement = self.about(finding)?;
-        let at = statement.said_at.unwrap_or(self.at).min(self.at);
+        let (statement, version) = self.about(finding)?;
         let known = finding.judgement.as_ref();
-        if known.is_some_and(|judgement| judgement.by.is_decision() || judgement.at > at) {
+        if known.is_some_and(|judgement| judgement.by.is_decision() || judgement.at > self.at) {
             return None;
         }
-        let reason = statement.justification.clone().unwrap_or_default();
-        let is_of_all = self.is_of_all(statement.component.as_ref());
-        let version = statement.version().filter(|_| !is_of_all);
-        let status = match statement.verdict {
-            Verdict::NotAffected => Some(FindingStatus::Suppressed),
-            Verdict::FalsePositive => Some(FindingStatus::FalsePositive),
-            Verdict::Fixed => Some(FindingStatus::Remediated),
-            Verdict::Affected | Verdict::UnderInvestigation => None,
+        let author = if statement.author.is_empty() { self.tool } else { &statement.author };
+        let by = ChangedBy::Vex { id: self.scan, author: author.to_owned() };
+        let reason = statement.justification.clone();
+        let status = match statement.status {
+            VexStatus::NotAffected => Some(FindingStatus::Suppressed),
+            VexStatus::FalsePositive => Some(FindingStatus::FalsePositive),
+            VexStatus::Fixed => Some(FindingStatus::Remediated),
+            VexStatus::Affected | VexStatus::UnderInvestigation => None,
         };
         let is_same = |judgement: &Judgement| {
             (Some(judgement.status), &judgement.reason, &judgement.version) == (status, &reason, &version)
@@ -73,11 +60,22 @@ impl<'a> Statements<'a> {
         if known.map_or(status.is_none(), is_same) {
             return None;
         }
-        let by = self.by.clone();
-        let judged = |status| Judgement { status, by, at, reason: reason.clone(), until: None, version };
+        let judged = |status| Judgement { status, by: by.clone(), at: self.at, reason: reason.clone(), until: None, version };
         finding.judgement = status.map(judged);
         let before = finding.status;
         stand(finding, Some(before));
-        Some((self.by.clone(), reason))
+        Some((by, reason))
     }
+}
+
+/// Whether the statement is about the finding's component; with the version that it is limited to.
+fn holds_for(statement: &Statement, finding: &Finding) -> Option<Option<String>> {
+    if statement.products.is_empty() {
+        return Some(None);
+    }
+    let place = identity::place(&finding.observation);
+    let installed = finding.observation.component.as_ref()?.version.as_deref();
+    let products = statement.products.iter().map(|purl| identity::package_of(purl));
+    let mut fitting = products.filter(|(product, _)| *product == place).map(|(_, version)| version);
+    fitting.find(|version| version.is_none() || installed.is_none() || version.as_deref() == installed)
 }

@@ -111,7 +111,8 @@ fn insert(tx: &Tx<'_>, project: &Project) -> Result<()> {
     Ok(())
 }
 
-fn apply(tx: &mut Tx<'_>, outcome: &ScanOutcome) -> Result<Vec<Accepted>> {
+/// Writes a scan and what it changed, if its project is still as it was when it was weighed.
+pub(super) fn apply(tx: &mut Tx<'_>, outcome: &ScanOutcome) -> Result<Vec<Accepted>> {
     let scan = &outcome.scan;
     let completed_at = (scan.status == ScanStatus::Completed).then_some(scan.received_at);
     advance(tx.conn, scan.org_id, scan.project_id, outcome.seen_version, completed_at)?;

@@ -140,3 +140,10 @@ pub(super) struct AffectedVersion {
     #[serde(default, deserialize_with = "lenient::member")]
     pub(super) status: Option<String>,
 }
+
+impl Analysis {
+    /// When it was last said.
+    pub(super) fn said_at(&self) -> Option<Timestamp> {
+        self.last_updated.or(self.first_issued)
+    }
+}

@@ -244,7 +244,7 @@ fn observe(tool: &str, entry: &Entry, rule: &Rule, artifacts: &[Option<String>])
         location: place.shown(),
         url: rule.help_uri.as_deref().and_then(names::url),
         suppressed: is_suppressed(entry),
-        justification: justification(entry),
+        suppression_reason: suppression_reason(entry),
         rule_id,
         ..Observation::default()
     })
@@ -274,7 +274,7 @@ fn is_suppressed(entry: &Entry) -> bool {
     !suppressions.is_empty() && suppressions.iter().all(|one| is_accepted(one.status.as_deref()))
 }
 
-fn justification(entry: &Entry) -> Option<String> {
+fn suppression_reason(entry: &Entry) -> Option<String> {
     let given = entry.suppressions.iter().find_map(|one| one.justification.as_deref());
     given.filter(|_| is_suppressed(entry)).map(|reason| limit_text(reason, limit::DESCRIPTION_MAX))
 }
