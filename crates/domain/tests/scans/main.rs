@@ -5,6 +5,8 @@ mod documents;
 #[cfg(test)]
 mod laws;
 #[cfg(test)]
+mod life;
+#[cfg(test)]
 mod reports;
 #[cfg(test)]
 mod support;
