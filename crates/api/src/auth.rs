@@ -230,6 +230,8 @@ rights! {
     DeliveriesReplay = Some(Scope::DeliveriesReplay),
     ProjectsRead = Some(Scope::ProjectsRead),
     ProjectsWrite = Some(Scope::ProjectsWrite),
+    EvidenceRead = Some(Scope::EvidenceRead),
+    EvidenceWrite = Some(Scope::EvidenceWrite),
     KeysRead = Some(Scope::KeysRead),
     KeysWrite = Some(Scope::KeysWrite),
 }

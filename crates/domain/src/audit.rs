@@ -47,6 +47,8 @@ actions! {
     ServerRootKey = "server.root_key",
     /// An organisation was made.
     OrgCreate = "org.create",
+    /// What an organisation weighs was changed.
+    OrgWeight = "org.weight",
     /// A key was made.
     KeyCreate = "key.create",
     /// A key was revoked.
@@ -85,6 +87,12 @@ actions! {
     ReplayCancel = "replay.cancel",
     /// A project was made.
     ProjectCreate = "project.create",
+    /// A document was uploaded.
+    EvidenceCreate = "evidence.create",
+    /// A document was deleted.
+    EvidenceDelete = "evidence.delete",
+    /// Advisories were taken in.
+    AdvisoryImport = "advisory.import",
 }
 
 /// Who did something.

@@ -11,6 +11,7 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::auth::authenticate;
 use crate::edge::Edge;
 
+mod advisories;
 pub(crate) mod audit;
 mod deliveries;
 mod duration;
@@ -21,7 +22,8 @@ pub(crate) mod endpoint_view;
 pub(crate) mod endpoints;
 mod erase;
 mod event_types;
-mod events;
+pub(crate) mod events;
+mod evidence;
 mod keys;
 mod operation;
 mod orgs;
@@ -91,5 +93,7 @@ fn areas() -> OpenApiRouter<Edge> {
         .merge(replay::routes())
         .merge(replays::routes())
         .merge(projects::routes())
+        .merge(evidence::routes())
+        .merge(advisories::routes())
         .merge(operation::guarded())
 }

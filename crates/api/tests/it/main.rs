@@ -15,6 +15,7 @@ mod contract;
 mod endpoints;
 mod erasures;
 mod events;
+mod evidence;
 mod graphql;
 mod hostile;
 mod idempotency;

@@ -187,7 +187,9 @@ fn chromium() -> Option<&'static str> {
     let found = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
     let found = found.into_iter().find(|path| Path::new(path).exists());
     if found.is_none() {
-        say("SKIPPED: there is no Chromium (Debian: apt-get install chromium), so the console was not tried in a browser");
+        say(
+            "SKIPPED: there is no Chromium (Debian: apt-get install chromium), so the console was not tried in a browser",
+        );
     }
     found
 }

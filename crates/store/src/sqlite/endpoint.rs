@@ -16,7 +16,7 @@ use super::page::{self, before};
 use super::row::micros;
 use super::vault::Vault;
 use super::writer::Tx;
-use super::{SqliteStore, audit, endpoint_row, event};
+use super::{SqliteStore, audit, delivery, endpoint_row, event};
 
 const INSERT: &str = "INSERT INTO endpoint \
     (org_id, id, url, dialect, description, events, state, state_since, state_reason, secrets, headers, \
@@ -156,6 +156,13 @@ fn update(tx: &mut Tx<'_>, seen: Endpoint, mut changed: Endpoint) -> Result<()> 
     }
     (changed.org_id, changed.id) = (current.org_id, current.id);
     write(tx, UPDATE, &changed, "the endpoint was changed meanwhile")?;
+    if changed.policy.order == Order::Project && current.policy.order != Order::Project {
+        delivery::keep_keys(tx.conn, changed.org_id, changed.id)?;
+    }
+    let is_active_again = current.state != EndpointState::Active && changed.state == EndpointState::Active;
+    if is_active_again || current.url != changed.url {
+        tx.failures.forget(tx.conn, changed.org_id, changed.id)?;
+    }
     match (&current.state, &changed.state) {
         (EndpointState::Active, EndpointState::Paused { .. } | EndpointState::Disabled { .. }) => {
             hold(tx, changed.org_id, changed.id)
@@ -188,6 +195,7 @@ fn delete(tx: &mut Tx<'_>, org: OrgId, id: EndpointId, now: Timestamp) -> Result
         return Ok(false);
     }
     tx.endpoints.remove(org, id);
+    tx.failures.forget(tx.conn, org, id)?;
     tx.hand_over.changed(id);
     tx.conn.prepare_cached(DROP_BODIES)?.execute(key)?;
     for cancel in [CANCEL_PENDING, CANCEL_HELD] {
