@@ -22,7 +22,7 @@ pub(crate) mod endpoint_view;
 pub(crate) mod endpoints;
 mod erase;
 mod event_types;
-mod events;
+pub(crate) mod events;
 mod evidence;
 mod finding_view;
 mod findings;
