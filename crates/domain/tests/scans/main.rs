@@ -1,6 +1,12 @@
 //! From reports to findings to events, over the crate's public face alone.
 
 #[cfg(test)]
+mod fixtures;
+#[cfg(test)]
+mod formats;
+#[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod laws;
 #[cfg(test)]
 mod reports;
