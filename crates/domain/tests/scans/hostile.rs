@@ -81,9 +81,10 @@ fn numbers_beyond_all_bounds_are_no_numbers() {
             }
             out
         });
-        // Whatever it makes of it.
-        let _: Result<_, _> =
-            scan::read(huge.as_bytes(), None).inspect_err(|error| assert!(!format!("{name}: {error}").is_empty()));
+        // Whatever it makes of it, it ends.
+        if let Err(error) = scan::read(huge.as_bytes(), None) {
+            assert!(!error.to_string().is_empty(), "{name}");
+        }
     }
 }
 
