@@ -57,6 +57,10 @@ scopes! {
     ProjectsRead = "projects:read",
     /// Make projects, post scans.
     ProjectsWrite = "projects:write",
+    /// Read evidence and its content.
+    EvidenceRead = "evidence:read",
+    /// Upload and delete evidence.
+    EvidenceWrite = "evidence:write",
     /// Read keys (never the key itself).
     KeysRead = "keys:read",
     /// Make and revoke keys, with at most one's own rights.

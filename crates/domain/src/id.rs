@@ -94,6 +94,8 @@ ids! {
     ReplayId = "rpl",
     /// An erasure by subject.
     ErasureId = "ers",
+    /// A document uploaded as evidence.
+    EvidenceId = "evd",
     /// One request to our API.
     RequestId = "req",
 }

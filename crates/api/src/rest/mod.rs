@@ -11,6 +11,8 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::auth::authenticate;
 use crate::edge::Edge;
 
+mod advisories;
+pub(crate) mod audit;
 mod deliveries;
 mod duration;
 mod endpoint_given;
@@ -21,6 +23,7 @@ pub(crate) mod endpoints;
 mod erase;
 mod event_types;
 mod events;
+mod evidence;
 mod keys;
 mod operation;
 mod orgs;
@@ -85,5 +88,7 @@ fn areas() -> OpenApiRouter<Edge> {
         .merge(replay::routes())
         .merge(replays::routes())
         .merge(projects::routes())
+        .merge(evidence::routes())
+        .merge(advisories::routes())
         .merge(operation::guarded())
 }

@@ -7,20 +7,22 @@ use axum::response::Response;
 use http::StatusCode;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
+use watchbell_domain::audit::Action;
 use watchbell_domain::finding::{Finding, FindingStatus};
 use watchbell_domain::id::{ProjectId, ScanId};
 use watchbell_domain::org::Project;
 use watchbell_domain::port::{OrgStore, ProjectStore, Written};
 use watchbell_domain::scan::{Scan, ScanStatus};
 use watchbell_engine::admin::org;
-use watchbell_engine::ingest::scan::{self, Submission};
+use watchbell_engine::ingest::scan::{self, Document, Submission};
 use watchbell_wire::event::Component;
 
 use crate::auth::{Tenant, right};
 use crate::body::BodyReader;
-use crate::edge::{Edge, Making};
+use crate::edge::{Edge, Making, Room};
 use crate::once::{answer, finish};
 use crate::page::{Cursors, List, PageQuery, QueryOf};
 use crate::path::IdIn;
@@ -167,7 +169,8 @@ async fn create_project(
     let project = org::create_project(tenant.org, &given.name, now, &*making.entropy);
     let project = project.map_err(super::orgs::refused)?;
     let answer = answer(StatusCode::CREATED, &ProjectView::from(project.clone()));
-    let written = projects.create_project(project, write.once.with(&answer)).await?;
+    let deed = tenant.caller.deed(Action::ProjectCreate, project.id, now, json!({"name": project.name}));
+    let written = projects.create_project(project, write.once.terms(&answer, deed)).await?;
     finish(written, answer)
 }
 
@@ -217,6 +220,7 @@ struct Scanning {
     projects: Arc<dyn ProjectStore>,
     making: Making,
     bodies: BodyReader,
+    room: Room,
 }
 
 impl FromRef<Edge> for Scanning {
@@ -226,6 +230,7 @@ impl FromRef<Edge> for Scanning {
             projects: Arc::from_ref(edge),
             making: Making::from_ref(edge),
             bodies: BodyReader::from_ref(edge),
+            room: Room::from_ref(edge),
         }
     }
 }
@@ -243,13 +248,13 @@ async fn post_scan(
     request: Request,
 ) -> Result<Response> {
     let limit = scanning.bodies.limits.report_bytes_max;
-    let write = scanning.bodies.raw(request, limit).await?;
+    let upload = scanning.bodies.spooled(request, limit, &scanning.room).await?;
     let now = scanning.making.clock.now();
     let ports =
         scan::Ports { orgs: &*scanning.orgs, projects: &*scanning.projects, entropy: &*scanning.making.entropy };
     let submission = Submission {
         scan_id: ScanId::make(now, ports.entropy),
-        report: write.body.clone(),
+        report: Document::Spooled(upload.body),
         tool: query.tool,
         partial: query.partial,
         received_at: now,
@@ -257,7 +262,7 @@ async fn post_scan(
     let promised = |scan: &Scan| answer(StatusCode::CREATED, &ScanView::from(scan));
     // A failed scan is answered with a problem, which names this request and so is made anew on a repetition.
     let once = |scan: &Scan| match scan.status {
-        ScanStatus::Completed => write.once.with(&promised(scan)),
+        ScanStatus::Completed => upload.once.with(&promised(scan)),
         ScanStatus::Failed => None,
     };
     let applied = scan::apply(ports, tenant.org, id, submission, once).await?;

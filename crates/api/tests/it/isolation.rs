@@ -29,6 +29,7 @@ async fn theirs(world: &World) -> Theirs {
     let key = world.post(&path("/keys"), json!({"name": "k", "scopes": ["events:read"]})).await.is(201).json();
     let replay = world.post(&path("/replays"), json!({"state": "dead_lettered"})).await.is(202).json();
     let erasure = world.post(&path("/erasures"), json!({"text": "nobody"})).await.is(202).json();
+    let evidence = world.post(&path("/evidence?file_name=e"), json!({})).await.is(202).json();
     Theirs {
         org: org.to_string(),
         ids: vec![
@@ -39,6 +40,7 @@ async fn theirs(world: &World) -> Theirs {
             ("keys", text(&key["id"])),
             ("replays", text(&replay["id"])),
             ("erasures", text(&erasure["id"])),
+            ("evidence", text(&evidence["id"])),
         ],
     }
 }
@@ -106,7 +108,7 @@ async fn every_route_answers_another_organisations_things_like_nothing() {
         }
         seen.insert(area);
     }
-    for area in ["endpoints", "events", "deliveries", "projects", "keys", "replays", "erasures"] {
+    for area in ["endpoints", "events", "deliveries", "projects", "keys", "replays", "erasures", "evidence"] {
         assert!(seen.contains(area), "{area}");
     }
     // Nothing of it had an effect.

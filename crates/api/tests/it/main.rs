@@ -15,6 +15,7 @@ mod contract;
 mod endpoints;
 mod erasures;
 mod events;
+mod evidence;
 mod hostile;
 mod idempotency;
 mod isolation;

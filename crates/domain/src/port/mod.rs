@@ -14,8 +14,11 @@ use jiff::{SignedDuration, Timestamp};
 
 mod accept;
 mod admin;
+mod advisory;
+mod audit;
 mod deliver;
 mod erase;
+mod evidence;
 mod replay;
 mod retention;
 mod scan;
@@ -24,8 +27,11 @@ pub mod testing;
 
 pub use accept::*;
 pub use admin::*;
+pub use advisory::*;
+pub use audit::*;
 pub use deliver::*;
 pub use erase::*;
+pub use evidence::*;
 pub use replay::*;
 pub use retention::*;
 pub use scan::*;
@@ -63,6 +69,9 @@ pub trait Store:
     + RetentionStore
     + ReplayStore
     + ErasureStore
+    + AdvisoryStore
+    + EvidenceStore
+    + AuditStore
 {
 }
 
@@ -77,6 +86,9 @@ impl<T> Store for T where
         + RetentionStore
         + ReplayStore
         + ErasureStore
+        + AdvisoryStore
+        + EvidenceStore
+        + AuditStore
 {
 }
 

@@ -8,7 +8,7 @@ use super::lenient::limit_text;
 use super::outline::Outline;
 use super::{
     Report, bandit, bearer_scan, cargo_audit, checkov, cyclonedx, dependabot, dependency_check, detect_secrets, grype,
-    limit, npm_audit, osv_scanner, pip_audit, sarif, semgrep, signs, snyk, trivy,
+    limit, npm_audit, openvex, osv_scanner, pip_audit, sarif, semgrep, signs, snyk, spdx, trivy,
 };
 
 /// Whether a document is in a format.
@@ -76,10 +76,10 @@ macro_rules! formats {
 formats! {
     Sarif, "sarif", "SARIF 2.1.0", signs::sarif, sarif::read;
     CycloneDx, "cyclonedx", "CycloneDX JSON", signs::cyclonedx, cyclonedx::read;
-    CycloneDxXml, "cyclonedx_xml", "CycloneDX XML", signs::cyclonedx_xml, unread;
-    SpdxJson, "spdx_json", "SPDX 2.3 JSON", signs::spdx_json, unread;
-    SpdxTag, "spdx_tag", "SPDX 2.3 tag-value", signs::spdx_tag, unread;
-    OpenVex, "openvex", "OpenVEX", signs::openvex, unread;
+    CycloneDxXml, "cyclonedx_xml", "CycloneDX XML", signs::cyclonedx_xml, cyclonedx::read_xml;
+    SpdxJson, "spdx_json", "SPDX 2.3 JSON", signs::spdx_json, spdx::read;
+    SpdxTag, "spdx_tag", "SPDX 2.3 tag-value", signs::spdx_tag, spdx::tag_value::read;
+    OpenVex, "openvex", "OpenVEX", signs::openvex, openvex::read;
     Trivy, "trivy", "Trivy JSON", signs::trivy, trivy::read;
     Grype, "grype", "Grype JSON", signs::grype, grype::read;
     OsvScanner, "osv_scanner", "OSV-Scanner JSON", signs::osv_scanner, osv_scanner::read;
@@ -117,9 +117,4 @@ pub(super) fn detect(text: &str) -> Result<ReportFormat, ReportError> {
 pub(super) fn understood() -> String {
     let names: Vec<&str> = ReportFormat::ALL.iter().map(|format| format.described()).collect();
     format!("understood are {}", names.join(", "))
-}
-
-/// For a format whose reader is on its way.
-fn unread(_text: &str, _hint: Option<&str>) -> Result<Report, ReportError> {
-    Err(ReportError::UnknownFormat { seen: "it is recognised, but not read yet".to_owned() })
 }

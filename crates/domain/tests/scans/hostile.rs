@@ -131,11 +131,7 @@ fn xml_expands_nothing_of_its_own() {
 }
 
 #[test]
-fn more_findings_than_the_limit_are_refused() {
-    let many =
-        vec![json!({"vulnerability": {"id": "CVE-2020-0001"}, "artifact": {"name": "x"}}); limit::OBSERVATIONS_MAX + 1];
-    let many = json!({"matches": many, "descriptor": {}});
-    assert!(matches!(scan::read(many.to_string().as_bytes(), None), Err(ReportError::TooMany { .. })));
+fn text_is_cut() {
     let text = "ä".repeat(100_000);
     let long = json!({"matches": [{"vulnerability": {"id": text, "description": text, "dataSource": text}, "artifact": {"name": text, "version": text}}], "descriptor": {}});
     let seen = scan::read(long.to_string().as_bytes(), None).unwrap().observations.remove(0);

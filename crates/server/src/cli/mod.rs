@@ -4,6 +4,8 @@
 //! *To add a command*: a module with its `Args` and `run`, a variant in [`Command`], its help in `docs/cli.md`
 //! (`UPDATE_DOCS=1 cargo nextest run -p watchbell` writes it).
 
+mod advisories;
+mod backup;
 mod bench;
 mod completions;
 mod config;
@@ -14,8 +16,10 @@ mod doctor;
 mod endpoint;
 mod endpoint_flags;
 mod event;
+mod evidence;
 mod key;
 mod message;
+mod org;
 pub(crate) mod output;
 mod replay;
 mod scan;
@@ -30,7 +34,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 pub(crate) use output::Output;
-pub(crate) use scan::{media_type as report_media_type, project_id};
+pub(crate) use scan::project_id;
 
 /// Environment variables as `main` read them.
 pub(crate) type Variables = Vec<(String, String)>;
@@ -72,6 +76,10 @@ enum Command {
     Send(send::Args),
     /// Post a scanner's report and see what changed
     Scan(scan::Args),
+    /// Evidence: documents that are kept and read
+    Evidence(evidence::Args),
+    /// Advisories: what is known to be vulnerable
+    Advisories(advisories::Args),
     /// Endpoints: where events are delivered
     Endpoint(Box<endpoint::Args>),
     /// Events: what happened
@@ -80,8 +88,14 @@ enum Command {
     Delivery(delivery::Args),
     /// API keys
     Key(key::Args),
+    /// Organisations
+    Org(org::Args),
     /// Deliver again what an endpoint was sent in a window of time
     Replay(Box<replay::Args>),
+    /// Copy the database into a file, beside a running server
+    Backup(backup::Backup),
+    /// Put a backup into an empty data directory
+    Restore(backup::Restore),
     /// Check the configuration, print it, or its schema
     Config(config::Args),
     /// Look for what is wrong with a server, its configuration or its data directory
@@ -103,11 +117,16 @@ impl Cli {
             Command::Verify(args) => args.run(out),
             Command::Send(args) => args.run(out),
             Command::Scan(args) => args.run(out),
+            Command::Evidence(args) => args.run(out),
+            Command::Advisories(args) => args.run(out),
             Command::Endpoint(args) => args.run(out),
             Command::Event(args) => args.run(out),
             Command::Delivery(args) => args.run(out),
             Command::Key(args) => args.run(out),
+            Command::Org(args) => args.run(out),
             Command::Replay(args) => args.run(out),
+            Command::Backup(args) => args.run(out, variables),
+            Command::Restore(args) => args.run(out, variables),
             Command::Config(args) => args.run(out, variables),
             Command::Doctor(args) => args.run(out, variables),
             Command::Bench(args) => args.run(out, variables),

@@ -6,7 +6,7 @@ use watchbell_domain::event::Accepted;
 use watchbell_domain::finding::{Finding, FindingStatus};
 use watchbell_domain::id::{FindingId, OrgId, ProjectId, ScanId};
 use watchbell_domain::org::Project;
-use watchbell_domain::port::{Once, Page, PageRequest, Pending, ProjectStore, ScanOutcome, StoreError, Written};
+use watchbell_domain::port::{Once, Page, PageRequest, Pending, ProjectStore, ScanOutcome, StoreError, Terms, Written};
 use watchbell_domain::scan::{Scan, ScanStatus};
 
 use super::error::{OrConflict, Result};
@@ -14,7 +14,7 @@ use super::once::once;
 use super::page::{self, before};
 use super::row::{Columns, corrupt, micros, signed};
 use super::writer::Tx;
-use super::{SqliteStore, event};
+use super::{SqliteStore, audit, event};
 
 const INSERT: &str = "INSERT INTO project (org_id, id, name, created_at, version, last_scan_at) \
                       VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
@@ -33,8 +33,8 @@ const WRITE_FINDING: &str = "INSERT INTO finding \
     WHERE project_id = excluded.project_id AND identity = excluded.identity";
 
 impl ProjectStore for SqliteStore {
-    fn create_project(&self, project: Project, key: Option<Once>) -> Pending<'_, Written<()>> {
-        self.add(move |tx| once(tx, project.org_id, project.created_at, key.as_ref(), |tx| insert(tx, &project)))
+    fn create_project(&self, project: Project, terms: Terms) -> Pending<'_, Written<()>> {
+        self.add(move |tx| audit::on(tx, project.org_id, project.created_at, &terms, |tx| insert(tx, &project)))
     }
 
     fn project(&self, org: OrgId, id: ProjectId) -> Pending<'_, Option<Project>> {
@@ -122,7 +122,8 @@ fn insert(tx: &Tx<'_>, project: &Project) -> Result<()> {
     Ok(())
 }
 
-fn apply(tx: &mut Tx<'_>, outcome: &ScanOutcome) -> Result<Vec<Accepted>> {
+/// Writes a scan and what it changed, if its project is still as it was when it was weighed.
+pub(super) fn apply(tx: &mut Tx<'_>, outcome: &ScanOutcome) -> Result<Vec<Accepted>> {
     let scan = &outcome.scan;
     let advanced = tx.conn.prepare_cached(ADVANCE)?.execute(params![
         scan.org_id.0.as_bytes(),
