@@ -94,6 +94,10 @@ ids! {
     ReplayId = "rpl",
     /// An erasure by subject.
     ErasureId = "ers",
+    /// A group of organisations.
+    GroupId = "grp",
+    /// A member of an organisation.
+    MemberId = "mbr",
     /// One request to our API.
     RequestId = "req",
 }

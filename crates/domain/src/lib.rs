@@ -15,6 +15,7 @@ pub mod event;
 pub mod failpoint;
 pub mod finding;
 pub mod id;
+pub mod member;
 pub mod org;
 pub mod port;
 pub mod retry;

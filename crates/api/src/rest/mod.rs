@@ -22,8 +22,11 @@ pub(crate) mod endpoints;
 mod erase;
 mod event_types;
 mod events;
+mod groups;
 mod keys;
+mod members;
 mod operation;
+mod org_state;
 mod orgs;
 mod projects;
 mod replay;
@@ -37,7 +40,7 @@ pub(crate) fn guarded(edge: &Edge) -> OpenApiRouter<Edge> {
 
 /// Routes for everybody.
 pub(crate) fn open() -> OpenApiRouter<Edge> {
-    operation::open()
+    operation::open().merge(members::open())
 }
 
 /// The contract of both.
@@ -86,5 +89,9 @@ fn areas() -> OpenApiRouter<Edge> {
         .merge(replay::routes())
         .merge(replays::routes())
         .merge(projects::routes())
+        .merge(audit::routes())
+        .merge(groups::routes())
+        .merge(members::routes())
+        .merge(org_state::routes())
         .merge(operation::guarded())
 }

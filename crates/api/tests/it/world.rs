@@ -164,6 +164,9 @@ impl World {
             created_at: self.clock.now(),
             expires_at: None,
             revoked_at: None,
+            group_id: None,
+            member: None,
+            last_used_at: None,
         };
         let id = key.id;
         match org {

@@ -20,6 +20,7 @@ mod erase;
 mod replay;
 mod retention;
 mod scan;
+mod tenant;
 #[cfg(feature = "testing")]
 pub mod testing;
 
@@ -31,6 +32,7 @@ pub use erase::*;
 pub use replay::*;
 pub use retention::*;
 pub use scan::*;
+pub use tenant::*;
 
 /// A storage call under way. Boxed so that the ports are object-safe.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
@@ -66,6 +68,8 @@ pub trait Store:
     + ReplayStore
     + ErasureStore
     + AuditStore
+    + MemberStore
+    + GroupStore
 {
 }
 
@@ -81,6 +85,8 @@ impl<T> Store for T where
         + ReplayStore
         + ErasureStore
         + AuditStore
+        + MemberStore
+        + GroupStore
 {
 }
 

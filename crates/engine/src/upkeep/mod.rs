@@ -4,5 +4,6 @@
 //! accepted and delivered meanwhile does not notice.
 
 pub mod erasure;
+pub mod orgs;
 pub mod replay;
 pub mod retention;
