@@ -4,6 +4,7 @@
 //! *To add a command*: a module with its `Args` and `run`, a variant in [`Command`], its help in `docs/cli.md`
 //! (`UPDATE_DOCS=1 cargo nextest run -p watchbell` writes it).
 
+mod audit;
 mod bench;
 mod completions;
 mod config;
@@ -15,7 +16,9 @@ mod endpoint;
 mod endpoint_flags;
 mod event;
 mod key;
+mod member;
 mod message;
+mod org;
 pub(crate) mod output;
 mod replay;
 mod scan;
@@ -78,8 +81,14 @@ enum Command {
     Event(event::Args),
     /// Deliveries: an event on its way to an endpoint
     Delivery(delivery::Args),
+    /// Organisations
+    Org(org::Args),
+    /// Members of an organisation and their roles
+    Member(member::Args),
     /// API keys
     Key(key::Args),
+    /// Who changed what, and whether the record still holds
+    Audit(audit::Args),
     /// Deliver again what an endpoint was sent in a window of time
     Replay(Box<replay::Args>),
     /// Check the configuration, print it, or its schema
@@ -106,7 +115,10 @@ impl Cli {
             Command::Endpoint(args) => args.run(out),
             Command::Event(args) => args.run(out),
             Command::Delivery(args) => args.run(out),
+            Command::Org(args) => args.run(out),
+            Command::Member(args) => args.run(out),
             Command::Key(args) => args.run(out),
+            Command::Audit(args) => args.run(out),
             Command::Replay(args) => args.run(out),
             Command::Config(args) => args.run(out, variables),
             Command::Doctor(args) => args.run(out, variables),

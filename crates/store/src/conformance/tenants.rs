@@ -125,6 +125,12 @@ pub async fn groups_hold_organisations(world: World) {
     assert_eq!(world.store.key_by_hash(key.hash).await.unwrap(), None);
 }
 
+/// The states that any delivery is in.
+async fn counted(world: &World, org: OrgId) -> Vec<(StateKind, u64)> {
+    let counted = world.store.count_deliveries(org).await.unwrap();
+    counted.into_iter().filter(|(_, count)| *count > 0).collect()
+}
+
 async fn settle(world: &World, org: OrgId) -> u32 {
     let mut steps = 0;
     while world.store.settle_org(org, 3, at(50)).await.unwrap() {
@@ -151,14 +157,14 @@ pub async fn suspending_holds_and_kills_keys(world: World) {
     assert_eq!(world.store.unsettled_orgs().await.unwrap(), []);
     let now = world.store.endpoint(org, endpoint.id).await.unwrap().unwrap();
     assert_eq!(now.state, EndpointState::Disabled { since: at(5), reason: DisabledReason::OrgSuspended });
-    assert_eq!(world.store.count_deliveries(org).await.unwrap(), [(StateKind::Held, 1)]);
+    assert_eq!(counted(&world, org).await, [(StateKind::Held, 1)]);
     assert_eq!(world.store.endpoint(other, theirs.id).await.unwrap().unwrap().state, EndpointState::Active);
 
     assert!(fresh(world.store.set_org_state(org, OrgState::Active, at(9), Terms::default()).await.unwrap()));
     settle(&world, org).await;
     assert!(world.store.key_by_hash(key.hash).await.unwrap().is_some());
     assert_eq!(world.store.endpoint(org, endpoint.id).await.unwrap().unwrap().state, EndpointState::Active);
-    assert_eq!(world.store.count_deliveries(org).await.unwrap(), [(StateKind::Pending, 1)]);
+    assert_eq!(counted(&world, org).await, [(StateKind::Pending, 1)]);
 }
 
 /// Deleted in steps: first what it could still do, then what it had. Its audit log stays, others lose nothing.
@@ -177,7 +183,7 @@ pub async fn deleting_leaves_nothing_but_the_audit_log(world: World) {
                 .await
                 .unwrap(),
         );
-        joined(&world, owner, "ada@example.com", Role::Owner).await;
+        joined(&world, owner, &format!("ada@{owner}"), Role::Owner).await;
         let mut events = Vec::new();
         for second in 1..6 {
             let mut event = world.event(EventType::ScanCompleted, "{}", second);
@@ -212,7 +218,7 @@ pub async fn deleting_leaves_nothing_but_the_audit_log(world: World) {
     assert!(steps > 5, "in small steps");
     assert_eq!(world.store.org(org).await.unwrap(), None);
     assert_eq!(world.store.unsettled_orgs().await.unwrap(), []);
-    assert_eq!(world.store.count_deliveries(org).await.unwrap(), []);
+    assert_eq!(counted(&world, org).await, []);
     assert_eq!(world.store.members(org, first(9)).await.unwrap().items, []);
     assert_eq!(world.store.audit_behind(Chain::Org(org), 0, 9).await.unwrap().len(), 1, "the log outlives it");
     let last = world.store.audit_behind(Chain::Operator, 0, 9).await.unwrap();
