@@ -292,6 +292,8 @@ rights! {
     MembersWrite = Some(Scope::MembersWrite),
     OrgWrite = Some(Scope::OrgWrite),
     AuditRead = Some(Scope::AuditRead),
+    EvidenceRead = Some(Scope::EvidenceRead),
+    EvidenceWrite = Some(Scope::EvidenceWrite),
     KeysRead = Some(Scope::KeysRead),
     KeysWrite = Some(Scope::KeysWrite),
 }

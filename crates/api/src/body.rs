@@ -12,13 +12,19 @@ use http::{HeaderMap, header};
 use http_body_util::BodyExt;
 use jiff::SignedDuration;
 use serde::Deserialize;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use watchbell_domain::port::Clock;
+use watchbell_engine::spool::Spooled;
 
+use crate::edge::Room;
 use crate::once::OnceKey;
 use crate::problem::{At, Problem, Result};
 
 /// Longest piece of input that a message repeats, in characters.
 const ECHO_LENGTH_MAX: usize = 60;
+
+/// In pieces of so many bytes memory for bodies is given out.
+const MEMORY_UNIT: u64 = 1024;
 
 /// How much of a body there may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,18 +33,24 @@ pub struct BodyLimits {
     pub event_bytes_max: u64,
     /// A batch of events, in bytes.
     pub batch_bytes_max: u64,
-    /// A scanner's report, in bytes.
+    /// A scanner's report, in bytes (`scan.max_bytes`).
     pub report_bytes_max: u64,
+    /// A document, in bytes (`evidence.max_bytes`).
+    pub evidence_bytes_max: u64,
     /// Every other body, in bytes.
     pub other_bytes_max: u64,
     /// Levels of JSON (`json.max_depth`).
     pub json_depth_max: usize,
     /// From the first to the last byte (`server.body_timeout`).
     pub timeout: SignedDuration,
+    /// The same of reports and documents (`scan.upload_timeout`).
+    pub upload_timeout: SignedDuration,
     /// Bytes that have to come in each `rate_window`, for each second of it (`server.min_body_rate`); 0: none.
     pub bytes_per_second_min: u64,
     /// `server.body_rate_window`
     pub rate_window: SignedDuration,
+    /// All bodies that are read or worked on at a time, in bytes together (`server.max_body_memory`).
+    pub memory_bytes_max: u64,
 }
 
 impl Default for BodyLimits {
@@ -46,12 +58,15 @@ impl Default for BodyLimits {
         Self {
             event_bytes_max: 1024 * 1024,
             batch_bytes_max: 8 * 1024 * 1024,
-            report_bytes_max: 32 * 1024 * 1024,
+            report_bytes_max: 256 * 1024 * 1024,
+            evidence_bytes_max: 256 * 1024 * 1024,
             other_bytes_max: 256 * 1024,
             json_depth_max: 64,
             timeout: SignedDuration::from_secs(20),
+            upload_timeout: SignedDuration::from_mins(15),
             bytes_per_second_min: 1024,
             rate_window: SignedDuration::from_secs(5),
+            memory_bytes_max: 256 * 1024 * 1024,
         }
     }
 }
@@ -69,12 +84,22 @@ impl BodyLimits {
 pub struct BodyReader {
     pub(crate) limits: BodyLimits,
     pub(crate) clock: Arc<dyn Clock>,
+    memory: Arc<Semaphore>,
 }
 
 /// A body that has been read, with what is needed to answer a repetition of its request.
 #[derive(Debug)]
 pub(crate) struct Write {
     pub(crate) body: Bytes,
+    pub(crate) once: OnceKey,
+    /// Its share of the memory for bodies, as long as it is worked on.
+    _memory: Memory,
+}
+
+/// As [`Write`], of a body in a file.
+#[derive(Debug)]
+pub(crate) struct Upload {
+    pub(crate) body: Spooled,
     pub(crate) once: OnceKey,
 }
 
@@ -105,7 +130,38 @@ pub(crate) fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T> {
     })
 }
 
+/// A share of the memory for bodies.
+#[derive(Debug)]
+struct Memory {
+    all: Arc<Semaphore>,
+    share: Option<OwnedSemaphorePermit>,
+}
+
+impl Memory {
+    /// Makes it at least so many bytes.
+    fn hold(&mut self, bytes: u64) -> Result<()> {
+        let held = self.share.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        let wanted = usize::try_from(bytes.div_ceil(MEMORY_UNIT)).unwrap_or(usize::MAX);
+        let Some(more) = wanted.checked_sub(held).filter(|more| *more > 0) else {
+            return Ok(());
+        };
+        let more = u32::try_from(more).map_err(|_| Problem::Overloaded)?;
+        let more = Arc::clone(&self.all).try_acquire_many_owned(more).map_err(|_| Problem::Overloaded)?;
+        match &mut self.share {
+            Some(share) => share.merge(more),
+            None => self.share = Some(more),
+        }
+        Ok(())
+    }
+}
+
 impl BodyReader {
+    /// Reads within these limits.
+    pub(crate) fn new(limits: BodyLimits, clock: Arc<dyn Clock>) -> Self {
+        let units = usize::try_from(limits.memory_bytes_max.div_ceil(MEMORY_UNIT)).unwrap_or(usize::MAX);
+        Self { limits, clock, memory: Arc::new(Semaphore::new(units.min(Semaphore::MAX_PERMITS))) }
+    }
+
     /// A JSON body of at most `bytes_max`.
     pub(crate) async fn json(&self, request: Request, bytes_max: u64) -> Result<Write> {
         check_media_type(request.headers())?;
@@ -133,18 +189,39 @@ impl BodyReader {
         check_encoding(request.headers())?;
         let once = OnceKey::of(&request)?;
         let (parts, body) = request.into_parts();
-        if announced(&parts.headers).is_some_and(|bytes| bytes > bytes_max) {
+        let announced = announced(&parts.headers);
+        if announced.is_some_and(|bytes| bytes > bytes_max) {
             return Err(Problem::BodyTooLarge(bytes_max));
         }
+        let mut memory = Memory { all: Arc::clone(&self.memory), share: None };
+        // What is announced is set apart at once; of what is not, piece by piece.
+        memory.hold(announced.unwrap_or_default())?;
         let gathered = AtomicU64::new(0);
         let body = tokio::select! {
             biased;
-            body = collect(body, bytes_max, &gathered) => body?,
+            body = collect(body, bytes_max, &gathered, &mut memory) => body?,
             () = self.too_slow(&gathered) => return Err(Problem::BodyTimeout),
             () = self.clock.sleep(self.limits.timeout) => return Err(Problem::BodyTimeout),
         };
         let once = once.with_body(&body);
-        Ok(Write { body, once })
+        Ok(Write { body, once, _memory: memory })
+    }
+
+    /// A large body of any type, in a file. Refused while there is little room for it.
+    pub(crate) async fn spooled(&self, request: Request, bytes_max: u64, room: &Room) -> Result<Upload> {
+        check_encoding(request.headers())?;
+        let once = OnceKey::of(&request)?;
+        let (parts, body) = request.into_parts();
+        if announced(&parts.headers).is_some_and(|bytes| bytes > bytes_max) {
+            return Err(Problem::BodyTooLarge(bytes_max));
+        }
+        let gathered = AtomicU64::new(0);
+        tokio::select! {
+            biased;
+            upload = spool(body, bytes_max, &gathered, room, once) => upload,
+            () = self.too_slow(&gathered) => Err(Problem::BodyTimeout),
+            () = self.clock.sleep(self.limits.upload_timeout) => Err(Problem::BodyTimeout),
+        }
     }
 
     /// Ends with the first window in which too little came.
@@ -178,7 +255,7 @@ impl BodyReader {
     }
 }
 
-async fn collect(mut body: Body, bytes_max: u64, count: &AtomicU64) -> Result<Bytes> {
+async fn collect(mut body: Body, bytes_max: u64, count: &AtomicU64, memory: &mut Memory) -> Result<Bytes> {
     let mut gathered = BytesMut::new();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| Problem::BodyIncomplete)?;
@@ -187,10 +264,31 @@ async fn collect(mut body: Body, bytes_max: u64, count: &AtomicU64) -> Result<By
         if so_far > bytes_max {
             return Err(Problem::BodyTooLarge(bytes_max));
         }
+        memory.hold(so_far)?;
         gathered.extend_from_slice(&data);
         count.store(so_far, Ordering::Relaxed);
     }
     Ok(gathered.freeze())
+}
+
+async fn spool(mut body: Body, bytes_max: u64, count: &AtomicU64, room: &Room, mut once: OnceKey) -> Result<Upload> {
+    room.check().await?;
+    let of_file = |error: std::io::Error| Problem::of_file(&error);
+    let mut writing = room.spool.begin().await.map_err(of_file)?;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| Problem::BodyIncomplete)?;
+        let Ok(data) = frame.into_data() else { continue };
+        let so_far = writing.bytes().saturating_add(u64::try_from(data.len()).unwrap_or(u64::MAX));
+        if so_far > bytes_max {
+            return Err(Problem::BodyTooLarge(bytes_max));
+        }
+        once.take(&data);
+        if writing.write(&data).await.map_err(of_file)? {
+            room.check().await?;
+        }
+        count.store(so_far, Ordering::Relaxed);
+    }
+    Ok(Upload { body: writing.end().await.map_err(of_file)?, once })
 }
 
 fn announced(headers: &HeaderMap) -> Option<u64> {

@@ -14,11 +14,13 @@ use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::OpenApiRouter;
 use watchbell_domain::id::RequestId;
 use watchbell_domain::port::{
-    AuditStore, Clock, DeliveryStore, EndpointStore, Entropy, ErasureStore, EventStore, GroupStore, KeyStore,
-    MemberStore, OrgStore, ProjectStore, ReplayStore, RoomStore, Store,
+    AdvisoryStore, AuditStore, Clock, DeliveryStore, EndpointStore, Entropy, ErasureStore, EventStore, EvidenceStore,
+    GroupStore, KeyStore, MemberStore, OrgStore, ProjectStore, ReplayStore, RoomStore, Store,
 };
 use watchbell_engine::delivery::Handle;
+use watchbell_engine::evidence::Content;
 use watchbell_engine::net::guard::EgressPolicy;
+use watchbell_engine::spool::Spool;
 
 use crate::auth::Authenticator;
 use crate::body::{BodyLimits, BodyReader};
@@ -79,6 +81,10 @@ pub struct Parts {
     pub wake: Handle,
     /// Where endpoints may point.
     pub egress: Arc<EgressPolicy>,
+    /// Where large bodies are while they are worked on.
+    pub spool: Spool,
+    /// The content of documents.
+    pub content: Arc<Content>,
     /// What is counted, and the registry it is shown from.
     pub metrics: Metrics,
 }
@@ -109,6 +115,24 @@ pub(crate) struct Making {
     pub(crate) entropy: Arc<dyn Entropy>,
 }
 
+/// Where large bodies go, and whether there is room for them.
+#[derive(Clone)]
+pub(crate) struct Room {
+    pub(crate) spool: Spool,
+    store: Arc<dyn RoomStore>,
+}
+
+impl Room {
+    /// # Errors
+    /// `storage_full`.
+    pub(crate) async fn check(&self) -> problem::Result<()> {
+        match self.store.has_room().await? {
+            true => Ok(()),
+            false => Err(Problem::StorageFull),
+        }
+    }
+}
+
 /// Whether this node wants requests.
 #[derive(Debug, Clone, Default)]
 pub struct Ready(Arc<AtomicBool>);
@@ -136,7 +160,7 @@ impl Edge {
             auth: Authenticator::new(keys, groups, Arc::clone(&parts.clock), limiter.clone()),
             org_names: OrgNames::new(Arc::clone(&parts.store) as _, Arc::clone(&parts.clock)),
             limiter,
-            bodies: BodyReader { limits: options.bodies, clock: Arc::clone(&parts.clock) },
+            bodies: BodyReader::new(options.bodies, Arc::clone(&parts.clock)),
             cursors: Cursors::new(options.cursor_key),
             ready: Ready::default(),
             slots: Semaphore::new(options.requests_max),
@@ -280,6 +304,10 @@ substates! {
     Arc<dyn ProjectStore> = |edge| Arc::clone(&edge.0.parts.store) as _;
     Arc<dyn ReplayStore> = |edge| Arc::clone(&edge.0.parts.store) as _;
     Arc<dyn ErasureStore> = |edge| Arc::clone(&edge.0.parts.store) as _;
+    Arc<dyn AdvisoryStore> = |edge| Arc::clone(&edge.0.parts.store) as _;
+    Arc<dyn EvidenceStore> = |edge| Arc::clone(&edge.0.parts.store) as _;
+    Arc<Content> = |edge| Arc::clone(&edge.0.parts.content);
+    Room = |edge| Room { spool: edge.0.parts.spool.clone(), store: Arc::clone(&edge.0.parts.store) as _ };
     Arc<dyn RoomStore> = |edge| Arc::clone(&edge.0.parts.store) as _;
     Arc<EgressPolicy> = |edge| Arc::clone(&edge.0.parts.egress);
     Handle = |edge| edge.0.parts.wake.clone();

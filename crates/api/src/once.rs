@@ -47,10 +47,15 @@ impl OnceKey {
     }
 
     pub(crate) fn with_body(mut self, body: &[u8]) -> Self {
-        if let Some((_, hash)) = &mut self.given {
-            hash.update(body);
-        }
+        self.take(body);
         self
+    }
+
+    /// Takes the next part of a body.
+    pub(crate) fn take(&mut self, part: &[u8]) {
+        if let Some((_, hash)) = &mut self.given {
+            hash.update(part);
+        }
     }
 
     /// Whether the client gave a key.

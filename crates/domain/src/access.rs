@@ -78,6 +78,10 @@ scopes! {
     OrgWrite = "org:write",
     /// Read the audit log.
     AuditRead = "audit:read",
+    /// Read evidence and its content.
+    EvidenceRead = "evidence:read",
+    /// Upload and delete evidence.
+    EvidenceWrite = "evidence:write",
     /// Read keys (never the key itself).
     KeysRead = "keys:read",
     /// Make and revoke keys, with at most one's own rights.

@@ -73,6 +73,8 @@ actions! {
     MemberUpdate = "member.update",
     /// A member was removed, with their keys.
     MemberRemove = "member.remove",
+    /// What an organisation weighs was changed.
+    OrgWeight = "org.weight",
     /// A key was made.
     KeyCreate = "key.create",
     /// A key was replaced by another with the same rights.
@@ -113,6 +115,12 @@ actions! {
     ReplayCancel = "replay.cancel",
     /// A project was made.
     ProjectCreate = "project.create",
+    /// A document was uploaded.
+    EvidenceCreate = "evidence.create",
+    /// A document was deleted.
+    EvidenceDelete = "evidence.delete",
+    /// Advisories were taken in.
+    AdvisoryImport = "advisory.import",
 }
 
 /// Who did something.

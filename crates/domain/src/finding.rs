@@ -120,6 +120,8 @@ pub struct Observation {
     pub url: Option<String>,
     /// The report says that nobody need act.
     pub suppressed: bool,
+    /// Why not, in the report's words.
+    pub suppression_reason: Option<String>,
 }
 
 impl Observation {

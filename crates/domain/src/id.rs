@@ -98,6 +98,8 @@ ids! {
     GroupId = "grp",
     /// A member of an organisation.
     MemberId = "mbr",
+    /// A document uploaded as evidence.
+    EvidenceId = "evd",
     /// One request to our API.
     RequestId = "req",
 }

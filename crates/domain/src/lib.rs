@@ -8,14 +8,17 @@
 //! *To add a storage query*: a method on a port in [`port`], its SQL in every backend, one conformance test.
 
 pub mod access;
+pub mod advisory;
 pub mod audit;
 pub mod delivery;
 pub mod endpoint;
 pub mod event;
+pub mod evidence;
 pub mod failpoint;
 pub mod finding;
 pub mod id;
 pub mod member;
+pub mod notice;
 pub mod org;
 pub mod port;
 pub mod retry;

@@ -56,8 +56,13 @@ impl Role {
             | Scope::FindingsRead
             | Scope::PoamRead
             | Scope::SourcesRead
+            | Scope::EvidenceRead
             | Scope::MembersRead => Self::Viewer,
-            Scope::EventsWrite | Scope::DeliveriesReplay | Scope::FindingsWrite | Scope::PoamWrite => Self::Operator,
+            Scope::EventsWrite
+            | Scope::DeliveriesReplay
+            | Scope::FindingsWrite
+            | Scope::PoamWrite
+            | Scope::EvidenceWrite => Self::Operator,
             Scope::EndpointsWrite | Scope::ProjectsWrite | Scope::SourcesWrite | Scope::KeysRead | Scope::AuditRead => {
                 Self::Editor
             }

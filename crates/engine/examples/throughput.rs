@@ -152,6 +152,7 @@ impl DeliveryStore for Endless {
                 attempts_counted: 0,
                 latest_results: Vec::new(),
                 event: Arc::clone(&self.event),
+                hops: 0,
                 body: None,
             });
             Some(Claimed {
@@ -174,6 +175,10 @@ impl DeliveryStore for Endless {
             }
         }
         Box::pin(async move { Ok(settlements.iter().map(|_| Ok(Settled { state: StateKind::Delivered })).collect()) })
+    }
+
+    fn weights(&self) -> Pending<'_, Vec<(OrgId, u32)>> {
+        Box::pin(async { Ok(Vec::new()) })
     }
 
     fn hand_over(&self, _: Arc<dyn Taker>) {}

@@ -3,11 +3,15 @@
 //! - [`net`]: where we may connect, and how: address guard, resolver, TLS, connections.
 //! - [`delivery`]: claim → encode → sign → send → settle.
 //! - [`ingest`]: what comes in (events, scanners' reports) becomes events with deliveries in one commit.
+//! - [`evidence`]: documents that are uploaded, kept, and read in the background.
+//! - [`spool`]: large bodies on their way.
 //! - [`upkeep`]: what is done beside: forgetting what is old.
 //! - [`admin`]: what operators do (organisations, keys, endpoints), as values ready for the store.
 
 pub mod admin;
 pub mod delivery;
+pub mod evidence;
 pub mod ingest;
 pub mod net;
+pub mod spool;
 pub mod upkeep;

@@ -25,11 +25,13 @@ use watchbell_domain::id::{KeyId, OrgId};
 use watchbell_domain::org::{DEFAULT_SLUG, Org};
 use watchbell_domain::port::{Clock, Entropy, KeyStore, OrgStore, PageRequest, StoreError};
 use watchbell_engine::delivery;
+use watchbell_engine::evidence::{self, Content};
 use watchbell_engine::net::client::Client;
 use watchbell_engine::net::connector::{Connector, TcpDial};
 use watchbell_engine::net::guard::{DeniedPorts, EgressPolicy};
 use watchbell_engine::net::resolver::{self, DnsResolver};
 use watchbell_engine::net::tls::Tls;
+use watchbell_engine::spool::Spool;
 use watchbell_engine::upkeep::{erasure, orgs, replay, retention};
 use watchbell_store::key_file::{self, KeyFileError};
 use watchbell_store::seal::{SealingKey, SealingKeys};
@@ -47,6 +49,12 @@ const KEY_FILE: &str = "secrets.key";
 
 /// The file by whose lock one process has the data directory.
 pub(crate) const LOCK_FILE: &str = "watchbell.lock";
+
+/// Large bodies while they are worked on; emptied at the start.
+const SPOOL_FOLDER: &str = "spool";
+
+/// The content of documents.
+const EVIDENCE_FOLDER: &str = "evidence";
 
 /// Connections that wait to be accepted. The system may allow fewer (`net.core.somaxconn`); the usual 128 are gone in an
 /// instant when everybody comes back at once.
@@ -143,7 +151,7 @@ impl Node {
             entropy: Arc::clone(&entropy),
             observer: Arc::clone(&observer),
         };
-        let deliveries = delivery::Service::new(config::delivery_options(config), parts, woken)
+        let deliveries = delivery::Supervised::new(config::delivery_options(config), parts, woken)
             .map_err(|error| StartError::Setting { key: "delivery", problem: error.to_string() })?;
 
         let forgotten = Arc::<retention::Observer>::default();
@@ -163,6 +171,18 @@ impl Node {
         let orgs = orgs::Service::new(orgs::Options::default(), Arc::clone(&store) as _, Arc::clone(&clock));
         let replays = replay::Service::new(replay::Options::default(), replays);
 
+        let (spool, content) = document_folders(config)?;
+        let documents = evidence::Parts {
+            evidence: Arc::clone(&store) as _,
+            content: Arc::clone(&content),
+            advisories: Arc::clone(&store) as _,
+            projects: Arc::clone(&store) as _,
+            orgs: Arc::clone(&store) as _,
+            clock: Arc::clone(&clock),
+            entropy: Arc::clone(&entropy),
+        };
+        let documents = evidence::Service::new(config::evidence_options(config), documents);
+
         let mut registry = prometheus_client::registry::Registry::default();
         let requests = Requests::register(&mut registry);
         registry.register_collector(Box::new(Figures { observer, forgotten, store: Arc::clone(&store) }));
@@ -173,6 +193,8 @@ impl Node {
             entropy,
             wake,
             egress: Arc::new(policy),
+            spool,
+            content,
             metrics: Metrics::new(requests, Arc::new(registry)),
         };
         let edge = Edge::new(parts, config::edge_options(config, cursor_key));
@@ -194,6 +216,7 @@ impl Node {
         loops.spawn("delivery", deliveries.run(shutdown.clone()));
         loops.spawn("erasure", erasures.run(shutdown.clone()));
         loops.spawn("orgs", orgs.run(shutdown.clone()));
+        loops.spawn("evidence", documents.run(shutdown.clone()));
         loops.spawn("replay", replays.run(shutdown.clone()));
         loops.spawn("retention", retention.run(shutdown.clone()));
         loops.spawn("server", server.run(listener, shutdown.clone()));
@@ -254,6 +277,16 @@ fn load_key(config: &Config, entropy: &dyn Entropy) -> Result<SealingKey, StartE
     Ok(key_file::load_or_create(&key_file(config), &database, entropy)?)
 }
 
+/// Where large bodies are while they are worked on, and where documents stay.
+fn document_folders(config: &Config) -> Result<(Spool, Arc<Content>), StartError> {
+    let data = &config.storage.data;
+    let refused =
+        |error: std::io::Error| StartError::Corrupt(format!("the data directory {}: {error}", data.display()));
+    let spool = Spool::open(data.join(SPOOL_FOLDER)).map_err(refused)?;
+    let content = Content::open(data.join(EVIDENCE_FOLDER)).map_err(refused)?;
+    Ok((spool, Arc::new(content)))
+}
+
 /// A key for another purpose. Knowing it tells nothing of the sealing key.
 fn derived(sealing_key: &SealingKey, purpose: &[u8]) -> [u8; 32] {
     Sha256::new()
@@ -280,6 +313,7 @@ fn open(
         min_free_bytes: config.storage.min_free_bytes.get(),
         free_space: Arc::new(FileSystem),
         longest_wait: config::longest_wait(config),
+        disable_after: config.endpoint.disable_after.get(),
     };
     Ok(Arc::new(SqliteStore::open(options)?))
 }
@@ -317,6 +351,7 @@ async fn first_key<S: OrgStore + KeyStore>(
             id: OrgId::make(now, entropy),
             slug: DEFAULT_SLUG.to_owned(),
             name: "Default".to_owned(),
+            weight: watchbell_domain::org::WEIGHT_DEFAULT,
             created_at: now,
         };
         let deed = Deed::of_system("start", Action::OrgCreate, org.id, now);

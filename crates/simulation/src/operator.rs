@@ -8,11 +8,12 @@ use std::sync::atomic::Ordering;
 
 use jiff::{SignedDuration, Timestamp};
 use watchbell_domain::delivery::{Delivery, StateKind};
-use watchbell_domain::endpoint::{Endpoint, EndpointPolicy};
+use watchbell_domain::endpoint::{Endpoint, EndpointPolicy, Order};
 use watchbell_domain::id::{DeliveryId, EndpointId};
-use watchbell_domain::org::Org;
+use watchbell_domain::org::{Org, Project};
 use watchbell_domain::port::{
-    Clock, DeliveryStore, EndpointCreation, EndpointStore, OrgStore, ReplayWhat, StoreError, Terms, Written,
+    Clock, DeliveryStore, EndpointCreation, EndpointStore, OrgStore, ProjectStore, ReplayWhat, StoreError, Terms,
+    Written,
 };
 use watchbell_engine::admin::endpoint::{self, Change, Given, Spec};
 use watchbell_engine::admin::replay;
@@ -101,12 +102,27 @@ async fn act(world: &World, node: &Node, deed: Deed, chance: &mut Chance) -> Res
 
 async fn make_org(world: &World, node: &Node, org: usize) -> Result<(), StoreError> {
     let slug = format!("org-{org}");
-    let made = Org { id: world.plan.orgs[org], name: slug.clone(), slug, created_at: node.clock.now() };
+    let made = Org { id: world.plan.orgs[org], name: slug.clone(), slug, weight: 1, created_at: node.clock.now() };
     match node.store.create_org(made, Terms::default()).await {
         // It had been made, and the answer was lost.
-        Ok(_) | Err(StoreError::Conflict(_)) => Ok(()),
-        Err(error) => Err(error),
+        Ok(_) | Err(StoreError::Conflict(_)) => {}
+        Err(error) => return Err(error),
     }
+    for id in world.plan.projects[org] {
+        let project = Project {
+            id,
+            org_id: world.plan.orgs[org],
+            name: id.to_string(),
+            created_at: node.clock.now(),
+            version: 0,
+            last_scan_at: None,
+        };
+        match node.store.create_project(project, Terms::default()).await {
+            Ok(_) | Err(StoreError::Conflict(_)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 fn address(org: usize, number: u8) -> IpAddr {
@@ -122,6 +138,7 @@ fn policy(chance: &mut Chance) -> EndpointPolicy {
             _ => None,
         },
         max_in_flight: chance.pick(&[None, None, Some(1), Some(3)]),
+        order: chance.pick(&[Order::Any, Order::Any, Order::Endpoint, Order::Project, Order::Project]),
         ..EndpointPolicy::default()
     };
     policy.timeout = chance.pick(&[None, Some(SignedDuration::from_secs(2))]);

@@ -16,6 +16,7 @@ CREATE TABLE org (
   id          BLOB    NOT NULL PRIMARY KEY,
   slug        TEXT    NOT NULL UNIQUE,
   name        TEXT    NOT NULL,
+  weight      INTEGER NOT NULL DEFAULT 1,
   created_at  INTEGER NOT NULL,
   group_id    BLOB    REFERENCES org_group (id),
   state       TEXT    NOT NULL DEFAULT 'active',
@@ -97,6 +98,15 @@ CREATE TABLE endpoint (
   PRIMARY KEY (org_id, id)
 ) STRICT, WITHOUT ROWID;
 
+-- Endpoints that have had nothing but failures: since when, and how often, as far as that matters. No row: all is well.
+CREATE TABLE endpoint_failing (
+  org_id      BLOB    NOT NULL,
+  endpoint_id BLOB    NOT NULL,
+  since       INTEGER NOT NULL,
+  attempts    INTEGER NOT NULL,
+  PRIMARY KEY (org_id, endpoint_id)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE project (
   org_id       BLOB    NOT NULL REFERENCES org (id),
   id           BLOB    NOT NULL,
@@ -154,6 +164,7 @@ CREATE TABLE event (
   erased_at   INTEGER,
   project_id  BLOB,
   skipped     BLOB,
+  hops        INTEGER,
   data        TEXT    NOT NULL,
   UNIQUE (org_id, id),
   FOREIGN KEY (org_id, project_id) REFERENCES project (org_id, id)
@@ -185,11 +196,16 @@ CREATE TABLE delivery (
   attempts_counted INTEGER NOT NULL DEFAULT 0,
   created_at       INTEGER NOT NULL,
   replay_of        BLOB,
+  order_key        BLOB,
   PRIMARY KEY (org_id, id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX delivery_pending ON delivery (endpoint_id, due_at, id) WHERE state = 'pending';
 -- Those that wait to be sent again, by age: for endpoints that are served in order.
 CREATE INDEX delivery_tried ON delivery (endpoint_id, id) WHERE state = 'pending' AND lease > 0;
+-- Those that were never claimed, by age: the first attempts' share of an endpoint.
+CREATE INDEX delivery_untried ON delivery (endpoint_id, due_at, id) WHERE state = 'pending' AND lease = 0;
+-- Those that wait in order by project: the first of each key is its head.
+CREATE INDEX delivery_keyed ON delivery (endpoint_id, order_key, id) WHERE state = 'pending' AND order_key IS NOT NULL;
 CREATE INDEX delivery_sending ON delivery (endpoint_id, lease_until) WHERE state = 'sending';
 CREATE INDEX delivery_held ON delivery (endpoint_id) WHERE state = 'held';
 -- States that few rows enter, and none on the way from accepted to delivered: what is looked for among a million.
@@ -288,3 +304,44 @@ CREATE TRIGGER audit_is_never_changed BEFORE UPDATE ON audit
 CREATE TRIGGER audit_is_dropped_by_age_alone BEFORE DELETE ON audit
   WHEN OLD.number > ifnull((SELECT number FROM audit_checkpoint WHERE org_id = OLD.org_id), 0)
   BEGIN SELECT raise(ABORT, 'the audit log is only added to'); END;
+
+-- Advisories, shared by all organisations. `document` is JSON. The packages that each is about stand beside it, without the
+-- release of a distribution: most are looked for by name.
+CREATE TABLE advisory (
+  id       TEXT    NOT NULL PRIMARY KEY,
+  modified INTEGER NOT NULL,
+  document TEXT    NOT NULL
+) STRICT;
+CREATE TABLE advisory_package (
+  ecosystem TEXT NOT NULL,
+  name      TEXT NOT NULL,
+  advisory  TEXT NOT NULL REFERENCES advisory (id),
+  PRIMARY KEY (ecosystem, name, advisory)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX advisory_package_of ON advisory_package (advisory);
+
+-- Evidence: what is known of uploaded documents. The content is a file named by its SHA-256.
+CREATE TABLE evidence (
+  org_id          BLOB    NOT NULL REFERENCES org (id),
+  id              BLOB    NOT NULL,
+  project_id      BLOB,
+  file_name       TEXT    NOT NULL,
+  media_type      TEXT    NOT NULL,
+  sha256          BLOB    NOT NULL,
+  bytes           INTEGER NOT NULL,
+  created_at      INTEGER NOT NULL,
+  state           TEXT    NOT NULL,
+  ended_at        INTEGER,
+  error           TEXT,
+  format          TEXT,
+  components      INTEGER NOT NULL DEFAULT 0,
+  vulnerabilities INTEGER NOT NULL DEFAULT 0,
+  critical        INTEGER NOT NULL DEFAULT 0,
+  high            INTEGER NOT NULL DEFAULT 0,
+  PRIMARY KEY (org_id, id),
+  FOREIGN KEY (org_id, project_id) REFERENCES project (org_id, id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX evidence_project ON evidence (org_id, project_id, id) WHERE project_id IS NOT NULL;
+CREATE INDEX evidence_content ON evidence (org_id, sha256);
+CREATE INDEX evidence_waiting ON evidence (created_at) WHERE ended_at IS NULL;
+CREATE INDEX evidence_ended ON evidence (ended_at) WHERE ended_at IS NOT NULL;

@@ -11,6 +11,7 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::auth::authenticate;
 use crate::edge::Edge;
 
+mod advisories;
 pub(crate) mod audit;
 mod deliveries;
 mod duration;
@@ -22,6 +23,7 @@ pub(crate) mod endpoints;
 mod erase;
 mod event_types;
 mod events;
+mod evidence;
 mod groups;
 mod keys;
 mod members;
@@ -93,5 +95,7 @@ fn areas() -> OpenApiRouter<Edge> {
         .merge(groups::routes())
         .merge(members::routes())
         .merge(org_state::routes())
+        .merge(evidence::routes())
+        .merge(advisories::routes())
         .merge(operation::guarded())
 }

@@ -12,7 +12,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use watchbell_domain::audit::{Action, changes};
-use watchbell_domain::org::{Org, OrgState, Standing};
+use watchbell_domain::org::{Org, OrgState, Standing, WEIGHT_MAX};
 use watchbell_domain::port::{GroupStore, OrgStore, Page};
 use watchbell_engine::admin::org::{self, Refused};
 
@@ -20,7 +20,7 @@ use super::audit::audited;
 use crate::auth::{Caller, Tenant, right};
 use crate::body::BodyReader;
 use crate::edge::{Edge, Making};
-use crate::once::{answer, finish};
+use crate::once::{OnceKey, answer, finish};
 use crate::org_names::OrgNames;
 use crate::page::{Cursors, List, PageQuery, QueryOf};
 use crate::problem::{Body, Problem, Result};
@@ -45,6 +45,8 @@ pub(super) struct OrgView {
     id: String,
     slug: String,
     name: String,
+    /// Its share when deliveries take turns.
+    weight: u32,
     /// `active`, `suspended`, `deleting`.
     state: &'static str,
     /// Since when it is not active.
@@ -60,6 +62,7 @@ impl OrgView {
             id: org.id.to_string(),
             slug: org.slug,
             name: org.name,
+            weight: org.weight,
             state: standing.state.as_str(),
             state_since: standing.state.since(),
             group_id: standing.group_id.map(|group| group.to_string()),
@@ -71,6 +74,9 @@ impl OrgView {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct OrgChange {
+    /// Its share when deliveries take turns, 1 to 100: twice the weight, twice the starts while others wait as well. Needs
+    /// a key that reaches every organisation, and is changed by itself.
+    weight: Option<u32>,
     /// For people.
     name: Option<String>,
     /// For URLs. What knew the old one has to learn the new one.
@@ -177,6 +183,13 @@ async fn change_org(
     let given: OrgChange = write.parse()?;
     let seen = orgs.org(tenant.org).await?.ok_or(Problem::NotFound)?;
     let standing = orgs.standing(tenant.org).await?.ok_or(Problem::NotFound)?;
+    if let Some(weight) = given.weight {
+        tenant.caller.must_be_operator()?;
+        if given.name.is_some() || given.slug.is_some() {
+            return Err(Problem::payload("/weight", "a weight is changed by itself"));
+        }
+        return weigh(&*orgs, &tenant.caller, seen, standing, weight, making.clock.now(), &write.once).await;
+    }
     let changed = org::rename(&seen, given.name, given.slug).map_err(refused)?;
     let now = making.clock.now();
     let view = OrgView::new(changed.clone(), standing);
@@ -185,5 +198,25 @@ async fn change_org(
     let answer = answer(StatusCode::OK, &view);
     let written = orgs.update_org(seen, changed, now, write.once.terms(&answer, deed)).await?;
     names.forget();
+    finish(written, answer)
+}
+
+async fn weigh(
+    orgs: &dyn OrgStore,
+    caller: &Caller,
+    seen: Org,
+    standing: Standing,
+    weight: u32,
+    now: Timestamp,
+    once: &OnceKey,
+) -> Result<Response> {
+    if !(1..=WEIGHT_MAX).contains(&weight) {
+        return Err(Problem::payload("/weight", format!("a weight is from 1 to {WEIGHT_MAX}")));
+    }
+    let (id, before) = (seen.id, seen.weight);
+    let answer = answer(StatusCode::OK, &OrgView::new(Org { weight, ..seen }, standing));
+    let detail = json!({"weight": {"before": before, "after": weight}});
+    let deed = caller.deed(Action::OrgWeight, id, now, detail);
+    let written = orgs.set_weight(id, weight, now, once.terms(&answer, deed)).await?;
     finish(written, answer)
 }

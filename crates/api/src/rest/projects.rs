@@ -17,12 +17,12 @@ use watchbell_domain::org::Project;
 use watchbell_domain::port::{OrgStore, ProjectStore, Written};
 use watchbell_domain::scan::{Scan, ScanStatus};
 use watchbell_engine::admin::org;
-use watchbell_engine::ingest::scan::{self, Submission};
+use watchbell_engine::ingest::scan::{self, Document, Submission};
 use watchbell_wire::event::Component;
 
 use crate::auth::{Tenant, right};
 use crate::body::BodyReader;
-use crate::edge::{Edge, Making};
+use crate::edge::{Edge, Making, Room};
 use crate::once::{answer, finish};
 use crate::page::{Cursors, List, PageQuery, QueryOf};
 use crate::path::IdIn;
@@ -220,6 +220,7 @@ struct Scanning {
     projects: Arc<dyn ProjectStore>,
     making: Making,
     bodies: BodyReader,
+    room: Room,
 }
 
 impl FromRef<Edge> for Scanning {
@@ -229,6 +230,7 @@ impl FromRef<Edge> for Scanning {
             projects: Arc::from_ref(edge),
             making: Making::from_ref(edge),
             bodies: BodyReader::from_ref(edge),
+            room: Room::from_ref(edge),
         }
     }
 }
@@ -246,13 +248,13 @@ async fn post_scan(
     request: Request,
 ) -> Result<Response> {
     let limit = scanning.bodies.limits.report_bytes_max;
-    let write = scanning.bodies.raw(request, limit).await?;
+    let upload = scanning.bodies.spooled(request, limit, &scanning.room).await?;
     let now = scanning.making.clock.now();
     let ports =
         scan::Ports { orgs: &*scanning.orgs, projects: &*scanning.projects, entropy: &*scanning.making.entropy };
     let submission = Submission {
         scan_id: ScanId::make(now, ports.entropy),
-        report: write.body.clone(),
+        report: Document::Spooled(upload.body),
         tool: query.tool,
         partial: query.partial,
         received_at: now,
@@ -260,7 +262,7 @@ async fn post_scan(
     let promised = |scan: &Scan| answer(StatusCode::CREATED, &ScanView::from(scan));
     // A failed scan is answered with a problem, which names this request and so is made anew on a repetition.
     let once = |scan: &Scan| match scan.status {
-        ScanStatus::Completed => write.once.with(&promised(scan)),
+        ScanStatus::Completed => upload.once.with(&promised(scan)),
         ScanStatus::Failed => None,
     };
     let applied = scan::apply(ports, tenant.org, id, submission, once).await?;

@@ -38,6 +38,7 @@ async fn theirs(world: &World) -> Theirs {
         ("/members", json!({"email": "b@example.com", "role": "viewer"})),
         ("/replays", json!({"state": "dead_lettered"})),
         ("/erasures", json!({"text": "nobody"})),
+        ("/evidence?file_name=e", json!({})),
     ] {
         let reply = world.post(&path(rest), given).await;
         assert!(reply.status.is_success(), "{rest}: {}", reply.text());

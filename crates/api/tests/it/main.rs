@@ -16,6 +16,7 @@ mod contract;
 mod endpoints;
 mod erasures;
 mod events;
+mod evidence;
 mod hostile;
 mod idempotency;
 mod isolation;

@@ -25,7 +25,9 @@ use watchbell_domain::port::testing::{ManualClock, SeededEntropy};
 use watchbell_domain::port::{Clock, OrgStore, Store, Terms};
 use watchbell_domain::{SignedDuration, Timestamp};
 use watchbell_engine::delivery::Handle;
+use watchbell_engine::evidence::Content;
 use watchbell_engine::net::guard::EgressPolicy;
+use watchbell_engine::spool::Spool;
 use watchbell_store::seal::{SealingKey, SealingKeys};
 use watchbell_store::sqlite::{FreeSpace, OpenOptions, SqliteStore, Threads};
 
@@ -57,7 +59,7 @@ pub(crate) struct World {
     /// What the disk has left.
     pub(crate) free_bytes: Arc<AtomicU64>,
     pub(crate) router: Router,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 pub(crate) struct Reply {
@@ -114,6 +116,7 @@ impl World {
             min_free_bytes: MIN_FREE_BYTES,
             free_space: Arc::new(Disk(Arc::clone(&free_bytes))),
             longest_wait: SignedDuration::from_hours(27),
+            disable_after: Some(SignedDuration::from_hours(120)),
         });
         let store: Arc<dyn Store> = Arc::new(store.unwrap());
         let (wake, woken) = Handle::channel();
@@ -127,30 +130,23 @@ impl World {
             clock: Arc::new(Fuse { clock: clock.clone(), blows_after: Arc::clone(&blows_after) }),
             entropy: Arc::clone(&entropy) as _,
             wake,
+            spool: Spool::open(directory.path().join("spool")).unwrap(),
+            content: Arc::new(Content::open(directory.path().join("evidence")).unwrap()),
             egress: Arc::new(EgressPolicy::default()),
             metrics: Metrics::new(requests, Arc::new(registry)),
         };
         let edge = Edge::new(parts, options);
         let org = OrgId::make(clock.now(), &*entropy);
         let router = edge.router();
-        let world = Self {
-            edge,
-            store,
-            clock,
-            org,
-            _woken: Box::new(woken),
-            blows_after,
-            free_bytes,
-            router,
-            _directory: directory,
-        };
+        let world =
+            Self { edge, store, clock, org, _woken: Box::new(woken), blows_after, free_bytes, router, directory };
         world.add_key(ROOT, None, &[Scope::Admin]).await;
         world.add_org(org, "acme").await;
         world
     }
 
     pub(crate) async fn add_org(&self, id: OrgId, slug: &str) {
-        let org = Org { id, slug: slug.into(), name: slug.into(), created_at: self.clock.now() };
+        let org = Org { id, slug: slug.into(), name: slug.into(), weight: 1, created_at: self.clock.now() };
         drop(OrgStore::create_org(&*self.store, org, Terms::default()).await.unwrap());
     }
 
@@ -185,6 +181,11 @@ impl World {
         let joined = self.call("", Method::POST, "/api/v1/invitations/accept", Some(taken)).await.is(201).json();
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         (text(&invited["id"]), text(&joined["key"]["key"]))
+    }
+
+    /// A folder of the data directory.
+    pub(crate) fn folder(&self, name: &str) -> std::path::PathBuf {
+        self.directory.path().join(name)
     }
 
     /// A path below the world's organisation.

@@ -14,6 +14,9 @@ pub trait OrgStore: Send + Sync {
     /// Adds an organisation. `Conflict` when the slug is taken.
     fn create_org(&self, org: Org, terms: Terms) -> Pending<'_, Written<()>>;
 
+    /// Changes what an organisation weighs. `false`: there is none.
+    fn set_weight(&self, id: OrgId, weight: u32, now: Timestamp, terms: Terms) -> Pending<'_, Written<bool>>;
+
     /// By id.
     fn org(&self, id: OrgId) -> Pending<'_, Option<Org>>;
 

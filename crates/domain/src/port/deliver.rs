@@ -19,12 +19,20 @@ pub trait DeliveryStore: Send + Sync {
     fn due_endpoints(&self) -> Pending<'_, Vec<DueEndpoint>>;
 
     /// Takes deliveries that are due at `now` for sending, oldest due first, at most as many an endpoint as asked, all
-    /// in one commit. Claims that have expired are taken again, an `interrupted` attempt recorded for each.
+    /// in one commit. Of an endpoint in order only the oldest that is not over, once the one before it is; in order by
+    /// project, the oldest of each project. Claims that have expired are taken again, an `interrupted` attempt recorded for each.
     fn claim(&self, claims: Vec<Claim>, now: Timestamp, lease: SignedDuration) -> Pending<'_, Vec<Claimed>>;
 
     /// Writes attempts and next states, all in one commit, and answers for each in turn: `LeaseLost` when its claim is
     /// not this one any more. An error of the call as a whole means that nothing was written, save after `Unavailable`.
+    ///
+    /// In the same commit: an endpoint that has had nothing but failures for as long as the store was told is disabled
+    /// ([`Failing`](crate::endpoint::Failing)); events tell of that and of every delivery that was given up
+    /// ([`notice`](crate::notice)).
     fn settle(&self, settlements: std::sync::Arc<[Settlement]>) -> Pending<'_, Vec<Result<Settled, StoreError>>>;
+
+    /// What organisations weigh when they take turns: those that do not weigh 1.
+    fn weights(&self) -> Pending<'_, Vec<(OrgId, u32)>>;
 
     /// From now on new deliveries that are due at once are claimed in the commit that makes them, as far as `taker` has
     /// room, and handed to it: they are neither claimed nor read again. Said once, by the loop that delivers.
@@ -108,6 +116,8 @@ pub struct Claim {
     pub endpoint_id: EndpointId,
     /// At most.
     pub limit: u32,
+    /// At most so many of them that were claimed before, while others wait that are due as well.
+    pub retries: u32,
 }
 
 /// What [`DeliveryStore::claim`] took of one endpoint. Endpoint and events are shared, not copied per delivery.
@@ -136,6 +146,8 @@ pub struct ClaimedDelivery {
     pub latest_results: Vec<crate::delivery::AttemptResult>,
     /// What to send.
     pub event: std::sync::Arc<Event>,
+    /// Over how many webhooks the event has come; 0: nobody counted.
+    pub hops: u8,
     /// The body, when an earlier attempt has made it: the same bytes go out on every attempt.
     pub body: Option<Bytes>,
 }
@@ -181,6 +193,8 @@ pub enum Next {
         reason: DeadLetterReason,
         /// Disable the endpoint for this and hold its other deliveries, in the same commit.
         disable: Option<DisabledReason>,
+        /// None of the endpoint's other deliveries before this.
+        endpoint_pause: Option<Timestamp>,
     },
 }
 

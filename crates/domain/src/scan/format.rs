@@ -6,7 +6,10 @@
 use super::error::ReportError;
 use super::lenient::limit_text;
 use super::outline::Outline;
-use super::{Report, cyclonedx, limit, sarif, signs};
+use super::{
+    Report, bandit, bearer_scan, cargo_audit, checkov, cyclonedx, dependabot, dependency_check, detect_secrets, grype,
+    limit, npm_audit, openvex, osv_scanner, pip_audit, sarif, semgrep, signs, snyk, spdx, trivy,
+};
 
 /// Whether a document is in a format.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,25 +76,26 @@ macro_rules! formats {
 formats! {
     Sarif, "sarif", "SARIF 2.1.0", signs::sarif, sarif::read;
     CycloneDx, "cyclonedx", "CycloneDX JSON", signs::cyclonedx, cyclonedx::read;
-    CycloneDxXml, "cyclonedx_xml", "CycloneDX XML", signs::cyclonedx_xml, unread;
-    SpdxJson, "spdx_json", "SPDX 2.3 JSON", signs::spdx_json, unread;
-    SpdxTag, "spdx_tag", "SPDX 2.3 tag-value", signs::spdx_tag, unread;
-    OpenVex, "openvex", "OpenVEX", signs::openvex, unread;
-    Trivy, "trivy", "Trivy JSON", signs::trivy, unread;
-    Grype, "grype", "Grype JSON", signs::grype, unread;
-    OsvScanner, "osv_scanner", "OSV-Scanner JSON", signs::osv_scanner, unread;
-    NpmAudit, "npm_audit", "npm audit JSON", signs::npm_audit, unread;
-    PipAudit, "pip_audit", "pip-audit JSON", signs::pip_audit, unread;
-    CargoAudit, "cargo_audit", "cargo-audit JSON", signs::cargo_audit, unread;
-    Snyk, "snyk", "Snyk CLI JSON", signs::snyk, unread;
-    DependencyCheck, "dependency_check", "Dependency-Check JSON", signs::dependency_check, unread;
-    DependencyCheckXml, "dependency_check_xml", "Dependency-Check XML", signs::dependency_check_xml, unread;
-    Semgrep, "semgrep", "Semgrep JSON", signs::semgrep, unread;
-    Checkov, "checkov", "Checkov JSON", signs::checkov, unread;
-    Bandit, "bandit", "Bandit JSON", signs::bandit, unread;
-    DetectSecrets, "detect_secrets", "detect-secrets JSON", signs::detect_secrets, unread;
-    Dependabot, "dependabot", "Dependabot alerts (REST or GraphQL)", signs::dependabot, unread;
-    BearerScan, "bearer_scan", "scan results with a bearer token", signs::bearer_scan, unread;
+    CycloneDxXml, "cyclonedx_xml", "CycloneDX XML", signs::cyclonedx_xml, cyclonedx::read_xml;
+    SpdxJson, "spdx_json", "SPDX 2.3 JSON", signs::spdx_json, spdx::read;
+    SpdxTag, "spdx_tag", "SPDX 2.3 tag-value", signs::spdx_tag, spdx::tag_value::read;
+    OpenVex, "openvex", "OpenVEX", signs::openvex, openvex::read;
+    Trivy, "trivy", "Trivy JSON", signs::trivy, trivy::read;
+    Grype, "grype", "Grype JSON", signs::grype, grype::read;
+    OsvScanner, "osv_scanner", "OSV-Scanner JSON", signs::osv_scanner, osv_scanner::read;
+    NpmAudit, "npm_audit", "npm audit JSON", signs::npm_audit, npm_audit::read;
+    PipAudit, "pip_audit", "pip-audit JSON", signs::pip_audit, pip_audit::read;
+    CargoAudit, "cargo_audit", "cargo-audit JSON", signs::cargo_audit, cargo_audit::read;
+    Snyk, "snyk", "Snyk CLI JSON", signs::snyk, snyk::read;
+    DependencyCheck, "dependency_check", "Dependency-Check JSON", signs::dependency_check, dependency_check::read_json;
+    DependencyCheckXml, "dependency_check_xml", "Dependency-Check XML", signs::dependency_check_xml,
+        dependency_check::read_xml;
+    Semgrep, "semgrep", "Semgrep JSON", signs::semgrep, semgrep::read;
+    Checkov, "checkov", "Checkov JSON", signs::checkov, checkov::read;
+    Bandit, "bandit", "Bandit JSON", signs::bandit, bandit::read;
+    DetectSecrets, "detect_secrets", "detect-secrets JSON", signs::detect_secrets, detect_secrets::read;
+    Dependabot, "dependabot", "Dependabot alerts (REST or GraphQL)", signs::dependabot, dependabot::read;
+    BearerScan, "bearer_scan", "scan results with a bearer token", signs::bearer_scan, bearer_scan::read;
 }
 
 /// Which format the text is in. Also finds every syntax error in JSON.
@@ -113,9 +117,4 @@ pub(super) fn detect(text: &str) -> Result<ReportFormat, ReportError> {
 pub(super) fn understood() -> String {
     let names: Vec<&str> = ReportFormat::ALL.iter().map(|format| format.described()).collect();
     format!("understood are {}", names.join(", "))
-}
-
-/// For a format whose reader is on its way.
-fn unread(_text: &str, _hint: Option<&str>) -> Result<Report, ReportError> {
-    Err(ReportError::UnknownFormat { seen: "it is recognised, but not read yet".to_owned() })
 }

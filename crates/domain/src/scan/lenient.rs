@@ -8,15 +8,13 @@ use serde_json::value::RawValue;
 
 use super::error::ReportError;
 use super::limit;
+use super::watched::Nesting;
 
 /// A JSON value that is not looked into yet.
 pub(super) type Raw<'a> = &'a RawValue;
 
 /// The bytes as text that is worth parsing.
 pub(super) fn text(bytes: &[u8]) -> Result<&str, ReportError> {
-    if bytes.len() > limit::REPORT_BYTES_MAX {
-        return Err(ReportError::TooLarge { bytes: bytes.len() });
-    }
     let text = std::str::from_utf8(bytes).map_err(|error| ReportError::NotUtf8 { offset: error.valid_up_to() })?;
     // Tools on Windows write a byte order mark.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -25,30 +23,9 @@ pub(super) fn text(bytes: &[u8]) -> Result<&str, ReportError> {
     }
     // In XML and in lines brackets and quotes are text.
     if text.trim_start().starts_with(['{', '[']) {
-        check_depth(text)?;
+        Nesting::default().take(text.as_bytes())?;
     }
     Ok(text)
-}
-
-fn check_depth(text: &str) -> Result<(), ReportError> {
-    let (mut depth, mut line, mut column) = (0usize, 1usize, 0usize);
-    let (mut in_text, mut escaped) = (false, false);
-    for byte in text.bytes() {
-        column += 1;
-        match byte {
-            b'\n' => (line, column) = (line + 1, 0),
-            _ if escaped => escaped = false,
-            b'\\' if in_text => escaped = true,
-            b'"' => in_text = !in_text,
-            b'[' | b'{' if !in_text => depth += 1,
-            b']' | b'}' if !in_text => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        if depth > limit::DEPTH_MAX {
-            return Err(ReportError::TooDeep { line, column });
-        }
-    }
-    Ok(())
 }
 
 /// A parser's error with its place; the place is taken out of the message, where the parser repeats it.
@@ -90,7 +67,7 @@ where
 }
 
 /// At most `max` characters of a text, without control characters other than line ends and tabs.
-pub(super) fn limit_text(text: &str, max: usize) -> String {
+pub(crate) fn limit_text(text: &str, max: usize) -> String {
     let is_fit = |c: &char| !c.is_control() || matches!(c, '\n' | '\t');
     let mut cut: String = text.trim().chars().filter(is_fit).take(max + 1).collect();
     if let Some((at, _)) = cut.char_indices().nth(max) {

@@ -10,7 +10,7 @@
 //! What is read is hostile or hasty until shown otherwise. So: members that we do not know are skipped without being
 //! built, a member of the wrong type is as good as absent, and an entry that makes no sense is counted in
 //! [`Report::skipped`] while the others count. Text is cut to the limits of [`limit`], so that what follows (findings,
-//! events) is bounded too. Nothing recurses over the input.
+//! events) is bounded too. Nothing recurses over the input. SARIF is read as it comes, other formats whole.
 //!
 //! What a report does *not* say is a statement as well, because findings that it lacks are taken as gone. It is believed
 //! only as far as [`Report::scope`] goes.
@@ -20,26 +20,57 @@
 //! `docs/reports.md`.
 
 use std::collections::BTreeSet;
+use std::io::{Cursor, Read, Seek, SeekFrom};
 
 use jiff::Timestamp;
+use watchbell_wire::event::Component;
 
 use crate::finding::{Observation, package};
 use crate::id::{OrgId, ProjectId, ScanId};
 
+mod bandit;
+mod bearer_scan;
+mod cargo_audit;
+mod checkov;
+mod code;
 mod cyclonedx;
+mod dependabot;
+mod dependency_check;
+mod detect_secrets;
 mod error;
 mod format;
+mod grype;
+mod lax;
 mod lenient;
 pub mod limit;
 mod names;
+mod npm_audit;
+mod openvex;
+mod osv_scanner;
 mod outline;
+mod package;
+mod pip_audit;
 mod rating;
 mod sarif;
+mod semgrep;
 mod signs;
+mod snyk;
+mod spdx;
+mod statement;
+#[cfg(test)]
+mod tests;
+mod trivy;
+mod vulnerability;
+mod watched;
 mod xml;
 
 pub use error::ReportError;
 pub use format::ReportFormat;
+pub(crate) use lenient::limit_text;
+pub(crate) use names::{add_cwe, url as link};
+pub(crate) use rating::rated;
+pub(crate) use statement::named as vulnerability_names;
+pub use statement::{Statement, VexStatus};
 
 /// A tool's report, understood.
 #[derive(Debug, Clone, PartialEq)]
@@ -65,6 +96,10 @@ pub struct Report {
     pub skipped: u64,
     /// How many components it lists, for formats that do.
     pub components: Option<u64>,
+    /// What is said of vulnerabilities that others found, oldest first where it is known when. They make no finding.
+    pub statements: Vec<Statement>,
+    /// The components themselves, at most [`limit::INVENTORY_MAX`] of them.
+    pub inventory: Vec<Component>,
 }
 
 impl Report {
@@ -80,7 +115,37 @@ impl Report {
             observations: Vec::new(),
             skipped: 0,
             components: None,
+            statements: Vec::new(),
+            inventory: Vec::new(),
         }
+    }
+
+    /// Counts a component, and lists it while there is room.
+    fn list(&mut self, component: Component) {
+        *self.components.get_or_insert(0) += 1;
+        if self.inventory.len() < limit::INVENTORY_MAX {
+            self.inventory.push(component);
+        }
+    }
+
+    /// Takes what was made of an entry. One of which nothing could be made is counted.
+    pub(crate) fn take(&mut self, seen: Option<Observation>) -> Result<(), ReportError> {
+        match seen {
+            Some(observation) => self.observations.push(observation),
+            None => self.skipped += 1,
+        }
+        match self.observations.len() {
+            count if count > limit::OBSERVATIONS_MAX => Err(ReportError::TooMany { count }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Done. The silence of these tools counts, unless an entry could not be read: what is gone might be in it.
+    pub(crate) fn closed(mut self, looked: impl IntoIterator<Item = String>) -> Self {
+        if self.skipped == 0 {
+            self.scope.extend(looked);
+        }
+        self
     }
 
     /// Whether the tools looked where this finding of an earlier report is, so that their silence says that it is gone.
@@ -102,14 +167,58 @@ impl Report {
 /// # Errors
 /// When the bytes are no report that we understand, or exceed a limit. The error says where and why.
 pub fn read(bytes: &[u8], tool_hint: Option<&str>) -> Result<Report, ReportError> {
+    if bytes.len() > limit::WHOLE_BYTES_MAX {
+        return read_from(Cursor::new(bytes), tool_hint);
+    }
     let text = lenient::text(bytes)?;
-    let hint = tool_hint.map(names::tool).filter(|hint| !hint.is_empty());
     let reader = format::detect(text)?.reader();
-    let report = reader(text, hint.as_deref())?;
+    let report = reader(text, hint(tool_hint).as_deref())?;
     if report.observations.len() > limit::OBSERVATIONS_MAX {
         return Err(ReportError::TooMany { count: report.observations.len() });
     }
     Ok(report)
+}
+
+/// As [`read`], from a file. A report beyond [`limit::WHOLE_BYTES_MAX`] is read as it comes, which SARIF alone can be: the
+/// memory it takes grows with the findings in it, not with its length.
+///
+/// # Errors
+/// As [`read`], and when the file cannot be read.
+pub fn read_from<R: Read + Seek>(mut source: R, tool_hint: Option<&str>) -> Result<Report, ReportError> {
+    let bytes = source.seek(SeekFrom::End(0)).map_err(ReportError::of_io)?;
+    source.rewind().map_err(ReportError::of_io)?;
+    if bytes > limit::REPORT_BYTES_MAX {
+        return Err(ReportError::TooLarge { bytes });
+    }
+    match usize::try_from(bytes) {
+        Ok(length) if length <= limit::WHOLE_BYTES_MAX => {
+            let mut whole = Vec::with_capacity(length);
+            source.read_to_end(&mut whole).map_err(ReportError::of_io)?;
+            read(&whole, tool_hint)
+        }
+        Ok(_) | Err(_) => {
+            skip_mark(&mut source).map_err(ReportError::of_io)?;
+            let read = sarif::read_from(source, hint(tool_hint).as_deref());
+            read.map_err(|error| match error {
+                ReportError::UnknownFormat { seen: problem } => ReportError::TooLargeWhole { bytes, problem },
+                error @ ReportError::NotJson { line: 1, column: ..=1, .. } => {
+                    ReportError::TooLargeWhole { bytes, problem: error.to_string() }
+                }
+                error => error,
+            })
+        }
+    }
+}
+
+/// Goes behind the byte order mark, if there is one.
+fn skip_mark(source: &mut (impl Read + Seek)) -> std::io::Result<()> {
+    let mut first = [0; 3];
+    let is_marked = source.read_exact(&mut first).is_ok() && first == *b"\xef\xbb\xbf";
+    source.seek(SeekFrom::Start(if is_marked { 3 } else { 0 })).map(drop)
+}
+
+fn hint(given: Option<&str>) -> Option<String> {
+    given.map(names::tool).filter(|hint| !hint.is_empty())
 }
 
 /// A scan as it is kept.

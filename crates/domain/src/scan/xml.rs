@@ -64,11 +64,6 @@ impl<'a> Xml<'a> {
         Self { text, reader, depth: 0 }
     }
 
-    /// How many elements are open.
-    pub(super) const fn depth(&self) -> usize {
-        self.depth
-    }
-
     /// What comes next; `None` at the end of the document.
     pub(super) fn next(&mut self) -> Result<Option<Node>, ReportError> {
         loop {
@@ -110,6 +105,21 @@ impl<'a> Xml<'a> {
     pub(super) fn skip(&mut self) -> Result<(), ReportError> {
         let outside = self.depth.saturating_sub(1);
         while self.depth > outside && self.next()?.is_some() {}
+        Ok(())
+    }
+
+    /// Gives each element in the one that has just begun to `take`, which is to read it to its end.
+    pub(super) fn children(
+        &mut self,
+        mut take: impl FnMut(&mut Self, &Element) -> Result<(), ReportError>,
+    ) -> Result<(), ReportError> {
+        while let Some(node) = self.next()? {
+            match node {
+                Node::Open(element) => take(self, &element)?,
+                Node::Close => break,
+                Node::Text(_) => {}
+            }
+        }
         Ok(())
     }
 

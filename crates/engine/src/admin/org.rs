@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use watchbell_domain::id::{OrgId, ProjectId};
-use watchbell_domain::org::{Org, Project};
+use watchbell_domain::org::{Org, Project, WEIGHT_DEFAULT};
 use watchbell_domain::port::Entropy;
 
 /// Longest name, in characters.
@@ -32,7 +32,7 @@ pub fn create(name: &str, slug: Option<&str>, now: Timestamp, entropy: &dyn Entr
         None => slug_of(name),
     };
     check_slug(&slug)?;
-    Ok(Org { id: OrgId::make(now, entropy), slug, name: name.to_owned(), created_at: now })
+    Ok(Org { id: OrgId::make(now, entropy), slug, name: name.to_owned(), weight: WEIGHT_DEFAULT, created_at: now })
 }
 
 /// An organisation under another name.

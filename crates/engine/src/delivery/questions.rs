@@ -5,15 +5,19 @@ use std::pin::Pin;
 
 use futures_util::future::OptionFuture;
 use jiff::SignedDuration;
+use watchbell_domain::id::OrgId;
 use watchbell_domain::port::{Claim, Claimed, Clock, DueEndpoint, Settled, StoreError};
 
 /// A question to the store under way.
 pub(super) type Asking<T> = OptionFuture<Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send>>>;
 
+/// What is due, and what organisations weigh.
+pub(super) type Polled = (Vec<DueEndpoint>, Vec<(OrgId, u32)>);
+
 /// What the store is asked just now: each question once at a time.
 #[derive(Default)]
 pub(super) struct Questions {
-    pub(super) polling: Asking<Vec<DueEndpoint>>,
+    pub(super) polling: Asking<Polled>,
     pub(super) is_polling: bool,
     pub(super) poll_at: SignedDuration,
     pub(super) claiming: Asking<Vec<Claimed>>,

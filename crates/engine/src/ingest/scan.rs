@@ -15,22 +15,45 @@ use watchbell_domain::port::{Entropy, Once, OrgStore, ProjectStore, ScanOutcome,
 use watchbell_domain::scan::{self, Report, ReportError, Scan};
 use watchbell_domain::snapshot::{self, ScanFacts};
 
+use crate::spool::Spooled;
+
 /// How often a comparison is repeated because another scan of the project came first.
 const ROUNDS_MAX: u32 = 8;
 
 /// A report as it came in.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Submission {
     /// The scan's id, made by the caller: the answer names it.
     pub scan_id: ScanId,
     /// The report.
-    pub report: Bytes,
+    pub report: Document,
     /// The tool, where the caller says it.
     pub tool: Option<String>,
     /// The report covers a part of the project: what it does not mention is not gone.
     pub partial: bool,
     /// When it came in.
     pub received_at: Timestamp,
+}
+
+/// A report, wherever it is.
+#[derive(Debug)]
+pub enum Document {
+    /// In memory.
+    Whole(Bytes),
+    /// In a file that is gone once it was read.
+    Spooled(Spooled),
+}
+
+impl Document {
+    fn read(&self, tool: Option<&str>) -> Result<Report, ReportError> {
+        match self {
+            Self::Whole(bytes) => scan::read(bytes, tool),
+            Self::Spooled(body) => {
+                let unreadable = |error: std::io::Error| ReportError::Unreadable { reason: error.to_string() };
+                scan::read_from(body.open().map_err(unreadable)?, tool)
+            }
+        }
+    }
 }
 
 /// What applying a scan needs.
@@ -94,7 +117,7 @@ pub async fn apply(
 /// Reads the report off the async threads: tens of megabytes take their time.
 async fn read(submission: Submission) -> (Result<Report, ReportError>, Option<String>) {
     let tool = submission.tool.clone();
-    let reading = tokio::task::spawn_blocking(move || scan::read(&submission.report, submission.tool.as_deref()));
+    let reading = tokio::task::spawn_blocking(move || submission.report.read(submission.tool.as_deref()));
     match reading.await {
         Ok(report) => (report, tool),
         // A reader that panics is our fault, and shall be seen as that by whoever catches panics.

@@ -97,6 +97,11 @@ impl Server {
         self.process.0.id()
     }
 
+    /// Speaks to it as its operator.
+    pub(super) const fn client(&self) -> &Client {
+        &self.client
+    }
+
     /// Registers an endpoint for one type of event.
     pub(super) async fn register(
         &self,

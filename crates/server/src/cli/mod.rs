@@ -4,7 +4,9 @@
 //! *To add a command*: a module with its `Args` and `run`, a variant in [`Command`], its help in `docs/cli.md`
 //! (`UPDATE_DOCS=1 cargo nextest run -p watchbell` writes it).
 
+mod advisories;
 mod audit;
+mod backup;
 mod bench;
 mod completions;
 mod config;
@@ -15,6 +17,7 @@ mod doctor;
 mod endpoint;
 mod endpoint_flags;
 mod event;
+mod evidence;
 mod key;
 mod member;
 mod message;
@@ -33,7 +36,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 pub(crate) use output::Output;
-pub(crate) use scan::{media_type as report_media_type, project_id};
+pub(crate) use scan::project_id;
 
 /// Environment variables as `main` read them.
 pub(crate) type Variables = Vec<(String, String)>;
@@ -75,6 +78,10 @@ enum Command {
     Send(send::Args),
     /// Post a scanner's report and see what changed
     Scan(scan::Args),
+    /// Evidence: documents that are kept and read
+    Evidence(evidence::Args),
+    /// Advisories: what is known to be vulnerable
+    Advisories(advisories::Args),
     /// Endpoints: where events are delivered
     Endpoint(Box<endpoint::Args>),
     /// Events: what happened
@@ -91,6 +98,10 @@ enum Command {
     Audit(audit::Args),
     /// Deliver again what an endpoint was sent in a window of time
     Replay(Box<replay::Args>),
+    /// Copy the database into a file, beside a running server
+    Backup(backup::Backup),
+    /// Put a backup into an empty data directory
+    Restore(backup::Restore),
     /// Check the configuration, print it, or its schema
     Config(config::Args),
     /// Look for what is wrong with a server, its configuration or its data directory
@@ -112,6 +123,8 @@ impl Cli {
             Command::Verify(args) => args.run(out),
             Command::Send(args) => args.run(out),
             Command::Scan(args) => args.run(out),
+            Command::Evidence(args) => args.run(out),
+            Command::Advisories(args) => args.run(out),
             Command::Endpoint(args) => args.run(out),
             Command::Event(args) => args.run(out),
             Command::Delivery(args) => args.run(out),
@@ -120,6 +133,8 @@ impl Cli {
             Command::Key(args) => args.run(out),
             Command::Audit(args) => args.run(out),
             Command::Replay(args) => args.run(out),
+            Command::Backup(args) => args.run(out, variables),
+            Command::Restore(args) => args.run(out, variables),
             Command::Config(args) => args.run(out, variables),
             Command::Doctor(args) => args.run(out, variables),
             Command::Bench(args) => args.run(out, variables),

@@ -63,6 +63,17 @@ enum Action {
         #[command(flatten)]
         connect: Connect,
     },
+    /// Set an organisation's share when deliveries take turns
+    #[command(after_help = "Examples:
+  watchbell org weight 3 --org acme     three times as many starts as one that weighs 1, while both have some waiting
+
+It needs a key that reaches every organisation, and holds within seconds.")]
+    Weight {
+        /// From 1, which every organisation weighs unless told otherwise, to 100
+        weight: u32,
+        #[command(flatten)]
+        connect: Connect,
+    },
     /// Suspend an organisation: its keys are dead, its deliveries held
     #[command(after_help = "Examples:
   watchbell org suspend acme")]
@@ -112,6 +123,7 @@ impl Args {
                     ("slug", &["slug"]),
                     ("name", &["name"]),
                     ("state", &["state"]),
+                    ("weight", &["weight"]),
                     ("group", &["group_id"]),
                 ];
                 out.page(&connect.ask(paging.onto(Request::get("/api/v1/orgs")))?, columns);
@@ -120,6 +132,10 @@ impl Args {
             Action::Rename { id, name, slug, connect } => {
                 let request = Request { method: Method::PATCH, ..Request::post(path(&id, ""), &given(name, slug)) };
                 out.thing(&connect.ask(request)?);
+            }
+            Action::Weight { weight, connect } => {
+                let request = Request::post(connect.path(""), &json!({"weight": weight}));
+                out.thing(&connect.ask(Request { method: Method::PATCH, ..request })?);
             }
             Action::Suspend { id, connect } => {
                 out.thing(&connect.ask(Request::post(path(&id, "/suspend"), &json!({})))?);

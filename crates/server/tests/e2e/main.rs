@@ -1,12 +1,15 @@
 //! The binary as its users meet it: started, loaded, killed, asked. Everything goes over real sockets on loopback.
 //!
+//! - [`backup`]: a copy taken under load, put back elsewhere.
 //! - [`bench`]: the bench counts what it sent and what arrived, and notices what is missing.
 //! - [`crash`]: `kill -9` at random moments under load; nothing that was acknowledged is lost.
 //! - [`crowd`]: clients take every file descriptor there is; once they go, all is as before.
+//! - [`evidence`]: advisories, a bill of materials, what is found in it; and that a kill loses none.
 //! - [`figures`]: what was sent and stored is seen in `/metrics`.
 //! - [`fire`]: every fail point, killed, panicking, failing and slow (with the feature `failpoints`).
 //! - [`full`]: no file can grow any more; what is said then, and that it ends by itself.
 //! - [`isolation`]: one of ten endpoints hangs; the other nine do not notice.
+//! - [`power`]: what was not synced is gone; what was acknowledged is not.
 //! - [`vendors`]: the vendors' own way of verifying, in Python and Node, accepts what is sent.
 
 #![expect(
@@ -18,15 +21,18 @@
 
 use std::io::Write as _;
 
+mod backup;
 mod bench;
 mod client;
 mod crash;
 mod crowd;
+mod evidence;
 mod figures;
 #[cfg(feature = "failpoints")]
 mod fire;
 mod full;
 mod isolation;
+mod power;
 mod process;
 mod sink;
 mod vendors;

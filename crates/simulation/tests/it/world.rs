@@ -120,6 +120,7 @@ impl Node {
             min_free_bytes: 0,
             free_space: Arc::new(FileSystem),
             longest_wait: SignedDuration::from_hours(27),
+            disable_after: Some(SignedDuration::from_hours(120)),
         })
         .unwrap();
         let store = Arc::new(store);
@@ -133,7 +134,7 @@ impl Node {
     /// Makes the organisation and its endpoint.
     pub(crate) async fn set_up(&self) -> EndpointId {
         let now = self.clock.now();
-        let org = Org { id: self.org, slug: "acme".to_owned(), name: "Acme".to_owned(), created_at: now };
+        let org = Org { id: self.org, slug: "acme".to_owned(), name: "Acme".to_owned(), weight: 1, created_at: now };
         let _ = self.store.create_org(org, Terms::default()).await.unwrap();
         let standard = dialect::find("standard").unwrap();
         let endpoint = Endpoint {
@@ -171,7 +172,7 @@ impl Node {
         self.entropy.fill(&mut seed);
         let acceptance = Acceptance {
             org_id: self.org,
-            events: vec![NewEvent { event, project_id: None, only: None }],
+            events: vec![NewEvent { event, project_id: None, only: None, hops: 0 }],
             accepted_at: now,
             delivery_ids: DeliveryIds { seed },
         };

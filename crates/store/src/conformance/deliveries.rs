@@ -205,7 +205,7 @@ pub async fn counted(world: World) {
     let claimed = world.claim(&endpoint, 3, 0).await.deliveries;
     waiting.retain(|id| claimed.iter().all(|taken| taken.id != *id));
     world.settle(&endpoint, &claimed[0], Next::Delivered, 1).await;
-    let dead = Next::DeadLetter { reason: DeadLetterReason::Exhausted, disable: None };
+    let dead = Next::DeadLetter { reason: DeadLetterReason::Exhausted, disable: None, endpoint_pause: None };
     world.settle(&endpoint, &claimed[1], dead, 1).await;
     world.store.cancel(org, waiting[0], at(1), None).await.unwrap().unwrap();
     for _ in 0..2 {

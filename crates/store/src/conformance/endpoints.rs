@@ -125,6 +125,7 @@ pub async fn disabled_meanwhile_is_a_conflict(world: World) {
     let gone = Next::DeadLetter {
         reason: watchbell_domain::delivery::DeadLetterReason::Gone,
         disable: Some(DisabledReason::Gone),
+        endpoint_pause: None,
     };
     world.settle(&endpoint, &taken, gone, 2).await;
     let changed = Endpoint { description: Some("new".into()), ..seen.clone() };

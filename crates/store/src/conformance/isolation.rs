@@ -137,7 +137,7 @@ pub async fn writes_change_nothing(world: World) {
     let refused = store.accept(world.acceptance(mine, vec![event], 2), None).await;
     assert!(matches!(refused, Err(StoreError::Conflict(_))), "{refused:?}");
 
-    let claim = |org_id: OrgId, endpoint_id: EndpointId| Claim { org_id, endpoint_id, limit: 9 };
+    let claim = |org_id: OrgId, endpoint_id: EndpointId| Claim { org_id, endpoint_id, limit: 9, retries: u32::MAX };
     assert!(store.claim(vec![claim(mine, own.endpoint.id)], at(2), LEASE).await.unwrap().is_empty());
     assert_eq!(store.event(theirs, own.event).await.unwrap().unwrap(), before);
 

@@ -29,7 +29,8 @@ pub async fn repeats_get_the_first_answer(world: World) {
     }
 
     // A write that failed was not done: the key is free.
-    let taken = Org { id: OrgId(world.uuid(1)), slug: "acme".into(), name: String::new(), created_at: at(1) };
+    let taken =
+        Org { id: OrgId(world.uuid(1)), slug: "acme".into(), name: String::new(), weight: 1, created_at: at(1) };
     let refused = world.store.create_org(taken.clone(), terms("org", 1)).await;
     assert!(matches!(refused, Err(StoreError::Conflict(_))), "{refused:?}");
     let free = Org { slug: "free".into(), ..taken };
@@ -62,7 +63,8 @@ pub async fn every_write_is_done_once(world: World) {
 
     for round in 0..2 {
         // A repetition makes a new id before it knows that it is one.
-        let new = Org { id: OrgId(world.uuid(0)), slug: "new".into(), name: String::new(), created_at: at(0) };
+        let new =
+            Org { id: OrgId(world.uuid(0)), slug: "new".into(), name: String::new(), weight: 1, created_at: at(0) };
         let written = world.store.create_org(new, terms("org", 1)).await.unwrap();
         assert_eq!(written, if round == 0 { Written::Fresh(()) } else { Written::Repeated(repeated("org")) });
     }

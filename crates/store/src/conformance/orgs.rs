@@ -12,7 +12,7 @@ use super::world::{at, first, fresh};
 pub async fn found_by_id_and_slug(world: World) {
     let id = world.org("acme").await;
     let org = world.store.org(id).await.unwrap().unwrap();
-    assert_eq!(org, Org { id, slug: "acme".into(), name: "ACME".into(), created_at: at(0) });
+    assert_eq!(org, Org { id, slug: "acme".into(), name: "ACME".into(), weight: 1, created_at: at(0) });
     assert_eq!(world.store.org_by_slug("acme".into()).await.unwrap(), Some(org));
     assert_eq!(world.store.org_by_slug("ACME".into()).await.unwrap(), None);
     assert_eq!(world.store.org(OrgId(world.uuid(0))).await.unwrap(), None);
@@ -21,7 +21,8 @@ pub async fn found_by_id_and_slug(world: World) {
 /// A slug belongs to one.
 pub async fn slugs_are_unique(world: World) {
     world.org("acme").await;
-    let again = Org { id: OrgId(world.uuid(1)), slug: "acme".into(), name: "other".into(), created_at: at(1) };
+    let again =
+        Org { id: OrgId(world.uuid(1)), slug: "acme".into(), name: "other".into(), weight: 1, created_at: at(1) };
     let refused = world.store.create_org(again.clone(), Terms::default()).await;
     assert!(matches!(refused, Err(StoreError::Conflict(_))), "{refused:?}");
     assert_eq!(world.store.org(again.id).await.unwrap(), None);
@@ -32,7 +33,7 @@ pub async fn listed_in_pages(world: World) {
     let mut made = Vec::new();
     for second in 0..7 {
         let id = OrgId(world.uuid(second));
-        let org = Org { id, slug: format!("org-{second}"), name: String::new(), created_at: at(second) };
+        let org = Org { id, slug: format!("org-{second}"), name: String::new(), weight: 1, created_at: at(second) };
         fresh(world.store.create_org(org, Terms::default()).await.unwrap());
         made.insert(0, id);
     }
@@ -86,4 +87,17 @@ pub async fn root_key_is_replaced(world: World) {
     assert_eq!(world.store.key_by_hash(root.hash).await.unwrap(), None, "the old key does not work any more");
     let found = world.store.key_by_hash(other.hash).await.unwrap().unwrap();
     assert_eq!((found.id, found.org_id), (root.id, None), "it is the same key with another hash");
+}
+
+/// What an organisation weighs is kept, and told of those that do not weigh 1.
+pub async fn weights_are_set(world: World) {
+    let (heavy, _light) = (world.org("heavy").await, world.org("light").await);
+    assert_eq!(world.store.weights().await.unwrap(), []);
+    assert!(fresh(world.store.set_weight(heavy, 7, at(1), Terms::default()).await.unwrap()));
+    assert_eq!(world.store.weights().await.unwrap(), [(heavy, 7)]);
+    assert_eq!(world.store.org(heavy).await.unwrap().unwrap().weight, 7);
+    let nobody = OrgId(world.uuid(1));
+    assert!(!fresh(world.store.set_weight(nobody, 7, at(1), Terms::default()).await.unwrap()));
+    assert!(fresh(world.store.set_weight(heavy, 1, at(2), Terms::default()).await.unwrap()));
+    assert_eq!(world.store.weights().await.unwrap(), []);
 }

@@ -53,7 +53,7 @@ async fn ended(world: &World, endpoint: &Endpoint, count: i64) -> Vec<DeliveryId
     for second in 0..count {
         let id = world.deliver(endpoint, second).await;
         all.push(id);
-        let dead = Next::DeadLetter { reason: DeadLetterReason::Exhausted, disable: None };
+        let dead = Next::DeadLetter { reason: DeadLetterReason::Exhausted, disable: None, endpoint_pause: None };
         match second % 3 {
             2 => drop(world.store.cancel(endpoint.org_id, id, at(second), None).await.unwrap()),
             rest => {
@@ -125,7 +125,7 @@ pub async fn the_newest_of_an_event_counts(world: World) {
     let org = world.org("acme").await;
     let endpoint = world.endpoint(org).await;
     let old = world.deliver(&endpoint, 0).await;
-    let dead = Next::DeadLetter { reason: DeadLetterReason::Exhausted, disable: None };
+    let dead = Next::DeadLetter { reason: DeadLetterReason::Exhausted, disable: None, endpoint_pause: None };
     let taken = world.take(&endpoint, 0).await;
     world.settle(&endpoint, &taken, dead, 1).await;
     let given_up = |until: i64| ReplayFilter { state: Some(StateKind::DeadLettered), until: at(until), ..ALL };

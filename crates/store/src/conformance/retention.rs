@@ -56,7 +56,7 @@ async fn one(world: &World, live: &Endpoint, paused: &Endpoint, created: i64) ->
     let endpoint = if created % 5 == 4 { paused } else { live };
     let delivery = world.deliver(endpoint, created).await;
     let late = created + created % 7 * 4;
-    let dead = Next::DeadLetter { reason: DeadLetterReason::Exhausted, disable: None };
+    let dead = Next::DeadLetter { reason: DeadLetterReason::Exhausted, disable: None, endpoint_pause: None };
     let ended = match created % 5 {
         0 | 1 => {
             let taken = world.claim(live, 99, created).await.deliveries;

@@ -122,7 +122,7 @@ impl World {
     /// An organisation that is in the store.
     pub(crate) async fn org(&self, slug: &str) -> OrgId {
         let id = OrgId(self.uuid(0));
-        let org = Org { id, slug: slug.to_owned(), name: slug.to_uppercase(), created_at: at(0) };
+        let org = Org { id, slug: slug.to_owned(), name: slug.to_uppercase(), weight: 1, created_at: at(0) };
         fresh(self.store.create_org(org, Terms::default()).await.unwrap());
         id
     }
@@ -187,7 +187,7 @@ impl World {
             occurred_at: at(seconds),
             data: Data::from_text(data.to_owned()).unwrap(),
         };
-        NewEvent { event, project_id: None, only: None }
+        NewEvent { event, project_id: None, only: None, hops: 0 }
     }
 
     pub(crate) fn acceptance(&self, org: OrgId, events: Vec<NewEvent>, seconds: i64) -> Acceptance {
@@ -210,7 +210,7 @@ impl World {
     }
 
     pub(crate) async fn claim(&self, endpoint: &Endpoint, limit: u32, seconds: i64) -> Claimed {
-        let claim = Claim { org_id: endpoint.org_id, endpoint_id: endpoint.id, limit };
+        let claim = Claim { org_id: endpoint.org_id, endpoint_id: endpoint.id, limit, retries: u32::MAX };
         let mut claimed = self.store.claim(vec![claim], at(seconds), LEASE).await.unwrap();
         assert_eq!(claimed.len(), 1);
         claimed.remove(0)

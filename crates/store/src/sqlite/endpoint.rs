@@ -16,7 +16,7 @@ use super::page::{self, before};
 use super::row::micros;
 use super::vault::Vault;
 use super::writer::Tx;
-use super::{SqliteStore, audit, endpoint_row, event};
+use super::{SqliteStore, audit, delivery, endpoint_row, event};
 
 const INSERT: &str = "INSERT INTO endpoint \
     (org_id, id, url, dialect, description, events, state, state_since, state_reason, secrets, headers, \
@@ -156,11 +156,20 @@ fn update(tx: &mut Tx<'_>, seen: Endpoint, mut changed: Endpoint) -> Result<()> 
     }
     (changed.org_id, changed.id) = (current.org_id, current.id);
     write(tx, UPDATE, &changed, "the endpoint was changed meanwhile")?;
+    if changed.policy.order == Order::Project && current.policy.order != Order::Project {
+        delivery::keep_keys(tx.conn, changed.org_id, changed.id)?;
+    }
+    if current.url != changed.url {
+        tx.failures.forget(tx.conn, changed.org_id, changed.id)?;
+    }
     follow(tx, &current.state, &changed, changed.updated_at)
 }
 
 /// What a change of an endpoint's state means for what waits for it.
-fn follow(tx: &Tx<'_>, before: &EndpointState, changed: &Endpoint, at: Timestamp) -> Result<()> {
+fn follow(tx: &mut Tx<'_>, before: &EndpointState, changed: &Endpoint, at: Timestamp) -> Result<()> {
+    if *before != EndpointState::Active && changed.state == EndpointState::Active {
+        tx.failures.forget(tx.conn, changed.org_id, changed.id)?;
+    }
     match (before, &changed.state) {
         (EndpointState::Active, EndpointState::Paused { .. } | EndpointState::Disabled { .. }) => {
             hold(tx, changed.org_id, changed.id)
@@ -223,6 +232,7 @@ fn delete(tx: &mut Tx<'_>, org: OrgId, id: EndpointId, now: Timestamp) -> Result
         return Ok(false);
     }
     tx.endpoints.remove(org, id);
+    tx.failures.forget(tx.conn, org, id)?;
     tx.hand_over.changed(id);
     tx.conn.prepare_cached(DROP_BODIES)?.execute(key)?;
     for cancel in [CANCEL_PENDING, CANCEL_HELD] {

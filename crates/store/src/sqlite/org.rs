@@ -1,7 +1,7 @@
 //! Organisations: what they are called and where they stand. What a change of state does is in [`super::org_state`].
 
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use watchbell_domain::id::{GroupId, OrgId};
 use watchbell_domain::org::{Org, OrgState, Standing};
 use watchbell_domain::port::{OrgStore, Page, PageRequest, Pending, StoreError, Terms, Written};
@@ -18,6 +18,15 @@ pub(super) const NO_ORG: OrgId = OrgId(uuid::Uuid::nil());
 impl OrgStore for SqliteStore {
     fn create_org(&self, org: Org, terms: Terms) -> Pending<'_, Written<()>> {
         self.add(move |tx| audit::on(tx, NO_ORG, org.created_at, &terms, |tx| insert_org(tx, &org)))
+    }
+
+    fn set_weight(&self, id: OrgId, weight: u32, now: Timestamp, terms: Terms) -> Pending<'_, Written<bool>> {
+        self.write(move |tx| {
+            audit::on(tx, id, now, &terms, |tx| {
+                let mut update = tx.conn.prepare_cached("UPDATE org SET weight = ?2 WHERE id = ?1")?;
+                Ok(update.execute(params![id.0.as_bytes(), weight])? == 1)
+            })
+        })
     }
 
     fn org(&self, id: OrgId) -> Pending<'_, Option<Org>> {
@@ -68,8 +77,8 @@ impl OrgStore for SqliteStore {
 
 fn insert_org(tx: &mut Tx<'_>, org: &Org) -> Result<()> {
     tx.conn
-        .prepare_cached("INSERT INTO org (id, slug, name, created_at) VALUES (?1, ?2, ?3, ?4)")?
-        .execute(params![org.id.0.as_bytes(), org.slug, org.name, micros(org.created_at)])
+        .prepare_cached("INSERT INTO org (id, slug, name, weight, created_at) VALUES (?1, ?2, ?3, ?4, ?5)")?
+        .execute(params![org.id.0.as_bytes(), org.slug, org.name, org.weight, micros(org.created_at)])
         .or_conflict("an organisation of this slug exists")?;
     Ok(())
 }
@@ -104,6 +113,19 @@ pub(super) fn org(row: &Row<'_>) -> Result<Org> {
         id: OrgId(columns.uuid("id")?),
         slug: columns.get("slug")?,
         name: columns.get("name")?,
+        weight: columns.get("weight")?,
         created_at: columns.time("created_at")?,
     })
+}
+
+/// What organisations weigh that do not weigh 1.
+pub(super) fn weights(conn: &Connection) -> Result<Vec<(OrgId, u32)>> {
+    let mut query = conn.prepare_cached("SELECT id, weight FROM org WHERE weight <> 1")?;
+    let mut rows = query.query([])?;
+    let mut weights = Vec::new();
+    while let Some(row) = rows.next()? {
+        let columns = Columns::of("org", row);
+        weights.push((OrgId(columns.uuid("id")?), columns.get("weight")?));
+    }
+    Ok(weights)
 }

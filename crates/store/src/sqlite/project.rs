@@ -122,7 +122,8 @@ fn insert(tx: &Tx<'_>, project: &Project) -> Result<()> {
     Ok(())
 }
 
-fn apply(tx: &mut Tx<'_>, outcome: &ScanOutcome) -> Result<Vec<Accepted>> {
+/// Writes a scan and what it changed, if its project is still as it was when it was weighed.
+pub(super) fn apply(tx: &mut Tx<'_>, outcome: &ScanOutcome) -> Result<Vec<Accepted>> {
     let scan = &outcome.scan;
     let advanced = tx.conn.prepare_cached(ADVANCE)?.execute(params![
         scan.org_id.0.as_bytes(),

@@ -366,6 +366,7 @@ fn repeat(
     let is_due = matches!(endpoint.state, EndpointState::Active);
     let start = if is_due { Start::Due } else { Start::Held };
     insert(tx.conn, &NewDelivery { org_id, id, event_id, endpoint_id, start, created_at: now, replay_of: Some(old) })?;
+    super::delivery::keep_key(tx.conn, &endpoint, id)?;
     Ok(Some((endpoint_id, is_due)))
 }
 

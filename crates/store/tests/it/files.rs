@@ -46,7 +46,7 @@ async fn fill(store: &SqliteStore) -> Endpoint {
     let entropy = SeededEntropy::new(9);
     let now = options(Path::new("")).clock.now();
     let org = OrgId::make(now, &entropy);
-    let row = Org { id: org, slug: "acme".into(), name: "Acme".into(), created_at: now };
+    let row = Org { id: org, slug: "acme".into(), name: "Acme".into(), weight: 1, created_at: now };
     assert_eq!(store.create_org(row, Terms::default()).await.unwrap(), Written::Fresh(()));
     let endpoint = endpoint(org, &entropy);
     let answer = Answer { status: 201, body: format!("{{\"secret\":\"{}\"}}", HUSH[2]).into_bytes() };
@@ -209,7 +209,10 @@ async fn commits_are_shared() {
             let now = options(Path::new("")).clock.now();
             let id = OrgId::make(now, &SeededEntropy::new(number));
             store
-                .create_org(Org { id, slug: id.bare(), name: String::new(), created_at: now }, Terms::default())
+                .create_org(
+                    Org { id, slug: id.bare(), name: String::new(), weight: 1, created_at: now },
+                    Terms::default(),
+                )
                 .await
                 .unwrap()
         });

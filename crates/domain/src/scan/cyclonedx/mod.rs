@@ -1,12 +1,15 @@
-//! CycloneDX in JSON, versions 1.4 to 1.7: <https://cyclonedx.org/specification/overview/>.
+//! CycloneDX in JSON and XML, versions 1.4 to 1.7: <https://cyclonedx.org/specification/overview/>.
 //!
 //! One finding for each component that a vulnerability affects. What `analysis.state` (VEX) makes of it:
 //!
 //! | state | we take it as |
 //! |---|---|
 //! | absent, `exploitable`, `in_triage` | a finding |
-//! | `not_affected`, `false_positive` | a finding that is suppressed: it is there, and nobody need act |
+//! | `not_affected`, `false_positive` | a finding that nobody need act on |
 //! | `resolved`, `resolved_with_pedigree` | no finding: it is gone |
+//!
+//! Each analysis is a [`Statement`] as well. A document without components is about those of another one: its analyses make
+//! no finding, and what it does not mention is not gone.
 //!
 //! A document without `vulnerabilities` says that its tool saw none. (The tools that leave the member out when there is
 //! nothing in it cannot be told from those that did not look; a bare bill of materials from a tool that reports
@@ -17,15 +20,17 @@ use std::collections::BTreeSet;
 use watchbell_wire::event::Component;
 
 use self::components::Components;
-use self::schema::{Affect, Bom, Entry, Metadata, Source, ToolName, Tools};
+use self::schema::{Affect, Analysis, Bom, Entry, Metadata, Source, ToolName, Tools};
 use super::error::ReportError;
 use super::lenient::{self, Raw, limit_text};
 use super::rating::{Method, Rating};
+use super::statement::{Statement, VexStatus, reason};
 use super::{Report, ReportFormat, limit, names};
 use crate::finding::Observation;
 
 mod components;
 mod schema;
+pub(super) mod xml;
 
 /// Reads a document.
 pub(super) fn read(text: &str, hint: Option<&str>) -> Result<Report, ReportError> {
@@ -36,27 +41,66 @@ pub(super) fn read(text: &str, hint: Option<&str>) -> Result<Report, ReportError
             .ok_or_else(|| ReportError::Shape { pointer: "/vulnerabilities", reason: "wanted an array".to_owned() })?,
     };
     let tool = hint.map_or_else(|| tool(bom.metadata.as_ref()), str::to_owned);
-    let components = Components::read(bom.components, bom.metadata.as_ref());
-    let mut report = Report {
-        tools: BTreeSet::from([tool.clone()]),
-        components: Some(components.count()),
-        ..Report::of(ReportFormat::CycloneDx)
-    };
+    let is_vex = bom.components.is_none();
+    let mut report = Report { tools: BTreeSet::from([tool.clone()]), ..Report::of(ReportFormat::CycloneDx) };
+    let components = Components::read(bom.components, bom.metadata.as_ref(), &mut report);
+    let mut dated = Vec::new();
     for raw in entries {
         let entry = lenient::parse::<Entry>(raw).filter(|entry| !ids(entry).is_empty());
         let Some(entry) = entry else {
             report.skipped += 1;
             continue;
         };
-        observe(&tool, &entry, &components, &mut report.observations);
-        if report.observations.len() > limit::OBSERVATIONS_MAX {
-            return Err(ReportError::TooMany { count: report.observations.len() });
+        let status = status(&entry);
+        if let Some(status) = status {
+            let statement = statement(status, &entry, &components, &tool);
+            dated.push((entry.analysis.as_ref().and_then(Analysis::said_at), statement));
+        }
+        if status.is_none() || !is_vex {
+            observe(&tool, &entry, &components, &mut report.observations);
+        }
+        let count = report.observations.len().max(dated.len());
+        if count > limit::OBSERVATIONS_MAX {
+            return Err(ReportError::TooMany { count });
         }
     }
-    if report.skipped == 0 {
+    let has_looked = !is_vex || dated.is_empty();
+    // Of two about the same the last one counts, and that is the later one.
+    dated.sort_by_key(|(said_at, _)| *said_at);
+    report.statements = dated.into_iter().map(|(_, statement)| statement).collect();
+    if report.skipped == 0 && has_looked {
         report.scope.insert(tool);
     }
     Ok(report)
+}
+
+/// Reads a document in XML.
+pub(super) fn read_xml(text: &str, hint: Option<&str>) -> Result<Report, ReportError> {
+    let json = xml::to_json(text)?;
+    Ok(Report { format: ReportFormat::CycloneDxXml, ..read(&json, hint)? })
+}
+
+fn status(entry: &Entry) -> Option<VexStatus> {
+    VexStatus::parse(entry.analysis.as_ref()?.state.as_deref()?)
+}
+
+fn justification(entry: &Entry) -> String {
+    let analysis = entry.analysis.as_ref();
+    let member = |of: fn(&Analysis) -> Option<&String>| analysis.and_then(of).map(String::as_str);
+    reason(member(|analysis| analysis.justification.as_ref()), member(|analysis| analysis.detail.as_ref()))
+}
+
+/// What is said of components, of this document or another one.
+fn statement(status: VexStatus, entry: &Entry, components: &Components, tool: &str) -> Statement {
+    let references = entry.affects.iter().filter_map(|affect| affect.reference.as_deref());
+    let purls = references.filter_map(|reference| components.get(reference).purl);
+    Statement {
+        names: ids(entry),
+        products: purls.take(limit::OBSERVATIONS_MAX).collect(),
+        status,
+        justification: justification(entry),
+        author: tool.to_owned(),
+    }
 }
 
 /// The scanner among the tools: libraries that write the format name themselves too.
@@ -82,12 +126,16 @@ fn tool(metadata: Option<&Metadata<'_>>) -> String {
 }
 
 fn observe(tool: &str, entry: &Entry, components: &Components, out: &mut Vec<Observation>) {
-    let state = entry.analysis.as_ref().and_then(|analysis| analysis.state.as_deref());
-    if matches!(state, Some("resolved" | "resolved_with_pedigree")) {
+    let status = status(entry);
+    if status == Some(VexStatus::Fixed) {
         return;
     }
-    let general =
-        Observation { suppressed: matches!(state, Some("not_affected" | "false_positive")), ..general(tool, entry) };
+    let suppressed = status.is_some_and(VexStatus::clears);
+    let general = Observation {
+        suppressed,
+        suppression_reason: Some(justification(entry)).filter(|reason| suppressed && !reason.is_empty()),
+        ..general(tool, entry)
+    };
     let headline = headline(entry);
     if entry.affects.is_empty() {
         // Taken as it stands: the tool named no component.

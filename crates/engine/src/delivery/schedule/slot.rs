@@ -1,6 +1,7 @@
 //! What the schedule knows of one endpoint: what it holds, and what it may do now.
 
 use jiff::Timestamp;
+use watchbell_domain::endpoint::Order;
 use watchbell_domain::id::OrgId;
 
 use super::super::breaker::Breaker;
@@ -31,8 +32,11 @@ pub(super) struct Slot {
     pub(super) due: Option<Timestamp>,
     /// `None`: not known yet, and 1 until it is.
     pub(super) window: Option<u32>,
-    /// One at a time, and the next only when the outcome of this one is written: the store says which it is.
-    pub(super) is_ordered: bool,
+    pub(super) order: Order,
+    /// How many of those in line and in flight were tried before.
+    pub(super) retries: u32,
+    /// Half of an odd window is rounded up and down in turn.
+    rounds_up: bool,
     /// Outcomes that the store has not answered for yet.
     pub(super) unwritten: u32,
     pub(super) bucket: Option<Bucket>,
@@ -54,7 +58,9 @@ impl Slot {
             held: Held::default(),
             due: None,
             window: None,
-            is_ordered: false,
+            order: Order::Any,
+            retries: 0,
+            rounds_up: false,
             unwritten: 0,
             bucket: None,
             breaker: Breaker::default(),
@@ -78,14 +84,21 @@ impl Slot {
     /// How many more may be claimed: its window, and a few times as many ahead while all goes well, as far as its rate
     /// lets them begin soon.
     pub(super) fn reach(&self, now: Timestamp) -> u32 {
-        if self.is_ordered && self.unwritten > 0 {
+        // The store says which is next in order, once it knows what became of the one before.
+        if self.order == Order::Endpoint && self.unwritten > 0 {
             return 0;
         }
-        let is_ahead = self.is_well && !self.is_ordered;
+        let is_ahead = self.is_well && self.order == Order::Any;
         let ahead = if is_ahead { self.window().saturating_mul(LINES_PER_WINDOW - 1) } else { 0 };
         let window = self.window().saturating_add(ahead).saturating_sub(self.held.waiting() + self.held.in_flight);
         let soon = self.bucket.map(|bucket| bucket.tokens(now).saturating_add(bucket.limit().per_second.get()));
         soon.map_or(window, |soon| window.min(soon.saturating_sub(self.held.waiting())))
+    }
+
+    /// How many retries may be claimed while first attempts wait: as many as half the window has free.
+    pub(super) fn retries_free(&mut self) -> u32 {
+        self.rounds_up = !self.rounds_up;
+        self.window().saturating_add(self.rounds_up.into()).div_euclid(2).saturating_sub(self.retries)
     }
 
     pub(super) fn wants(&self, now: Timestamp) -> bool {

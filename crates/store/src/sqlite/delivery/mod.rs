@@ -12,12 +12,13 @@ use watchbell_domain::port::{
 };
 
 use super::writer::TakenBack;
-use super::{SqliteStore, audit};
+use super::{SqliteStore, audit, org};
 
 mod change;
 mod claim;
 mod due;
 mod list;
+mod order;
 mod replay;
 mod row;
 mod settle;
@@ -25,6 +26,7 @@ mod settle;
 pub(super) use change::cancel_in_hand;
 pub(super) use claim::release_all;
 pub(super) use list::{first_id, of_event};
+pub(super) use order::{keep_all_keys, keep_key, keep_keys};
 pub(super) use row::{FIRST_LEASE, NewDelivery, Start, insert};
 
 impl DeliveryStore for SqliteStore {
@@ -43,6 +45,10 @@ impl DeliveryStore for SqliteStore {
         self.submit(TakenBack::WithGroup, move |tx| {
             settlements.iter().map(|settlement| settle::settle(tx, settlement)).collect()
         })
+    }
+
+    fn weights(&self) -> Pending<'_, Vec<(OrgId, u32)>> {
+        self.read(|read| org::weights(read.conn))
     }
 
     fn hand_over(&self, to: Arc<dyn Taker>) {
@@ -104,15 +110,18 @@ impl DeliveryStore for SqliteStore {
 
 /// The statements that run while a million deliveries wait.
 #[cfg(test)]
-pub(super) const HOT_STATEMENTS: [&str; 10] = [
+pub(super) const HOT_STATEMENTS: [&str; 13] = [
     due::PENDING,
     due::SENDING,
-    claim::DUE,
+    order::DUE,
+    order::DUE_UNTRIED,
+    order::HEAD,
+    order::KEYS_SENDING,
     claim::NEXT_DUE,
     claim::EXPIRED,
     claim::TAKE,
-    claim::FIRST_TRIED,
-    claim::FIRST_UNTRIED,
-    claim::IS_SENDING,
+    order::FIRST_TRIED,
+    order::FIRST_UNTRIED,
+    order::IS_SENDING,
     settle::SETTLE,
 ];
