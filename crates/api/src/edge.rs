@@ -14,8 +14,8 @@ use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::OpenApiRouter;
 use watchbell_domain::id::RequestId;
 use watchbell_domain::port::{
-    AdvisoryStore, Clock, DeliveryStore, EndpointStore, Entropy, ErasureStore, EventStore, EvidenceStore, FindingStore,
-    KeyStore, OrgStore, ProjectStore, ReplayStore, RoomStore, Store,
+    AdvisoryStore, AuditStore, Clock, DeliveryStore, EndpointStore, Entropy, ErasureStore, EventStore, EvidenceStore,
+    FindingStore, GroupStore, KeyStore, MemberStore, OrgStore, ProjectStore, ReplayStore, RoomStore, Store,
 };
 use watchbell_engine::delivery::Handle;
 use watchbell_engine::evidence::Content;
@@ -155,14 +155,15 @@ impl Edge {
     /// An edge that is not ready yet: see [`Self::ready`].
     pub fn new(parts: Parts, options: Options) -> Self {
         let keys: Arc<dyn KeyStore> = Arc::clone(&parts.store) as _;
+        let groups: Arc<dyn GroupStore> = Arc::clone(&parts.store) as _;
         let limiter = Limiter::new(options.rate_limit, options.failures_per_minute, Arc::clone(&parts.clock));
         let ready = Ready::default();
         let live = Live::new(Arc::clone(&parts.clock), ready.clone());
         parts.store.watch(Arc::clone(&live) as _);
         Self(Arc::new(Inner {
             making: Making { clock: Arc::clone(&parts.clock), entropy: Arc::clone(&parts.entropy) },
-            auth: Authenticator::new(keys, Arc::clone(&parts.clock), limiter.clone()),
-            org_names: OrgNames::new(Arc::clone(&parts.store) as _),
+            auth: Authenticator::new(keys, groups, Arc::clone(&parts.clock), limiter.clone()),
+            org_names: OrgNames::new(Arc::clone(&parts.store) as _, Arc::clone(&parts.clock)),
             limiter,
             bodies: BodyReader::new(options.bodies, Arc::clone(&parts.clock)),
             cursors: Cursors::new(options.cursor_key),
@@ -301,6 +302,9 @@ macro_rules! substates {
 substates! {
     Limiter = |edge| edge.0.limiter.clone();
     Arc<dyn OrgStore> = |edge| Arc::clone(&edge.0.parts.store) as _;
+    Arc<dyn AuditStore> = |edge| Arc::clone(&edge.0.parts.store) as _;
+    Arc<dyn GroupStore> = |edge| Arc::clone(&edge.0.parts.store) as _;
+    Arc<dyn MemberStore> = |edge| Arc::clone(&edge.0.parts.store) as _;
     Arc<dyn KeyStore> = |edge| Arc::clone(&edge.0.parts.store) as _;
     Arc<dyn EndpointStore> = |edge| Arc::clone(&edge.0.parts.store) as _;
     Arc<dyn EventStore> = |edge| Arc::clone(&edge.0.parts.store) as _;

@@ -26,8 +26,11 @@ pub(crate) mod events;
 mod evidence;
 mod finding_view;
 mod findings;
+mod groups;
 mod keys;
+mod members;
 mod operation;
+mod org_state;
 mod orgs;
 mod projects;
 mod replay;
@@ -46,7 +49,7 @@ pub(crate) fn operations() -> OpenApiRouter<Edge> {
 
 /// Routes for everybody.
 pub(crate) fn open() -> OpenApiRouter<Edge> {
-    operation::open()
+    operation::open().merge(members::open())
 }
 
 /// The contract of both.
@@ -96,6 +99,10 @@ fn areas() -> OpenApiRouter<Edge> {
         .merge(replays::routes())
         .merge(projects::routes())
         .merge(findings::routes())
+        .merge(audit::routes())
+        .merge(groups::routes())
+        .merge(members::routes())
+        .merge(org_state::routes())
         .merge(evidence::routes())
         .merge(advisories::routes())
         .merge(operation::guarded())

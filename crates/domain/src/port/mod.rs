@@ -23,6 +23,7 @@ mod finding;
 mod replay;
 mod retention;
 mod scan;
+mod tenant;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod watch;
@@ -38,6 +39,7 @@ pub use finding::*;
 pub use replay::*;
 pub use retention::*;
 pub use scan::*;
+pub use tenant::*;
 pub use watch::*;
 
 /// A storage call under way. Boxed so that the ports are object-safe.
@@ -78,6 +80,8 @@ pub trait Store:
     + EvidenceStore
     + AuditStore
     + WatchStore
+    + MemberStore
+    + GroupStore
 {
 }
 
@@ -97,6 +101,8 @@ impl<T> Store for T where
         + EvidenceStore
         + AuditStore
         + WatchStore
+        + MemberStore
+        + GroupStore
 {
 }
 

@@ -5,6 +5,7 @@
 //! (`UPDATE_DOCS=1 cargo nextest run -p watchbell` writes it).
 
 mod advisories;
+mod audit;
 mod backup;
 mod bench;
 mod completions;
@@ -20,6 +21,7 @@ mod evidence;
 mod finding;
 mod graphql_schema;
 mod key;
+mod member;
 mod message;
 mod org;
 pub(crate) mod output;
@@ -90,10 +92,14 @@ enum Command {
     Finding(finding::Args),
     /// Deliveries: an event on its way to an endpoint
     Delivery(delivery::Args),
-    /// API keys
-    Key(key::Args),
     /// Organisations
     Org(org::Args),
+    /// Members of an organisation and their roles
+    Member(member::Args),
+    /// API keys
+    Key(key::Args),
+    /// Who changed what, and whether the record still holds
+    Audit(audit::Args),
     /// Deliver again what an endpoint was sent in a window of time
     Replay(Box<replay::Args>),
     /// Copy the database into a file, beside a running server
@@ -129,8 +135,10 @@ impl Cli {
             Command::Event(args) => args.run(out),
             Command::Finding(args) => args.run(out),
             Command::Delivery(args) => args.run(out),
-            Command::Key(args) => args.run(out),
             Command::Org(args) => args.run(out),
+            Command::Member(args) => args.run(out),
+            Command::Key(args) => args.run(out),
+            Command::Audit(args) => args.run(out),
             Command::Replay(args) => args.run(out),
             Command::Backup(args) => args.run(out, variables),
             Command::Restore(args) => args.run(out, variables),
