@@ -13,7 +13,7 @@ use axum::extract::{FromRef, FromRequestParts, RawPathParams, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
-use http::{HeaderMap, header};
+use http::{Extensions, HeaderMap, header};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use watchbell_domain::access::{ApiKey, KeyHash, Scope};
@@ -61,6 +61,25 @@ impl Authenticator {
         self.remembered.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
+    /// Who sends a request with these headers.
+    pub(crate) async fn caller(&self, headers: &HeaderMap, extensions: &Extensions) -> Result<Caller> {
+        let credential = credential(headers).map(Secret::new);
+        let address = extensions.get::<Peer>().map(|peer| peer.0.ip());
+        let request_id = extensions.get::<RequestId>().copied();
+        let key = self.admit(credential, address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))).await?;
+        Ok(Caller { key, address, request_id })
+    }
+
+    /// Whether a caller's key still works.
+    pub(crate) async fn is_live(&self, caller: &Caller) -> Result<bool> {
+        let hash = caller.key.hash;
+        let found = match self.recall(hash) {
+            Some(key) => Some(key),
+            None => self.look_up(hash).await?,
+        };
+        Ok(found.is_some_and(|key| key.is_live(self.clock.now())))
+    }
+
     async fn admit(&self, credential: Option<Secret>, address: IpAddr) -> Result<Arc<ApiKey>> {
         let key = match credential {
             Some(text) => self.key(text.expose()).await?,
@@ -103,12 +122,9 @@ impl Authenticator {
 
 /// Lets only requests with a valid key through, as often as the key may.
 pub(crate) async fn authenticate(State(auth): State<Authenticator>, mut request: Request, next: Next) -> Response {
-    let credential = credential(request.headers()).map(Secret::new);
-    let address = request.extensions().get::<Peer>().map(|peer| peer.0.ip());
-    let request_id = request.extensions().get::<RequestId>().copied();
-    match auth.admit(credential, address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))).await {
-        Ok(key) => {
-            request.extensions_mut().insert(Caller { key, address, request_id });
+    match auth.caller(request.headers(), request.extensions()).await {
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
             next.run(request).await
         }
         Err(problem) => problem.into_response(),

@@ -24,6 +24,7 @@ mod retention;
 mod scan;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod watch;
 
 pub use accept::*;
 pub use admin::*;
@@ -35,6 +36,7 @@ pub use evidence::*;
 pub use replay::*;
 pub use retention::*;
 pub use scan::*;
+pub use watch::*;
 
 /// A storage call under way. Boxed so that the ports are object-safe.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
@@ -72,6 +74,7 @@ pub trait Store:
     + AdvisoryStore
     + EvidenceStore
     + AuditStore
+    + WatchStore
 {
 }
 
@@ -89,6 +92,7 @@ impl<T> Store for T where
         + AdvisoryStore
         + EvidenceStore
         + AuditStore
+        + WatchStore
 {
 }
 
