@@ -19,11 +19,14 @@ mod audit;
 mod deliver;
 mod erase;
 mod evidence;
+mod finding;
 mod replay;
 mod retention;
 mod scan;
+mod tenant;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod watch;
 
 pub use accept::*;
 pub use admin::*;
@@ -32,9 +35,12 @@ pub use audit::*;
 pub use deliver::*;
 pub use erase::*;
 pub use evidence::*;
+pub use finding::*;
 pub use replay::*;
 pub use retention::*;
 pub use scan::*;
+pub use tenant::*;
+pub use watch::*;
 
 /// A storage call under way. Boxed so that the ports are object-safe.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
@@ -65,6 +71,7 @@ pub trait Store:
     + EventStore
     + DeliveryStore
     + ProjectStore
+    + FindingStore
     + RoomStore
     + RetentionStore
     + ReplayStore
@@ -72,6 +79,9 @@ pub trait Store:
     + AdvisoryStore
     + EvidenceStore
     + AuditStore
+    + WatchStore
+    + MemberStore
+    + GroupStore
 {
 }
 
@@ -82,6 +92,7 @@ impl<T> Store for T where
         + EventStore
         + DeliveryStore
         + ProjectStore
+        + FindingStore
         + RoomStore
         + RetentionStore
         + ReplayStore
@@ -89,6 +100,9 @@ impl<T> Store for T where
         + AdvisoryStore
         + EvidenceStore
         + AuditStore
+        + WatchStore
+        + MemberStore
+        + GroupStore
 {
 }
 
