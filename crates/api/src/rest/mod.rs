@@ -24,6 +24,8 @@ mod erase;
 mod event_types;
 pub(crate) mod events;
 mod evidence;
+mod finding_view;
+mod findings;
 mod keys;
 mod operation;
 mod orgs;
@@ -93,6 +95,7 @@ fn areas() -> OpenApiRouter<Edge> {
         .merge(replay::routes())
         .merge(replays::routes())
         .merge(projects::routes())
+        .merge(findings::routes())
         .merge(evidence::routes())
         .merge(advisories::routes())
         .merge(operation::guarded())

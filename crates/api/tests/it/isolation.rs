@@ -56,6 +56,7 @@ fn body_for(path: &str) -> Option<String> {
         "endpoints" => json!({"url": "https://a.example.com/", "dialect": "standard"}),
         "keys" => json!({"name": "k", "scopes": ["events:read"]}),
         "projects" => json!({"name": "q"}),
+        "{id}" if path.contains("/findings/") => json!({"status": "suppressed"}),
         _ => json!({}),
     };
     Some(body.to_string())

@@ -16,6 +16,7 @@ mod endpoints;
 mod erasures;
 mod events;
 mod evidence;
+mod findings;
 mod graphql;
 mod hostile;
 mod idempotency;

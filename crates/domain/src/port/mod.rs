@@ -19,6 +19,7 @@ mod audit;
 mod deliver;
 mod erase;
 mod evidence;
+mod finding;
 mod replay;
 mod retention;
 mod scan;
@@ -33,6 +34,7 @@ pub use audit::*;
 pub use deliver::*;
 pub use erase::*;
 pub use evidence::*;
+pub use finding::*;
 pub use replay::*;
 pub use retention::*;
 pub use scan::*;
@@ -67,6 +69,7 @@ pub trait Store:
     + EventStore
     + DeliveryStore
     + ProjectStore
+    + FindingStore
     + RoomStore
     + RetentionStore
     + ReplayStore
@@ -85,6 +88,7 @@ impl<T> Store for T where
         + EventStore
         + DeliveryStore
         + ProjectStore
+        + FindingStore
         + RoomStore
         + RetentionStore
         + ReplayStore

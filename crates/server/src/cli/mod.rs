@@ -17,6 +17,7 @@ mod endpoint;
 mod endpoint_flags;
 mod event;
 mod evidence;
+mod finding;
 mod graphql_schema;
 mod key;
 mod message;
@@ -85,6 +86,8 @@ enum Command {
     Endpoint(Box<endpoint::Args>),
     /// Events: what happened
     Event(event::Args),
+    /// Findings: what scans saw, and what is to become of it
+    Finding(finding::Args),
     /// Deliveries: an event on its way to an endpoint
     Delivery(delivery::Args),
     /// API keys
@@ -124,6 +127,7 @@ impl Cli {
             Command::Advisories(args) => args.run(out),
             Command::Endpoint(args) => args.run(out),
             Command::Event(args) => args.run(out),
+            Command::Finding(args) => args.run(out),
             Command::Delivery(args) => args.run(out),
             Command::Key(args) => args.run(out),
             Command::Org(args) => args.run(out),
