@@ -35,6 +35,7 @@ mod project;
 mod replay;
 mod scalar;
 mod webhook;
+mod webhook_input;
 
 pub(crate) use http::router;
 pub(crate) use live::Live;

@@ -60,9 +60,9 @@ async fn a_request_causes_so_many_operations_at_most() {
     world.post(&world.path("/events/batch"), json!({"events": events})).await.is(202);
     world.post(&world.path("/events/batch"), json!({"events": events})).await.is(202);
     let page = |name: &str, after: Value| {
-        (format!(
+        format!(
             "{name}: events(first: 250, after: {after}) {{ nodes {{ deliveries(first: 1) {{ pageInfo {{ hasNextPage }} }} }} }}"
-        ))
+        )
     };
     let first = world.data("{ org { events(first: 250) { pageInfo { endCursor } } } }", json!({})).await;
     let cursor = first["org"]["events"]["pageInfo"]["endCursor"].clone();

@@ -8,7 +8,7 @@ use watchbell_domain::access::Scope;
 use watchbell_domain::id::OrgId;
 
 use super::bare_type;
-use crate::world::World;
+use crate::world::{ROOT, World};
 
 const RANDOM: &str = "0192f0c1-0000-7000-8000-00000000dead";
 
@@ -26,8 +26,8 @@ async fn theirs(world: &World) -> BTreeMap<String, String> {
     made.push(world.post(&path("/keys"), json!({"name": "k", "scopes": ["events:read"]})).await.is(201).json());
     made.push(world.post(&path("/replays"), json!({"state": "dead_lettered"})).await.is(202).json());
     made.push(world.post(&path("/erasures"), json!({"text": "nobody"})).await.is(202).json());
-    let upload = world.call(crate::world::ROOT, Method::POST, &path("/evidence?file_name=f"), Some("{}".to_owned()));
-    made.push(upload.await.is(202).json());
+    let upload = path("/evidence?file_name=f");
+    made.push(world.call(ROOT, Method::POST, &upload, Some("{}".to_owned())).await.is(202).json());
     made.push(json!({"id": org.to_string()}));
     made.iter()
         .map(|thing| thing["id"].as_str().unwrap())
@@ -48,6 +48,7 @@ fn literal(types: &[Value], argument: &Value, id_argument: &str) -> Option<Strin
     let found = types.iter().find(|found| found["name"] == bare).unwrap();
     Some(match (found["kind"].as_str().unwrap(), bare) {
         ("INPUT_OBJECT", "WindowInput") => "{since: \"2020-01-01T00:00:00Z\"}".to_owned(),
+        ("INPUT_OBJECT", "OrgChangeInput") => "{weight: 1}".to_owned(),
         ("INPUT_OBJECT", "ScanInput") => "{reportText: \"{}\"}".to_owned(),
         ("INPUT_OBJECT", _) => {
             let fields = found["inputFields"].as_array().unwrap().iter();
