@@ -14,9 +14,10 @@ use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::OpenApiRouter;
 use watchbell_domain::id::RequestId;
 use watchbell_domain::port::{
-    Clock, DeliveryStore, EndpointStore, Entropy, ErasureStore, EventStore, KeyStore, OrgStore, ProjectStore,
-    ReplayStore, RoomStore, Store,
+    Clock, CustomTypeStore, DeliveryStore, EndpointStore, Entropy, ErasureStore, EventStore, KeyStore, OrgStore,
+    PoamStore, ProjectStore, ReplayStore, RoomStore, ScanRunStore, Store, TrainingStore,
 };
+use watchbell_engine::catalogue::Catalogue;
 use watchbell_engine::delivery::Handle;
 use watchbell_engine::net::guard::EgressPolicy;
 
@@ -97,6 +98,7 @@ struct Inner {
     limiter: Limiter,
     bodies: BodyReader,
     cursors: Cursors,
+    catalogue: Catalogue,
     ready: Ready,
     slots: Semaphore,
     uri_bytes_max: usize,
@@ -137,6 +139,7 @@ impl Edge {
             limiter,
             bodies: BodyReader { limits: options.bodies, clock: Arc::clone(&parts.clock) },
             cursors: Cursors::new(options.cursor_key),
+            catalogue: Catalogue::new(Arc::clone(&parts.store) as _, Arc::clone(&parts.clock)),
             ready: Ready::default(),
             slots: Semaphore::new(options.requests_max),
             uri_bytes_max: options.uri_bytes_max,
@@ -276,6 +279,11 @@ substates! {
     Arc<dyn ProjectStore> = |edge| Arc::clone(&edge.0.parts.store) as _;
     Arc<dyn ReplayStore> = |edge| Arc::clone(&edge.0.parts.store) as _;
     Arc<dyn ErasureStore> = |edge| Arc::clone(&edge.0.parts.store) as _;
+    Arc<dyn PoamStore> = |edge| Arc::clone(&edge.0.parts.store) as _;
+    Arc<dyn TrainingStore> = |edge| Arc::clone(&edge.0.parts.store) as _;
+    Arc<dyn ScanRunStore> = |edge| Arc::clone(&edge.0.parts.store) as _;
+    Arc<dyn CustomTypeStore> = |edge| Arc::clone(&edge.0.parts.store) as _;
+    Catalogue = |edge| edge.0.catalogue.clone();
     Arc<dyn RoomStore> = |edge| Arc::clone(&edge.0.parts.store) as _;
     Arc<EgressPolicy> = |edge| Arc::clone(&edge.0.parts.egress);
     Handle = |edge| edge.0.parts.wake.clone();

@@ -94,6 +94,10 @@ ids! {
     ReplayId = "rpl",
     /// An erasure by subject.
     ErasureId = "ers",
+    /// A plan of action.
+    PoamId = "poam",
+    /// A completed lesson.
+    TrainingId = "trn",
     /// One request to our API.
     RequestId = "req",
 }

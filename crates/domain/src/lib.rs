@@ -8,6 +8,7 @@
 //! *To add a storage query*: a method on a port in [`port`], its SQL in every backend, one conformance test.
 
 pub mod access;
+pub mod custom_type;
 pub mod delivery;
 pub mod endpoint;
 pub mod event;
@@ -15,10 +16,14 @@ pub mod failpoint;
 pub mod finding;
 pub mod id;
 pub mod org;
+pub mod poam;
 pub mod port;
 pub mod retry;
 pub mod route;
 pub mod scan;
+pub mod scan_run;
 pub mod snapshot;
+pub mod training;
+pub mod zone;
 
 pub use jiff::{SignedDuration, Timestamp};

@@ -4,9 +4,11 @@
 //! - [`delivery`]: claim → encode → sign → send → settle.
 //! - [`ingest`]: what comes in (events, scanners' reports) becomes events with deliveries in one commit.
 //! - [`upkeep`]: what is done beside: forgetting what is old.
+//! - [`catalogue`]: an organisation's own event types, and whether data fits them.
 //! - [`admin`]: what operators do (organisations, keys, endpoints), as values ready for the store.
 
 pub mod admin;
+pub mod catalogue;
 pub mod delivery;
 pub mod ingest;
 pub mod net;

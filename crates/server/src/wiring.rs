@@ -29,7 +29,7 @@ use watchbell_engine::net::connector::{Connector, TcpDial};
 use watchbell_engine::net::guard::{DeniedPorts, EgressPolicy};
 use watchbell_engine::net::resolver::{self, DnsResolver};
 use watchbell_engine::net::tls::Tls;
-use watchbell_engine::upkeep::{erasure, replay, retention};
+use watchbell_engine::upkeep::{erasure, poam, replay, retention};
 use watchbell_store::key_file::{self, KeyFileError};
 use watchbell_store::seal::{SealingKey, SealingKeys};
 pub(crate) use watchbell_store::sqlite::DATABASE_FILE;
@@ -159,6 +159,12 @@ impl Node {
             entropy: Arc::clone(&entropy),
         };
         let erasures = erasure::Service::new(erasure::Options::default(), Arc::clone(&store) as _, Arc::clone(&clock));
+        let plans = poam::Service::new(
+            poam::Options::default(),
+            Arc::clone(&store) as _,
+            Arc::clone(&clock),
+            Arc::clone(&entropy),
+        );
         let replays = replay::Service::new(replay::Options::default(), replays);
 
         let mut registry = prometheus_client::registry::Registry::default();
@@ -191,6 +197,7 @@ impl Node {
         let loops = Loops::default();
         loops.spawn("delivery", deliveries.run(shutdown.clone()));
         loops.spawn("erasure", erasures.run(shutdown.clone()));
+        loops.spawn("poam", plans.run(shutdown.clone()));
         loops.spawn("replay", replays.run(shutdown.clone()));
         loops.spawn("retention", retention.run(shutdown.clone()));
         loops.spawn("server", server.run(listener, shutdown.clone()));

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
-use watchbell_domain::id::DeliveryId;
+use watchbell_domain::id::{DeliveryId, EventId};
 use watchbell_domain::port::DeliveryIds;
 
 /// Gives one id after the other, for ever: UUIDv7 of `at`, the random part SHA-256 of seed and counter.
@@ -27,5 +27,28 @@ impl Ids {
             *to = from;
         }
         DeliveryId(uuid::Builder::from_unix_timestamp_millis(self.millis, &random).into_uuid())
+    }
+}
+
+/// Ids and seeds for what a commit makes by itself, from the seed that its caller gave for deliveries. `purpose` keeps it
+/// apart from these and from others.
+pub(crate) struct Chance {
+    ids: Ids,
+}
+
+impl Chance {
+    pub(crate) fn new(ids: &DeliveryIds, purpose: &str, at: Timestamp) -> Self {
+        let seed = Sha256::new().chain_update(ids.seed).chain_update(purpose).finalize().into();
+        Self { ids: Ids::new(&DeliveryIds { seed }, at) }
+    }
+
+    pub(crate) fn event_id(&mut self) -> EventId {
+        EventId(self.ids.next().0)
+    }
+
+    /// For the deliveries of an event.
+    pub(crate) fn delivery_ids(&mut self) -> DeliveryIds {
+        let id = self.ids.next().0;
+        DeliveryIds { seed: Sha256::new().chain_update(self.ids.seed).chain_update(id.as_bytes()).finalize().into() }
     }
 }

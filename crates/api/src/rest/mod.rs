@@ -11,6 +11,7 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::auth::authenticate;
 use crate::edge::Edge;
 
+mod custom_types;
 mod deliveries;
 mod duration;
 mod endpoint_given;
@@ -21,13 +22,21 @@ pub(crate) mod endpoints;
 mod erase;
 mod event_types;
 mod events;
+mod events_page;
 mod keys;
 mod operation;
 mod orgs;
+mod poam;
+mod poam_export;
+mod poam_settings;
+mod poam_view;
 mod projects;
 mod replay;
 mod replays;
+mod scan_runs;
 mod show;
+mod trainings;
+mod webhooks;
 
 /// Routes that need a key.
 pub(crate) fn guarded(edge: &Edge) -> OpenApiRouter<Edge> {
@@ -36,7 +45,7 @@ pub(crate) fn guarded(edge: &Edge) -> OpenApiRouter<Edge> {
 
 /// Routes for everybody.
 pub(crate) fn open() -> OpenApiRouter<Edge> {
-    operation::open()
+    operation::open().merge(events_page::routes())
 }
 
 /// The contract of both.
@@ -54,6 +63,7 @@ pub(crate) fn contract() -> utoipa::openapi::OpenApi {
         .build();
     let mut contract = OpenApiRouter::<Edge>::with_openapi(base).merge(areas()).merge(open()).into_openapi();
     contract.paths.paths.values_mut().for_each(describe_responses);
+    contract.webhooks = Some(webhooks::all());
     contract
 }
 
@@ -81,9 +91,15 @@ fn areas() -> OpenApiRouter<Edge> {
         .merge(events::routes())
         .merge(erase::routes())
         .merge(event_types::routes())
+        .merge(custom_types::routes())
         .merge(deliveries::routes())
         .merge(replay::routes())
         .merge(replays::routes())
         .merge(projects::routes())
+        .merge(scan_runs::routes())
+        .merge(poam::routes())
+        .merge(poam_export::routes())
+        .merge(poam_settings::routes())
+        .merge(trainings::routes())
         .merge(operation::guarded())
 }

@@ -29,6 +29,14 @@ async fn theirs(world: &World) -> Theirs {
     let key = world.post(&path("/keys"), json!({"name": "k", "scopes": ["events:read"]})).await.is(201).json();
     let replay = world.post(&path("/replays"), json!({"state": "dead_lettered"})).await.is(202).json();
     let erasure = world.post(&path("/erasures"), json!({"text": "nobody"})).await.is(202).json();
+    let finding = "0ef8ac7e-1b9d-48d9-82eb-2f2355ba2b31";
+    let given = json!({"finding_id": finding, "scheduled_completion_date": "2030-01-01"});
+    let item = world.post(&path("/poam-items"), given).await.is(201).json();
+    let given = json!({"user": "a@example.com", "training": "t", "score": 1,
+        "started_at": "2026-01-01T00:00:00Z", "completed_at": "2026-01-01T00:00:01Z"});
+    let training = world.post(&path("/trainings"), given).await.is(201).json();
+    let start = path(&format!("/projects/{}/scans/start", project["id"].as_str().unwrap()));
+    let scan = world.post(&start, json!({})).await.is(201).json();
     Theirs {
         org: org.to_string(),
         ids: vec![
@@ -39,6 +47,9 @@ async fn theirs(world: &World) -> Theirs {
             ("keys", text(&key["id"])),
             ("replays", text(&replay["id"])),
             ("erasures", text(&erasure["id"])),
+            ("poam-items", text(&item["id"])),
+            ("trainings", text(&training["id"])),
+            ("scans", text(&scan["id"])),
         ],
     }
 }
@@ -54,6 +65,14 @@ fn body_for(path: &str) -> Option<String> {
         "endpoints" => json!({"url": "https://a.example.com/", "dialect": "standard"}),
         "keys" => json!({"name": "k", "scopes": ["events:read"]}),
         "projects" => json!({"name": "q"}),
+        "poam-items" => {
+            json!({"finding_id": "0ef8ac7e-1b9d-48d9-82eb-2f2355ba2b31", "scheduled_completion_date": "2030-01-01"})
+        }
+        "trainings" => json!({"user": "a@example.com", "training": "t", "score": 1,
+            "started_at": "2026-01-01T00:00:00Z", "completed_at": "2026-01-01T00:00:01Z"}),
+        "event-types" => json!({"type": "a.b", "description": "d"}),
+        "poam-policy" => json!({"rules": []}),
+        "fail" => json!({"error": "e"}),
         _ => json!({}),
     };
     Some(body.to_string())
@@ -106,7 +125,18 @@ async fn every_route_answers_another_organisations_things_like_nothing() {
         }
         seen.insert(area);
     }
-    for area in ["endpoints", "events", "deliveries", "projects", "keys", "replays", "erasures"] {
+    for area in [
+        "endpoints",
+        "events",
+        "deliveries",
+        "projects",
+        "keys",
+        "replays",
+        "erasures",
+        "poam-items",
+        "trainings",
+        "scans",
+    ] {
         assert!(seen.contains(area), "{area}");
     }
     // Nothing of it had an effect.
@@ -117,8 +147,8 @@ async fn every_route_answers_another_organisations_things_like_nothing() {
         }
     }
     let events = world.get(&path("/events")).await.is(200).json();
-    // The ping of the endpoint's creation and the posted one.
-    assert_eq!(events["items"].as_array().unwrap().len(), 2);
+    // The ping of the endpoint's creation, the posted one, the lesson's and the scan's.
+    assert_eq!(events["items"].as_array().unwrap().len(), 4);
 }
 
 #[tokio::test]

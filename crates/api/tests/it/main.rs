@@ -11,6 +11,7 @@
 
 mod auth;
 mod bodies;
+mod catalogue;
 mod contract;
 mod endpoints;
 mod erasures;
@@ -19,8 +20,10 @@ mod hostile;
 mod idempotency;
 mod isolation;
 mod lists;
+mod poam;
 mod problems;
 mod replays;
+mod reports;
 mod room;
 mod running;
 mod scans;

@@ -14,21 +14,29 @@ use jiff::{SignedDuration, Timestamp};
 
 mod accept;
 mod admin;
+mod custom_type;
 mod deliver;
 mod erase;
+mod poam;
 mod replay;
 mod retention;
 mod scan;
+mod scan_run;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod training;
 
 pub use accept::*;
 pub use admin::*;
+pub use custom_type::*;
 pub use deliver::*;
 pub use erase::*;
+pub use poam::*;
 pub use replay::*;
 pub use retention::*;
 pub use scan::*;
+pub use scan_run::*;
+pub use training::*;
 
 /// A storage call under way. Boxed so that the ports are object-safe.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
@@ -63,6 +71,10 @@ pub trait Store:
     + RetentionStore
     + ReplayStore
     + ErasureStore
+    + PoamStore
+    + TrainingStore
+    + ScanRunStore
+    + CustomTypeStore
 {
 }
 
@@ -77,6 +89,14 @@ impl<T> Store for T where
         + RetentionStore
         + ReplayStore
         + ErasureStore
+        + PoamStore
+        + TrainingStore
+        + ScanRunStore
+        + CustomTypeStore
+        + PoamStore
+        + TrainingStore
+        + ScanRunStore
+        + CustomTypeStore
 {
 }
 

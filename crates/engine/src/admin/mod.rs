@@ -8,6 +8,7 @@ pub mod endpoint;
 pub mod headers;
 pub mod key;
 pub mod org;
+pub mod poam;
 pub mod replay;
 pub mod test_event;
 pub mod transport;

@@ -4,5 +4,6 @@
 //! accepted and delivered meanwhile does not notice.
 
 pub mod erasure;
+pub mod poam;
 pub mod replay;
 pub mod retention;

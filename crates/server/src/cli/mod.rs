@@ -14,9 +14,12 @@ mod doctor;
 mod endpoint;
 mod endpoint_flags;
 mod event;
+mod event_type;
+mod kev;
 mod key;
 mod message;
 pub(crate) mod output;
+mod poam;
 mod replay;
 mod scan;
 mod send;
@@ -76,6 +79,12 @@ enum Command {
     Endpoint(Box<endpoint::Args>),
     /// Events: what happened
     Event(event::Args),
+    /// Event types: the catalogue, and types of your own
+    EventType(event_type::Args),
+    /// Plans of action and milestones: what is to be remediated until when
+    Poam(Box<poam::Args>),
+    /// The catalogue of known exploited vulnerabilities
+    Kev(kev::Args),
     /// Deliveries: an event on its way to an endpoint
     Delivery(delivery::Args),
     /// API keys
@@ -105,6 +114,9 @@ impl Cli {
             Command::Scan(args) => args.run(out),
             Command::Endpoint(args) => args.run(out),
             Command::Event(args) => args.run(out),
+            Command::EventType(args) => args.run(out),
+            Command::Poam(args) => args.run(out),
+            Command::Kev(args) => args.run(out),
             Command::Delivery(args) => args.run(out),
             Command::Key(args) => args.run(out),
             Command::Replay(args) => args.run(out),

@@ -10,7 +10,7 @@ use watchbell_wire::{EventType, Severity};
 use super::World;
 use super::world::{at, first, fresh, once};
 
-fn finding(world: &World, org: OrgId, project: ProjectId, identity: &str, seconds: i64) -> Finding {
+pub(super) fn finding(world: &World, org: OrgId, project: ProjectId, identity: &str, seconds: i64) -> Finding {
     Finding {
         id: FindingId(world.uuid(seconds)),
         org_id: org,
@@ -31,7 +31,7 @@ fn finding(world: &World, org: OrgId, project: ProjectId, identity: &str, second
     }
 }
 
-fn outcome(world: &World, project: &Project, findings: Vec<Finding>, seconds: i64) -> ScanOutcome {
+pub(super) fn outcome(world: &World, project: &Project, findings: Vec<Finding>, seconds: i64) -> ScanOutcome {
     let scan = Scan {
         id: ScanId(world.uuid(seconds)),
         org_id: project.org_id,

@@ -17,6 +17,7 @@ use rusqlite::Connection;
 use watchbell_domain::port::{Clock, Pending, RoomStore, StoreError};
 
 mod checkpoint;
+mod custom_type;
 mod delivery;
 mod endpoint;
 mod endpoint_cache;
@@ -31,6 +32,7 @@ mod once;
 mod open;
 mod org;
 mod page;
+mod poam;
 mod project;
 mod pull_in;
 mod reader;
@@ -38,8 +40,10 @@ mod replay;
 mod retention;
 mod room;
 mod row;
+mod scan_run;
 #[cfg(test)]
 mod tests;
+mod training;
 mod vault;
 mod writer;
 

@@ -14,7 +14,7 @@ use super::once::once;
 use super::page::{self, before};
 use super::row::{Columns, corrupt, micros, signed};
 use super::writer::Tx;
-use super::{SqliteStore, event};
+use super::{SqliteStore, event, poam};
 
 const INSERT: &str = "INSERT INTO project (org_id, id, name, created_at, version, last_scan_at) \
                       VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
@@ -146,6 +146,7 @@ fn apply(tx: &mut Tx<'_>, outcome: &ScanOutcome) -> Result<Vec<Accepted>> {
         scan.error,
     ]);
     inserted.or_conflict("a scan of this id exists")?;
+    poam::findings_change(tx, &outcome.findings, &outcome.acceptance)?;
     for finding in &outcome.findings {
         write_finding(tx, scan, finding)?;
     }
