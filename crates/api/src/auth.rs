@@ -14,9 +14,11 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use http::{HeaderMap, header};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
 use watchbell_domain::access::{ApiKey, KeyHash, Scope};
-use watchbell_domain::id::OrgId;
+use watchbell_domain::audit::{Action, Actor, Deed};
+use watchbell_domain::id::{OrgId, RequestId};
 use watchbell_domain::port::{Clock, KeyStore};
 use watchbell_wire::Secret;
 
@@ -102,11 +104,11 @@ impl Authenticator {
 /// Lets only requests with a valid key through, as often as the key may.
 pub(crate) async fn authenticate(State(auth): State<Authenticator>, mut request: Request, next: Next) -> Response {
     let credential = credential(request.headers()).map(Secret::new);
-    let peer = request.extensions().get::<Peer>();
-    let address = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.ip());
-    match auth.admit(credential, address).await {
+    let address = request.extensions().get::<Peer>().map(|peer| peer.0.ip());
+    let request_id = request.extensions().get::<RequestId>().copied();
+    match auth.admit(credential, address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))).await {
         Ok(key) => {
-            request.extensions_mut().insert(Caller(key));
+            request.extensions_mut().insert(Caller { key, address, request_id });
             next.run(request).await
         }
         Err(problem) => problem.into_response(),
@@ -125,20 +127,25 @@ fn credential(headers: &HeaderMap) -> Option<&str> {
     (known && !key.is_empty() && key.len() <= KEY_BYTES_MAX).then_some(key)
 }
 
-/// The key that a request came with.
+/// Who asks: the key that a request came with, and from where.
 #[derive(Debug, Clone)]
-pub struct Caller(pub Arc<ApiKey>);
+pub struct Caller {
+    /// The key.
+    pub key: Arc<ApiKey>,
+    address: Option<IpAddr>,
+    request_id: Option<RequestId>,
+}
 
 impl Caller {
     /// Whether the key is good for this organisation.
     pub fn sees(&self, org: OrgId) -> bool {
-        self.0.org_id.is_none_or(|own| own == org)
+        self.key.org_id.is_none_or(|own| own == org)
     }
 
     /// # Errors
     /// `forbidden`, naming the scope.
     pub fn must(&self, scope: Scope) -> Result<()> {
-        match self.0.may(scope) {
+        match self.key.may(scope) {
             true => Ok(()),
             false => Err(Problem::Forbidden(scope)),
         }
@@ -147,9 +154,22 @@ impl Caller {
     /// # Errors
     /// Unless the key reaches every organisation.
     pub fn must_be_operator(&self) -> Result<()> {
-        match self.0.org_id {
+        match self.key.org_id {
             None => self.must(Scope::Admin),
             Some(_) => Err(Problem::Forbidden(Scope::Admin)),
+        }
+    }
+
+    /// What the caller does to `subject`, for the audit log. `detail` says what changed, its secrets masked.
+    pub(crate) fn deed(&self, action: Action, subject: impl ToString, at: Timestamp, detail: Value) -> Deed {
+        Deed {
+            actor: Actor::Key { id: self.key.id, name: self.key.name.clone() },
+            action,
+            subject: Some(subject.to_string()),
+            address: self.address,
+            request_id: self.request_id,
+            detail,
+            at,
         }
     }
 }

@@ -12,6 +12,7 @@ use http::{HeaderMap, header};
 use http_body_util::BodyExt;
 use jiff::SignedDuration;
 use serde::Deserialize;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use watchbell_domain::port::Clock;
 
 use crate::once::OnceKey;
@@ -19,6 +20,9 @@ use crate::problem::{At, Problem, Result};
 
 /// Longest piece of input that a message repeats, in characters.
 const ECHO_LENGTH_MAX: usize = 60;
+
+/// In pieces of so many bytes memory for bodies is given out.
+const MEMORY_UNIT: u64 = 1024;
 
 /// How much of a body there may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +43,8 @@ pub struct BodyLimits {
     pub bytes_per_second_min: u64,
     /// `server.body_rate_window`
     pub rate_window: SignedDuration,
+    /// All bodies that are read or worked on at a time, in bytes together (`server.max_body_memory`).
+    pub memory_bytes_max: u64,
 }
 
 impl Default for BodyLimits {
@@ -52,6 +58,7 @@ impl Default for BodyLimits {
             timeout: SignedDuration::from_secs(20),
             bytes_per_second_min: 1024,
             rate_window: SignedDuration::from_secs(5),
+            memory_bytes_max: 256 * 1024 * 1024,
         }
     }
 }
@@ -69,6 +76,7 @@ impl BodyLimits {
 pub struct BodyReader {
     pub(crate) limits: BodyLimits,
     pub(crate) clock: Arc<dyn Clock>,
+    memory: Arc<Semaphore>,
 }
 
 /// A body that has been read, with what is needed to answer a repetition of its request.
@@ -76,6 +84,8 @@ pub struct BodyReader {
 pub(crate) struct Write {
     pub(crate) body: Bytes,
     pub(crate) once: OnceKey,
+    /// Its share of the memory for bodies, as long as it is worked on.
+    _memory: Memory,
 }
 
 impl Write {
@@ -105,7 +115,38 @@ pub(crate) fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T> {
     })
 }
 
+/// A share of the memory for bodies.
+#[derive(Debug)]
+struct Memory {
+    all: Arc<Semaphore>,
+    share: Option<OwnedSemaphorePermit>,
+}
+
+impl Memory {
+    /// Makes it at least so many bytes.
+    fn hold(&mut self, bytes: u64) -> Result<()> {
+        let held = self.share.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        let wanted = usize::try_from(bytes.div_ceil(MEMORY_UNIT)).unwrap_or(usize::MAX);
+        let Some(more) = wanted.checked_sub(held).filter(|more| *more > 0) else {
+            return Ok(());
+        };
+        let more = u32::try_from(more).map_err(|_| Problem::Overloaded)?;
+        let more = Arc::clone(&self.all).try_acquire_many_owned(more).map_err(|_| Problem::Overloaded)?;
+        match &mut self.share {
+            Some(share) => share.merge(more),
+            None => self.share = Some(more),
+        }
+        Ok(())
+    }
+}
+
 impl BodyReader {
+    /// Reads within these limits.
+    pub(crate) fn new(limits: BodyLimits, clock: Arc<dyn Clock>) -> Self {
+        let units = usize::try_from(limits.memory_bytes_max.div_ceil(MEMORY_UNIT)).unwrap_or(usize::MAX);
+        Self { limits, clock, memory: Arc::new(Semaphore::new(units.min(Semaphore::MAX_PERMITS))) }
+    }
+
     /// A JSON body of at most `bytes_max`.
     pub(crate) async fn json(&self, request: Request, bytes_max: u64) -> Result<Write> {
         check_media_type(request.headers())?;
@@ -133,18 +174,22 @@ impl BodyReader {
         check_encoding(request.headers())?;
         let once = OnceKey::of(&request)?;
         let (parts, body) = request.into_parts();
-        if announced(&parts.headers).is_some_and(|bytes| bytes > bytes_max) {
+        let announced = announced(&parts.headers);
+        if announced.is_some_and(|bytes| bytes > bytes_max) {
             return Err(Problem::BodyTooLarge(bytes_max));
         }
+        let mut memory = Memory { all: Arc::clone(&self.memory), share: None };
+        // What is announced is set apart at once; of what is not, piece by piece.
+        memory.hold(announced.unwrap_or_default())?;
         let gathered = AtomicU64::new(0);
         let body = tokio::select! {
             biased;
-            body = collect(body, bytes_max, &gathered) => body?,
+            body = collect(body, bytes_max, &gathered, &mut memory) => body?,
             () = self.too_slow(&gathered) => return Err(Problem::BodyTimeout),
             () = self.clock.sleep(self.limits.timeout) => return Err(Problem::BodyTimeout),
         };
         let once = once.with_body(&body);
-        Ok(Write { body, once })
+        Ok(Write { body, once, _memory: memory })
     }
 
     /// Ends with the first window in which too little came.
@@ -178,7 +223,7 @@ impl BodyReader {
     }
 }
 
-async fn collect(mut body: Body, bytes_max: u64, count: &AtomicU64) -> Result<Bytes> {
+async fn collect(mut body: Body, bytes_max: u64, count: &AtomicU64, memory: &mut Memory) -> Result<Bytes> {
     let mut gathered = BytesMut::new();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| Problem::BodyIncomplete)?;
@@ -187,6 +232,7 @@ async fn collect(mut body: Body, bytes_max: u64, count: &AtomicU64) -> Result<By
         if so_far > bytes_max {
             return Err(Problem::BodyTooLarge(bytes_max));
         }
+        memory.hold(so_far)?;
         gathered.extend_from_slice(&data);
         count.store(so_far, Ordering::Relaxed);
     }

@@ -137,7 +137,7 @@ impl Edge {
             auth: Authenticator::new(keys, Arc::clone(&parts.clock), limiter.clone()),
             org_names: OrgNames::new(Arc::clone(&parts.store) as _),
             limiter,
-            bodies: BodyReader { limits: options.bodies, clock: Arc::clone(&parts.clock) },
+            bodies: BodyReader::new(options.bodies, Arc::clone(&parts.clock)),
             cursors: Cursors::new(options.cursor_key),
             catalogue: Catalogue::new(Arc::clone(&parts.store) as _, Arc::clone(&parts.clock)),
             ready: Ready::default(),

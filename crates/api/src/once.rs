@@ -7,7 +7,8 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
-use watchbell_domain::port::{Answer, Once, Written};
+use watchbell_domain::audit::Deed;
+use watchbell_domain::port::{Answer, Once, Terms, Written};
 
 use crate::problem::{Problem, Result};
 
@@ -57,7 +58,12 @@ impl OnceKey {
         self.given.is_some()
     }
 
-    /// What to commit with the write.
+    /// What to commit with a change: the answer, and who did what.
+    pub(crate) fn terms(&self, answer: &Answer, deed: Deed) -> Terms {
+        Terms { once: self.with(answer), deed: Some(deed) }
+    }
+
+    /// What to commit with what is no change of what is configured.
     pub(crate) fn with(&self, answer: &Answer) -> Option<Once> {
         self.given.as_ref().map(|(key, hash)| Once {
             key: key.clone(),

@@ -85,6 +85,8 @@ problems! {
     HeaderInvalid(String) = "header_invalid", BAD_REQUEST, "A header is invalid";
     /// A longer URI than we take.
     UriTooLong = "uri_too_long", URI_TOO_LONG, "The URI is too long";
+    /// The event has come over too many webhooks.
+    LoopDetected(u8) = "loop_detected", UNPROCESSABLE_ENTITY, "The event goes round in circles";
     /// JSON, but not what is wanted here.
     PayloadInvalid(Vec<At>) = "payload_invalid", UNPROCESSABLE_ENTITY, "The body does not fit";
     /// A query parameter does not do.
@@ -183,6 +185,9 @@ impl Problem {
             Self::BodyTimeout => "the body was not complete in time".into(),
             Self::BodyIncomplete => "the connection ended before the body did".into(),
             Self::UnsupportedEncoding => "send the body without Content-Encoding".into(),
+            Self::LoopDetected(most) => {
+                format!("the event has come over more than {most} webhooks: do two of them feed each other?")
+            }
             Self::UriTooLong => "the URI may have 8192 bytes".into(),
             Self::CursorInvalid => "give next_cursor of this list as it was answered, or leave cursor out".into(),
             Self::Unauthorized => "give a valid API key as Authorization: Bearer KEY".into(),

@@ -7,9 +7,11 @@ use watchbell_wire::{Dialect, EventType, Secret};
 
 use crate::id::{EndpointId, OrgId};
 
+pub use failing::{ATTEMPTS_MIN, Failing};
 pub use rate::{NotARate, RateLimit};
 pub use transport::{Auth, AuthStyle, ClientIdentity, HttpVersion, OAuth2Client, TlsSettings, Transport};
 
+mod failing;
 mod rate;
 mod transport;
 

@@ -15,7 +15,13 @@ pub struct NewEvent {
     pub project_id: Option<ProjectId>,
     /// Deliver to this endpoint only, subscribed or not (a ping); `None`: to every endpoint that wants it.
     pub only: Option<EndpointId>,
+    /// Over how many webhooks it has come, as the last of them counted (`webhook-hops`); 0: nobody counted. What is sent
+    /// of it counts one more, so that an event that goes round in circles is found out.
+    pub hops: u8,
 }
+
+/// An event that has come over more webhooks than this goes round in circles.
+pub const HOPS_MAX: u8 = 5;
 
 /// An event that is on disk.
 #[derive(Debug, Clone, PartialEq)]

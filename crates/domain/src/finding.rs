@@ -29,6 +29,7 @@ use watchbell_wire::Severity;
 use watchbell_wire::event::Component;
 
 use crate::id::{FindingId, OrgId, ProjectId};
+use crate::scan::Verdict;
 
 /// A vulnerability of a project.
 #[derive(Debug, Clone, PartialEq)]
@@ -120,6 +121,12 @@ pub struct Observation {
     pub url: Option<String>,
     /// The report says that nobody need act.
     pub suppressed: bool,
+    /// What the report's own analysis (VEX) says of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<Verdict>,
+    /// Why, in the format's own words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub justification: Option<String>,
 }
 
 impl Observation {
@@ -156,7 +163,7 @@ impl Observation {
 }
 
 /// The package URL without version, qualifiers and subpath, else the name.
-fn package(component: &Component) -> String {
+pub(crate) fn package(component: &Component) -> String {
     let purl = component.purl.as_deref().and_then(|purl| PackageUrl::from_str(purl).ok());
     match purl {
         Some(mut purl) => {

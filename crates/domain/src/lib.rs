@@ -8,6 +8,8 @@
 //! *To add a storage query*: a method on a port in [`port`], its SQL in every backend, one conformance test.
 
 pub mod access;
+pub mod advisory;
+pub mod audit;
 pub mod custom_type;
 pub mod delivery;
 pub mod endpoint;
@@ -15,6 +17,7 @@ pub mod event;
 pub mod failpoint;
 pub mod finding;
 pub mod id;
+pub mod notice;
 pub mod org;
 pub mod poam;
 pub mod port;

@@ -16,9 +16,16 @@ pub struct Org {
     pub slug: String,
     /// Its name for people.
     pub name: String,
+    /// Its share when deliveries take turns: twice the weight, twice the starts while others wait as well.
+    pub weight: u32,
     /// When it was made.
     pub created_at: Timestamp,
 }
+
+/// What an organisation weighs unless an operator said otherwise.
+pub const WEIGHT_DEFAULT: u32 = 1;
+/// The most that one may weigh.
+pub const WEIGHT_MAX: u32 = 100;
 
 /// Something that is scanned again and again: a repository, an image, a service.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -76,6 +76,8 @@ pub enum Decision {
         reason: DeadLetterReason,
         /// Whether the endpoint is gone: disable it and hold its other deliveries.
         endpoint_gone: bool,
+        /// The endpoint asked for a pause, which holds for its other deliveries.
+        endpoint_pause: Option<Timestamp>,
     },
 }
 
@@ -85,23 +87,24 @@ pub fn decide(policy: &RetryPolicy, ended: &Ended<'_>) -> Decision {
         return Decision::Delivered;
     }
     if let Some(reason) = final_reason(policy, ended) {
-        return Decision::DeadLetter { reason, endpoint_gone: reason == DeadLetterReason::Gone };
+        return Decision::DeadLetter { reason, endpoint_gone: reason == DeadLetterReason::Gone, endpoint_pause: None };
     }
     if ended.result == AttemptResult::Interrupted {
         return Decision::Retry { at: ended.now, counts: false, endpoint_pause: None };
     }
     // Entry n is the wait before attempt n + 1, so the count of attempts made is the index of the next wait.
     let counted = usize::try_from(ended.counted_before).unwrap_or(usize::MAX).saturating_add(1);
+    let asked = asked_wait(policy, ended);
+    let endpoint_pause = asked.map(|asked| later(ended.now, asked));
     let Some(scheduled) = policy.schedule.get(counted) else {
-        return Decision::DeadLetter { reason: DeadLetterReason::Exhausted, endpoint_gone: false };
+        return Decision::DeadLetter { reason: DeadLetterReason::Exhausted, endpoint_gone: false, endpoint_pause };
     };
     let scheduled = (*scheduled).max(SignedDuration::ZERO);
-    let asked = asked_wait(policy, ended);
     let wait = asked.map_or(scheduled, |asked| asked.max(scheduled));
     Decision::Retry {
         at: later(ended.now, with_jitter(wait, policy.jitter_percent, ended.chance)),
         counts: true,
-        endpoint_pause: asked.map(|asked| later(ended.now, asked)),
+        endpoint_pause,
     }
 }
 

@@ -27,6 +27,7 @@ use hyper_util::rt::TokioIo;
 use jiff::{SignedDuration, Timestamp};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
+use watchbell_domain::audit::Deed;
 use watchbell_domain::delivery::{Attempt, Delivery, Lease, StateKind};
 use watchbell_domain::endpoint::{Endpoint, EndpointPolicy, EndpointSecret, EndpointState, Transport};
 use watchbell_domain::id::{DeliveryId, EndpointId, OrgId};
@@ -151,6 +152,7 @@ impl DeliveryStore for Endless {
                 attempts_counted: 0,
                 latest_results: Vec::new(),
                 event: Arc::clone(&self.event),
+                hops: 0,
                 body: None,
             });
             Some(Claimed {
@@ -175,6 +177,10 @@ impl DeliveryStore for Endless {
         Box::pin(async move { Ok(settlements.iter().map(|_| Ok(Settled { state: StateKind::Delivered })).collect()) })
     }
 
+    fn weights(&self) -> Pending<'_, Vec<(OrgId, u32)>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
     fn hand_over(&self, _: Arc<dyn Taker>) {}
 
     fn delivery(&self, _: OrgId, _: DeliveryId) -> Pending<'_, Option<(Delivery, Vec<Attempt>)>> {
@@ -185,15 +191,15 @@ impl DeliveryStore for Endless {
         unimplemented!()
     }
 
-    fn retry_now(&self, _: OrgId, _: DeliveryId, _: Timestamp) -> Pending<'_, Option<Delivery>> {
+    fn retry_now(&self, _: OrgId, _: DeliveryId, _: Timestamp, _: Option<Deed>) -> Pending<'_, Option<Delivery>> {
         unimplemented!()
     }
 
-    fn cancel(&self, _: OrgId, _: DeliveryId, _: Timestamp) -> Pending<'_, Option<Delivery>> {
+    fn cancel(&self, _: OrgId, _: DeliveryId, _: Timestamp, _: Option<Deed>) -> Pending<'_, Option<Delivery>> {
         unimplemented!()
     }
 
-    fn replay(&self, _: Replay, _: Option<Once>) -> Pending<'_, Written<Vec<Delivery>>> {
+    fn replay(&self, _: Replay, _: Terms) -> Pending<'_, Written<Vec<Delivery>>> {
         unimplemented!()
     }
 

@@ -45,6 +45,11 @@ impl Collector for Figures {
                 self.observer.claim_failures(),
             ),
             ("watchbell_delivery_panics", "Attempts that panicked", self.observer.panics()),
+            (
+                "watchbell_delivery_loop_panics",
+                "Times the delivery loop panicked and began anew",
+                self.observer.loop_panics(),
+            ),
             ("watchbell_store_commits", "Transactions committed", stats.commits),
             ("watchbell_store_units", "Writes that shared them", stats.units),
             ("watchbell_store_checkpoints", "Checkpoints of the log", stats.checkpoints),

@@ -20,6 +20,7 @@ use watchbell_api::metrics::{Metrics, Requests};
 use watchbell_api::serve::Server;
 use watchbell_api::{Edge, Parts};
 use watchbell_domain::access::{ApiKey, KeyHash, Scope};
+use watchbell_domain::audit::{Action, Deed};
 use watchbell_domain::id::{KeyId, OrgId};
 use watchbell_domain::org::{DEFAULT_SLUG, Org};
 use watchbell_domain::port::{Clock, Entropy, KeyStore, OrgStore, StoreError};
@@ -142,7 +143,7 @@ impl Node {
             entropy: Arc::clone(&entropy),
             observer: Arc::clone(&observer),
         };
-        let deliveries = delivery::Service::new(config::delivery_options(config), parts, woken)
+        let deliveries = delivery::Supervised::new(config::delivery_options(config), parts, woken)
             .map_err(|error| StartError::Setting { key: "delivery", problem: error.to_string() })?;
 
         let forgotten = Arc::<retention::Observer>::default();
@@ -159,12 +160,7 @@ impl Node {
             entropy: Arc::clone(&entropy),
         };
         let erasures = erasure::Service::new(erasure::Options::default(), Arc::clone(&store) as _, Arc::clone(&clock));
-        let plans = poam::Service::new(
-            poam::Options::default(),
-            Arc::clone(&store) as _,
-            Arc::clone(&clock),
-            Arc::clone(&entropy),
-        );
+        let plans = poam::Service::new(poam::Options::default(), Arc::clone(&store) as _, Arc::clone(&clock));
         let replays = replay::Service::new(replay::Options::default(), replays);
 
         let mut registry = prometheus_client::registry::Registry::default();
@@ -284,6 +280,7 @@ fn open(
         min_free_bytes: config.storage.min_free_bytes.get(),
         free_space: Arc::new(FileSystem),
         longest_wait: config::longest_wait(config),
+        disable_after: config.endpoint.disable_after.get(),
     };
     Ok(Arc::new(SqliteStore::open(options)?))
 }
@@ -308,7 +305,8 @@ async fn first_key<S: OrgStore + KeyStore>(
             expires_at: None,
             revoked_at: None,
         };
-        store.set_root_key(root).await?;
+        let deed = Deed::of_system("start", Action::ServerRootKey, root.id, now);
+        store.set_root_key(root, Some(deed)).await?;
     }
     if is_first_start {
         // Last: a start that was killed before this is a first start again, and shows a key again.
@@ -316,9 +314,11 @@ async fn first_key<S: OrgStore + KeyStore>(
             id: OrgId::make(now, entropy),
             slug: DEFAULT_SLUG.to_owned(),
             name: "Default".to_owned(),
+            weight: watchbell_domain::org::WEIGHT_DEFAULT,
             created_at: now,
         };
-        drop(store.create_org(org, None).await?);
+        let deed = Deed::of_system("start", Action::OrgCreate, org.id, now);
+        drop(store.create_org(org, deed.into()).await?);
     }
     Ok(made)
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
-use watchbell_domain::id::{EventId, OrgId};
+use watchbell_domain::id::{EventId, OrgId, ProjectId};
 use watchbell_domain::port::{Answer, Clock, EventStore, Once, StoreError, Written};
 use watchbell_engine::ingest::event::{Intake, Post as Posting};
 use watchbell_wire::Data;
@@ -47,7 +47,8 @@ async fn ask(world: &World, node: &Node, org: usize, post: &Post, chance: &mut C
     let org_id = world.plan.orgs[org];
     let step = world.history.tell(world.clock.virtual_now(), format!("posts {}", post.key));
     begun(world, org_id, post, step, node.clock.now());
-    let answered = call(node, org_id, post).await;
+    let project = post.project.map(|project| world.plan.projects[org][project]);
+    let answered = call(node, org_id, project, post).await;
     if world.faults.is_dead() {
         return false;
     }
@@ -106,7 +107,7 @@ enum Refused {
 }
 
 /// What the HTTP edge does: check, complete, render the answer, commit both.
-async fn call(node: &Node, org: OrgId, post: &Post) -> Result<Vec<EventId>, Refused> {
+async fn call(node: &Node, org: OrgId, project_id: Option<ProjectId>, post: &Post) -> Result<Vec<EventId>, Refused> {
     let mark = format!("mark.{}", post.mark);
     let data = serde_json::json!({
         "title": mark, "severity": post.severity, "component": {"name": mark}, "resource_path": mark, "creator": mark,
@@ -114,7 +115,7 @@ async fn call(node: &Node, org: OrgId, post: &Post) -> Result<Vec<EventId>, Refu
     let posting = Posting {
         event_type: post.event_type.parse().unwrap(),
         occurred_at: None,
-        project_id: None,
+        project_id,
         data: Data::from_text(data.to_string()).unwrap(),
     };
     let mut intake = Intake::new(org, node.clock.now(), &*node.entropy);

@@ -30,6 +30,9 @@ use crate::net::Net;
 /// Entries of a page; small, so that there are several.
 const PAGE: u16 = 50;
 
+/// An endpoint that fails for so long is disabled.
+pub const DISABLE_AFTER: SignedDuration = SignedDuration::from_mins(5);
+
 /// How the simulated nodes deliver: short enough that a world ends within virtual hours.
 pub fn options() -> Options {
     let schedule = [0, 2, 10, 60, 300, 900];
@@ -101,6 +104,7 @@ impl Node {
             min_free_bytes: MIN_FREE_BYTES,
             free_space: Arc::new(Disk(Arc::clone(faults))),
             longest_wait: SignedDuration::from_hours(27),
+            disable_after: Some(DISABLE_AFTER),
         })?;
         let store = Arc::new(store);
         let shared: Arc<dyn Clock> = Arc::new(clock.clone());

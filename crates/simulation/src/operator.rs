@@ -8,11 +8,12 @@ use std::sync::atomic::Ordering;
 
 use jiff::{SignedDuration, Timestamp};
 use watchbell_domain::delivery::{Delivery, StateKind};
-use watchbell_domain::endpoint::{Endpoint, EndpointPolicy};
+use watchbell_domain::endpoint::{Endpoint, EndpointPolicy, Order};
 use watchbell_domain::id::{DeliveryId, EndpointId};
-use watchbell_domain::org::Org;
+use watchbell_domain::org::{Org, Project};
 use watchbell_domain::port::{
-    Clock, DeliveryStore, EndpointCreation, EndpointStore, OrgStore, ReplayWhat, StoreError, Written,
+    Clock, DeliveryStore, EndpointCreation, EndpointStore, OrgStore, ProjectStore, ReplayWhat, StoreError, Terms,
+    Written,
 };
 use watchbell_engine::admin::endpoint::{self, Change, Given, Spec};
 use watchbell_engine::admin::replay;
@@ -101,12 +102,27 @@ async fn act(world: &World, node: &Node, deed: Deed, chance: &mut Chance) -> Res
 
 async fn make_org(world: &World, node: &Node, org: usize) -> Result<(), StoreError> {
     let slug = format!("org-{org}");
-    let made = Org { id: world.plan.orgs[org], name: slug.clone(), slug, created_at: node.clock.now() };
-    match node.store.create_org(made, None).await {
+    let made = Org { id: world.plan.orgs[org], name: slug.clone(), slug, weight: 1, created_at: node.clock.now() };
+    match node.store.create_org(made, Terms::default()).await {
         // It had been made, and the answer was lost.
-        Ok(_) | Err(StoreError::Conflict(_)) => Ok(()),
-        Err(error) => Err(error),
+        Ok(_) | Err(StoreError::Conflict(_)) => {}
+        Err(error) => return Err(error),
     }
+    for id in world.plan.projects[org] {
+        let project = Project {
+            id,
+            org_id: world.plan.orgs[org],
+            name: id.to_string(),
+            created_at: node.clock.now(),
+            version: 0,
+            last_scan_at: None,
+        };
+        match node.store.create_project(project, Terms::default()).await {
+            Ok(_) | Err(StoreError::Conflict(_)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 fn address(org: usize, number: u8) -> IpAddr {
@@ -122,6 +138,7 @@ fn policy(chance: &mut Chance) -> EndpointPolicy {
             _ => None,
         },
         max_in_flight: chance.pick(&[None, None, Some(1), Some(3)]),
+        order: chance.pick(&[Order::Any, Order::Any, Order::Endpoint, Order::Project, Order::Project]),
         ..EndpointPolicy::default()
     };
     policy.timeout = chance.pick(&[None, Some(SignedDuration::from_secs(2))]);
@@ -154,7 +171,7 @@ async fn make_endpoint(world: &World, node: &Node, org: usize, number: u8, id: E
     world.net.add(address(org, number), endpoint.org_id, id, endpoint.dialect, made.secret.unwrap());
     let changing = Changing::begin(world, id);
     let creation = EndpointCreation { endpoint, greeting: None };
-    let done = match node.store.create_endpoint(creation, None).await {
+    let done = match node.store.create_endpoint(creation, Terms::default()).await {
         Ok(_) | Err(StoreError::Conflict(_)) => Ok(()),
         Err(error) => Err(error),
     };
@@ -182,7 +199,7 @@ async fn change(
     let Some(changed) = how(&seen, node, chance) else { return Ok(()) };
     let id = seen.id;
     let changing = Changing::begin(world, id);
-    let written = node.store.update_endpoint(seen, changed, None).await;
+    let written = node.store.update_endpoint(seen, changed, Terms::default()).await;
     changing.end(node).await;
     match written {
         // Another change came first, such as the endpoint's own 410.
@@ -226,7 +243,7 @@ fn rotated(world: &World, seen: &Endpoint, node: &Node) -> Option<Endpoint> {
 async fn delete(world: &World, node: &Node, org: usize, chance: &mut Chance) -> Result<(), StoreError> {
     let Some(seen) = some_endpoint(world, node, org, chance).await else { return Ok(()) };
     let changing = Changing::begin(world, seen.id);
-    let deleted = node.store.delete_endpoint(seen.org_id, seen.id, node.clock.now()).await;
+    let deleted = node.store.delete_endpoint(seen.org_id, seen.id, node.clock.now(), None).await;
     changing.end(node).await;
     deleted.map(drop)
 }
@@ -255,9 +272,9 @@ async fn one_waiting(
     let done = if hurry {
         let at = world.clock.virtual_now();
         world.history.record().hurried.push((id, at));
-        node.store.retry_now(org_id, id, now).await
+        node.store.retry_now(org_id, id, now, None).await
     } else {
-        node.store.cancel(org_id, id, now).await
+        node.store.cancel(org_id, id, now, None).await
     };
     node.wake.wake(org_id, [endpoint]);
     match done {
@@ -285,7 +302,7 @@ async fn replayed(
     let (old, _) = &all[chance.index(all.len())];
     let now = node.clock.now();
     let prepared = replay::prepare(org_id, what(old, now), now, &*node.entropy);
-    match replay::replay(&*node.store, &node.wake, prepared, None).await {
+    match replay::replay(&*node.store, &node.wake, prepared, Terms::default()).await {
         Ok(_) | Err(StoreError::Conflict(_)) => Ok(()),
         Err(error) => Err(error),
     }

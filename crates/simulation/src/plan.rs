@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 use uuid::Uuid;
-use watchbell_domain::id::{EndpointId, OrgId};
+use watchbell_domain::id::{EndpointId, OrgId, ProjectId};
 
 use crate::chance::Chance;
 use crate::clock::Moment;
@@ -13,6 +13,8 @@ use crate::net::Mode;
 pub struct Plan {
     /// Its organisations.
     pub orgs: Vec<OrgId>,
+    /// The projects of each.
+    pub projects: Vec<[ProjectId; 2]>,
     /// How long work is given and things go wrong.
     pub span: Moment,
     /// What clients post, a list for each organisation, in order.
@@ -36,6 +38,8 @@ pub struct Post {
     pub event_type: &'static str,
     /// The severity.
     pub severity: &'static str,
+    /// The project that it is about.
+    pub project: Option<usize>,
     /// The client stops asking after so many tries.
     pub tries: u32,
 }
@@ -95,7 +99,9 @@ impl Plan {
         let posts = (0..orgs.len()).map(|org| posts(&mut chance, org, span)).collect();
         let deeds = deeds(&mut chance, orgs.len(), span);
         let incidents = incidents(&mut chance, span);
-        Self { orgs, span, posts, deeds, incidents }
+        let projects =
+            orgs.iter().map(|org| [1, 2].map(|number| ProjectId(Uuid::from_u128(org.0.as_u128() + number)))).collect();
+        Self { orgs, projects, span, posts, deeds, incidents }
     }
 }
 
@@ -107,6 +113,7 @@ fn posts(chance: &mut Chance, org: usize, span: Moment) -> Vec<Post> {
             mark: format!("o{org}.e{number}."),
             event_type: chance.pick(&EVENT_TYPES),
             severity: chance.pick(&["low", "high", "critical"]),
+            project: chance.pick(&[None, Some(0), Some(1)]),
             tries: if chance.percent(10) { 1 } else { u32::MAX },
         })
         .collect();

@@ -23,7 +23,7 @@ use watchbell_domain::id::{EventId, OrgId};
 use watchbell_domain::org::Org;
 use watchbell_domain::port::testing::SeededEntropy;
 use watchbell_domain::port::{
-    Acceptance, Aged, Bounds, Clock, DeliveryIds, Entropy, EventStore, OrgStore, RetentionStore,
+    Acceptance, Aged, Bounds, Clock, DeliveryIds, Entropy, EventStore, OrgStore, RetentionStore, Terms,
 };
 use watchbell_domain::{SignedDuration, Timestamp};
 use watchbell_store::conformance::dialects;
@@ -68,11 +68,12 @@ async fn main() {
         min_free_bytes: 0,
         free_space: Arc::new(FileSystem),
         longest_wait: SignedDuration::from_hours(27),
+        disable_after: Some(SignedDuration::from_hours(120)),
     };
     let store = Arc::new(SqliteStore::open(options).unwrap());
     let org = OrgId::make(Timestamp::now(), &*entropy);
-    let row = Org { id: org, slug: "acme".into(), name: "Acme".into(), created_at: Timestamp::now() };
-    drop(store.create_org(row, None).await.unwrap());
+    let row = Org { id: org, slug: "acme".into(), name: "Acme".into(), weight: 1, created_at: Timestamp::now() };
+    drop(store.create_org(row, Terms::default()).await.unwrap());
     let began = Instant::now();
     fill(&root, org, events, &*entropy);
     let file = |what: &str| {
@@ -153,7 +154,7 @@ async fn accept(
             occurred_at: now,
             data: Data::from_text("{}".to_owned()).unwrap(),
         };
-        let events = vec![NewEvent { event, project_id: None, only: None }];
+        let events = vec![NewEvent { event, project_id: None, only: None, hops: 0 }];
         let delivery_ids = DeliveryIds { seed: [1; 32] };
         let began = Instant::now();
         let acceptance = Acceptance { org_id: org, events, accepted_at: now, delivery_ids };

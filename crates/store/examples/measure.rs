@@ -18,7 +18,7 @@ use watchbell_domain::org::Org;
 use watchbell_domain::port::testing::{ManualClock, SeededEntropy};
 use watchbell_domain::port::{
     Acceptance, Claim, DeliveryIds, DeliveryStore, EndpointCreation, EndpointStore, Entropy, EventStore, Next,
-    OrgStore, Settlement,
+    OrgStore, Settlement, Terms,
 };
 use watchbell_domain::{SignedDuration, Timestamp};
 use watchbell_store::conformance::dialects;
@@ -65,18 +65,19 @@ impl Bench {
             min_free_bytes: 0,
             free_space: Arc::new(FileSystem),
             longest_wait: SignedDuration::from_hours(27),
+            disable_after: Some(SignedDuration::from_hours(120)),
         };
         let store = Arc::new(SqliteStore::open(options).unwrap());
         let now = Timestamp::now();
         let org = OrgId::make(now, &*entropy);
-        let row = Org { id: org, slug: "acme".into(), name: "Acme".into(), created_at: now };
-        drop(store.create_org(row, None).await.unwrap());
+        let row = Org { id: org, slug: "acme".into(), name: "Acme".into(), weight: 1, created_at: now };
+        drop(store.create_org(row, Terms::default()).await.unwrap());
         let mut bench = Self { store, entropy, org, endpoints: Vec::new(), data: "".into() };
         for _ in 0..endpoints {
             let endpoint = bench.endpoint(now);
             bench.endpoints.push(endpoint.id);
             let creation = EndpointCreation { endpoint, greeting: None };
-            drop(bench.store.create_endpoint(creation, None).await.unwrap());
+            drop(bench.store.create_endpoint(creation, Terms::default()).await.unwrap());
         }
         let description = "x".repeat(700);
         bench.data = format!("{{\"finding_id\":\"f\",\"title\":\"t\",\"description\":\"{description}\"}}").into();
@@ -135,7 +136,12 @@ impl Bench {
         let mut done = 0;
         loop {
             let now = Timestamp::now();
-            let claim = |endpoint: &EndpointId| Claim { org_id: self.org, endpoint_id: *endpoint, limit: 256 };
+            let claim = |endpoint: &EndpointId| Claim {
+                org_id: self.org,
+                endpoint_id: *endpoint,
+                limit: 256,
+                retries: u32::MAX,
+            };
             let claims = self.endpoints.iter().map(claim).collect();
             let claimed = self.store.claim(claims, now, LEASE).await.unwrap();
             let mut settlements = Vec::new();
@@ -180,7 +186,12 @@ impl Bench {
             println!("due_endpoints {round}: {} endpoints in {:?}", due.len(), began.elapsed());
         }
         for limit in [1, 16, 256] {
-            let claims = self.endpoints.iter().take(4).map(|id| Claim { org_id: self.org, endpoint_id: *id, limit });
+            let claims = self.endpoints.iter().take(4).map(|id| Claim {
+                org_id: self.org,
+                endpoint_id: *id,
+                limit,
+                retries: u32::MAX,
+            });
             let began = Instant::now();
             let claimed = self.store.claim(claims.collect(), Timestamp::now(), LEASE).await.unwrap();
             let taken: usize = claimed.iter().map(|claimed| claimed.deliveries.len()).sum();
@@ -190,7 +201,7 @@ impl Bench {
         let seen = self.store.endpoint(self.org, *first).await.unwrap().unwrap();
         let paused = Endpoint { state: EndpointState::Paused { since: Timestamp::now() }, ..seen.clone() };
         let began = Instant::now();
-        drop(self.store.update_endpoint(seen, paused, None).await.unwrap());
+        drop(self.store.update_endpoint(seen, paused, Terms::default()).await.unwrap());
         println!("pause of an endpoint in {:?}", began.elapsed());
         let began = Instant::now();
         let counts = self.store.count_deliveries(self.org).await.unwrap();
@@ -209,7 +220,7 @@ fn acceptance(org: OrgId, data: &str, entropy: &dyn Entropy) -> Acceptance {
         occurred_at: now,
         data: Data::from_text(data.to_owned()).unwrap(),
     };
-    let events = vec![NewEvent { event, project_id: None, only: None }];
+    let events = vec![NewEvent { event, project_id: None, only: None, hops: 0 }];
     Acceptance { org_id: org, events, accepted_at: now, delivery_ids: DeliveryIds { seed } }
 }
 

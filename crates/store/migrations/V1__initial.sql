@@ -9,6 +9,7 @@ CREATE TABLE org (
   id         BLOB    NOT NULL PRIMARY KEY,
   slug       TEXT    NOT NULL UNIQUE,
   name       TEXT    NOT NULL,
+  weight     INTEGER NOT NULL DEFAULT 1,
   created_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
@@ -62,6 +63,15 @@ CREATE TABLE endpoint (
   created_at     INTEGER NOT NULL,
   updated_at     INTEGER NOT NULL,
   PRIMARY KEY (org_id, id)
+) STRICT, WITHOUT ROWID;
+
+-- Endpoints that have had nothing but failures: since when, and how often, as far as that matters. No row: all is well.
+CREATE TABLE endpoint_failing (
+  org_id      BLOB    NOT NULL,
+  endpoint_id BLOB    NOT NULL,
+  since       INTEGER NOT NULL,
+  attempts    INTEGER NOT NULL,
+  PRIMARY KEY (org_id, endpoint_id)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE project (
@@ -121,6 +131,7 @@ CREATE TABLE event (
   erased_at   INTEGER,
   project_id  BLOB,
   skipped     BLOB,
+  hops        INTEGER,
   data        TEXT    NOT NULL,
   UNIQUE (org_id, id),
   FOREIGN KEY (org_id, project_id) REFERENCES project (org_id, id)
@@ -152,11 +163,16 @@ CREATE TABLE delivery (
   attempts_counted INTEGER NOT NULL DEFAULT 0,
   created_at       INTEGER NOT NULL,
   replay_of        BLOB,
+  order_key        BLOB,
   PRIMARY KEY (org_id, id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX delivery_pending ON delivery (endpoint_id, due_at, id) WHERE state = 'pending';
 -- Those that wait to be sent again, by age: for endpoints that are served in order.
 CREATE INDEX delivery_tried ON delivery (endpoint_id, id) WHERE state = 'pending' AND lease > 0;
+-- Those that were never claimed, by age: the first attempts' share of an endpoint.
+CREATE INDEX delivery_untried ON delivery (endpoint_id, due_at, id) WHERE state = 'pending' AND lease = 0;
+-- Those that wait in order by project: the first of each key is its head.
+CREATE INDEX delivery_keyed ON delivery (endpoint_id, order_key, id) WHERE state = 'pending' AND order_key IS NOT NULL;
 CREATE INDEX delivery_sending ON delivery (endpoint_id, lease_until) WHERE state = 'sending';
 CREATE INDEX delivery_held ON delivery (endpoint_id) WHERE state = 'held';
 -- States that few rows enter, and none on the way from accepted to delivered: what is looked for among a million.
@@ -226,6 +242,35 @@ CREATE TABLE erasure (
   PRIMARY KEY (org_id, id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX erasure_running ON erasure (org_id, id) WHERE ended_at IS NULL;
+
+-- The audit log: one chain an organisation, the operators' under the nil id. `entry` is canonical JSON that names the hash
+-- of the entry before it, `hash` is SHA-256 of it; what is looked for by is taken out of `entry`, so that they cannot differ.
+-- No foreign key: the log outlives the organisation.
+CREATE TABLE audit (
+  org_id  BLOB    NOT NULL,
+  number  INTEGER NOT NULL,
+  entry   TEXT    NOT NULL,
+  hash    BLOB    NOT NULL,
+  at      TEXT    GENERATED ALWAYS AS (json_extract(entry, '$.at')) VIRTUAL,
+  action  TEXT    GENERATED ALWAYS AS (json_extract(entry, '$.action')) VIRTUAL,
+  actor   TEXT    GENERATED ALWAYS AS (json_extract(entry, '$.actor.id')) VIRTUAL,
+  subject TEXT    GENERATED ALWAYS AS (json_extract(entry, '$.subject')) VIRTUAL,
+  PRIMARY KEY (org_id, number)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX audit_action ON audit (org_id, action, number);
+CREATE INDEX audit_actor ON audit (org_id, actor, number);
+CREATE INDEX audit_subject ON audit (org_id, subject, number);
+-- The last entry that was dropped for its age: what the first one that is there is bound to.
+CREATE TABLE audit_checkpoint (
+  org_id BLOB    NOT NULL PRIMARY KEY,
+  number INTEGER NOT NULL,
+  hash   BLOB    NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER audit_is_never_changed BEFORE UPDATE ON audit
+  BEGIN SELECT raise(ABORT, 'the audit log is only added to'); END;
+CREATE TRIGGER audit_is_dropped_by_age_alone BEFORE DELETE ON audit
+  WHEN OLD.number > ifnull((SELECT number FROM audit_checkpoint WHERE org_id = OLD.org_id), 0)
+  BEGIN SELECT raise(ABORT, 'the audit log is only added to'); END;
 
 -- Plans of action: how an organisation's items ring, and which findings get one by themselves (JSON).
 CREATE TABLE poam_setting (

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
+use watchbell_domain::audit::{Action, changes};
 use watchbell_domain::custom_type::TypeDefinition;
 use watchbell_domain::id::OrgId;
 use watchbell_domain::port::CustomTypeStore;
@@ -16,6 +17,7 @@ use watchbell_engine::catalogue::Catalogue;
 use watchbell_engine::catalogue::schema::Schema;
 use watchbell_wire::EventType;
 
+use super::audit::audited;
 use super::endpoint_given::present;
 use super::event_types::{Shown, TypeView, named};
 use crate::auth::{Tenant, right};
@@ -87,6 +89,11 @@ impl Defining {
     }
 }
 
+/// A definition as the audit log shows it.
+fn noted(definition: &TypeDefinition) -> Value {
+    audited(&TypeView::custom(definition, Shown::Listed))
+}
+
 /// The schema is one, and the example fits.
 fn check(definition: &TypeDefinition) -> Result<()> {
     let length = definition.description.chars().count();
@@ -131,7 +138,8 @@ async fn create_event_type(
     };
     check(&definition)?;
     let answer = answer(StatusCode::CREATED, &TypeView::custom(&definition, Shown::Whole));
-    let written = defining.types.create_type(definition, write.once.with(&answer)).await?;
+    let deed = tenant.caller.deed(Action::EventTypeCreate, &definition.name, now, noted(&definition));
+    let written = defining.types.create_type(definition, write.once.terms(&answer, deed)).await?;
     defining.catalogue.changed(tenant.org);
     finish(written, answer)
 }
@@ -150,17 +158,20 @@ async fn change_event_type(
     let write = defining.bodies.json(request, defining.bodies.limits.other_bytes_max).await?;
     let given: TypeChange = write.parse()?;
     let seen = defining.seen(tenant.org, &name).await?;
+    let (now, before) = (defining.making.clock.now(), noted(&seen));
     let changed = TypeDefinition {
         description: given.description.unwrap_or(seen.description),
         schema: given.schema.unwrap_or(seen.schema),
         example: given.example.unwrap_or(seen.example),
         version: seen.version + 1,
-        updated_at: defining.making.clock.now(),
+        updated_at: now,
         ..seen
     };
     check(&changed)?;
     let answer = answer(StatusCode::OK, &TypeView::custom(&changed, Shown::Whole));
-    let written = defining.types.update_type(seen.version, changed, write.once.with(&answer)).await?;
+    let deed = tenant.caller.deed(Action::EventTypeUpdate, &name, now, changes(&before, &noted(&changed)));
+    let terms = write.once.terms(&answer, deed);
+    let written = defining.types.update_type(seen.version, changed, terms).await?;
     defining.catalogue.changed(tenant.org);
     finish(written, answer)
 }
@@ -174,7 +185,10 @@ async fn delete_event_type(
     State(defining): State<Defining>,
     params: RawPathParams,
 ) -> Result<StatusCode> {
-    let deleted = defining.types.delete_type(tenant.org, named(&params)?).await?;
+    let name = named(&params)?;
+    let seen = defining.seen(tenant.org, &name).await?;
+    let deed = tenant.caller.deed(Action::EventTypeDelete, &name, defining.making.clock.now(), noted(&seen));
+    let is_deleted = defining.types.delete_type(tenant.org, name, Some(deed)).await?;
     defining.catalogue.changed(tenant.org);
-    if deleted { Ok(StatusCode::NO_CONTENT) } else { Err(Problem::NotFound) }
+    if is_deleted { Ok(StatusCode::NO_CONTENT) } else { Err(Problem::NotFound) }
 }

@@ -7,8 +7,10 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
+use watchbell_domain::audit::Action;
 use watchbell_domain::delivery::{Delivery, StateKind};
 use watchbell_domain::id::{DeliveryId, EndpointId, EventId, OrgId};
 use watchbell_domain::port::{DeliveryFilter, DeliveryStore, EndpointStore, ReplayWhat, StoreError};
@@ -141,10 +143,11 @@ async fn retry_delivery(
     if delivery.state.kind().is_terminal() {
         let endpoint = endpoints.endpoint(tenant.org, delivery.endpoint_id).await?;
         endpoint.ok_or(Problem::DeliveryState("the delivery's endpoint was deleted"))?;
-        return replays.replay(tenant.org, ReplayWhat::Delivery(id), 1, &write.once).await;
+        return replays.replay(&tenant.caller, tenant.org, ReplayWhat::Delivery(id), 1, &write.once).await;
     }
     let now = replays.making.clock.now();
-    let retried = replays.deliveries.retry_now(tenant.org, id, now).await;
+    let deed = tenant.caller.deed(Action::DeliveryRetry, id, now, Value::Null);
+    let retried = replays.deliveries.retry_now(tenant.org, id, now, Some(deed)).await;
     let retried = in_state(retried, "the delivery is being sent, or its endpoint is not active")?;
     wake.wake(tenant.org, [retried.endpoint_id]);
     shown(&*replays.deliveries, tenant.org, retried).await
@@ -163,7 +166,9 @@ async fn cancel_delivery(
     request: Request,
 ) -> Result<Response> {
     bodies.optional_json(request).await?;
-    let cancelled = deliveries.cancel(tenant.org, id, making.clock.now()).await;
+    let now = making.clock.now();
+    let deed = tenant.caller.deed(Action::DeliveryCancel, id, now, Value::Null);
+    let cancelled = deliveries.cancel(tenant.org, id, now, Some(deed)).await;
     let cancelled = in_state(cancelled, "the delivery has ended or is being sent")?;
     shown(&*deliveries, tenant.org, cancelled).await
 }

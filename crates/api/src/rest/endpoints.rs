@@ -5,7 +5,10 @@ use std::sync::Arc;
 use axum::extract::{FromRef, Request, State};
 use axum::response::Response;
 use http::StatusCode;
+use jiff::Timestamp;
+use serde_json::Value;
 use utoipa_axum::{router::OpenApiRouter, routes};
+use watchbell_domain::audit::{Action, changes};
 use watchbell_domain::endpoint::Endpoint;
 use watchbell_domain::id::{EndpointId, OrgId};
 use watchbell_domain::port::{EndpointCreation, EndpointStore, EventStore};
@@ -14,9 +17,10 @@ use watchbell_engine::admin::test_event;
 use watchbell_engine::delivery::Handle;
 use watchbell_engine::net::guard::EgressPolicy;
 
+use super::audit::audited;
 use super::endpoint_given::{EndpointChange, NewEndpoint, Rotation};
 use super::endpoint_view::{EndpointView, Pinged};
-use crate::auth::{Tenant, right};
+use crate::auth::{Caller, Tenant, right};
 use crate::body::{BodyReader, Write};
 use crate::edge::{Edge, Making};
 use crate::limits::Limiter;
@@ -63,23 +67,38 @@ impl Admin {
     }
 
     /// Writes a changed endpoint back and answers it; a secret is shown where there is a new one.
-    async fn save(&self, seen: Endpoint, made: Made, write: &Write) -> Result<Response> {
+    async fn save(
+        &self,
+        caller: &Caller,
+        action: Action,
+        seen: Endpoint,
+        made: Made,
+        write: &Write,
+    ) -> Result<Response> {
         let now = self.making.clock.now();
         let view = EndpointView::new(&made.endpoint, made.secret.as_ref(), now);
         let answer = answer(StatusCode::OK, &view);
         let (org, id) = (seen.org_id, seen.id);
-        let once = write.once.with(&answer);
-        let written = self.endpoints.update_endpoint(seen, made.endpoint, once).await?;
+        let detail = changes(&masked(&seen, now), &masked(&made.endpoint, now));
+        let terms = write.once.terms(&answer, caller.deed(action, id, now, detail));
+        let written = self.endpoints.update_endpoint(seen, made.endpoint, terms).await?;
         self.wake.wake(org, [id]);
         finish(written, answer)
     }
 
-    async fn set_paused(&self, org: OrgId, id: EndpointId, paused: bool, request: Request) -> Result<Response> {
+    async fn set_paused<R>(
+        &self,
+        tenant: &Tenant<R>,
+        id: EndpointId,
+        paused: bool,
+        request: Request,
+    ) -> Result<Response> {
         let write = self.bodies.optional_json(request).await?;
-        let seen = self.seen(org, id).await?;
+        let seen = self.seen(tenant.org, id).await?;
         let now = self.making.clock.now();
+        let action = if paused { Action::EndpointPause } else { Action::EndpointResume };
         match endpoint::with_state(&seen, paused, now) {
-            Some(endpoint) => self.save(seen, Made { endpoint, secret: None }, &write).await,
+            Some(endpoint) => self.save(&tenant.caller, action, seen, Made { endpoint, secret: None }, &write).await,
             None => Ok(send(answer(StatusCode::OK, &EndpointView::new(&seen, None, now)))),
         }
     }
@@ -101,10 +120,16 @@ async fn create_endpoint(
     let made = made.map_err(Problem::from)?;
     let id = made.endpoint.id;
     let answer = answer(StatusCode::CREATED, &EndpointView::new(&made.endpoint, made.secret.as_ref(), now));
+    let deed = tenant.caller.deed(Action::EndpointCreate, id, now, masked(&made.endpoint, now));
     let creation = creation(made.endpoint, &admin.making);
-    let written = admin.endpoints.create_endpoint(creation, write.once.with(&answer)).await?;
+    let written = admin.endpoints.create_endpoint(creation, write.once.terms(&answer, deed)).await?;
     admin.wake.wake(tenant.org, [id]);
     finish(written, answer)
+}
+
+/// An endpoint as the audit log shows it.
+pub(crate) fn masked(endpoint: &Endpoint, now: Timestamp) -> Value {
+    audited(&EndpointView::new(endpoint, None, now))
 }
 
 /// An endpoint to be stored, with its greeting where its dialect has one.
@@ -162,7 +187,7 @@ async fn change_endpoint(
     let now = admin.making.clock.now();
     let made = endpoint::change(&seen, given.change(&seen.policy)?, &admin.egress, now, &*admin.making.entropy);
     let made = made.map_err(Problem::from)?;
-    admin.save(seen, made, &write).await
+    admin.save(&tenant.caller, Action::EndpointUpdate, seen, made, &write).await
 }
 
 /// Delete an endpoint. What waits for it is cancelled.
@@ -175,7 +200,9 @@ async fn delete_endpoint(
     State(admin): State<Admin>,
 ) -> Result<StatusCode> {
     let now = admin.making.clock.now();
-    match admin.endpoints.delete_endpoint(tenant.org, id, now).await? {
+    let seen = admin.seen(tenant.org, id).await?;
+    let deed = tenant.caller.deed(Action::EndpointDelete, id, now, masked(&seen, now));
+    match admin.endpoints.delete_endpoint(tenant.org, id, now, Some(deed)).await? {
         true => Ok(StatusCode::NO_CONTENT),
         false => Err(Problem::NotFound),
     }
@@ -221,7 +248,7 @@ async fn rotate_secret(
     let now = admin.making.clock.now();
     let made = endpoint::rotate_secret(&seen, credential, overlap, now, &*admin.making.entropy);
     let made = made.map_err(Problem::from)?;
-    admin.save(seen, made, &write).await
+    admin.save(&tenant.caller, Action::EndpointRotateSecret, seen, made, &write).await
 }
 
 /// Hold an endpoint's deliveries.
@@ -234,7 +261,7 @@ async fn pause_endpoint(
     State(admin): State<Admin>,
     request: Request,
 ) -> Result<Response> {
-    admin.set_paused(tenant.org, id, true, request).await
+    admin.set_paused(&tenant, id, true, request).await
 }
 
 /// Let an endpoint's deliveries go out again, those that were held first.
@@ -247,7 +274,7 @@ async fn resume_endpoint(
     State(admin): State<Admin>,
     request: Request,
 ) -> Result<Response> {
-    admin.set_paused(tenant.org, id, false, request).await
+    admin.set_paused(&tenant, id, false, request).await
 }
 
 impl From<endpoint::Refused> for Problem {

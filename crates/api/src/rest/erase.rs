@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
+use watchbell_domain::audit::Action;
 use watchbell_domain::id::{ErasureId, EventId};
 use watchbell_domain::port::{Erasure, ErasureStore, StoreError, Subject};
 
@@ -113,7 +114,9 @@ async fn erase_event(
     request: Request,
 ) -> Result<axum::Json<ErasedView>> {
     bodies.optional_json(request).await?;
-    let erased = erasures.erase_event(tenant.org, id, making.clock.now()).await?.ok_or(Problem::NotFound)?;
+    let now = making.clock.now();
+    let deed = tenant.caller.deed(Action::EventErase, id, now, Value::Null);
+    let erased = erasures.erase_event(tenant.org, id, now, Some(deed)).await?.ok_or(Problem::NotFound)?;
     Ok(axum::Json(ErasedView { event_id: id.to_string(), erased_at: erased.at, cancelled: erased.cancelled }))
 }
 
@@ -150,7 +153,9 @@ async fn create_erasure(
         erased: 0,
     };
     let promised = answer(StatusCode::ACCEPTED, &ErasureView::from(&erasure));
-    let written = erasures.create_erasure(erasure, write.once.with(&promised)).await.map_err(too_many)?;
+    // Whom it looks for is what is to be forgotten.
+    let deed = tenant.caller.deed(Action::ErasureCreate, erasure.id, now, Value::Null);
+    let written = erasures.create_erasure(erasure, write.once.terms(&promised, deed)).await.map_err(too_many)?;
     finish(written, promised)
 }
 

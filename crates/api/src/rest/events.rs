@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::response::Response;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 use watchbell_domain::delivery::{Attempt, Delivery};
+use watchbell_domain::event::HOPS_MAX;
 use watchbell_domain::id::{EventId, OrgId, ProjectId};
 use watchbell_domain::port::{DeliveryFilter, DeliveryStore, EventFilter, EventStore, PageRequest, ProjectStore};
 use watchbell_engine::catalogue::Catalogue;
@@ -28,6 +29,8 @@ use crate::problem::{At, Body, Problem, Result};
 
 /// Most events of a batch.
 const BATCH_LENGTH_MAX: usize = 1000;
+/// Counts the webhooks that an event has come over.
+const HOPS: &str = "webhook-hops";
 /// Pages of deliveries read for one event's journey.
 const JOURNEY_PAGES_MAX: usize = 40;
 
@@ -112,10 +115,11 @@ async fn post_event(
     State(bodies): State<BodyReader>,
     request: Request,
 ) -> Result<Response> {
+    let hops = hops(request.headers())?;
     let write = bodies.json(request, bodies.limits.event_bytes_max).await?;
     let making = &ports.making;
     let now = making.clock.now();
-    let mut intake = Intake::new(tenant.org, now, &*making.entropy);
+    let mut intake = Intake::new(tenant.org, now, &*making.entropy).after(hops);
     let post = ports.post(tenant.org, write.parse()?).await?;
     let taken = take(&mut intake, post)?;
     let answer = answer(StatusCode::ACCEPTED, &accepted(taken, now));
@@ -134,6 +138,7 @@ async fn post_batch(
     State(bodies): State<BodyReader>,
     request: Request,
 ) -> Result<Response> {
+    let hops = hops(request.headers())?;
     let write = bodies.json(request, bodies.limits.batch_bytes_max).await?;
     let batch: NewBatch<'_> = write.parse()?;
     if batch.events.is_empty() || batch.events.len() > BATCH_LENGTH_MAX {
@@ -141,7 +146,7 @@ async fn post_batch(
     }
     let making = &ports.making;
     let now = making.clock.now();
-    let mut intake = Intake::new(tenant.org, now, &*making.entropy);
+    let mut intake = Intake::new(tenant.org, now, &*making.entropy).after(hops);
     let mut items = Vec::with_capacity(batch.events.len());
     for (index, raw) in batch.events.into_iter().enumerate() {
         let taken = match read_item(raw, bodies.limits.event_bytes_max) {
@@ -156,6 +161,27 @@ async fn post_batch(
     let once = write.once.with(&answer);
     let written = ports.events.accept(intake.acceptance(), once).await?;
     finish(written, answer)
+}
+
+/// Over how many webhooks the request's events have come, as the last of them counted; 0: nobody counted.
+///
+/// # Errors
+/// When it is no number, or there are so many that the event must have been here before.
+pub(crate) fn hops(headers: &HeaderMap) -> Result<u8> {
+    let mut given = headers.get_all(HOPS).iter();
+    let Some(first) = given.next() else {
+        return Ok(0);
+    };
+    let digits =
+        first.to_str().ok().filter(|text| (1..=9).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit()));
+    let count = digits.and_then(|digits| digits.parse::<u32>().ok()).filter(|_| given.next().is_none());
+    let Some(count) = count else {
+        return Err(Problem::HeaderInvalid(format!("{HOPS} is one number")));
+    };
+    match u8::try_from(count) {
+        Ok(count) if count <= HOPS_MAX => Ok(count),
+        Ok(_) | Err(_) => Err(Problem::LoopDetected(HOPS_MAX)),
+    }
 }
 
 /// What accepting takes: two stores, what types there are, time and chance.

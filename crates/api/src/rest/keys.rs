@@ -8,13 +8,16 @@ use axum::response::Response;
 use http::StatusCode;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use watchbell_domain::access::{ApiKey, Scope};
+use watchbell_domain::audit::Action;
 use watchbell_domain::id::KeyId;
 use watchbell_domain::port::KeyStore;
 use watchbell_engine::admin::key::{self, Refused, Spec};
 
+use super::audit::audited;
 use crate::auth::{Authenticator, Tenant, right};
 use crate::body::BodyReader;
 use crate::edge::{Edge, Making};
@@ -87,11 +90,13 @@ async fn create_key(
     let given: NewKey = write.parse()?;
     let spec = Spec { name: given.name, scopes: scopes(&given.scopes)?, expires_at: given.expires_at };
     let now = making.clock.now();
-    let made = key::create(tenant.org, spec, &tenant.caller.0, now, &*making.entropy);
+    let made = key::create(tenant.org, spec, &tenant.caller.key, now, &*making.entropy);
     let (stored, secret) = made.map_err(refused)?;
     let view = MadeKey { view: stored.clone().into(), key: secret.expose().to_owned() };
     let answer = answer(StatusCode::CREATED, &view);
-    let written = keys.create_key(tenant.org, stored, write.once.with(&answer)).await?;
+    let detail = audited(&KeyView::from(stored.clone()));
+    let deed = tenant.caller.deed(Action::KeyCreate, stored.id, now, detail);
+    let written = keys.create_key(tenant.org, stored, write.once.terms(&answer, deed)).await?;
     finish(written, answer)
 }
 
@@ -121,7 +126,9 @@ async fn revoke_key(
     State(auth): State<Authenticator>,
     State(making): State<Making>,
 ) -> Result<StatusCode> {
-    let revoked = keys.revoke_key(tenant.org, id, making.clock.now()).await?;
+    let now = making.clock.now();
+    let deed = tenant.caller.deed(Action::KeyRevoke, id, now, Value::Null);
+    let revoked = keys.revoke_key(tenant.org, id, now, Some(deed)).await?;
     auth.forget();
     match revoked {
         true => Ok(StatusCode::NO_CONTENT),

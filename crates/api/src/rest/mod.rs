@@ -11,6 +11,7 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::auth::authenticate;
 use crate::edge::Edge;
 
+pub(crate) mod audit;
 mod custom_types;
 mod deliveries;
 mod duration;

@@ -7,9 +7,11 @@ use axum::response::Response;
 use http::StatusCode;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
-use watchbell_domain::org::Org;
+use watchbell_domain::audit::Action;
+use watchbell_domain::org::{Org, WEIGHT_MAX};
 use watchbell_domain::port::OrgStore;
 use watchbell_engine::admin::org::{self, Refused};
 
@@ -21,7 +23,7 @@ use crate::page::{Cursors, List, PageQuery, QueryOf};
 use crate::problem::{Body, Problem, Result};
 
 pub(super) fn routes() -> OpenApiRouter<Edge> {
-    OpenApiRouter::default().routes(routes!(list_orgs, create_org)).routes(routes!(get_org))
+    OpenApiRouter::default().routes(routes!(list_orgs, create_org)).routes(routes!(get_org, change_org))
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -33,6 +35,13 @@ struct NewOrg {
     slug: Option<String>,
 }
 
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct OrgChange {
+    /// Its share when deliveries take turns, 1 to 100: twice the weight, twice the starts while others wait as well.
+    weight: u32,
+}
+
 /// An organisation.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Org)]
@@ -40,12 +49,14 @@ struct OrgView {
     id: String,
     slug: String,
     name: String,
+    /// Its share when deliveries take turns.
+    weight: u32,
     created_at: Timestamp,
 }
 
 impl From<Org> for OrgView {
     fn from(org: Org) -> Self {
-        Self { id: org.id.to_string(), slug: org.slug, name: org.name, created_at: org.created_at }
+        Self { id: org.id.to_string(), slug: org.slug, name: org.name, weight: org.weight, created_at: org.created_at }
     }
 }
 
@@ -74,7 +85,9 @@ async fn create_org(
     let now = making.clock.now();
     let org = org::create(&given.name, given.slug.as_deref(), now, &*making.entropy).map_err(refused)?;
     let answer = answer(StatusCode::CREATED, &OrgView::from(org.clone()));
-    let written = orgs.create_org(org, write.once.with(&answer)).await?;
+    let detail = json!({"slug": org.slug, "name": org.name});
+    let deed = caller.deed(Action::OrgCreate, org.id, now, detail);
+    let written = orgs.create_org(org, write.once.terms(&answer, deed)).await?;
     finish(written, answer)
 }
 
@@ -87,7 +100,7 @@ async fn list_orgs(
     State(cursors): State<Cursors>,
     QueryOf(query): QueryOf<PageQuery>,
 ) -> Result<axum::Json<List<OrgView>>> {
-    if let Some(own) = caller.0.org_id {
+    if let Some(own) = caller.key.org_id {
         let org = orgs.org(own).await?;
         let items = org.into_iter().map(OrgView::from).collect();
         return Ok(axum::Json(List { items, next_cursor: None }));
@@ -103,4 +116,31 @@ async fn list_orgs(
 async fn get_org(tenant: Tenant<right::AnyKey>, State(orgs): State<Arc<dyn OrgStore>>) -> Result<axum::Json<OrgView>> {
     let org = orgs.org(tenant.org).await?.ok_or(Problem::NotFound)?;
     Ok(axum::Json(org.into()))
+}
+
+/// Change what an organisation weighs. Needs a key that reaches every organisation.
+#[utoipa::path(patch, path = "/api/v1/orgs/{org}", tag = "orgs", request_body = OrgChange,
+    params(("org" = String, Path, description = "Id or slug")),
+    responses((status = 200, body = OrgView), (status = "4XX", body = Body, content_type = "application/problem+json")))]
+async fn change_org(
+    tenant: Tenant<right::AnyKey>,
+    State(orgs): State<Arc<dyn OrgStore>>,
+    State(making): State<Making>,
+    State(bodies): State<BodyReader>,
+    request: Request,
+) -> Result<Response> {
+    tenant.caller.must_be_operator()?;
+    let write = bodies.json(request, bodies.limits.other_bytes_max).await?;
+    let given: OrgChange = write.parse()?;
+    if !(1..=WEIGHT_MAX).contains(&given.weight) {
+        return Err(Problem::payload("/weight", format!("a weight is from 1 to {WEIGHT_MAX}")));
+    }
+    let before = orgs.org(tenant.org).await?.ok_or(Problem::NotFound)?;
+    let now = making.clock.now();
+    let after = Org { weight: given.weight, ..before.clone() };
+    let answer = answer(StatusCode::OK, &OrgView::from(after));
+    let detail = json!({"weight": {"before": before.weight, "after": given.weight}});
+    let deed = tenant.caller.deed(Action::OrgWeight, tenant.org, now, detail);
+    let written = orgs.set_weight(tenant.org, given.weight, now, write.once.terms(&answer, deed)).await?;
+    finish(written, answer)
 }

@@ -9,13 +9,15 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
+use watchbell_domain::audit::{Action, changes};
 use watchbell_domain::id::{FindingId, OrgId, PoamId, ProjectId};
 use watchbell_domain::poam::{Item, Settings, State as ItemState, Status};
 use watchbell_domain::port::{PoamFilter, PoamStore, ProjectStore};
 use watchbell_engine::admin::poam::{self, Change, Refused};
 
+use super::audit::audited;
 use super::poam_view::{ItemChange, ItemView, NewItem};
-use crate::auth::{Tenant, right};
+use crate::auth::{Caller, Tenant, right};
 use crate::body::{BodyReader, Write};
 use crate::edge::{Edge, Making};
 use crate::once::{answer, finish};
@@ -57,11 +59,21 @@ impl Planning {
         Ok((item, self.items.poam_settings(org).await?))
     }
 
-    async fn save(&self, seen: Item, change: Change, settings: &Settings, write: &Write) -> Result<Response> {
+    async fn save(
+        &self,
+        caller: &Caller,
+        seen: Item,
+        change: Change,
+        settings: &Settings,
+        write: &Write,
+    ) -> Result<Response> {
         let now = self.making.clock.now();
         let update = poam::change(seen, change, settings, now, &*self.making.entropy)?;
-        let answer = answer(StatusCode::OK, &ItemView::new(update.changed.clone(), settings, now));
-        let written = self.items.update_poam_item(update, write.once.with(&answer)).await?;
+        let view = |item: &Item| ItemView::new(item.clone(), settings, now);
+        let answer = answer(StatusCode::OK, &view(&update.changed));
+        let detail = changes(&audited(&view(&update.seen)), &audited(&view(&update.changed)));
+        let deed = caller.deed(Action::PoamUpdate, update.seen.id, now, detail);
+        let written = self.items.update_poam_item(update, write.once.terms(&answer, deed)).await?;
         finish(written, answer)
     }
 }
@@ -87,8 +99,10 @@ async fn create_poam_item(
     let settings = planning.items.poam_settings(tenant.org).await?;
     let now = planning.making.clock.now();
     let item = poam::create(tenant.org, spec, finding.as_ref(), now, &*planning.making.entropy)?;
-    let answer = answer(StatusCode::CREATED, &ItemView::new(item.clone(), &settings, now));
-    let written = planning.items.create_poam_item(item, write.once.with(&answer)).await?;
+    let view = ItemView::new(item.clone(), &settings, now);
+    let answer = answer(StatusCode::CREATED, &view);
+    let deed = tenant.caller.deed(Action::PoamCreate, item.id, now, audited(&view));
+    let written = planning.items.create_poam_item(item, write.once.terms(&answer, deed)).await?;
     finish(written, answer)
 }
 
@@ -168,7 +182,7 @@ async fn change_poam_item(
     let write = planning.bodies.json(request, planning.bodies.limits.other_bytes_max).await?;
     let change = write.parse::<ItemChange>()?.change()?;
     let (seen, settings) = planning.seen(tenant.org, id).await?;
-    planning.save(seen, change, &settings, &write).await
+    planning.save(&tenant.caller, seen, change, &settings, &write).await
 }
 
 /// Cancel a plan of action. It stays readable, and rings no more.
@@ -187,5 +201,5 @@ async fn cancel_poam_item(
         return Err(Problem::Conflict("the item is completed"));
     }
     let change = Change { status: Some(Status::Cancelled), ..Change::default() };
-    planning.save(seen, change, &settings, &write).await
+    planning.save(&tenant.caller, seen, change, &settings, &write).await
 }

@@ -8,14 +8,17 @@ use axum::response::Response;
 use http::StatusCode;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
+use watchbell_domain::audit::{Action, changes};
 use watchbell_domain::poam::policy::{Policy, Rule};
 use watchbell_domain::poam::{Lead, OverdueRings, Settings};
 use watchbell_domain::port::{KevCatalogue, KevFacts, PoamStore};
 use watchbell_engine::admin::poam;
 use watchbell_wire::Severity;
 
+use super::audit::audited;
 use crate::auth::{Caller, Tenant, right};
 use crate::body::BodyReader;
 use crate::edge::{Edge, Making};
@@ -120,9 +123,13 @@ async fn set_poam_settings(
 ) -> Result<Response> {
     let write = setting.bodies.json(request, setting.bodies.limits.other_bytes_max).await?;
     let settings = write.parse::<SettingsView>()?.read()?;
-    let answer = answer(StatusCode::OK, &SettingsView::from(settings.clone()));
-    let once = write.once.with(&answer);
-    let written = setting.items.set_poam_settings(tenant.org, settings, setting.making.clock.now(), once).await?;
+    let view = SettingsView::from(settings.clone());
+    let answer = answer(StatusCode::OK, &view);
+    let (org, now) = (tenant.org, setting.making.clock.now());
+    let before = SettingsView::from(setting.items.poam_settings(org).await?);
+    let detail = changes(&audited(&before), &audited(&view));
+    let terms = write.once.terms(&answer, tenant.caller.deed(Action::PoamSettings, org, now, detail));
+    let written = setting.items.set_poam_settings(org, settings, now, terms).await?;
     finish(written, answer)
 }
 
@@ -197,9 +204,13 @@ async fn set_poam_policy(
     let write = setting.bodies.json(request, setting.bodies.limits.other_bytes_max).await?;
     let policy = Policy { rules: write.parse::<PolicyView>()?.rules.into_iter().map(Rule::from).collect() };
     poam::check_policy(&policy)?;
-    let answer = answer(StatusCode::OK, &PolicyView::from(policy.clone()));
-    let once = write.once.with(&answer);
-    let written = setting.items.set_poam_policy(tenant.org, policy, setting.making.clock.now(), once).await?;
+    let view = PolicyView::from(policy.clone());
+    let answer = answer(StatusCode::OK, &view);
+    let (org, now) = (tenant.org, setting.making.clock.now());
+    let before = PolicyView::from(setting.items.poam_policy(org).await?);
+    let detail = changes(&audited(&before), &audited(&view));
+    let terms = write.once.terms(&answer, tenant.caller.deed(Action::PoamPolicy, org, now, detail));
+    let written = setting.items.set_poam_policy(org, policy, now, terms).await?;
     finish(written, answer)
 }
 
@@ -267,8 +278,11 @@ async fn import_kev(caller: Caller, State(setting): State<Setting>, request: Req
         cve_ids.insert(entry.cve_id);
     }
     let imported_at = setting.making.clock.now();
-    let version = given.version.chars().take(100).collect();
-    setting.items.import_kev(KevCatalogue { version, cve_ids, imported_at }).await?;
+    let version: String = given.version.chars().take(100).collect();
+    let catalogue = KevCatalogue { version, cve_ids, imported_at };
+    let detail = json!({"version": catalogue.version, "count": catalogue.cve_ids.len()});
+    let deed = caller.deed(Action::KevImport, "kev", imported_at, detail);
+    setting.items.import_kev(catalogue, Some(deed)).await?;
     Ok(axum::Json(setting.items.kev_facts().await?.into()))
 }
 

@@ -7,8 +7,10 @@ use axum::response::Response;
 use http::StatusCode;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
+use watchbell_domain::audit::Action;
 use watchbell_domain::finding::{Finding, FindingStatus};
 use watchbell_domain::id::{ProjectId, ScanId};
 use watchbell_domain::org::Project;
@@ -167,7 +169,8 @@ async fn create_project(
     let project = org::create_project(tenant.org, &given.name, now, &*making.entropy);
     let project = project.map_err(super::orgs::refused)?;
     let answer = answer(StatusCode::CREATED, &ProjectView::from(project.clone()));
-    let written = projects.create_project(project, write.once.with(&answer)).await?;
+    let deed = tenant.caller.deed(Action::ProjectCreate, project.id, now, json!({"name": project.name}));
+    let written = projects.create_project(project, write.once.terms(&answer, deed)).await?;
     finish(written, answer)
 }
 

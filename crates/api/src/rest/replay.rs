@@ -14,8 +14,10 @@ use axum::response::Response;
 use http::StatusCode;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
+use watchbell_domain::audit::Action;
 use watchbell_domain::delivery::StateKind;
 use watchbell_domain::id::{EndpointId, EventId, OrgId};
 use watchbell_domain::port::{
@@ -24,9 +26,10 @@ use watchbell_domain::port::{
 use watchbell_engine::admin::replay;
 use watchbell_engine::delivery::Handle;
 
+use super::audit::audited;
 use super::deliveries::state_of;
-use super::replays::{RATE, begin, checked_limit, count, too_many};
-use crate::auth::{Tenant, right};
+use super::replays::{RATE, ReplayView, begin, checked_limit, count, too_many};
+use crate::auth::{Caller, Tenant, right};
 use crate::body::BodyReader;
 use crate::edge::{Edge, Making};
 use crate::once::{OnceKey, answer, finish, send};
@@ -88,11 +91,29 @@ impl FromRef<Edge> for Replays {
 
 impl Replays {
     /// Commits a replay that was found to match so many deliveries.
-    pub(super) async fn replay(&self, org: OrgId, what: ReplayWhat, matched: u64, once: &OnceKey) -> Result<Response> {
-        let prepared = replay::prepare(org, what, self.making.clock.now(), &*self.making.entropy);
+    pub(super) async fn replay(
+        &self,
+        caller: &Caller,
+        org: OrgId,
+        what: ReplayWhat,
+        matched: u64,
+        once: &OnceKey,
+    ) -> Result<Response> {
+        let now = self.making.clock.now();
+        let detail = json!({"matched": matched});
+        let deed = match what {
+            ReplayWhat::Delivery(id) => caller.deed(Action::DeliveryReplay, id, now, detail),
+            ReplayWhat::Event(id) => caller.deed(Action::EventReplay, id, now, detail),
+            ReplayWhat::Window { endpoint_id, since, until, state, .. } => {
+                let state = state.map(StateKind::as_str);
+                let detail = json!({"matched": matched, "since": since, "until": until, "state": state});
+                caller.deed(Action::EndpointReplay, endpoint_id, now, detail)
+            }
+        };
+        let prepared = replay::prepare(org, what, now, &*self.making.entropy);
         let mut body = Replayed { dry_run: false, matched, deliveries: None, replay: None };
         let promised = answer(StatusCode::ACCEPTED, &body);
-        let written = replay::replay(&*self.deliveries, &self.wake, prepared, once.with(&promised)).await?;
+        let written = replay::replay(&*self.deliveries, &self.wake, prepared, once.terms(&promised, deed)).await?;
         if let (Written::Fresh(made), false) = (&written, once.is_given()) {
             body.matched = u64::try_from(made.len()).unwrap_or(u64::MAX);
             body.deliveries = Some(made.iter().map(|delivery| delivery.id.to_string()).collect());
@@ -119,7 +140,7 @@ async fn replay_event(
     let (_, deliveries) = found.ok_or(Problem::NotFound)?;
     let endpoints: BTreeSet<_> = deliveries.iter().map(|delivery| delivery.endpoint_id).collect();
     let matched = u64::try_from(endpoints.len()).unwrap_or(u64::MAX);
-    replays.replay(tenant.org, ReplayWhat::Event(id), matched, &write.once).await
+    replays.replay(&tenant.caller, tenant.org, ReplayWhat::Event(id), matched, &write.once).await
 }
 
 /// Deliver again what an endpoint got, or did not get, in a window. Try it with `dry_run` first.
@@ -156,12 +177,13 @@ async fn replay_window(
     if counted.is_complete && matched <= u64::from(AT_ONCE_MAX) {
         let limit = limit.map_or(AT_ONCE_MAX, |limit| u32::try_from(limit).unwrap_or(AT_ONCE_MAX).min(AT_ONCE_MAX));
         let what = ReplayWhat::Window { endpoint_id: id, since, until, state, limit };
-        return replays.replay(tenant.org, what, matched, &write.once).await;
+        return replays.replay(&tenant.caller, tenant.org, what, matched, &write.once).await;
     }
     let job = begin(tenant.org, filter, limit, RATE, &counted, &replays.making);
     let body = Replayed { dry_run: false, matched, deliveries: None, replay: Some(job.id.to_string()) };
     let promised = answer(StatusCode::ACCEPTED, &body);
-    let written = jobs.create_replay(job, write.once.with(&promised)).await.map_err(too_many)?;
+    let deed = tenant.caller.deed(Action::ReplayCreate, job.id, now, audited(&ReplayView::from(&job)));
+    let written = jobs.create_replay(job, write.once.terms(&promised, deed)).await.map_err(too_many)?;
     finish(written, promised)
 }
 

@@ -8,14 +8,17 @@ use axum::response::Response;
 use http::StatusCode;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
+use watchbell_domain::audit::Action;
 use watchbell_domain::delivery::StateKind;
 use watchbell_domain::id::{EndpointId, OrgId, ReplayId};
 use watchbell_domain::port::{
     EndReason, EndpointStore, ReplayFilter, ReplayJob, ReplayProgress, ReplayState, ReplayStore, StoreError,
 };
 
+use super::audit::audited;
 use super::replay::ended_state;
 use crate::auth::{Tenant, right};
 use crate::body::BodyReader;
@@ -86,7 +89,7 @@ struct DryRun {
 /// A replay that runs as a job.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Replay)]
-struct ReplayView {
+pub(super) struct ReplayView {
     id: String,
     /// `running`, `finished`, `cancelled`.
     state: &'static str,
@@ -284,7 +287,8 @@ async fn create_replay(
     }
     let job = begin(tenant.org, filter, limit, per_second, &counted, &making);
     let promised = answer(StatusCode::ACCEPTED, &ReplayView::from(&job));
-    let written = replays.create_replay(job, write.once.with(&promised)).await.map_err(too_many)?;
+    let deed = tenant.caller.deed(Action::ReplayCreate, job.id, job.created_at, audited(&ReplayView::from(&job)));
+    let written = replays.create_replay(job, write.once.terms(&promised, deed)).await.map_err(too_many)?;
     finish(written, promised)
 }
 
@@ -330,7 +334,9 @@ async fn cancel_replay(
     request: Request,
 ) -> Result<axum::Json<ReplayView>> {
     bodies.optional_json(request).await?;
-    match replays.cancel_replay(tenant.org, id, making.clock.now()).await {
+    let now = making.clock.now();
+    let deed = tenant.caller.deed(Action::ReplayCancel, id, now, Value::Null);
+    match replays.cancel_replay(tenant.org, id, now, Some(deed)).await {
         Ok(Some(job)) => Ok(axum::Json(ReplayView::from(&job))),
         Ok(None) => Err(Problem::NotFound),
         Err(StoreError::Conflict(problem)) => Err(Problem::Conflict(problem)),

@@ -20,7 +20,7 @@ fn item(event_type: &EventType) -> Option<PathItem> {
     let operation = json!({"post": {
         "tags": ["webhooks"],
         "summary": event_type.description(),
-        "operationId": format!("webhook {event_type}"),
+        "operationId": format!("webhook_{event_type}"),
         "security": [],
         "requestBody": {"required": true, "content": {"application/json": {
             "schema": {
@@ -60,9 +60,18 @@ fn replace(value: &mut Value, definitions: &Value) {
     if let Some(definition) = target.and_then(|name| definitions.get(name)) {
         *value = definition.clone();
     }
+    if let Some(names) = names(value) {
+        *value = json!({"type": "string", "enum": names, "description": value.get("description")});
+    }
     match value {
         Value::Object(members) => members.values_mut().for_each(|member| replace(member, definitions)),
         Value::Array(items) => items.iter_mut().for_each(|item| replace(item, definitions)),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
+}
+
+/// The texts of a choice between texts, which OpenAPI's tools know better as an enum.
+fn names(value: &Value) -> Option<Vec<Value>> {
+    let choices = value.get("oneOf")?.as_array()?;
+    choices.iter().map(|choice| choice.get("const").filter(|name| name.is_string()).cloned()).collect()
 }

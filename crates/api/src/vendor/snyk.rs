@@ -14,6 +14,7 @@ use axum::routing::{get, post};
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
 use serde_json::{Value, json};
+use watchbell_domain::audit::Action;
 use watchbell_domain::endpoint::Endpoint;
 use watchbell_domain::id::{EndpointId, OrgId, RequestId};
 use watchbell_domain::port::{EndpointStore, EventStore, PageRequest};
@@ -30,7 +31,7 @@ use crate::limits::Limiter;
 use crate::once::{answer, finish};
 use crate::problem::{Problem, Result};
 use crate::rest::endpoint_view::masked;
-use crate::rest::endpoints::creation;
+use crate::rest::endpoints::{self, creation};
 
 const DIALECT: &str = "snyk";
 /// Refers to a failure of ours.
@@ -105,8 +106,9 @@ async fn create(
     let made = made.map_err(|refused| Problem::payload("", text_of(&refused)))?;
     let id = made.endpoint.id;
     let answer = answer(StatusCode::OK, &Hook::new(&made.endpoint));
+    let deed = tenant.caller.deed(Action::EndpointCreate, id, now, endpoints::masked(&made.endpoint, now));
     let creation = creation(made.endpoint, &hooks.making);
-    let written = hooks.endpoints.create_endpoint(creation, write.once.with(&answer)).await?;
+    let written = hooks.endpoints.create_endpoint(creation, write.once.terms(&answer, deed)).await?;
     hooks.wake.wake(tenant.org, [id]);
     finish(written, answer)
 }
@@ -145,7 +147,8 @@ async fn delete(
 ) -> Result<()> {
     let endpoint = hooks.hook(tenant.org, &params).await?;
     let now = hooks.making.clock.now();
-    match hooks.endpoints.delete_endpoint(tenant.org, endpoint.id, now).await? {
+    let deed = tenant.caller.deed(Action::EndpointDelete, endpoint.id, now, endpoints::masked(&endpoint, now));
+    match hooks.endpoints.delete_endpoint(tenant.org, endpoint.id, now, Some(deed)).await? {
         true => Ok(()),
         false => Err(Problem::NotFound),
     }

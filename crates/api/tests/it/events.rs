@@ -3,7 +3,7 @@
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::world::{ROOT, World};
+use crate::world::{ROOT, World, request};
 
 #[tokio::test]
 async fn an_accepted_event_has_a_delivery() {
@@ -179,5 +179,30 @@ async fn an_event_and_a_window_can_be_replayed() {
         json!({}),
     ] {
         world.post(&window, bad).await.is(422);
+    }
+}
+
+#[tokio::test]
+async fn a21_an_event_that_goes_round_in_circles_is_refused() {
+    let world = World::new().await;
+    let post = async |path: &str, hops: &[&str]| {
+        let one = json!({"type": "acme.thing_happened", "data": {}});
+        let body = if path == "/events" { one } else { json!({"events": [one]}) };
+        let mut given = request(ROOT, Method::POST, &world.path(path), Some(body.to_string()));
+        for count in hops {
+            given.headers_mut().append("webhook-hops", count.parse().unwrap());
+        }
+        world.send(given).await
+    };
+    for path in ["/events", "/events/batch"] {
+        for fine in ["0", "1", "5"] {
+            post(path, &[fine]).await.is(202);
+        }
+        for round in ["6", "255", "256", "999999999"] {
+            assert_eq!(post(path, &[round]).await.is(422).code(), "loop_detected", "{round}");
+        }
+        for odd in [&["x"][..], &[""], &["-1"], &["1.5"], &["1", "1"], &["9999999999"]] {
+            assert_eq!(post(path, odd).await.is(400).code(), "header_invalid", "{odd:?}");
+        }
     }
 }

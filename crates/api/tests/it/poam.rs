@@ -1,10 +1,14 @@
 //! Plans of action over the API.
 
+use std::sync::Arc;
+
 use http::Method;
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+use watchbell_domain::SignedDuration;
 use watchbell_domain::access::Scope;
-use watchbell_domain::port::testing::SeededEntropy;
-use watchbell_domain::port::{Clock, DeliveryIds, Entropy, RingStep};
+use watchbell_domain::port::{Clock, RingStep};
+use watchbell_engine::upkeep::poam::{Options, Service};
 
 use crate::world::{ROOT, World};
 
@@ -20,10 +24,7 @@ async fn put(world: &World, path: &str, body: Value) -> crate::world::Reply {
 }
 
 async fn ring(world: &World) {
-    let mut seed = [0; 32];
-    SeededEntropy::new(u64::try_from(world.clock.now().as_second()).unwrap()).fill(&mut seed);
-    let step = RingStep { now: world.clock.now(), limit: 100, ids: DeliveryIds { seed } };
-    world.store.ring(step).await.unwrap();
+    world.store.ring(RingStep { now: world.clock.now(), limit: 100 }).await.unwrap();
 }
 
 async fn told(world: &World) -> Vec<Value> {
@@ -77,6 +78,59 @@ async fn a_plan_is_made_changed_rung_and_cancelled() {
     assert_eq!((&done["status"], &done["completed_by"]), (&json!("completed"), &json!("hand")));
     assert_eq!(told(&world).await[2]["type"], "poam.completed");
     world.delete(&path).await.is(409);
+}
+
+/// Days pass in no time: the loop rings each thing once, also when it is stopped and started, and when the clock is set.
+#[tokio::test]
+async fn the_loop_rings_in_virtual_days() {
+    let world = World::new().await;
+    let start = || {
+        let clock = Arc::new(world.clock.clone());
+        let service = Service::new(Options::default(), Arc::clone(&world.store) as _, clock);
+        let stop = CancellationToken::new();
+        (tokio::spawn(service.run(stop.clone())), stop)
+    };
+    let later = async |by: SignedDuration| {
+        world.clock.advance(by);
+        for _ in 0..50 {
+            tokio::task::yield_now().await;
+        }
+    };
+    let (running, stop) = start();
+    let given = |date: &str| json!({"finding_id": FINDING, "scheduled_completion_date": date});
+    item(&world, given("2027-01-17")).await;
+    item(&world, given("2027-01-01")).await;
+    later(SignedDuration::from_secs(1)).await;
+    // In the order of the looks; what one look told, sorted.
+    let days = async |from: usize| {
+        let told = told(&world).await;
+        let days = |event: &Value| {
+            let data = &event["data"];
+            data["days_remaining"].as_i64().unwrap_or_else(|| -data["days_overdue"].as_i64().unwrap())
+        };
+        let mut days: Vec<i64> = told[from..].iter().map(days).collect();
+        days.sort_unstable();
+        days
+    };
+    assert_eq!(days(0).await, [-14, 2], "both within a second");
+    for _ in 0..24 {
+        later(SignedDuration::from_hours(1)).await;
+    }
+    assert_eq!(days(2).await, [-15], "a day has passed for one");
+    stop.cancel();
+    running.await.unwrap();
+    world.clock.advance(SignedDuration::from_hours(72));
+    let (running, stop) = start();
+    later(SignedDuration::from_secs(1)).await;
+    assert_eq!(days(3).await, [-18, -2], "each once for what it slept through");
+    let now = world.clock.now();
+    world.clock.set_wall(now - SignedDuration::from_hours(48));
+    later(SignedDuration::from_secs(2)).await;
+    world.clock.set_wall(now);
+    later(SignedDuration::from_secs(2)).await;
+    assert_eq!(days(0).await.len(), 5, "none twice");
+    stop.cancel();
+    running.await.unwrap();
 }
 
 #[tokio::test]

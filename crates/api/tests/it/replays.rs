@@ -16,7 +16,7 @@ async fn cancelled(world: &World, count: usize) -> Value {
         let page = world.get(&world.path(&format!("/deliveries?state=pending&limit=250{cursor}"))).await.is(200).json();
         for delivery in page["items"].as_array().unwrap() {
             let id = delivery["id"].as_str().unwrap().parse().unwrap();
-            world.store.cancel(world.org, id, world.clock.now()).await.unwrap().unwrap();
+            world.store.cancel(world.org, id, world.clock.now(), None).await.unwrap().unwrap();
         }
         match page["next_cursor"].as_str() {
             Some(next) => cursor = format!("&cursor={next}"),

@@ -70,10 +70,12 @@ async fn an_announced_scan_is_in_progress_and_then_completed_or_failed() {
     world.post(&format!("{path}/fail"), json!({"error": "x"})).await.is(409);
 
     let id = "0ef8ac7e-1b9d-48d9-82eb-2f2355ba2b31";
+    world.later(1);
     world.post(&start, json!({"scan_id": id})).await.is(201);
     world.post(&start, json!({"scan_id": id})).await.is(409);
     let path = world.path(&format!("/scans/{id}"));
     world.post(&format!("{path}/fail"), json!({"error": " "})).await.is(422);
+    world.later(1);
     let ended = world.post(&format!("{path}/fail"), json!({"error": "no licence"})).await.is(200).json();
     assert_eq!((&ended["status"], &ended["error"]), (&json!("failed"), &json!("no licence")));
     world.post(&world.path("/projects/prj_0192f0c1-0000-7000-8000-000000000000/scans/start"), json!({})).await.is(404);

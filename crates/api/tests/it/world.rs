@@ -21,7 +21,7 @@ use watchbell_domain::access::{ApiKey, KeyHash, Scope};
 use watchbell_domain::id::{KeyId, OrgId};
 use watchbell_domain::org::Org;
 use watchbell_domain::port::testing::{ManualClock, SeededEntropy};
-use watchbell_domain::port::{Clock, OrgStore, Store};
+use watchbell_domain::port::{Clock, OrgStore, Store, Terms};
 use watchbell_domain::{SignedDuration, Timestamp};
 use watchbell_engine::delivery::Handle;
 use watchbell_engine::net::guard::EgressPolicy;
@@ -113,6 +113,7 @@ impl World {
             min_free_bytes: MIN_FREE_BYTES,
             free_space: Arc::new(Disk(Arc::clone(&free_bytes))),
             longest_wait: SignedDuration::from_hours(27),
+            disable_after: Some(SignedDuration::from_hours(120)),
         });
         let store: Arc<dyn Store> = Arc::new(store.unwrap());
         let (wake, woken) = Handle::channel();
@@ -149,8 +150,8 @@ impl World {
     }
 
     pub(crate) async fn add_org(&self, id: OrgId, slug: &str) {
-        let org = Org { id, slug: slug.into(), name: slug.into(), created_at: self.clock.now() };
-        drop(OrgStore::create_org(&*self.store, org, None).await.unwrap());
+        let org = Org { id, slug: slug.into(), name: slug.into(), weight: 1, created_at: self.clock.now() };
+        drop(OrgStore::create_org(&*self.store, org, Terms::default()).await.unwrap());
     }
 
     pub(crate) async fn add_key(&self, text: &str, org: Option<OrgId>, scopes: &[Scope]) -> KeyId {
@@ -167,8 +168,8 @@ impl World {
         };
         let id = key.id;
         match org {
-            Some(org) => drop(self.store.create_key(org, key, None).await.unwrap()),
-            None => self.store.set_root_key(key).await.unwrap(),
+            Some(org) => drop(self.store.create_key(org, key, Terms::default()).await.unwrap()),
+            None => self.store.set_root_key(key, None).await.unwrap(),
         }
         id
     }

@@ -257,6 +257,7 @@ impl Item {
             event: Event { id: id.0, event_type, occurred_at: now, data },
             project_id: self.project_id,
             only: None,
+            hops: 0,
         }
     }
 }

@@ -106,12 +106,14 @@ fn task(item: &Item, index: usize, milestone: &Milestone, settings: &Settings) -
 
 fn title(item: &Item) -> String {
     let title = item.shown_title().and_then(filled);
-    title.or_else(|| item.about.cve_id.clone()).unwrap_or_else(|| format!("Finding {}", item.finding_id))
+    title
+        .or_else(|| item.about.cve_id.as_deref().and_then(filled))
+        .unwrap_or_else(|| format!("Finding {}", item.finding_id))
 }
 
 fn description(item: &Item) -> String {
     let severity = item.about.severity.as_str();
-    match &item.about.cve_id {
+    match item.about.cve_id.as_deref().and_then(filled) {
         Some(cve) => format!("{cve}, severity {severity}, finding {}", item.finding_id),
         None => format!("Severity {severity}, finding {}", item.finding_id),
     }

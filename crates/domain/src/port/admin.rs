@@ -2,8 +2,9 @@
 
 use jiff::Timestamp;
 
-use super::{Once, Page, PageRequest, Pending, Written};
+use super::{Page, PageRequest, Pending, Terms, Written};
 use crate::access::{ApiKey, KeyHash};
+use crate::audit::Deed;
 use crate::endpoint::Endpoint;
 use crate::id::{EndpointId, KeyId, OrgId};
 use crate::org::Org;
@@ -11,7 +12,10 @@ use crate::org::Org;
 /// Organisations.
 pub trait OrgStore: Send + Sync {
     /// Adds an organisation. `Conflict` when the slug is taken.
-    fn create_org(&self, org: Org, once: Option<Once>) -> Pending<'_, Written<()>>;
+    fn create_org(&self, org: Org, terms: Terms) -> Pending<'_, Written<()>>;
+
+    /// Changes what an organisation weighs. `false`: there is none.
+    fn set_weight(&self, id: OrgId, weight: u32, now: Timestamp, terms: Terms) -> Pending<'_, Written<bool>>;
 
     /// By id.
     fn org(&self, id: OrgId) -> Pending<'_, Option<Org>>;
@@ -26,7 +30,7 @@ pub trait OrgStore: Send + Sync {
 /// API keys.
 pub trait KeyStore: Send + Sync {
     /// Adds a key. `once` is remembered under `org`.
-    fn create_key(&self, org: OrgId, key: ApiKey, once: Option<Once>) -> Pending<'_, Written<()>>;
+    fn create_key(&self, org: OrgId, key: ApiKey, terms: Terms) -> Pending<'_, Written<()>>;
 
     /// The key with this hash, live or not.
     fn key_by_hash(&self, hash: KeyHash) -> Pending<'_, Option<ApiKey>>;
@@ -35,16 +39,16 @@ pub trait KeyStore: Send + Sync {
     fn keys(&self, org: OrgId, page: PageRequest) -> Pending<'_, Page<ApiKey>>;
 
     /// Revokes a key. `false`: there is no such key.
-    fn revoke_key(&self, org: OrgId, id: KeyId, now: Timestamp) -> Pending<'_, bool>;
+    fn revoke_key(&self, org: OrgId, id: KeyId, now: Timestamp, deed: Option<Deed>) -> Pending<'_, bool>;
 
     /// Makes the server's first key the one with this hash: adds it, or changes the hash of the one that is there.
-    fn set_root_key(&self, key: ApiKey) -> Pending<'_, ()>;
+    fn set_root_key(&self, key: ApiKey, deed: Option<Deed>) -> Pending<'_, ()>;
 }
 
 /// Endpoints. Secrets and header values are sealed at rest.
 pub trait EndpointStore: Send + Sync {
     /// Adds an endpoint, and in the same commit the events that its creation causes (Snyk's ping).
-    fn create_endpoint(&self, creation: EndpointCreation, once: Option<Once>) -> Pending<'_, Written<()>>;
+    fn create_endpoint(&self, creation: EndpointCreation, terms: Terms) -> Pending<'_, Written<()>>;
 
     /// By id.
     fn endpoint(&self, org: OrgId, id: EndpointId) -> Pending<'_, Option<Endpoint>>;
@@ -56,10 +60,10 @@ pub trait EndpointStore: Send + Sync {
     ///
     /// In the same commit: becoming active turns its held deliveries pending (due at `changed.updated_at`); ceasing to
     /// be active holds its pending ones.
-    fn update_endpoint(&self, seen: Endpoint, changed: Endpoint, once: Option<Once>) -> Pending<'_, Written<()>>;
+    fn update_endpoint(&self, seen: Endpoint, changed: Endpoint, terms: Terms) -> Pending<'_, Written<()>>;
 
     /// Deletes an endpoint and its secrets; its waiting deliveries become `cancelled`. `false`: there is none.
-    fn delete_endpoint(&self, org: OrgId, id: EndpointId, now: Timestamp) -> Pending<'_, bool>;
+    fn delete_endpoint(&self, org: OrgId, id: EndpointId, now: Timestamp, deed: Option<Deed>) -> Pending<'_, bool>;
 }
 
 /// A new endpoint and what is sent to it at once.

@@ -4,7 +4,8 @@ use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use watchbell_wire::Event;
 
-use super::{DeliveryIds, Once, Page, PageRequest, Pending, StoreError, Written};
+use super::{DeliveryIds, Page, PageRequest, Pending, StoreError, Terms, Written};
+use crate::audit::Deed;
 use crate::delivery::{Attempt, DeadLetterReason, Delivery, Lease, StateKind};
 use crate::endpoint::{DisabledReason, Endpoint, Flow};
 use crate::id::{DeliveryId, EndpointId, EventId, OrgId};
@@ -18,12 +19,20 @@ pub trait DeliveryStore: Send + Sync {
     fn due_endpoints(&self) -> Pending<'_, Vec<DueEndpoint>>;
 
     /// Takes deliveries that are due at `now` for sending, oldest due first, at most as many an endpoint as asked, all
-    /// in one commit. Claims that have expired are taken again, an `interrupted` attempt recorded for each.
+    /// in one commit. Of an endpoint in order only the oldest that is not over, once the one before it is; in order by
+    /// project, the oldest of each project. Claims that have expired are taken again, an `interrupted` attempt recorded for each.
     fn claim(&self, claims: Vec<Claim>, now: Timestamp, lease: SignedDuration) -> Pending<'_, Vec<Claimed>>;
 
     /// Writes attempts and next states, all in one commit, and answers for each in turn: `LeaseLost` when its claim is
     /// not this one any more. An error of the call as a whole means that nothing was written, save after `Unavailable`.
+    ///
+    /// In the same commit: an endpoint that has had nothing but failures for as long as the store was told is disabled
+    /// ([`Failing`](crate::endpoint::Failing)); events tell of that and of every delivery that was given up
+    /// ([`notice`](crate::notice)).
     fn settle(&self, settlements: std::sync::Arc<[Settlement]>) -> Pending<'_, Vec<Result<Settled, StoreError>>>;
+
+    /// What organisations weigh when they take turns: those that do not weigh 1.
+    fn weights(&self) -> Pending<'_, Vec<(OrgId, u32)>>;
 
     /// From now on new deliveries that are due at once are claimed in the commit that makes them, as far as `taker` has
     /// room, and handed to it: they are neither claimed nor read again. Said once, by the loop that delivers.
@@ -41,13 +50,19 @@ pub trait DeliveryStore: Send + Sync {
     ) -> Pending<'_, Page<(Delivery, Vec<Attempt>)>>;
 
     /// Makes a waiting delivery due now. `None`: there is no such delivery; `Conflict`: it is not waiting.
-    fn retry_now(&self, org: OrgId, id: DeliveryId, now: Timestamp) -> Pending<'_, Option<Delivery>>;
+    fn retry_now(
+        &self,
+        org: OrgId,
+        id: DeliveryId,
+        now: Timestamp,
+        deed: Option<Deed>,
+    ) -> Pending<'_, Option<Delivery>>;
 
     /// Cancels a waiting delivery. `None`: there is no such delivery; `Conflict`: it is terminal or being sent.
-    fn cancel(&self, org: OrgId, id: DeliveryId, now: Timestamp) -> Pending<'_, Option<Delivery>>;
+    fn cancel(&self, org: OrgId, id: DeliveryId, now: Timestamp, deed: Option<Deed>) -> Pending<'_, Option<Delivery>>;
 
     /// Makes new deliveries that repeat old ones; each names the one it repeats.
-    fn replay(&self, replay: Replay, once: Option<Once>) -> Pending<'_, Written<Vec<Delivery>>>;
+    fn replay(&self, replay: Replay, terms: Terms) -> Pending<'_, Written<Vec<Delivery>>>;
 
     /// How many deliveries of an organisation are in each state.
     fn count_deliveries(&self, org: OrgId) -> Pending<'_, Vec<(StateKind, u64)>>;
@@ -101,6 +116,8 @@ pub struct Claim {
     pub endpoint_id: EndpointId,
     /// At most.
     pub limit: u32,
+    /// At most so many of them that were claimed before, while others wait that are due as well.
+    pub retries: u32,
 }
 
 /// What [`DeliveryStore::claim`] took of one endpoint. Endpoint and events are shared, not copied per delivery.
@@ -129,6 +146,8 @@ pub struct ClaimedDelivery {
     pub latest_results: Vec<crate::delivery::AttemptResult>,
     /// What to send.
     pub event: std::sync::Arc<Event>,
+    /// Over how many webhooks the event has come; 0: nobody counted.
+    pub hops: u8,
     /// The body, when an earlier attempt has made it: the same bytes go out on every attempt.
     pub body: Option<Bytes>,
 }
@@ -174,6 +193,8 @@ pub enum Next {
         reason: DeadLetterReason,
         /// Disable the endpoint for this and hold its other deliveries, in the same commit.
         disable: Option<DisabledReason>,
+        /// None of the endpoint's other deliveries before this.
+        endpoint_pause: Option<Timestamp>,
     },
 }
 

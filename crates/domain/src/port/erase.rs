@@ -6,7 +6,8 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{Once, Page, PageRequest, Pending, Written};
+use super::{Page, PageRequest, Pending, Terms, Written};
+use crate::audit::Deed;
 use crate::id::{ErasureId, EventId, OrgId};
 
 /// Most erasures of one organisation that run at once.
@@ -80,10 +81,10 @@ pub struct Erased {
 pub trait ErasureStore: Send + Sync {
     /// Erases one event. An attempt under way cannot be called back; its outcome is not recorded. `None`: there is no
     /// such event.
-    fn erase_event(&self, org: OrgId, id: EventId, now: Timestamp) -> Pending<'_, Option<Erased>>;
+    fn erase_event(&self, org: OrgId, id: EventId, now: Timestamp, deed: Option<Deed>) -> Pending<'_, Option<Erased>>;
 
     /// Begins a search. `Conflict` when [`RUNNING_ERASURES_MAX`] of the organisation run.
-    fn create_erasure(&self, erasure: Erasure, once: Option<Once>) -> Pending<'_, Written<()>>;
+    fn create_erasure(&self, erasure: Erasure, terms: Terms) -> Pending<'_, Written<()>>;
 
     /// One search.
     fn erasure(&self, org: OrgId, id: ErasureId) -> Pending<'_, Option<Erasure>>;

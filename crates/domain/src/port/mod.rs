@@ -14,6 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 
 mod accept;
 mod admin;
+mod audit;
 mod custom_type;
 mod deliver;
 mod erase;
@@ -28,6 +29,7 @@ mod training;
 
 pub use accept::*;
 pub use admin::*;
+pub use audit::*;
 pub use custom_type::*;
 pub use deliver::*;
 pub use erase::*;
@@ -71,6 +73,7 @@ pub trait Store:
     + RetentionStore
     + ReplayStore
     + ErasureStore
+    + AuditStore
     + PoamStore
     + TrainingStore
     + ScanRunStore
@@ -89,10 +92,7 @@ impl<T> Store for T where
         + RetentionStore
         + ReplayStore
         + ErasureStore
-        + PoamStore
-        + TrainingStore
-        + ScanRunStore
-        + CustomTypeStore
+        + AuditStore
         + PoamStore
         + TrainingStore
         + ScanRunStore

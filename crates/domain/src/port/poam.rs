@@ -9,7 +9,8 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::{Acceptance, DeliveryIds, Once, Page, PageRequest, Pending, Written};
+use super::{Acceptance, Page, PageRequest, Pending, Terms, Written};
+use crate::audit::Deed;
 use crate::id::{FindingId, OrgId, PoamId, ProjectId};
 use crate::poam::policy::Policy;
 use crate::poam::{Item, Settings, Status};
@@ -17,7 +18,7 @@ use crate::poam::{Item, Settings, Status};
 /// Plans of action.
 pub trait PoamStore: Send + Sync {
     /// Adds an item. `Conflict` when its finding is remediated.
-    fn create_poam_item(&self, item: Item, once: Option<Once>) -> Pending<'_, Written<()>>;
+    fn create_poam_item(&self, item: Item, terms: Terms) -> Pending<'_, Written<()>>;
 
     /// One item.
     fn poam_item(&self, org: OrgId, id: PoamId) -> Pending<'_, Option<Item>>;
@@ -27,7 +28,7 @@ pub trait PoamStore: Send + Sync {
 
     /// Writes back a changed item if it is still at the version that was seen, with its events; else `Conflict`. What it
     /// was told stays, unless it is due at another time now.
-    fn update_poam_item(&self, update: PoamUpdate, once: Option<Once>) -> Pending<'_, Written<()>>;
+    fn update_poam_item(&self, update: PoamUpdate, terms: Terms) -> Pending<'_, Written<()>>;
 
     /// How an organisation's items ring; the defaults, where nothing was set.
     fn poam_settings(&self, org: OrgId) -> Pending<'_, Settings>;
@@ -38,27 +39,21 @@ pub trait PoamStore: Send + Sync {
         org: OrgId,
         settings: Settings,
         now: Timestamp,
-        once: Option<Once>,
+        terms: Terms,
     ) -> Pending<'_, Written<()>>;
 
     /// Which findings get an item by themselves; none, where nothing was set.
     fn poam_policy(&self, org: OrgId) -> Pending<'_, Policy>;
 
     /// Sets it. Findings that are known already get no item.
-    fn set_poam_policy(
-        &self,
-        org: OrgId,
-        policy: Policy,
-        now: Timestamp,
-        once: Option<Once>,
-    ) -> Pending<'_, Written<()>>;
+    fn set_poam_policy(&self, org: OrgId, policy: Policy, now: Timestamp, terms: Terms) -> Pending<'_, Written<()>>;
 
     /// Takes items that are due at `step.now`, those due longest first and no more than `step.limit`; writes the events of
     /// those that ring, and when each is due next, in one commit.
     fn ring(&self, step: RingStep) -> Pending<'_, Rung>;
 
     /// Replaces the catalogue of known exploited vulnerabilities by this one.
-    fn import_kev(&self, catalogue: KevCatalogue) -> Pending<'_, ()>;
+    fn import_kev(&self, catalogue: KevCatalogue, deed: Option<Deed>) -> Pending<'_, ()>;
 
     /// What the catalogue is; `None`: none was imported.
     fn kev_facts(&self) -> Pending<'_, Option<KevFacts>>;
@@ -102,14 +97,12 @@ pub struct PoamUpdate {
 }
 
 /// One step of ringing.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RingStep {
     /// What time it is.
     pub now: Timestamp,
     /// Items at most.
     pub limit: u16,
-    /// Where the ids of events and deliveries come from.
-    pub ids: DeliveryIds,
 }
 
 /// What a step of ringing did.

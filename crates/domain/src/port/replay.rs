@@ -12,7 +12,8 @@ use std::num::NonZeroU32;
 use jiff::Timestamp;
 use watchbell_wire::EventType;
 
-use super::{DeliveryIds, Once, Page, PageRequest, Pending, Written};
+use super::{DeliveryIds, Page, PageRequest, Pending, Terms, Written};
+use crate::audit::Deed;
 use crate::delivery::{CancelReason, DeadLetterReason, StateKind};
 use crate::id::{DeliveryId, EndpointId, OrgId, ReplayId};
 
@@ -192,7 +193,7 @@ pub trait ReplayStore: Send + Sync {
     ) -> Pending<'_, Matched>;
 
     /// Adds a job. `Conflict` when [`RUNNING_REPLAYS_MAX`] of the organisation run.
-    fn create_replay(&self, job: ReplayJob, once: Option<Once>) -> Pending<'_, Written<()>>;
+    fn create_replay(&self, job: ReplayJob, terms: Terms) -> Pending<'_, Written<()>>;
 
     /// One job.
     fn replay_job(&self, org: OrgId, id: ReplayId) -> Pending<'_, Option<ReplayJob>>;
@@ -208,5 +209,11 @@ pub trait ReplayStore: Send + Sync {
     fn advance_replay(&self, step: ReplayStep) -> Pending<'_, Option<Advanced>>;
 
     /// Lets a job make no more; what it made stays. `None`: there is no such job; `Conflict`: it has ended.
-    fn cancel_replay(&self, org: OrgId, id: ReplayId, now: Timestamp) -> Pending<'_, Option<ReplayJob>>;
+    fn cancel_replay(
+        &self,
+        org: OrgId,
+        id: ReplayId,
+        now: Timestamp,
+        deed: Option<Deed>,
+    ) -> Pending<'_, Option<ReplayJob>>;
 }

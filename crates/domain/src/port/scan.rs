@@ -1,6 +1,6 @@
 //! Projects, their scans and findings.
 
-use super::{Acceptance, Once, Page, PageRequest, Pending, Written};
+use super::{Acceptance, Once, Page, PageRequest, Pending, Terms, Written};
 use crate::event::Accepted;
 use crate::finding::{Finding, FindingStatus};
 use crate::id::{FindingId, OrgId, ProjectId, ScanId};
@@ -10,7 +10,7 @@ use crate::scan::Scan;
 /// Projects, scans, findings.
 pub trait ProjectStore: Send + Sync {
     /// Adds a project. `Conflict` when the organisation has one of that name.
-    fn create_project(&self, project: Project, once: Option<Once>) -> Pending<'_, Written<()>>;
+    fn create_project(&self, project: Project, terms: Terms) -> Pending<'_, Written<()>>;
 
     /// By id.
     fn project(&self, org: OrgId, id: ProjectId) -> Pending<'_, Option<Project>>;

@@ -29,7 +29,7 @@ fn retry(at: Timestamp) -> Decision {
 }
 
 fn dead(reason: DeadLetterReason) -> Decision {
-    Decision::DeadLetter { reason, endpoint_gone: reason == DeadLetterReason::Gone }
+    Decision::DeadLetter { reason, endpoint_gone: reason == DeadLetterReason::Gone, endpoint_pause: None }
 }
 
 #[rstest]

@@ -7,91 +7,25 @@ use serde::de::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::error::ReportError;
-use super::{ReportFormat, limit};
+use super::limit;
+use super::watched::Nesting;
 
 /// A JSON value that is not looked into yet.
 pub(super) type Raw<'a> = &'a RawValue;
 
 /// The bytes as text that is worth parsing.
 pub(super) fn text(bytes: &[u8]) -> Result<&str, ReportError> {
-    if bytes.len() > limit::REPORT_BYTES_MAX {
-        return Err(ReportError::TooLarge { bytes: bytes.len() });
-    }
     let text = std::str::from_utf8(bytes).map_err(|error| ReportError::NotUtf8 { offset: error.valid_up_to() })?;
     // Tools on Windows write a byte order mark.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     if text.trim().is_empty() {
         return Err(ReportError::Empty);
     }
-    check_depth(text)?;
+    // In XML and in lines brackets and quotes are text.
+    if text.trim_start().starts_with(['{', '[']) {
+        Nesting::default().take(text.as_bytes())?;
+    }
     Ok(text)
-}
-
-fn check_depth(text: &str) -> Result<(), ReportError> {
-    let (mut depth, mut line, mut column) = (0usize, 1usize, 0usize);
-    let (mut in_text, mut escaped) = (false, false);
-    for byte in text.bytes() {
-        column += 1;
-        match byte {
-            b'\n' => (line, column) = (line + 1, 0),
-            _ if escaped => escaped = false,
-            b'\\' if in_text => escaped = true,
-            b'"' => in_text = !in_text,
-            b'[' | b'{' if !in_text => depth += 1,
-            b']' | b'}' if !in_text => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        if depth > limit::DEPTH_MAX {
-            return Err(ReportError::TooDeep { line, column });
-        }
-    }
-    Ok(())
-}
-
-/// The members by which formats are told apart.
-#[derive(serde::Deserialize)]
-#[serde(expecting = "an object")]
-struct Outline<'a> {
-    #[serde(borrow, default, rename = "bomFormat")]
-    bom_format: Option<Raw<'a>>,
-    #[serde(borrow, default)]
-    runs: Option<Raw<'a>>,
-    #[serde(borrow, default)]
-    version: Option<Raw<'a>>,
-    #[serde(borrow, default, rename = "specVersion")]
-    spec_version: Option<Raw<'a>>,
-}
-
-/// Which format the text is in. Also finds every syntax error in it.
-pub(super) fn detect(text: &str) -> Result<ReportFormat, ReportError> {
-    let start = text.trim_start();
-    if start.starts_with('<') {
-        return unknown("it is XML or HTML");
-    }
-    if start.starts_with('[') {
-        return unknown("it is a JSON array");
-    }
-    let outline: Outline<'_> = serde_json::from_str(text).map_err(|error| not_json(&error))?;
-    if let Some(format) = outline.bom_format {
-        let version: String = outline.spec_version.and_then(parse).unwrap_or_default();
-        return match parse::<String>(format).as_deref() {
-            Some("CycloneDX") if version.starts_with("1.") => Ok(ReportFormat::CycloneDx),
-            Some("CycloneDX") => unknown(format!("CycloneDX with specVersion {version:?}, wanted is 1.x")),
-            Some(_) | None => unknown("its bomFormat is not \"CycloneDX\""),
-        };
-    }
-    if outline.runs.is_some() {
-        return match outline.version.map(parse::<String>) {
-            None => Ok(ReportFormat::Sarif),
-            Some(Some(version)) if version.starts_with("2.1") => Ok(ReportFormat::Sarif),
-            Some(version) => unknown(format!("SARIF with version {:?}, wanted is 2.1.0", version.unwrap_or_default())),
-        };
-    }
-    unknown("it has neither `runs` nor `bomFormat`")
-}
-
-fn unknown<T>(seen: impl Into<String>) -> Result<T, ReportError> {
-    Err(ReportError::UnknownFormat { seen: limit_text(&seen.into(), limit::NAME_MAX) })
 }
 
 /// A parser's error with its place; the place is taken out of the message, where the parser repeats it.
@@ -133,7 +67,7 @@ where
 }
 
 /// At most `max` characters of a text, without control characters other than line ends and tabs.
-pub(super) fn limit_text(text: &str, max: usize) -> String {
+pub(crate) fn limit_text(text: &str, max: usize) -> String {
     let is_fit = |c: &char| !c.is_control() || matches!(c, '\n' | '\t');
     let mut cut: String = text.trim().chars().filter(is_fit).take(max + 1).collect();
     if let Some((at, _)) = cut.char_indices().nth(max) {

@@ -27,7 +27,7 @@ pub(super) fn whole_cve(text: &str) -> Option<String> {
 }
 
 /// Adds the weakness that a text names: `CWE-78` from `external/cwe/cwe-078`, `CWE-78: OS command…`.
-pub(super) fn add_cwe(text: &str, cwes: &mut BTreeSet<String>) {
+pub(crate) fn add_cwe(text: &str, cwes: &mut BTreeSet<String>) {
     if text.len() > limit::NAME_MAX {
         return;
     }
@@ -39,6 +39,15 @@ pub(super) fn add_cwe(text: &str, cwes: &mut BTreeSet<String>) {
     }
 }
 
+/// The weaknesses that texts name, in order, none twice.
+pub(super) fn cwes<'t>(texts: impl IntoIterator<Item = &'t str>) -> Vec<String> {
+    let mut cwes = BTreeSet::new();
+    for text in texts {
+        add_cwe(text, &mut cwes);
+    }
+    cwes.into_iter().collect()
+}
+
 /// Adds a weakness by number.
 pub(super) fn add_cwe_number(number: u32, cwes: &mut BTreeSet<String>) {
     if number > 0 && cwes.len() < limit::LIST_MAX {
@@ -47,7 +56,7 @@ pub(super) fn add_cwe_number(number: u32, cwes: &mut BTreeSet<String>) {
 }
 
 /// A link that people can follow, or nothing.
-pub(super) fn url(text: &str) -> Option<String> {
+pub(crate) fn url(text: &str) -> Option<String> {
     let is_link = text.starts_with("https://") || text.starts_with("http://");
     (is_link && text.len() <= limit::URL_MAX && !text.chars().any(char::is_whitespace)).then(|| text.to_owned())
 }

@@ -19,7 +19,7 @@ use super::limit;
 
 /// A way to rate, the one we would rather believe last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Method {
+pub(crate) enum Method {
     /// A tool's own, OWASP, SSVC.
     Other,
     /// CVSS 2.
@@ -57,15 +57,15 @@ impl Method {
 
 /// What one source says.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Rating {
+pub(crate) struct Rating {
     /// How it was rated.
-    pub(super) method: Method,
+    pub(crate) method: Method,
     /// On our scale.
-    pub(super) severity: Severity,
+    pub(crate) severity: Severity,
     /// 0.0 to 10.0.
-    pub(super) score: Option<f64>,
+    pub(crate) score: Option<f64>,
     /// With its prefix.
-    pub(super) vector: Option<String>,
+    pub(crate) vector: Option<String>,
 }
 
 impl Rating {
@@ -81,7 +81,10 @@ impl Rating {
             });
         let score = score.filter(is_score).or_else(|| {
             let vector = vector.as_deref().filter(|_| method != Method::Other)?;
-            Cvss::from_str(vector).ok().map(|vector| vector.score()).filter(is_score)
+            // CVSS 2 writes no prefix, and the parser wants one.
+            let is_bare = method == Method::Cvss2 && !vector.starts_with("CVSS:");
+            let prefixed = if is_bare { format!("CVSS:2.0/{vector}") } else { vector.to_owned() };
+            Cvss::from_str(&prefixed).ok().map(|vector| vector.score()).filter(is_score)
         });
         let severity = match (word.map(severity_of_word), score) {
             (Some(severity), _) if severity != Severity::Unknown => severity,
@@ -110,6 +113,27 @@ impl Rating {
         }
         Some(best)
     }
+}
+
+/// What an advisory's scores (OSV: type and vector) and its own word come to.
+pub(crate) fn rated<'a>(scores: impl Iterator<Item = (&'a str, &'a str)>, word: Option<&str>) -> Rating {
+    let rating = |(kind, text): (&str, &str)| {
+        let method = match kind {
+            "CVSS_V2" => Method::Cvss2,
+            "CVSS_V3" if text.starts_with("CVSS:3.0") => Method::Cvss30,
+            "CVSS_V3" => Method::Cvss31,
+            "CVSS_V4" => Method::Cvss4,
+            // Distributions write a word.
+            _ => return Rating::new(Method::Other, Some(text), None, None),
+        };
+        Rating::new(method, None, None, Some(text))
+    };
+    let mut best =
+        Rating::best(scores.map(rating).collect()).unwrap_or_else(|| Rating::new(Method::Other, None, None, None));
+    if best.severity == Severity::Unknown {
+        best.severity = word.map(severity_of_word).unwrap_or_default();
+    }
+    best
 }
 
 /// Whether a number can be a CVSS score.

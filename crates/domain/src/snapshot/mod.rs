@@ -152,6 +152,7 @@ fn outcome(
     entropy: &dyn Entropy,
 ) -> ScanOutcome {
     let new_event = |(event_type, data)| NewEvent {
+        hops: 0,
         event: Event {
             id: EventId::make(facts.received_at, entropy).0,
             event_type,

@@ -1,6 +1,8 @@
 //! From reports to findings to events, over the crate's public face alone.
 
 #[cfg(test)]
+mod documents;
+#[cfg(test)]
 mod laws;
 #[cfg(test)]
 mod reports;

@@ -279,17 +279,17 @@ fn broken_reports_say_where_and_why() {
 
 #[test]
 fn limits_refuse_or_cut() {
-    let large = vec![b' '; scan::limit::REPORT_BYTES_MAX + 1];
-    assert!(matches!(scan::read(&large, None), Err(ReportError::TooLarge { .. })));
-    let many = vec![json!({"ruleId": "R0"}); scan::limit::OBSERVATIONS_MAX + 1];
-    let many = json!({"version": "2.1.0", "runs": [{"tool": {"driver": {"name": "T"}}, "results": many}]});
-    let refused = scan::read(many.to_string().as_bytes(), None);
-    assert!(matches!(refused, Err(ReportError::TooMany { .. })));
-    let affects = vec![json!({"ref": "jar"}); scan::limit::OBSERVATIONS_MAX + 1];
-    let many =
-        json!({"bomFormat": "CycloneDX", "specVersion": "1.6", "vulnerabilities": [{"id": "A", "affects": affects}]});
-    let refused = scan::read(many.to_string().as_bytes(), None);
-    assert!(matches!(refused, Err(ReportError::TooMany { .. })));
+    let large = vec![b'<'; scan::limit::WHOLE_BYTES_MAX + 1];
+    assert!(matches!(scan::read(&large, None), Err(ReportError::TooLargeWhole { .. })));
+    let count = scan::limit::OBSERVATIONS_MAX;
+    let many = |entry: &str| format!("{}{entry}", format!("{entry},").repeat(count));
+    let results = many(r#"{"ruleId":"R0"}"#);
+    let log = format!(r#"{{"version":"2.1.0","runs":[{{"tool":{{"driver":{{"name":"T"}}}},"results":[{results}]}}]}}"#);
+    assert!(matches!(scan::read(log.as_bytes(), None), Err(ReportError::TooMany { .. })));
+    let affects = many(r#"{"ref":"jar"}"#);
+    let bom = r#"{"bomFormat":"CycloneDX","specVersion":"1.6","vulnerabilities":[{"id":"A","affects":"#;
+    let bom = format!("{bom}[{affects}]}}]}}");
+    assert!(matches!(scan::read(bom.as_bytes(), None), Err(ReportError::TooMany { .. })));
     let long = "ä".repeat(100_000);
     let cut = one(json!([{"ruleId": long, "message": {"text": long}, "locations": [{"physicalLocation": {
         "artifactLocation": {"uri": long}, "region": {"startLine": 1}}}]}]));

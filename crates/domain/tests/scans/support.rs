@@ -46,8 +46,13 @@ impl Shop {
     pub(crate) fn new() -> Self {
         let entropy = SeededEntropy::new(7);
         let created_at: Timestamp = "2026-03-01T08:00:00Z".parse().expect("a time");
-        let org =
-            Org { id: OrgId::make(created_at, &entropy), slug: "acme".to_owned(), name: "ACME".to_owned(), created_at };
+        let org = Org {
+            id: OrgId::make(created_at, &entropy),
+            slug: "acme".to_owned(),
+            name: "ACME".to_owned(),
+            weight: 1,
+            created_at,
+        };
         let project = Project {
             id: ProjectId::make(created_at, &entropy),
             org_id: org.id,

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use watchbell_domain::id::{OrgId, ProjectId};
-use watchbell_domain::org::{Org, Project};
+use watchbell_domain::org::{Org, Project, WEIGHT_DEFAULT};
 use watchbell_domain::port::Entropy;
 
 /// Longest name, in characters.
@@ -35,7 +35,7 @@ pub fn create(name: &str, slug: Option<&str>, now: Timestamp, entropy: &dyn Entr
     if !is_slug(&slug) || slug.parse::<OrgId>().is_ok() {
         return Err(Refused::Slug);
     }
-    Ok(Org { id: OrgId::make(now, entropy), slug, name: name.to_owned(), created_at: now })
+    Ok(Org { id: OrgId::make(now, entropy), slug, name: name.to_owned(), weight: WEIGHT_DEFAULT, created_at: now })
 }
 
 /// A new project.

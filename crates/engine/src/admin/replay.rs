@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use watchbell_domain::delivery::Delivery;
 use watchbell_domain::id::OrgId;
-use watchbell_domain::port::{DeliveryStore, Entropy, Once, Replay, ReplayWhat, StoreError, Written};
+use watchbell_domain::port::{DeliveryStore, Entropy, Replay, ReplayWhat, StoreError, Terms, Written};
 
 use crate::delivery::Handle;
 use crate::ingest::event::delivery_ids;
@@ -21,10 +21,10 @@ pub async fn replay(
     deliveries: &dyn DeliveryStore,
     wake: &Handle,
     replay: Replay,
-    once: Option<Once>,
+    terms: Terms,
 ) -> Result<Written<Vec<Delivery>>, StoreError> {
     let org_id = replay.org_id;
-    let written = deliveries.replay(replay, once).await?;
+    let written = deliveries.replay(replay, terms).await?;
     if let Written::Fresh(made) = &written {
         wake.wake(org_id, made.iter().map(|delivery| delivery.endpoint_id));
     }

@@ -18,6 +18,8 @@ pub const BYTES_MAX: usize = 64 * 1024;
 const DEPTH_MAX: usize = 32;
 /// Values of a schema once every reference is written out.
 const WEIGHT_MAX: u64 = 20_000;
+/// References that lead to references.
+const CHAIN_MAX: usize = 32;
 /// Longest pattern, in bytes, and what it may compile to.
 const PATTERN_BYTES_MAX: usize = 1_000;
 const PATTERN_COMPILED_MAX: usize = 256 * 1024;
@@ -54,7 +56,7 @@ impl Schema {
             return Err(wrong("", format!("a schema has at most {BYTES_MAX} bytes")));
         }
         look_over(source, &mut String::new(), 0)?;
-        let mut weights = Weights { root: source, known: BTreeMap::new() };
+        let mut weights = Weights { root: source, known: BTreeMap::new(), chain: 0 };
         if weights.of(source)? > WEIGHT_MAX {
             return Err(wrong("", format!("with its references written out it has more than {WEIGHT_MAX} values")));
         }
@@ -156,6 +158,8 @@ struct Weights<'a> {
     root: &'a Value,
     /// By target; `None`: it is being weighed, so a reference to it leads back to itself.
     known: BTreeMap<&'a str, Option<u64>>,
+    /// References followed to get here.
+    chain: usize,
 }
 
 impl<'a> Weights<'a> {
@@ -199,8 +203,13 @@ impl<'a> Weights<'a> {
         let Some(schema) = root.pointer(pointer) else {
             return Err(wrong("", format!("{target} leads nowhere")));
         };
+        if self.chain == CHAIN_MAX {
+            return Err(wrong("", format!("more than {CHAIN_MAX} references lead to each other")));
+        }
         self.known.insert(target, None);
+        self.chain += 1;
         let weight = self.of(schema)?;
+        self.chain -= 1;
         self.known.insert(target, Some(weight));
         Ok(weight)
     }

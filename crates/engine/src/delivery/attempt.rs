@@ -57,13 +57,16 @@ pub(super) struct Done {
 #[derive(Debug)]
 pub(super) struct Report {
     pub(super) endpoint_id: EndpointId,
+    /// Whether the delivery was tried before.
+    pub(super) is_retry: bool,
     /// `None`: it came to nothing that could be written down; the claim runs out.
     pub(super) outcome: Option<Outcome>,
 }
 
 impl Drop for Done {
     fn drop(&mut self) {
-        let report = Report { endpoint_id: self.report.endpoint_id, outcome: self.report.outcome.take() };
+        let Report { endpoint_id, is_retry, .. } = self.report;
+        let report = Report { endpoint_id, is_retry, outcome: self.report.outcome.take() };
         // There is room for a report of everything in flight; a closed channel means that nobody counts any more.
         self.to.try_send(report).ok();
     }
@@ -98,7 +101,8 @@ impl Context {
         match sent {
             Ok(Sent::Exchange { exchange, made }) => self.after_exchange(job, exchange, made, ended),
             Ok(Sent::NotEncodable(error)) => {
-                let next = Next::DeadLetter { reason: DeadLetterReason::NotEncodable, disable: None };
+                let next =
+                    Next::DeadLetter { reason: DeadLetterReason::NotEncodable, disable: None, endpoint_pause: None };
                 let attempt = ended(AttemptResult::Internal, None, Some(error.to_string()));
                 self.settlement(job, attempt, next, None)
             }
@@ -185,8 +189,8 @@ fn next(decision: Decision) -> Next {
     match decision {
         Decision::Delivered => Next::Delivered,
         Decision::Retry { at, counts, endpoint_pause } => Next::Retry { due_at: at, counts, endpoint_pause },
-        Decision::DeadLetter { reason, endpoint_gone } => {
-            Next::DeadLetter { reason, disable: endpoint_gone.then_some(DisabledReason::Gone) }
+        Decision::DeadLetter { reason, endpoint_gone, endpoint_pause } => {
+            Next::DeadLetter { reason, disable: endpoint_gone.then_some(DisabledReason::Gone), endpoint_pause }
         }
     }
 }

@@ -83,6 +83,11 @@ impl Woken {
         std::mem::take(&mut *self.0.arrived())
     }
 
+    /// The same end, for the loop that follows one that broke.
+    pub(super) fn again(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+
     /// The other end, for the store.
     pub(super) fn taker(&self) -> Arc<dyn Taker> {
         Arc::clone(&self.0) as _

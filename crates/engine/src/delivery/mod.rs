@@ -23,12 +23,15 @@ mod observer;
 mod options;
 mod outcomes;
 mod prepared;
+mod questions;
 mod schedule;
 mod send;
 mod service;
 mod steady;
+mod supervised;
 
 pub use handle::{Handle, Woken};
 pub use observer::Observer;
 pub use options::{Options, OptionsError};
 pub use service::{Parts, Service};
+pub use supervised::Supervised;

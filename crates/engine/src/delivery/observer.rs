@@ -17,6 +17,7 @@ pub struct Observer {
     settle_failures: AtomicU64,
     claim_failures: AtomicU64,
     panics: AtomicU64,
+    loop_panics: AtomicU64,
 }
 
 impl Default for Observer {
@@ -29,6 +30,7 @@ impl Default for Observer {
             settle_failures: AtomicU64::new(0),
             claim_failures: AtomicU64::new(0),
             panics: AtomicU64::new(0),
+            loop_panics: AtomicU64::new(0),
         }
     }
 }
@@ -63,6 +65,15 @@ impl Observer {
     /// Times the store did not say what is due or did not hand it out.
     pub fn claim_failures(&self) -> u64 {
         self.claim_failures.load(Ordering::Relaxed)
+    }
+
+    /// Times the loop itself panicked, and began anew.
+    pub fn loop_panics(&self) -> u64 {
+        self.loop_panics.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn loop_panicked(&self) {
+        self.loop_panics.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Panics caught.

@@ -6,10 +6,14 @@
 //! ```
 //!
 //! A delivery that is claimed waits in its endpoint's line until there is room to send it. Claims are limited by each
-//! endpoint's window and rate, starts by these, by its breaker, and by the windows of organisation and node. Organisations
-//! take turns, and within one its endpoints do: what one of them has waiting makes no other wait. Endpoints in trouble hold
-//! at most half an organisation's window together: their retries never keep the others' first attempts out. A step costs
-//! the endpoints that can be served, not all there are.
+//! endpoint's window and rate, starts by these, by its breaker, and by the windows of organisation and node.
+//!
+//! Whose turn it is: organisations take turns, each as many starts as its weight says, and a turn that a full node cuts
+//! short goes on when there is room; within an organisation its endpoints take turns. What one of them has waiting makes
+//! no other wait. Endpoints in trouble hold at most half an organisation's window together: their retries never keep the
+//! others' first attempts out. Within one endpoint retries hold at most half its window while first attempts wait; what is
+//! due goes by age otherwise, so that neither waits for ever. A step costs the endpoints that can be served, not all there
+//! are.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -18,16 +22,19 @@ use watchbell_domain::endpoint::{Flow, Order};
 use watchbell_domain::id::{EndpointId, OrgId};
 use watchbell_domain::port::Claim;
 
-use super::breaker::{Breaker, Sign};
+use super::breaker::Sign;
 use super::bucket::Bucket;
 
+mod slot;
 #[cfg(test)]
 mod tests;
+
+use slot::{Held, Slot};
 
 /// Endpoints asked for in one claim.
 const CLAIMS_MAX: usize = 128;
 
-/// Starts of one organisation before it is the next one's turn.
+/// Starts of one organisation, for each unit of its weight, before it is the next one's turn.
 const STARTS_A_TURN: u32 = 4;
 
 /// How long an endpoint without anything due is remembered.
@@ -55,47 +62,9 @@ pub(super) struct Schedule {
     hungry: VecDeque<EndpointId>,
     /// Organisations with something to start, in turn.
     ready: VecDeque<OrgId>,
+    /// Those that do not weigh 1.
+    weights: BTreeMap<OrgId, u32>,
     held: Held,
-}
-
-/// What is held for an endpoint, an organisation, or all.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Held {
-    /// Asked for.
-    claiming: u32,
-    /// Claimed, not begun.
-    line: u32,
-    in_flight: u32,
-}
-
-impl Held {
-    const fn waiting(self) -> u32 {
-        self.claiming + self.line
-    }
-}
-
-#[derive(Debug)]
-struct Slot {
-    org: OrgId,
-    held: Held,
-    /// When the store has something due; `None`: nothing that we know of.
-    due: Option<Timestamp>,
-    /// `None`: not known yet, and 1 until it is.
-    window: Option<u32>,
-    /// One at a time, and the next only when the outcome of this one is written: the store says which it is.
-    is_ordered: bool,
-    /// Outcomes that the store has not answered for yet.
-    unwritten: u32,
-    bucket: Option<Bucket>,
-    breaker: Breaker,
-    /// Nothing is begun before this.
-    rests_until: Timestamp,
-    /// The latest attempt went well: it is worth claiming ahead.
-    is_well: bool,
-    used_at: Timestamp,
-    is_hungry: bool,
-    is_ready: bool,
-    later: Option<Timestamp>,
 }
 
 #[derive(Debug, Default)]
@@ -104,6 +73,8 @@ struct Org {
     /// Endpoints with something to start, in turn.
     ready: VecDeque<EndpointId>,
     is_ready: bool,
+    /// Starts left of a turn that was cut short.
+    turn_left: u32,
     /// Endpoints to claim for once the organisation's line is shorter.
     parked: VecDeque<EndpointId>,
     /// How many of those in flight are to endpoints in trouble.
@@ -121,8 +92,14 @@ impl Schedule {
             later: BTreeSet::new(),
             hungry: VecDeque::new(),
             ready: VecDeque::new(),
+            weights: BTreeMap::new(),
             held: Held::default(),
         }
+    }
+
+    /// What organisations weigh; those that are not named weigh 1.
+    pub(super) fn set_weights(&mut self, weights: impl IntoIterator<Item = (OrgId, u32)>) {
+        self.weights = weights.into_iter().collect();
     }
 
     pub(super) fn in_flight(&self) -> u32 {
@@ -150,17 +127,16 @@ impl Schedule {
         let Some(slot) = self.slots.get_mut(&endpoint) else {
             return;
         };
-        // Order by project is kept as order of all: stricter, and never wrong.
-        let is_ordered = match flow.order {
-            Order::Any => false,
-            Order::Endpoint | Order::Project => true,
+        let window = match flow.order {
+            Order::Endpoint => 1,
+            // At most one of each project: the store sees to that.
+            Order::Any | Order::Project => flow.max_in_flight.unwrap_or(self.windows.endpoint).max(1),
         };
-        let window = if is_ordered { 1 } else { flow.max_in_flight.unwrap_or(self.windows.endpoint).max(1) };
         let limit = slot.bucket.map(|bucket| bucket.limit());
-        if slot.window == Some(window) && slot.is_ordered == is_ordered && limit == flow.rate_limit {
+        if slot.window == Some(window) && slot.order == flow.order && limit == flow.rate_limit {
             return;
         }
-        (slot.window, slot.is_ordered) = (Some(window), is_ordered);
+        (slot.window, slot.order) = (Some(window), flow.order);
         slot.bucket = flow
             .rate_limit
             .map(|limit| slot.bucket.map_or_else(|| Bucket::full(limit), |bucket| bucket.with_limit(limit, now)));
@@ -231,8 +207,23 @@ impl Schedule {
         let limit = slot.reach(now).min(org_free).min((free / waiting).max(1));
         // Whatever becomes due from now on is heard again.
         slot.due = None;
+        let retries = slot.retries_free();
         self.hold(endpoint, |held| held.claiming += limit);
-        Some(Claim { org_id, endpoint_id: endpoint, limit })
+        Some(Claim { org_id, endpoint_id: endpoint, limit, retries })
+    }
+
+    /// So many of those claimed were tried before.
+    pub(super) fn retries_come(&mut self, endpoint: EndpointId, count: u32) {
+        if let Some(slot) = self.slots.get_mut(&endpoint) {
+            slot.retries = slot.retries.saturating_add(count);
+        }
+    }
+
+    /// So many of these have ended, or went back.
+    pub(super) fn retries_gone(&mut self, endpoint: EndpointId, count: u32) {
+        if let Some(slot) = self.slots.get_mut(&endpoint) {
+            slot.retries = slot.retries.saturating_sub(count);
+        }
     }
 
     /// A claim was answered: so many of those asked for stand in line now, and the next is due then.
@@ -267,12 +258,26 @@ impl Schedule {
     }
 
     fn turn(&mut self, org_id: OrgId, now: Timestamp, starts: &mut Vec<EndpointId>) {
-        for _ in 0..STARTS_A_TURN {
+        let weight = self.weights.get(&org_id).copied().unwrap_or(1);
+        let Some(org) = self.orgs.get_mut(&org_id) else {
+            return;
+        };
+        let mut left = match std::mem::take(&mut org.turn_left) {
+            0 => STARTS_A_TURN.saturating_mul(weight.max(1)),
+            left => left,
+        };
+        while left > 0 {
             let Some(org) = self.orgs.get_mut(&org_id) else {
                 return;
             };
-            if org.held.in_flight >= self.windows.org || self.held.in_flight >= self.windows.all {
+            if org.held.in_flight >= self.windows.org {
                 break;
+            }
+            if self.held.in_flight >= self.windows.all && !org.ready.is_empty() {
+                // Not its fault: whoever ends next makes room for the rest of this turn.
+                org.turn_left = left;
+                self.ready.push_front(org_id);
+                return;
             }
             let Some(endpoint) = org.ready.pop_front() else {
                 break;
@@ -295,6 +300,7 @@ impl Schedule {
                     held.in_flight += 1;
                 });
                 starts.push(endpoint);
+                left -= 1;
                 self.unpark(org_id);
             }
             self.refresh(endpoint, now);
@@ -351,8 +357,14 @@ impl Schedule {
     pub(super) fn written(&mut self, endpoint: EndpointId, now: Timestamp) {
         if let Some(slot) = self.slots.get_mut(&endpoint) {
             slot.unwritten = slot.unwritten.saturating_sub(1);
-            if slot.is_ordered {
-                self.refresh(endpoint, now);
+            match slot.order {
+                Order::Any => {}
+                Order::Endpoint => self.refresh(endpoint, now),
+                Order::Project => {
+                    // The next of its project may be had now.
+                    slot.due = Some(slot.due.map_or(now, |due| due.min(now)));
+                    self.refresh(endpoint, now);
+                }
             }
         }
     }
@@ -383,22 +395,7 @@ impl Schedule {
     }
 
     fn slot(&mut self, org: OrgId, endpoint: EndpointId, now: Timestamp) -> &mut Slot {
-        self.slots.entry(endpoint).or_insert_with(|| Slot {
-            org,
-            held: Held::default(),
-            due: None,
-            window: None,
-            is_ordered: false,
-            unwritten: 0,
-            bucket: None,
-            breaker: Breaker::default(),
-            rests_until: Timestamp::MIN,
-            is_well: false,
-            used_at: now,
-            is_hungry: false,
-            is_ready: false,
-            later: None,
-        })
+        self.slots.entry(endpoint).or_insert_with(|| Slot::new(org, now))
     }
 
     /// Changes what is held for an endpoint, and with it what is held for its organisation and for all.
@@ -495,55 +492,5 @@ impl Windows {
 
     const fn all_lines(self) -> u32 {
         self.all.saturating_mul(LINES_PER_WINDOW)
-    }
-}
-
-impl Slot {
-    fn window(&self) -> u32 {
-        self.breaker.window(self.window.unwrap_or(1))
-    }
-
-    fn rests_until(&self) -> Timestamp {
-        self.rests_until.max(self.breaker.rests_until())
-    }
-
-    /// How many more may be claimed: its window, and a few times as many ahead while all goes well, as far as its rate
-    /// lets them begin soon.
-    fn reach(&self, now: Timestamp) -> u32 {
-        if self.is_ordered && self.unwritten > 0 {
-            return 0;
-        }
-        let is_ahead = self.is_well && !self.is_ordered;
-        let ahead = if is_ahead { self.window().saturating_mul(LINES_PER_WINDOW - 1) } else { 0 };
-        let window = self.window().saturating_add(ahead).saturating_sub(self.held.waiting() + self.held.in_flight);
-        let soon = self.bucket.map(|bucket| bucket.tokens(now).saturating_add(bucket.limit().per_second.get()));
-        soon.map_or(window, |soon| window.min(soon.saturating_sub(self.held.waiting())))
-    }
-
-    fn wants(&self, now: Timestamp) -> bool {
-        let is_due = self.due.is_some_and(|due| due <= now) && self.rests_until() <= now;
-        is_due && self.held.claiming == 0 && self.reach(now) > 0
-    }
-
-    fn has_next(&self) -> bool {
-        self.held.line > 0 && self.held.in_flight < self.window()
-    }
-
-    fn may_start(&self, now: Timestamp) -> bool {
-        self.has_next() && self.starts_at(now) <= now
-    }
-
-    /// When the next in line may begin.
-    fn starts_at(&self, now: Timestamp) -> Timestamp {
-        let token = self.bucket.map_or(Timestamp::MIN, |bucket| bucket.next_at(now));
-        self.rests_until().max(token)
-    }
-
-    /// When something changes for it by itself.
-    fn wakes_at(&self, now: Timestamp) -> Option<Timestamp> {
-        let may_claim = self.held.claiming == 0 && self.reach(now) > 0;
-        let due = self.due.map(|due| due.max(self.rests_until())).filter(|_| may_claim);
-        let line = self.has_next().then(|| self.starts_at(now));
-        [due, line].into_iter().flatten().filter(|at| *at > now).min()
     }
 }

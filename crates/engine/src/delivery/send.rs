@@ -18,6 +18,9 @@ use crate::net::oauth2::{Token, TokenSource};
 /// As it is spelled on HTTP/1.1.
 const AUTHORIZATION: &str = "Authorization";
 
+/// Over how many webhooks an event has come with this one. Said of events that came with a count: others begin here.
+const HOPS: &str = "webhook-hops";
+
 /// What an attempt came to.
 #[derive(Debug)]
 pub(super) enum Sent {
@@ -50,6 +53,7 @@ pub(super) async fn send(
 
 struct Encoded {
     headers: Vec<Header>,
+    hops: u8,
     body: Bytes,
 }
 
@@ -70,7 +74,7 @@ fn encode(prepared: &Prepared, delivery: &ClaimedDelivery, now: Timestamp) -> Re
         body: &body,
     };
     let headers = outbound.headers(&message, &prepared.keys(now))?;
-    Ok(Encoded { headers, body })
+    Ok(Encoded { headers, hops: delivery.hops, body })
 }
 
 async fn exchange(client: &Client, prepared: &Prepared, encoded: &Encoded, stop: &CancellationToken) -> Exchange {
@@ -88,6 +92,9 @@ async fn exchange(client: &Client, prepared: &Prepared, encoded: &Encoded, stop:
             return Fault::new(AttemptResult::Internal, detail).into();
         }
     };
+    if encoded.hops > 0 {
+        headers.push((HOPS, HeaderValue::from(u16::from(encoded.hops) + 1)));
+    }
     match &prepared.authorization {
         Ok(Authorization::None) => {}
         Ok(Authorization::Fixed(value)) => headers.push((AUTHORIZATION, value.clone())),

@@ -2,12 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use futures_util::future::OptionFuture;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -16,7 +13,7 @@ use watchbell_domain::delivery::StateKind;
 use watchbell_domain::endpoint::{Endpoint, Order};
 use watchbell_domain::id::EndpointId;
 use watchbell_domain::port::{
-    Claim, Claimed, ClaimedDelivery, Clock, DeliveryStore, DueEndpoint, Entropy, Next, Settled, Settlement, StoreError,
+    Claim, Claimed, ClaimedDelivery, Clock, DeliveryStore, Entropy, Next, Settled, Settlement, StoreError,
 };
 
 use super::attempt::{self, Context, Done, Job, Report};
@@ -27,6 +24,7 @@ use super::observer::Observer;
 use super::options::{Options, OptionsError};
 use super::outcomes::{Outcome, Outcomes};
 use super::prepared::Prepared;
+use super::questions::{Asking, Polled, Questions, Timer, asking};
 use super::schedule::{Schedule, Windows};
 use super::steady::Steady;
 use crate::net::client::Client;
@@ -48,6 +46,7 @@ const INTERRUPT_WAIT: SignedDuration = SignedDuration::from_secs(2);
 const UNWRITTEN_PER_FLIGHT: usize = 4;
 
 /// What delivering needs.
+#[derive(Clone)]
 pub struct Parts {
     /// Where deliveries wait.
     pub store: Arc<dyn DeliveryStore>,
@@ -90,22 +89,6 @@ impl fmt::Debug for Service {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Service").field("options", &self.options).finish_non_exhaustive()
     }
-}
-
-/// A question to the store under way.
-type Asking<T> = OptionFuture<Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send>>>;
-
-/// What the store is asked just now: each question once at a time.
-#[derive(Default)]
-struct Questions {
-    polling: Asking<Vec<DueEndpoint>>,
-    is_polling: bool,
-    poll_at: SignedDuration,
-    claiming: Asking<Vec<Claimed>>,
-    claims: Vec<Claim>,
-    /// When they were asked for: from then on they run out, however long the store takes to answer.
-    claims_asked_at: SignedDuration,
-    settling: Asking<Vec<Result<Settled, StoreError>>>,
 }
 
 impl Service {
@@ -230,6 +213,7 @@ impl Service {
             match self.lines.next(endpoint, monotonic) {
                 Some(in_line) if monotonic <= in_line.begins_by => self.start(in_line),
                 Some(in_line) => {
+                    self.schedule.retries_gone(endpoint, retries([&in_line.delivery]));
                     self.give_back(&in_line);
                     self.schedule.finished(endpoint, Sign::Nothing, now);
                 }
@@ -246,7 +230,8 @@ impl Service {
 
     fn start(&mut self, in_line: InLine) {
         let prepared = self.prepare(in_line.endpoint);
-        let report = Report { endpoint_id: prepared.endpoint.id, outcome: None };
+        let is_retry = in_line.delivery.attempt_number > 1;
+        let report = Report { endpoint_id: prepared.endpoint.id, is_retry, outcome: None };
         let job = Job {
             prepared,
             delivery: in_line.delivery,
@@ -277,7 +262,7 @@ impl Service {
             let context = Arc::clone(&self.context);
             questions.polling = asking(async move {
                 watchbell_domain::failpoint::at_while("engine.poll", &*context.clock).await?;
-                context.store.due_endpoints().await
+                Ok((context.store.due_endpoints().await?, context.store.weights().await?))
             });
         }
         if questions.claims.is_empty() && monotonic >= self.store_rests_until && !self.outcomes.are_stuck() {
@@ -363,12 +348,13 @@ impl Service {
                 0 => due.max(now.saturating_add(EMPTY_CLAIM_WAIT).unwrap_or(Timestamp::MAX)),
                 _ => due,
             });
+            self.schedule.retries_come(claim.endpoint_id, retries(&claimed.deliveries));
             for delivery in claimed.deliveries {
                 self.stand_in_line(Arc::clone(&claimed.endpoint), delivery, claimed_at);
             }
             let flow = claimed.endpoint.policy.flow();
             // Whatever else is told of an endpoint whose first in order is not due yet: there is nothing to have.
-            if let (0, true, Some(next_due)) = (taken, flow.order != Order::Any, next_due) {
+            if let (0, Order::Endpoint, Some(next_due)) = (taken, flow.order, next_due) {
                 let again = now.saturating_add(ORDERED_CLAIM_WAIT).unwrap_or(Timestamp::MAX);
                 self.schedule.pause(claim.endpoint_id, next_due.min(again), now);
             }
@@ -384,13 +370,17 @@ impl Service {
         let now = self.context.steady.now();
         let mut report = Some(report);
         // Whatever else has ended meanwhile comes along, so that one step serves all.
-        while let Some(Report { endpoint_id, outcome }) = report {
+        while let Some(Report { endpoint_id, is_retry, outcome }) = report {
+            self.schedule.retries_gone(endpoint_id, is_retry.into());
             let next = outcome.as_ref().map(|outcome| outcome.settlement.next);
             let attempt = outcome.as_ref().and_then(|outcome| outcome.settlement.attempt.as_ref());
             let sign = attempt.map_or(Sign::Nothing, |attempt| Sign::of(attempt.result));
             match next {
-                Some(Next::Retry { endpoint_pause: Some(until), .. }) => self.schedule.pause(endpoint_id, until, now),
                 Some(Next::DeadLetter { disable: Some(_), .. }) => self.give_back_line(endpoint_id),
+                Some(
+                    Next::Retry { endpoint_pause: Some(until), .. }
+                    | Next::DeadLetter { endpoint_pause: Some(until), .. },
+                ) => self.schedule.pause(endpoint_id, until, now),
                 Some(Next::Delivered | Next::Retry { .. } | Next::DeadLetter { .. }) | None => {}
             }
             if let Some(outcome) = outcome {
@@ -426,10 +416,11 @@ impl Service {
         }
     }
 
-    fn polled(&mut self, rows: Result<Vec<DueEndpoint>, StoreError>) {
+    fn polled(&mut self, found: Result<Polled, StoreError>) {
         let now = self.context.steady.now();
-        match rows {
-            Ok(rows) => {
+        match found {
+            Ok((rows, weights)) => {
+                self.schedule.set_weights(weights);
                 for row in rows {
                     self.schedule.due(row.org_id, row.endpoint_id, row.due_at, now);
                     self.schedule.set_flow(row.endpoint_id, row.flow, now);
@@ -440,6 +431,7 @@ impl Service {
         }
         for in_line in self.lines.take_stale(self.context.clock.monotonic()) {
             self.schedule.given_back(in_line.endpoint.id, 1, now);
+            self.schedule.retries_gone(in_line.endpoint.id, retries([&in_line.delivery]));
             self.give_back(&in_line);
         }
         self.schedule.prune(now);
@@ -455,6 +447,7 @@ impl Service {
         let line = self.lines.take(endpoint);
         let count = u32::try_from(line.len()).unwrap_or(u32::MAX);
         self.schedule.given_back(endpoint, count, self.context.steady.now());
+        self.schedule.retries_gone(endpoint, retries(line.iter().map(|in_line| &in_line.delivery)));
         self.touched.push(endpoint);
         for in_line in &line {
             self.give_back(in_line);
@@ -530,27 +523,8 @@ impl Service {
     }
 }
 
-fn asking<T>(question: impl Future<Output = Result<T, StoreError>> + Send + 'static) -> Asking<T> {
-    Some(Box::pin(question) as Pin<Box<_>>).into()
-}
-
-type Sleep<'c> = Pin<Box<dyn Future<Output = ()> + Send + 'c>>;
-
-/// A sleep that is made anew only when its end moves.
-#[derive(Default)]
-struct Timer<'c> {
-    sleeping: Option<(SignedDuration, Sleep<'c>)>,
-}
-
-impl<'c> Timer<'c> {
-    async fn at(&mut self, at: SignedDuration, clock: &'c dyn Clock) {
-        if self.sleeping.as_ref().is_none_or(|(known, _)| *known != at) {
-            let wait = (at - clock.monotonic()).max(SignedDuration::ZERO);
-            self.sleeping = Some((at, clock.sleep(wait)));
-        }
-        if let Some((_, sleep)) = &mut self.sleeping {
-            sleep.await;
-        }
-        self.sleeping = None;
-    }
+/// How many of these were tried before.
+fn retries<'d>(deliveries: impl IntoIterator<Item = &'d ClaimedDelivery>) -> u32 {
+    let retries = deliveries.into_iter().filter(|delivery| delivery.attempt_number > 1).count();
+    u32::try_from(retries).unwrap_or(u32::MAX)
 }

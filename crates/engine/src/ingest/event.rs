@@ -57,13 +57,20 @@ pub struct Intake<'a> {
     org_id: OrgId,
     now: Timestamp,
     entropy: &'a dyn Entropy,
+    hops: u8,
     events: Vec<NewEvent>,
 }
 
 impl<'a> Intake<'a> {
     /// An empty intake of an organisation.
     pub fn new(org_id: OrgId, now: Timestamp, entropy: &'a dyn Entropy) -> Self {
-        Self { org_id, now, entropy, events: Vec::new() }
+        Self { org_id, now, entropy, hops: 0, events: Vec::new() }
+    }
+
+    /// The posts have come over so many webhooks.
+    #[must_use]
+    pub fn after(self, hops: u8) -> Self {
+        Self { hops, ..self }
     }
 
     /// Checks one post and adds what it makes: one event, or two for a critical new finding.
@@ -105,7 +112,12 @@ impl<'a> Intake<'a> {
         data: Data,
     ) -> EventId {
         let id = EventId::make(self.now, self.entropy);
-        self.events.push(NewEvent { event: Event { id: id.0, event_type, occurred_at, data }, project_id, only: None });
+        self.events.push(NewEvent {
+            event: Event { id: id.0, event_type, occurred_at, data },
+            project_id,
+            only: None,
+            hops: self.hops,
+        });
         id
     }
 

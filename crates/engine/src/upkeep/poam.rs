@@ -9,9 +9,7 @@ use std::sync::Arc;
 
 use jiff::SignedDuration;
 use tokio_util::sync::CancellationToken;
-use watchbell_domain::port::{Clock, Entropy, PoamStore, RingStep, Rung, StoreError};
-
-use crate::ingest::event::delivery_ids;
+use watchbell_domain::port::{Clock, PoamStore, RingStep, Rung, StoreError};
 
 /// How much at once, and how often it is looked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +33,6 @@ pub struct Service {
     options: Options,
     store: Arc<dyn PoamStore>,
     clock: Arc<dyn Clock>,
-    entropy: Arc<dyn Entropy>,
 }
 
 impl fmt::Debug for Service {
@@ -74,7 +71,7 @@ impl Service {
     /// The store's.
     pub async fn step(&self) -> Result<Rung, StoreError> {
         let (now, limit) = (self.clock.now(), self.options.items_max);
-        let rung = self.store.ring(RingStep { now, limit, ids: delivery_ids(&*self.entropy) }).await?;
+        let rung = self.store.ring(RingStep { now, limit }).await?;
         if rung.rung > 0 {
             tracing::debug!(rung = rung.rung, "plans of action rang");
         }

@@ -20,7 +20,7 @@ fn due_at(settlement: &Settlement) -> jiff::Timestamp {
 }
 
 fn dead_letter(reason: DeadLetterReason) -> Next {
-    Next::DeadLetter { reason, disable: None }
+    Next::DeadLetter { reason, disable: None, endpoint_pause: None }
 }
 
 #[tokio::test]
@@ -106,7 +106,10 @@ async fn f4_gone_disables_the_endpoint_and_holds_the_rest() {
     rig.clock.advance(SignedDuration::from_millis(1));
     let second = rig.deliver(endpoint, "{}");
     let settled = rig.settled().await;
-    assert_eq!(settled.next, Next::DeadLetter { reason: DeadLetterReason::Gone, disable: Some(DisabledReason::Gone) });
+    assert_eq!(
+        settled.next,
+        Next::DeadLetter { reason: DeadLetterReason::Gone, disable: Some(DisabledReason::Gone), endpoint_pause: None }
+    );
     settle_down().await;
     rig.clock.advance(SignedDuration::from_hours(1));
     settle_down().await;

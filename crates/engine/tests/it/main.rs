@@ -7,6 +7,7 @@
     reason = "helpers of tests fail as tests do"
 )]
 
+mod catching_up;
 mod credentials;
 mod delivering;
 mod dns;

@@ -4,6 +4,7 @@
 //! *To add a command*: a module with its `Args` and `run`, a variant in [`Command`], its help in `docs/cli.md`
 //! (`UPDATE_DOCS=1 cargo nextest run -p watchbell` writes it).
 
+mod backup;
 mod bench;
 mod completions;
 mod config;
@@ -18,6 +19,7 @@ mod event_type;
 mod kev;
 mod key;
 mod message;
+mod org;
 pub(crate) mod output;
 mod poam;
 mod replay;
@@ -25,6 +27,7 @@ mod scan;
 mod send;
 mod serve;
 mod sign;
+mod training;
 mod verify;
 
 use std::fmt;
@@ -85,12 +88,20 @@ enum Command {
     Poam(Box<poam::Args>),
     /// The catalogue of known exploited vulnerabilities
     Kev(kev::Args),
+    /// Completed lessons
+    Training(training::Args),
     /// Deliveries: an event on its way to an endpoint
     Delivery(delivery::Args),
     /// API keys
     Key(key::Args),
+    /// Organisations
+    Org(org::Args),
     /// Deliver again what an endpoint was sent in a window of time
     Replay(Box<replay::Args>),
+    /// Copy the database into a file, beside a running server
+    Backup(backup::Backup),
+    /// Put a backup into an empty data directory
+    Restore(backup::Restore),
     /// Check the configuration, print it, or its schema
     Config(config::Args),
     /// Look for what is wrong with a server, its configuration or its data directory
@@ -117,9 +128,13 @@ impl Cli {
             Command::EventType(args) => args.run(out),
             Command::Poam(args) => args.run(out),
             Command::Kev(args) => args.run(out),
+            Command::Training(args) => args.run(out),
             Command::Delivery(args) => args.run(out),
             Command::Key(args) => args.run(out),
+            Command::Org(args) => args.run(out),
             Command::Replay(args) => args.run(out),
+            Command::Backup(args) => args.run(out, variables),
+            Command::Restore(args) => args.run(out, variables),
             Command::Config(args) => args.run(out, variables),
             Command::Doctor(args) => args.run(out, variables),
             Command::Bench(args) => args.run(out, variables),

@@ -41,6 +41,8 @@ fn server(config: &Config) -> Result<(), Error> {
     let sizes = [
         ("server.max_header_bytes", config.server.max_header_bytes, 4 << 10, 1 << 20),
         ("server.max_uri_bytes", config.server.max_uri_bytes, 256, 1 << 20),
+        // A scanner's report must fit in.
+        ("server.max_body_memory", config.server.max_body_memory, 64 << 20, 1 << 40),
         ("api.max_event_bytes", config.api.max_event_bytes, 1 << 10, 64 << 20),
         ("delivery.max_response_bytes", config.delivery.max_response_bytes, 0, 1 << 20),
         ("delivery.max_response_header_bytes", config.delivery.max_response_header_bytes, 8 << 10, 1 << 20),

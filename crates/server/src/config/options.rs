@@ -90,6 +90,7 @@ pub(crate) fn edge_options(config: &Config, cursor_key: [u8; 32]) -> EdgeOptions
         timeout: config.server.body_timeout.get(),
         bytes_per_second_min: config.server.min_body_rate.get(),
         rate_window: config.server.body_rate_window.get(),
+        memory_bytes_max: config.server.max_body_memory.get(),
         ..BodyLimits::default()
     };
     EdgeOptions {

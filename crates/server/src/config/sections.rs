@@ -22,6 +22,8 @@ pub(crate) struct Config {
     pub(crate) json: Json,
     /// How events are delivered.
     pub(crate) delivery: Delivery,
+    /// When endpoints are disabled.
+    pub(crate) endpoint: Endpoint,
     /// Where Watchbell may connect.
     pub(crate) egress: Egress,
     /// Where data is kept.
@@ -50,6 +52,8 @@ pub(crate) struct Server {
     pub(crate) min_body_rate: Size,
     /// How long a request body may be slower than `min_body_rate` before it is given up.
     pub(crate) body_rate_window: Duration,
+    /// Most bytes of all request bodies that are read or worked on at a time; beyond it requests are answered 503.
+    pub(crate) max_body_memory: Size,
     /// How long a connection may idle between requests, or its answers wait to be read.
     pub(crate) keep_alive: Duration,
     /// Most bytes of request headers.
@@ -76,6 +80,7 @@ impl Default for Server {
             body_timeout: Duration::secs(20),
             min_body_rate: Size::bytes(1 << 10),
             body_rate_window: Duration::secs(5),
+            max_body_memory: Size::bytes(256 << 20),
             keep_alive: Duration::secs(60),
             max_header_bytes: Size::bytes(32 << 10),
             max_headers: 100,
@@ -177,6 +182,21 @@ impl Default for Delivery {
             jitter: Percent(10),
             retry_after_max: Duration::secs(24 * HOUR),
         }
+    }
+}
+
+/// When endpoints are disabled.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Endpoint {
+    /// An endpoint is disabled once it has had nothing but failures for so long, at least 20 of them: its deliveries are
+    /// held until somebody resumes it, and an `endpoint.disabled` event tells of it. `off`: never.
+    pub(crate) disable_after: Age,
+}
+
+impl Default for Endpoint {
+    fn default() -> Self {
+        Self { disable_after: Age::days(5) }
     }
 }
 

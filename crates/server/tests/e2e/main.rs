@@ -1,5 +1,6 @@
 //! The binary as its users meet it: started, loaded, killed, asked. Everything goes over real sockets on loopback.
 //!
+//! - [`backup`]: a copy taken under load, put back elsewhere.
 //! - [`bench`]: the bench counts what it sent and what arrived, and notices what is missing.
 //! - [`crash`]: `kill -9` at random moments under load; nothing that was acknowledged is lost.
 //! - [`crowd`]: clients take every file descriptor there is; once they go, all is as before.
@@ -8,6 +9,7 @@
 //! - [`full`]: no file can grow any more; what is said then, and that it ends by itself.
 //! - [`isolation`]: one of ten endpoints hangs; the other nine do not notice.
 //! - [`poam`]: an overdue plan of action rings at once, a remediation completes it, its export is OSCAL.
+//! - [`power`]: what was not synced is gone; what was acknowledged is not.
 //! - [`vendors`]: the vendors' own way of verifying, in Python and Node, accepts what is sent.
 
 #![expect(
@@ -19,6 +21,7 @@
 
 use std::io::Write as _;
 
+mod backup;
 mod bench;
 mod client;
 mod crash;
@@ -29,6 +32,7 @@ mod fire;
 mod full;
 mod isolation;
 mod poam;
+mod power;
 mod process;
 mod sink;
 mod vendors;

@@ -86,7 +86,7 @@ async fn an_overdue_item_rings_at_once_and_remediation_completes_it() {
 fn read_by_trestle(file: &std::path::Path) {
     let python = std::env::var("WATCHBELL_TRESTLE_PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let script = "import sys, trestle.oscal.poam as poam, pathlib\n\
-        plan = poam.Model.oscal_read(pathlib.Path(sys.argv[1]))\n\
+        plan = poam.PlanOfActionAndMilestones.oscal_read(pathlib.Path(sys.argv[1]))\n\
         print('read', len(plan.poam_items), len(plan.risks), len(plan.risks[0].remediations[0].tasks))";
     let read = Command::new(&python).args(["-c", script]).arg(file).output();
     let Ok(read) = read else {

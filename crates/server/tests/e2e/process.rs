@@ -9,7 +9,7 @@ use tempfile::TempDir;
 pub(crate) const ADMIN_KEY: &str = "e2e-admin-key-0123456789abcdef0123";
 
 /// The binary, or another build of it to measure with: a release.
-fn binary() -> std::ffi::OsString {
+pub(crate) fn binary() -> std::ffi::OsString {
     std::env::var_os("WATCHBELL_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_watchbell").into())
 }
 
@@ -42,6 +42,37 @@ impl Home {
     /// Starts the server and returns once it has said where it listens.
     pub(crate) fn start(&self) -> Process {
         self.start_as(Command::new(binary()))
+    }
+
+    /// As [`Self::start`], with these variables.
+    pub(crate) fn start_with(&self, variables: &[(&str, &std::ffi::OsStr)]) -> Process {
+        let mut command = Command::new(binary());
+        command.envs(variables.iter().copied());
+        self.start_as(command)
+    }
+
+    /// Starts the server and kills it once its log has so many bytes, or as soon as it says where it listens.
+    pub(crate) fn kill_at(&self, log_bytes: u64) {
+        let mut command = Command::new(binary());
+        command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(self.path().join("data")).arg("--config");
+        command.arg(self.path().join("watchbell.toml")).env("WATCHBELL_ADMIN_KEY", ADMIN_KEY);
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+        let output = child.stdout.take().unwrap();
+        let (says, listens) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let mut line = String::new();
+            drop(BufReader::new(output).read_line(&mut line));
+            drop(says);
+        });
+        let log = self.path().join("data/watchbell.db-wal");
+        while listens.try_recv() != Err(std::sync::mpsc::TryRecvError::Disconnected) {
+            if log.metadata().is_ok_and(|found| found.len() >= log_bytes) {
+                break;
+            }
+            std::thread::yield_now();
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
     }
 
     /// Starts it with these fail points. `None`: it ended before it said where it listens.

@@ -7,7 +7,7 @@ use watchbell_domain::event::AcceptedEvent;
 use watchbell_domain::id::{EndpointId, EventId};
 use watchbell_wire::EventType;
 
-use super::{Found, Invariant, Past};
+use super::{Found, Invariant, Past, telling};
 use crate::history::Known;
 
 pub(super) fn kept(past: &Past<'_>, found: &mut Found) {
@@ -27,7 +27,7 @@ pub(super) fn kept(past: &Past<'_>, found: &mut Found) {
         }
     }
     for event in &past.last.events {
-        if !past.record.posts.values().any(|posted| is_of(event, &posted.mark)) {
+        if !telling::is_told(event) && !past.record.posts.values().any(|posted| is_of(event, &posted.mark)) {
             found.push((Invariant::Kept, format!("nobody posted {}", event.id())));
         }
     }

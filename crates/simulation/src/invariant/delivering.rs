@@ -7,7 +7,7 @@ use watchbell_domain::delivery::{Attempt, AttemptResult, Delivery, StateKind};
 use watchbell_domain::endpoint::EndpointState;
 use watchbell_domain::id::OrgId;
 
-use super::{Found, Invariant, Past};
+use super::{Found, Invariant, Past, telling};
 use crate::history::Arrival;
 use crate::node::options;
 
@@ -30,7 +30,8 @@ pub(super) fn own_org(past: &Past<'_>, found: &mut Found) {
     let deliveries: BTreeMap<String, &Delivery> =
         past.last.deliveries.iter().map(|(delivery, _)| (delivery.id.to_string(), delivery)).collect();
     for arrival in &past.record.arrivals {
-        let org_of_mark = arrival.mark.as_deref().and_then(|mark| marked_org(past, mark));
+        let marked = arrival.mark.as_deref().and_then(|mark| marked_org(past, mark));
+        let org_of_mark = marked.or_else(|| telling::org_of(past, &String::from_utf8_lossy(&arrival.body)));
         if org_of_mark != Some(arrival.org) {
             let detail = format!("{} received {:?}, which is of {org_of_mark:?}", arrival.endpoint, arrival.mark);
             found.push((Invariant::OwnOrg, detail));

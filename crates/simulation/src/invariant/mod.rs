@@ -18,6 +18,8 @@ use crate::world::World;
 
 mod accepting;
 mod delivering;
+mod order;
+mod telling;
 mod timing;
 
 /// Deliveries with their attempts.
@@ -55,6 +57,11 @@ pub enum Invariant {
     DeliveredIsTrue,
     /// `attempts-add-up`: attempts are numbered without gaps, and those that count are counted.
     AttemptsAddUp,
+    /// `in-order`: of an endpoint that was always served in order, no delivery goes out between two attempts of another of
+    /// its order, and none before an older one.
+    InOrder,
+    /// `told-of`: every delivery that was given up has one event that tells of it, and every such event tells the truth.
+    ToldOf,
     /// `counts-add-up`: the counts of states are the counts of deliveries.
     CountsAddUp,
 }
@@ -76,6 +83,8 @@ impl Invariant {
             Self::FewDuplicates => "few-duplicates",
             Self::DeliveredIsTrue => "delivered-is-true",
             Self::AttemptsAddUp => "attempts-add-up",
+            Self::InOrder => "in-order",
+            Self::ToldOf => "told-of",
             Self::CountsAddUp => "counts-add-up",
         }
     }
@@ -124,6 +133,8 @@ pub(crate) fn check(world: &World, last: &Final) {
         accepting::kept,
         accepting::one_event_per_key,
         accepting::every_subscriber,
+        telling::told_of,
+        order::in_order,
         delivering::ends,
         delivering::own_org,
         delivering::same_bytes,

@@ -4,7 +4,7 @@
 use jiff::civil::DateTime;
 use jiff::fmt::strtime;
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
-use watchbell_domain::delivery::{Attempt, AttemptResult, Delivery, StateKind};
+use watchbell_domain::delivery::{Attempt, AttemptResult, Delivery};
 use watchbell_domain::id::EndpointId;
 
 use super::{Found, Invariant, Past};
@@ -47,9 +47,7 @@ pub(super) fn never_early(past: &Past<'_>, found: &mut Found) {
 
 pub(super) fn paused_as_asked(past: &Past<'_>, found: &mut Found) {
     for (delivery, attempts) in &past.last.deliveries {
-        // An answer that ends its delivery is not asked what else it wants.
-        let ended_it = usize::from(delivery.state.kind() == StateKind::DeadLettered);
-        for attempt in &attempts[..attempts.len().saturating_sub(ended_it)] {
+        for attempt in attempts {
             let Some(ended) = ended_at(past, attempt) else { continue };
             let Some(asked) = retry_after(past, attempt, ended).filter(|asked| *asked > HEARD_WITHIN) else { continue };
             let until = past.world.clock.steady_at(ended) + asked;

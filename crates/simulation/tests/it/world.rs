@@ -22,7 +22,7 @@ use watchbell_domain::org::Org;
 use watchbell_domain::port::testing::{ManualClock, SeededEntropy};
 use watchbell_domain::port::{
     Acceptance, Clock, DeliveryIds, DeliveryStore, EndpointCreation, EndpointStore, Entropy, EventStore, OrgStore,
-    Written,
+    Terms, Written,
 };
 use watchbell_engine::delivery::{Handle, Observer, Options, Parts, Service};
 use watchbell_engine::net::client::{Client, Limits};
@@ -120,6 +120,7 @@ impl Node {
             min_free_bytes: 0,
             free_space: Arc::new(FileSystem),
             longest_wait: SignedDuration::from_hours(27),
+            disable_after: Some(SignedDuration::from_hours(120)),
         })
         .unwrap();
         let store = Arc::new(store);
@@ -133,8 +134,8 @@ impl Node {
     /// Makes the organisation and its endpoint.
     pub(crate) async fn set_up(&self) -> EndpointId {
         let now = self.clock.now();
-        let org = Org { id: self.org, slug: "acme".to_owned(), name: "Acme".to_owned(), created_at: now };
-        let _ = self.store.create_org(org, None).await.unwrap();
+        let org = Org { id: self.org, slug: "acme".to_owned(), name: "Acme".to_owned(), weight: 1, created_at: now };
+        let _ = self.store.create_org(org, Terms::default()).await.unwrap();
         let standard = dialect::find("standard").unwrap();
         let endpoint = Endpoint {
             id: EndpointId::make(now, &*self.entropy),
@@ -153,7 +154,8 @@ impl Node {
             updated_at: now,
         };
         let id = endpoint.id;
-        let _ = self.store.create_endpoint(EndpointCreation { endpoint, greeting: None }, None).await.unwrap();
+        let _ =
+            self.store.create_endpoint(EndpointCreation { endpoint, greeting: None }, Terms::default()).await.unwrap();
         id
     }
 
@@ -170,7 +172,7 @@ impl Node {
         self.entropy.fill(&mut seed);
         let acceptance = Acceptance {
             org_id: self.org,
-            events: vec![NewEvent { event, project_id: None, only: None }],
+            events: vec![NewEvent { event, project_id: None, only: None, hops: 0 }],
             accepted_at: now,
             delivery_ids: DeliveryIds { seed },
         };

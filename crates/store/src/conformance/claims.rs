@@ -5,10 +5,13 @@ use watchbell_domain::delivery::{
     AttemptResult, CancelReason, DeadLetterReason, DeliveryState, Lease, Response, StateKind,
 };
 use watchbell_domain::endpoint::{DisabledReason, Endpoint, EndpointPolicy, EndpointState, Flow, Order};
+use watchbell_domain::event::NewEvent;
+use watchbell_domain::id::ProjectId;
 use watchbell_domain::port::{Claim, Next, Settled, Settlement, StoreError};
+use watchbell_wire::EventType;
 
 use super::World;
-use super::world::{LEASE, NO_LEASE, at, attempt, pending, retry};
+use super::world::{LEASE, NO_LEASE, at, attempt, fresh, pending, retry};
 
 /// By due time, no more than asked, and each once.
 pub async fn taken_oldest_first(world: World) {
@@ -20,7 +23,7 @@ pub async fn taken_oldest_first(world: World) {
     }
     expected.sort();
     let other = world.deliver(&two, 1).await;
-    let claim = |endpoint: &Endpoint, limit| Claim { org_id: org, endpoint_id: endpoint.id, limit };
+    let claim = |endpoint: &Endpoint, limit| Claim { org_id: org, endpoint_id: endpoint.id, limit, retries: u32::MAX };
     let claims = vec![claim(&one, 2), claim(&two, 5), claim(&world.new_endpoint(org), 5)];
     let claimed = world.store.claim(claims, at(4), LEASE).await.unwrap();
     assert_eq!(claimed.len(), 2, "an endpoint that is not there has no answer");
@@ -89,7 +92,7 @@ pub async fn settled_into_every_state(world: World) {
     for reason in DeadLetterReason::ALL {
         let id = world.deliver(&endpoint, 20).await;
         let taken = world.take(&endpoint, 20).await;
-        world.settle(&endpoint, &taken, Next::DeadLetter { reason, disable: None }, 21).await;
+        world.settle(&endpoint, &taken, Next::DeadLetter { reason, disable: None, endpoint_pause: None }, 21).await;
         assert_eq!(world.state(org, id).await, DeliveryState::DeadLettered { at: at(21), reason });
     }
 }
@@ -142,10 +145,13 @@ pub async fn expired_claims_of_endpoints_that_rest(world: World) {
     }
     world.pause(&paused, 1).await;
     world.change(&resting, 1, |endpoint| endpoint.not_before = Some(at(500))).await;
-    assert!(world.store.delete_endpoint(org, deleted.id, at(1)).await.unwrap());
+    assert!(world.store.delete_endpoint(org, deleted.id, at(1), None).await.unwrap());
     let due = world.store.due_endpoints().await.unwrap();
     assert_eq!(due.len(), 3, "each is looked at when its claim runs out");
-    let claims = due.iter().map(|due| Claim { org_id: org, endpoint_id: due.endpoint_id, limit: 5 }).collect();
+    let claims = due
+        .iter()
+        .map(|due| Claim { org_id: org, endpoint_id: due.endpoint_id, limit: 5, retries: u32::MAX })
+        .collect();
     let claimed = world.store.claim(claims, at(60), LEASE).await.unwrap();
     assert!(claimed.iter().all(|claimed| claimed.deliveries.is_empty()));
     assert_eq!(world.state(org, ids[0]).await, DeliveryState::Held);
@@ -161,26 +167,26 @@ pub async fn terminal_states_stay(world: World) {
     let org = world.org("acme").await;
     let endpoint = world.endpoint(org).await;
     let reason = DeadLetterReason::Exhausted;
-    for next in [Some(Next::Delivered), Some(Next::DeadLetter { reason, disable: None }), None] {
+    for next in [Some(Next::Delivered), Some(Next::DeadLetter { reason, disable: None, endpoint_pause: None }), None] {
         let id = world.deliver(&endpoint, 0).await;
         match next {
             Some(next) => {
                 let taken = world.take(&endpoint, 1).await;
                 world.settle(&endpoint, &taken, next, 1).await;
             }
-            None => drop(world.store.cancel(org, id, at(1)).await.unwrap().unwrap()),
+            None => drop(world.store.cancel(org, id, at(1), None).await.unwrap().unwrap()),
         }
         let ended = world.delivery(org, id).await;
         assert!(ended.0.state.kind().is_terminal());
-        assert!(matches!(world.store.retry_now(org, id, at(2)).await, Err(StoreError::Conflict(_))));
-        assert!(matches!(world.store.cancel(org, id, at(2)).await, Err(StoreError::Conflict(_))));
+        assert!(matches!(world.store.retry_now(org, id, at(2), None).await, Err(StoreError::Conflict(_))));
+        assert!(matches!(world.store.cancel(org, id, at(2), None).await, Err(StoreError::Conflict(_))));
         world.pause(&endpoint, 2).await;
         world.resume(&endpoint, 3).await;
         assert_eq!(world.claim(&endpoint, 9, 500).await.deliveries.len(), 0);
         assert_eq!(world.delivery(org, id).await, ended);
     }
     let all = world.store.count_deliveries(org).await.unwrap();
-    assert!(world.store.delete_endpoint(org, endpoint.id, at(9)).await.unwrap());
+    assert!(world.store.delete_endpoint(org, endpoint.id, at(9), None).await.unwrap());
     assert_eq!(world.store.count_deliveries(org).await.unwrap(), all);
 }
 
@@ -210,7 +216,8 @@ pub async fn gone_disables_and_holds(world: World) {
     }
     let claimed = world.claim(&endpoint, 2, 0).await;
     let waits = world.deliver(&endpoint, 1).await;
-    let gone = Next::DeadLetter { reason: DeadLetterReason::Gone, disable: Some(DisabledReason::Gone) };
+    let gone =
+        Next::DeadLetter { reason: DeadLetterReason::Gone, disable: Some(DisabledReason::Gone), endpoint_pause: None };
     world.settle(&endpoint, &claimed.deliveries[0], gone, 2).await;
     let disabled = world.load(&endpoint).await;
     assert_eq!(disabled.state, EndpointState::Disabled { since: at(2), reason: DisabledReason::Gone });
@@ -238,7 +245,7 @@ pub async fn settled_after_a_pause_or_deletion(world: World) {
         world.pause(&endpoint, 1).await;
         let settlement = world.settlement(&endpoint, &claimed.deliveries[0], next, 2);
         assert_eq!(world.settle_one(settlement).await.unwrap(), Settled { state: paused });
-        assert!(world.store.delete_endpoint(org, endpoint.id, at(3)).await.unwrap());
+        assert!(world.store.delete_endpoint(org, endpoint.id, at(3), None).await.unwrap());
         let settlement = world.settlement(&endpoint, &claimed.deliveries[1], next, 4);
         assert_eq!(world.settle_one(settlement).await.unwrap(), Settled { state: deleted });
     }
@@ -295,7 +302,7 @@ pub async fn due_endpoints_say_when(world: World) {
     }
     world.deliver(&foreign, 2).await;
     let done = world.deliver(&idle, 1).await;
-    world.store.cancel(org, done, at(1)).await.unwrap().unwrap();
+    world.store.cancel(org, done, at(1), None).await.unwrap().unwrap();
     let mut expected =
         vec![(org, limited.id, at(5), limits), (org, plain.id, at(6), none), (other, foreign.id, at(2), none)];
     expected.sort_by_key(|(_, id, ..)| *id);
@@ -345,7 +352,7 @@ pub async fn in_order_one_by_one(world: World) {
     world.settle(&endpoint, &first, back, 101).await;
     let first = world.take(&endpoint, 101).await;
     assert_eq!(first.id, ids[0], "given back, it is first again");
-    let given_up = Next::DeadLetter { reason: DeadLetterReason::Exhausted, disable: None };
+    let given_up = Next::DeadLetter { reason: DeadLetterReason::Exhausted, disable: None, endpoint_pause: None };
     world.settle(&endpoint, &first, given_up, 102).await;
     let second = world.take(&endpoint, 102).await;
     assert_eq!(second.id, ids[1]);
@@ -371,4 +378,100 @@ pub async fn in_order_after_a_rest(world: World) {
         assert_eq!(taken.id, id);
         world.settle(&endpoint, &taken, Next::Delivered, 20).await;
     }
+}
+
+/// Retries get at most their share while first attempts wait, and everything otherwise.
+pub async fn retries_have_their_share(world: World) {
+    let org = world.org("acme").await;
+    let endpoint = world.endpoint(org).await;
+    let mut retries = Vec::new();
+    for _ in 0..6 {
+        retries.push(world.deliver(&endpoint, 1).await);
+    }
+    for taken in world.claim(&endpoint, 6, 1).await.deliveries {
+        world.settle(&endpoint, &taken, retry(at(2)), 2).await;
+    }
+    let firsts =
+        [world.deliver(&endpoint, 3).await, world.deliver(&endpoint, 4).await, world.deliver(&endpoint, 90).await];
+    let claim = |limit, retries| Claim { org_id: org, endpoint_id: endpoint.id, limit, retries };
+    let taken = async |limit, retries| {
+        let mut claimed = world.store.claim(vec![claim(limit, retries)], at(9), LEASE).await.unwrap();
+        claimed.remove(0).deliveries.into_iter().map(|taken| taken.id).collect::<Vec<_>>()
+    };
+    let one = taken(2, 1).await;
+    assert_eq!((retries.contains(&one[0]), one[1]), (true, firsts[0]), "half and half");
+    assert_eq!(taken(1, 0).await, [firsts[1]], "the share is held already");
+    let rest = taken(9, 0).await;
+    assert_eq!(rest.len(), 5, "no first attempt is due: retries have it all");
+    assert!(rest.iter().all(|id| retries.contains(id)));
+}
+
+/// First in, first out within a project; other projects go on.
+pub async fn in_order_by_project(world: World) {
+    let org = world.org("acme").await;
+    let policy = EndpointPolicy { order: Order::Project, ..EndpointPolicy::default() };
+    let endpoint = Endpoint { policy, ..world.new_endpoint(org) };
+    world.put(&endpoint).await;
+    let (one, two) = (world.project(org, "one").await, world.project(org, "two").await);
+    let deliver = async |project: Option<ProjectId>, second| {
+        let event = NewEvent { project_id: project, ..world.event(EventType::ScanStarted, "{}", second) };
+        fresh(world.store.accept(world.acceptance(org, vec![event], second), None).await.unwrap())[0].deliveries[0].0
+    };
+    let ones = [deliver(Some(one.id), 1).await, deliver(Some(one.id), 2).await];
+    let twos = [deliver(Some(two.id), 3).await, deliver(Some(two.id), 4).await];
+    let others = [deliver(None, 5).await, deliver(None, 6).await];
+    let mut heads = world.claim(&endpoint, 10, 10).await;
+    heads.deliveries.sort_by_key(|taken| taken.id);
+    assert_eq!(heads.deliveries.iter().map(|taken| taken.id).collect::<Vec<_>>(), [ones[0], twos[0], others[0]]);
+    assert_eq!(heads.next_due_at, None, "what waits behind them waits for them");
+    assert_eq!(world.claim(&endpoint, 10, 10).await.deliveries.len(), 0);
+    world.settle(&endpoint, &heads.deliveries[0], retry(at(50)), 11).await;
+    world.settle(&endpoint, &heads.deliveries[1], Next::Delivered, 11).await;
+    let next = world.claim(&endpoint, 10, 12).await;
+    assert_eq!(
+        next.deliveries.iter().map(|taken| taken.id).collect::<Vec<_>>(),
+        [twos[1]],
+        "its retry stands before it"
+    );
+    assert_eq!(next.next_due_at, Some(at(50)));
+    assert_eq!(world.take(&endpoint, 50).await.id, ones[0]);
+    // One place: whoever gets it, the rest is due now.
+    world.settle(&endpoint, &heads.deliveries[2], Next::Delivered, 51).await;
+    world.settle(&endpoint, &next.deliveries[0], Next::Delivered, 51).await;
+    deliver(Some(two.id), 52).await;
+    let one_of = world.claim(&endpoint, 1, 53).await;
+    assert_eq!((one_of.deliveries.len(), one_of.next_due_at.is_some_and(|due| due <= at(53))), (1, true));
+}
+
+/// An order that is given later holds for what waits already.
+pub async fn keys_are_given_to_what_waits(world: World) {
+    let org = world.org("acme").await;
+    let endpoint = world.endpoint(org).await;
+    let mut made = Vec::new();
+    for second in 1..=4 {
+        made.push(world.deliver(&endpoint, second).await);
+    }
+    let begun = world.claim(&endpoint, 1, 5).await.deliveries.remove(0);
+    world.change(&endpoint, 6, |endpoint| endpoint.policy.order = Order::Project).await;
+    assert_eq!(world.claim(&endpoint, 9, 7).await.deliveries.len(), 0, "one of its project is being sent");
+    world.settle(&endpoint, &begun, retry(at(8)), 8).await;
+    for id in made {
+        let taken = world.take(&endpoint, 9).await;
+        assert_eq!(taken.id, id);
+        world.settle(&endpoint, &taken, Next::Delivered, 9).await;
+    }
+}
+
+/// Over how many webhooks an event came is known when it is sent, and again when it is sent again.
+pub async fn hops_come_along(world: World) {
+    let org = world.org("acme").await;
+    let endpoint = world.endpoint(org).await;
+    let event = NewEvent { hops: 3, ..world.event(EventType::ScanStarted, "{}", 1) };
+    let _ = fresh(world.store.accept(world.acceptance(org, vec![event], 1), None).await.unwrap());
+    let taken = world.take(&endpoint, 1).await;
+    assert_eq!(taken.hops, 3);
+    world.settle(&endpoint, &taken, retry(at(2)), 2).await;
+    assert_eq!(world.take(&endpoint, 2).await.hops, 3);
+    world.deliver(&endpoint, 3).await;
+    assert_eq!(world.take(&endpoint, 3).await.hops, 0);
 }

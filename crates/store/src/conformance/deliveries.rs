@@ -2,7 +2,7 @@
 
 use watchbell_domain::delivery::{CancelReason, DeadLetterReason, DeliveryState, StateKind};
 use watchbell_domain::id::DeliveryId;
-use watchbell_domain::port::{DeliveryFilter, Next, PageRequest, Replay, ReplayWhat, StoreError};
+use watchbell_domain::port::{DeliveryFilter, Next, PageRequest, Replay, ReplayWhat, StoreError, Terms};
 
 use super::World;
 use super::world::{at, first, fresh, pending, retry};
@@ -64,14 +64,14 @@ pub async fn retried_now(world: World) {
     let endpoint = world.endpoint(org).await;
     let id = world.deliver(&endpoint, 0).await;
     let taken = world.take(&endpoint, 0).await;
-    assert!(matches!(world.store.retry_now(org, id, at(1)).await, Err(StoreError::Conflict(_))), "being sent");
+    assert!(matches!(world.store.retry_now(org, id, at(1), None).await, Err(StoreError::Conflict(_))), "being sent");
     world.settle(&endpoint, &taken, retry(at(500)), 1).await;
-    let delivery = world.store.retry_now(org, id, at(7)).await.unwrap().unwrap();
+    let delivery = world.store.retry_now(org, id, at(7), None).await.unwrap().unwrap();
     assert_eq!((&delivery, &delivery.state), (&world.delivery(org, id).await.0, &pending(7)));
-    let delivery = world.store.retry_now(org, id, at(9)).await.unwrap().unwrap();
+    let delivery = world.store.retry_now(org, id, at(9), None).await.unwrap().unwrap();
     assert_eq!(delivery.state, pending(7), "what is due already is not put off");
     assert_eq!(world.claim(&endpoint, 1, 7).await.deliveries.len(), 1);
-    assert_eq!(world.store.retry_now(org, DeliveryId(world.uuid(0)), at(9)).await.unwrap(), None);
+    assert_eq!(world.store.retry_now(org, DeliveryId(world.uuid(0)), at(9), None).await.unwrap(), None);
 }
 
 /// What waits, for its time or its endpoint, can be called off.
@@ -80,17 +80,17 @@ pub async fn cancelled(world: World) {
     let endpoint = world.endpoint(org).await;
     let waits = world.deliver(&endpoint, 0).await;
     let cancelled = DeliveryState::Cancelled { at: at(1), reason: CancelReason::Requested };
-    let delivery = world.store.cancel(org, waits, at(1)).await.unwrap().unwrap();
+    let delivery = world.store.cancel(org, waits, at(1), None).await.unwrap().unwrap();
     assert_eq!((&delivery, &delivery.state), (&world.delivery(org, waits).await.0, &cancelled));
     let sending = world.deliver(&endpoint, 2).await;
     world.take(&endpoint, 2).await;
-    assert!(matches!(world.store.cancel(org, sending, at(3)).await, Err(StoreError::Conflict(_))));
+    assert!(matches!(world.store.cancel(org, sending, at(3), None).await, Err(StoreError::Conflict(_))));
     let held = world.deliver(&endpoint, 4).await;
     world.pause(&endpoint, 4).await;
-    world.store.cancel(org, held, at(5)).await.unwrap().unwrap();
+    world.store.cancel(org, held, at(5), None).await.unwrap().unwrap();
     world.resume(&endpoint, 6).await;
     assert_eq!(world.state(org, held).await.as_str(), "cancelled");
-    assert_eq!(world.store.cancel(org, DeliveryId(world.uuid(0)), at(9)).await.unwrap(), None);
+    assert_eq!(world.store.cancel(org, DeliveryId(world.uuid(0)), at(9), None).await.unwrap(), None);
 }
 
 /// A replay is a new delivery that names the old one; the old one stays as it is.
@@ -107,7 +107,7 @@ pub async fn replayed_alone(world: World) {
         now: at(seconds),
         delivery_ids: world.ids(),
     };
-    let new = fresh(world.store.replay(replay(old, 5), None).await.unwrap()).remove(0);
+    let new = fresh(world.store.replay(replay(old, 5), Terms::default()).await.unwrap()).remove(0);
     assert_eq!((new.replay_of, new.event_id, new.endpoint_id), (Some(old), before.0.event_id, endpoint.id));
     assert_eq!((&new.state, new.created_at, new.attempts_counted), (&pending(5), at(5), 0));
     assert_eq!(world.delivery(org, new.id).await.0, new);
@@ -116,11 +116,11 @@ pub async fn replayed_alone(world: World) {
     assert_eq!((taken.id, taken.attempt_number), (new.id, 1));
 
     world.pause(&endpoint, 6).await;
-    let held = fresh(world.store.replay(replay(old, 7), None).await.unwrap()).remove(0);
+    let held = fresh(world.store.replay(replay(old, 7), Terms::default()).await.unwrap()).remove(0);
     assert_eq!(held.state, DeliveryState::Held);
-    assert!(world.store.delete_endpoint(org, endpoint.id, at(8)).await.unwrap());
-    assert_eq!(fresh(world.store.replay(replay(old, 9), None).await.unwrap()), []);
-    assert_eq!(fresh(world.store.replay(replay(DeliveryId(world.uuid(0)), 9), None).await.unwrap()), []);
+    assert!(world.store.delete_endpoint(org, endpoint.id, at(8), None).await.unwrap());
+    assert_eq!(fresh(world.store.replay(replay(old, 9), Terms::default()).await.unwrap()), []);
+    assert_eq!(fresh(world.store.replay(replay(DeliveryId(world.uuid(0)), 9), Terms::default()).await.unwrap()), []);
 }
 
 /// Each endpoint that had the event gets it once more, however often it had it.
@@ -134,8 +134,8 @@ pub async fn replayed_by_event(world: World) {
         now: at(seconds),
         delivery_ids: world.ids(),
     };
-    let second = fresh(world.store.replay(replay(1), None).await.unwrap());
-    let third = fresh(world.store.replay(replay(2), None).await.unwrap());
+    let second = fresh(world.store.replay(replay(1), Terms::default()).await.unwrap());
+    let third = fresh(world.store.replay(replay(2), Terms::default()).await.unwrap());
     for made in [&second, &third] {
         let mut to: Vec<_> = made.iter().map(|delivery| delivery.endpoint_id).collect();
         to.sort();
@@ -165,7 +165,7 @@ pub async fn replayed_by_window(world: World) {
                 let taken = world.take(&endpoint, second).await;
                 world.settle(&endpoint, &taken, Next::Delivered, second).await;
             }
-            _ => drop(world.store.cancel(org, id, at(second)).await.unwrap()),
+            _ => drop(world.store.cancel(org, id, at(second), None).await.unwrap()),
         }
     }
     let window = |since: i64, until: i64, state, limit| Replay {
@@ -183,11 +183,11 @@ pub async fn replayed_by_window(world: World) {
         (window(0, 99, Some(StateKind::Pending), 99), &[]),
     ] {
         let what = replay.what.clone();
-        let replayed = fresh(world.store.replay(replay, None).await.unwrap());
+        let replayed = fresh(world.store.replay(replay, Terms::default()).await.unwrap());
         let old: Vec<_> = replayed.iter().filter_map(|delivery| delivery.replay_of).collect();
         assert_eq!(old, expected, "{what:?}");
         for delivery in replayed {
-            world.store.cancel(org, delivery.id, at(100)).await.unwrap().unwrap();
+            world.store.cancel(org, delivery.id, at(100), None).await.unwrap().unwrap();
         }
     }
 }
@@ -205,9 +205,9 @@ pub async fn counted(world: World) {
     let claimed = world.claim(&endpoint, 3, 0).await.deliveries;
     waiting.retain(|id| claimed.iter().all(|taken| taken.id != *id));
     world.settle(&endpoint, &claimed[0], Next::Delivered, 1).await;
-    let dead = Next::DeadLetter { reason: DeadLetterReason::Exhausted, disable: None };
+    let dead = Next::DeadLetter { reason: DeadLetterReason::Exhausted, disable: None, endpoint_pause: None };
     world.settle(&endpoint, &claimed[1], dead, 1).await;
-    world.store.cancel(org, waiting[0], at(1)).await.unwrap().unwrap();
+    world.store.cancel(org, waiting[0], at(1), None).await.unwrap().unwrap();
     for _ in 0..2 {
         world.deliver(&paused, 0).await;
     }

@@ -6,10 +6,10 @@ use watchbell_domain::endpoint::{
     Auth, AuthStyle, ClientIdentity, DisabledReason, Endpoint, EndpointPolicy, EndpointSecret, EndpointState,
     HttpVersion, OAuth2Client, Order, TlsSettings, Transport,
 };
-use watchbell_domain::port::{EndpointCreation, Next, StoreError};
+use watchbell_domain::port::{EndpointCreation, Next, StoreError, Terms};
 use watchbell_wire::{EventType, Secret};
 
-use super::world::{at, first, fresh, once, pending, retry, secret};
+use super::world::{at, first, fresh, pending, retry, secret, terms};
 use super::{World, dialects};
 
 /// Every member comes back, secrets and all.
@@ -105,13 +105,13 @@ pub async fn updated_if_unchanged(world: World) {
     let seen = world.load(&endpoint).await;
     let mine = Endpoint { url: "https://mine.test".into(), updated_at: at(5), ..seen.clone() };
     let theirs = Endpoint { url: "https://theirs.test".into(), updated_at: at(5), ..seen.clone() };
-    fresh(world.store.update_endpoint(seen.clone(), mine.clone(), None).await.unwrap());
-    let refused = world.store.update_endpoint(seen, theirs.clone(), None).await;
+    fresh(world.store.update_endpoint(seen.clone(), mine.clone(), Terms::default()).await.unwrap());
+    let refused = world.store.update_endpoint(seen, theirs.clone(), Terms::default()).await;
     assert!(matches!(refused, Err(StoreError::Conflict(_))), "{refused:?}");
     assert_eq!(world.load(&endpoint).await, mine);
 
     let unknown = world.new_endpoint(org);
-    let refused = world.store.update_endpoint(unknown.clone(), unknown, None).await;
+    let refused = world.store.update_endpoint(unknown.clone(), unknown, Terms::default()).await;
     assert!(matches!(refused, Err(StoreError::Conflict(_))), "{refused:?}");
 }
 
@@ -125,10 +125,11 @@ pub async fn disabled_meanwhile_is_a_conflict(world: World) {
     let gone = Next::DeadLetter {
         reason: watchbell_domain::delivery::DeadLetterReason::Gone,
         disable: Some(DisabledReason::Gone),
+        endpoint_pause: None,
     };
     world.settle(&endpoint, &taken, gone, 2).await;
     let changed = Endpoint { description: Some("new".into()), ..seen.clone() };
-    let refused = world.store.update_endpoint(seen, changed, None).await;
+    let refused = world.store.update_endpoint(seen, changed, Terms::default()).await;
     assert!(matches!(refused, Err(StoreError::Conflict(_))), "{refused:?}");
     assert_eq!(world.load(&endpoint).await.state.as_str(), "disabled");
 }
@@ -143,7 +144,7 @@ pub async fn pause_survives_an_update(world: World) {
     let asked = Next::Retry { due_at: at(50), counts: true, endpoint_pause: Some(at(50)) };
     world.settle(&endpoint, &taken, asked, 2).await;
     let changed = Endpoint { description: Some("new".into()), updated_at: at(3), ..seen.clone() };
-    fresh(world.store.update_endpoint(seen, changed, None).await.unwrap());
+    fresh(world.store.update_endpoint(seen, changed, Terms::default()).await.unwrap());
     let now = world.load(&endpoint).await;
     assert_eq!((now.not_before, now.description.as_deref()), (Some(at(50)), Some("new")));
     world.change(&endpoint, 4, |endpoint| endpoint.not_before = None).await;
@@ -189,8 +190,8 @@ pub async fn deleting_cancels_what_waits(world: World) {
     let taken = world.take(&endpoint, 2).await;
     let waits = world.deliver(&endpoint, 3).await;
 
-    assert!(world.store.delete_endpoint(org, endpoint.id, at(4)).await.unwrap());
-    assert!(!world.store.delete_endpoint(org, endpoint.id, at(4)).await.unwrap());
+    assert!(world.store.delete_endpoint(org, endpoint.id, at(4), None).await.unwrap());
+    assert!(!world.store.delete_endpoint(org, endpoint.id, at(4), None).await.unwrap());
     assert_eq!(world.store.endpoint(org, endpoint.id).await.unwrap(), None);
     let cancelled = DeliveryState::Cancelled { at: at(4), reason: CancelReason::EndpointDeleted };
     assert_eq!(world.state(org, waits).await, cancelled);
@@ -207,7 +208,7 @@ pub async fn deleting_cancels_what_waits(world: World) {
     let paused = world.endpoint(org).await;
     world.pause(&paused, 7).await;
     let held = world.deliver(&paused, 8).await;
-    assert!(world.store.delete_endpoint(org, paused.id, at(9)).await.unwrap());
+    assert!(world.store.delete_endpoint(org, paused.id, at(9), None).await.unwrap());
     assert_eq!(world.state(org, held).await.as_str(), "cancelled");
 }
 
@@ -219,14 +220,14 @@ pub async fn greeted_in_the_same_commit(world: World) {
     ping.only = Some(endpoint.id);
     let greeting = world.acceptance(org, vec![ping], 1);
     let creation = EndpointCreation { endpoint: endpoint.clone(), greeting: Some(greeting) };
-    fresh(world.store.create_endpoint(creation.clone(), once("k", 1)).await.unwrap());
+    fresh(world.store.create_endpoint(creation.clone(), terms("k", 1)).await.unwrap());
     let taken = world.take(&endpoint, 1).await;
     assert_eq!(taken.event.event_type, EventType::WebhookPing);
 
     // The same greeting again, for another endpoint: its event exists, so nothing is made.
     let other = world.new_endpoint(org);
     let creation = EndpointCreation { endpoint: other.clone(), ..creation };
-    let refused = world.store.create_endpoint(creation, once("l", 1)).await;
+    let refused = world.store.create_endpoint(creation, terms("l", 1)).await;
     assert!(matches!(refused, Err(StoreError::Conflict(_))), "{refused:?}");
     assert_eq!(world.store.endpoint(org, other.id).await.unwrap(), None);
     let accepted = world.accept(org, 2).await;

@@ -5,12 +5,12 @@ use serde_json::json;
 use watchbell_domain::delivery::{CancelReason, DeliveryState, Response};
 use watchbell_domain::id::{ErasureId, OrgId};
 use watchbell_domain::port::{
-    Erased, Erasure, Next, RUNNING_ERASURES_MAX, Replay, ReplayWhat, Settlement, StoreError, Subject, Written,
+    Erased, Erasure, Next, RUNNING_ERASURES_MAX, Replay, ReplayWhat, Settlement, StoreError, Subject, Terms, Written,
 };
 use watchbell_wire::EventType;
 
 use super::World;
-use super::world::{at, fresh, once, retry};
+use super::world::{at, fresh, retry, terms};
 
 const SECRET: &str = "ada@example.com";
 
@@ -37,10 +37,10 @@ pub async fn an_event_says_nothing_any_more(world: World) {
     world.settle_one(answered(world.settlement(&waiting, &taken, retry(at(50)), 2))).await.unwrap();
     let (before, deliveries) = world.store.event(org, id).await.unwrap().unwrap();
 
-    assert_eq!(world.store.erase_event(other, id, at(9)).await.unwrap(), None);
-    let erased = world.store.erase_event(org, id, at(9)).await.unwrap();
+    assert_eq!(world.store.erase_event(other, id, at(9), None).await.unwrap(), None);
+    let erased = world.store.erase_event(org, id, at(9), None).await.unwrap();
     assert_eq!(erased, Some(Erased { at: at(9), cancelled: 2 }));
-    let again = world.store.erase_event(org, id, at(20)).await.unwrap();
+    let again = world.store.erase_event(org, id, at(20), None).await.unwrap();
     assert_eq!(again, Some(Erased { at: at(9), cancelled: 0 }));
 
     let (after, _) = world.store.event(org, id).await.unwrap().unwrap();
@@ -63,7 +63,7 @@ pub async fn an_event_says_nothing_any_more(world: World) {
     }
     assert!(world.claim(&waiting, 9, 60).await.deliveries.is_empty());
     let replay = Replay { org_id: org, what: ReplayWhat::Event(id), now: at(70), delivery_ids: world.ids() };
-    assert_eq!(fresh(world.store.replay(replay, None).await.unwrap()), [], "it has nothing to say");
+    assert_eq!(fresh(world.store.replay(replay, Terms::default()).await.unwrap()), [], "it has nothing to say");
 }
 
 /// An attempt that runs while its event is erased cannot be settled: its body and answer are kept nowhere.
@@ -73,7 +73,7 @@ pub async fn attempts_under_way_bring_nothing_back(world: World) {
     let id = world.deliver(&endpoint, 0).await;
     let taken = world.take(&endpoint, 0).await;
     let event = world.delivery(org, id).await.0.event_id;
-    assert_eq!(world.store.erase_event(org, event, at(1)).await.unwrap().unwrap().cancelled, 1);
+    assert_eq!(world.store.erase_event(org, event, at(1), None).await.unwrap().unwrap().cancelled, 1);
     let late = answered(world.settlement(&endpoint, &taken, retry(at(3)), 2));
     assert_eq!(world.settle_one(late).await, Err(StoreError::LeaseLost));
     let (delivery, attempts) = world.delivery(org, id).await;
@@ -105,7 +105,7 @@ pub async fn subjects_are_found_in_steps(world: World) {
     }
     let member = Subject::Member { pointer: "/who".to_owned(), value: json!(SECRET) };
     let begun = search(&world, org, member);
-    fresh(world.store.create_erasure(begun.clone(), None).await.unwrap());
+    fresh(world.store.create_erasure(begun.clone(), Terms::default()).await.unwrap());
     assert_eq!(world.store.erasure(org, begun.id).await.unwrap(), Some(begun.clone()));
     assert_eq!(world.store.erasure(other, begun.id).await.unwrap(), None);
     assert_eq!(world.store.running_erasures().await.unwrap(), [(org, begun.id)]);
@@ -131,12 +131,12 @@ pub async fn subjects_are_found_in_steps(world: World) {
 pub async fn made_once_and_not_too_many(world: World) {
     let org = world.org("acme").await;
     let text = || search(&world, org, Subject::Text(SECRET.to_owned()));
-    fresh(world.store.create_erasure(text(), once("key", 1)).await.unwrap());
-    let again = world.store.create_erasure(text(), once("key", 1)).await.unwrap();
+    fresh(world.store.create_erasure(text(), terms("key", 1)).await.unwrap());
+    let again = world.store.create_erasure(text(), terms("key", 1)).await.unwrap();
     assert!(matches!(again, Written::Repeated(_)), "{again:?}");
     for _ in 1..RUNNING_ERASURES_MAX {
-        fresh(world.store.create_erasure(text(), None).await.unwrap());
+        fresh(world.store.create_erasure(text(), Terms::default()).await.unwrap());
     }
-    let refused = world.store.create_erasure(text(), None).await;
+    let refused = world.store.create_erasure(text(), Terms::default()).await;
     assert!(matches!(refused, Err(StoreError::Conflict(_))), "{refused:?}");
 }

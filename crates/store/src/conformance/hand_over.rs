@@ -144,6 +144,6 @@ pub async fn changes_are_told(world: World) {
     let again = Next::Retry { due_at: at(9), counts: true, endpoint_pause: until };
     world.settle(&endpoint, &basket.taken()[0].delivery, again, 3).await;
     assert_eq!(told(), [endpoint.id], "a pause is a change");
-    assert!(world.store.delete_endpoint(org, endpoint.id, at(4)).await.unwrap());
+    assert!(world.store.delete_endpoint(org, endpoint.id, at(4), None).await.unwrap());
     assert_eq!(told(), [endpoint.id]);
 }

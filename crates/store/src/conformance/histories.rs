@@ -10,6 +10,8 @@ use watchbell_domain::endpoint::{DisabledReason, Endpoint};
 use watchbell_domain::id::{DeliveryId, OrgId};
 use watchbell_domain::port::{ClaimedDelivery, Next, Settled, StoreError};
 
+use watchbell_wire::EventType;
+
 use super::World;
 use super::world::{LEASE, at};
 
@@ -82,7 +84,10 @@ async fn run(world: &World, history: &[Step]) {
     let org = world.org(&world.uuid(0).to_string()).await;
     let mut model = Model { org, now: 0, endpoints: Vec::new(), deliveries: Vec::new(), claims: Vec::new() };
     for _ in 0..ENDPOINTS {
-        let endpoint = world.endpoint(org).await;
+        // What is told of what was given up is not part of the model.
+        let wanted = Some([EventType::VulnerabilityCreated].into());
+        let endpoint = Endpoint { events: wanted, ..world.new_endpoint(org) };
+        world.put(&endpoint).await;
         model.endpoints.push(ModelEndpoint { endpoint, rest: Rest::Active, not_before: 0 });
     }
     for step in history {
@@ -191,7 +196,8 @@ impl Model {
         }
         due.sort();
         due.truncate(usize::try_from(limit).unwrap());
-        let claim = watchbell_domain::port::Claim { org_id: self.org, endpoint_id: of.endpoint.id, limit };
+        let claim =
+            watchbell_domain::port::Claim { org_id: self.org, endpoint_id: of.endpoint.id, limit, retries: u32::MAX };
         let claimed = world.store.claim(vec![claim], at(now), LEASE).await.unwrap();
         assert_eq!(claimed.is_empty(), of.rest == Rest::Deleted);
         let taken: Vec<_> = claimed.into_iter().flat_map(|claimed| claimed.deliveries).collect();
@@ -219,8 +225,12 @@ impl Model {
             End::RetryLater { pause } => {
                 Next::Retry { due_at: at(now + pause), counts: true, endpoint_pause: Some(at(now + pause)) }
             }
-            End::DeadLetter => Next::DeadLetter { reason, disable: None },
-            End::Gone => Next::DeadLetter { reason: DeadLetterReason::Gone, disable: Some(DisabledReason::Gone) },
+            End::DeadLetter => Next::DeadLetter { reason, disable: None, endpoint_pause: None },
+            End::Gone => Next::DeadLetter {
+                reason: DeadLetterReason::Gone,
+                disable: Some(DisabledReason::Gone),
+                endpoint_pause: None,
+            },
         };
         let settled = world.settle_one(world.settlement(&of.endpoint, taken, next, now)).await;
         if !matches!(delivery.state, State::Sending { .. }) || taken.lease != Lease(delivery.lease) {
@@ -277,7 +287,7 @@ impl Model {
 
     async fn delete(&mut self, world: &World, endpoint: usize) {
         let of = &mut self.endpoints[endpoint];
-        let deleted = world.store.delete_endpoint(self.org, of.endpoint.id, at(self.now)).await.unwrap();
+        let deleted = world.store.delete_endpoint(self.org, of.endpoint.id, at(self.now), None).await.unwrap();
         assert_eq!(deleted, of.rest != Rest::Deleted);
         of.rest = Rest::Deleted;
         for delivery in &mut self.deliveries {
@@ -289,7 +299,7 @@ impl Model {
 
     async fn cancel(&mut self, world: &World, index: usize) {
         let delivery = &mut self.deliveries[index];
-        let cancelled = world.store.cancel(self.org, delivery.id, at(self.now)).await;
+        let cancelled = world.store.cancel(self.org, delivery.id, at(self.now), None).await;
         if matches!(delivery.state, State::Pending(_) | State::Held) {
             delivery.state = State::Cancelled(self.now, CancelReason::Requested);
             assert_eq!(cancelled.unwrap().unwrap().state, as_stored(delivery));
@@ -300,7 +310,7 @@ impl Model {
 
     async fn retry_now(&mut self, world: &World, index: usize) {
         let delivery = &mut self.deliveries[index];
-        let retried = world.store.retry_now(self.org, delivery.id, at(self.now)).await;
+        let retried = world.store.retry_now(self.org, delivery.id, at(self.now), None).await;
         if let State::Pending(due) = delivery.state {
             delivery.state = State::Pending(due.min(self.now));
             assert_eq!(retried.unwrap().unwrap().state, as_stored(delivery));

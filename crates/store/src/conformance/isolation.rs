@@ -8,6 +8,7 @@ use watchbell_domain::id::{FindingId, ScanId};
 use watchbell_domain::org::Project;
 use watchbell_domain::port::{
     Claim, DeliveryFilter, EventFilter, Next, PageRequest, Replay, ReplayWhat, ScanOutcome, Settlement, StoreError,
+    Terms,
 };
 use watchbell_domain::scan::{Scan, ScanStatus};
 use watchbell_wire::EventType;
@@ -67,7 +68,7 @@ pub async fn reads_see_nothing(world: World) {
     let (mine, theirs) = (world.org("mine").await, world.org("theirs").await);
     let own = owned(&world, theirs).await;
     let key = world.key(Some(theirs), "wb_theirs");
-    fresh(world.store.create_key(theirs, key, None).await.unwrap());
+    fresh(world.store.create_key(theirs, key, Terms::default()).await.unwrap());
     let store = &world.store;
     let (_, deliveries) = store.event(theirs, own.event).await.unwrap().unwrap();
     let delivery = deliveries[0].id;
@@ -107,25 +108,25 @@ pub async fn writes_change_nothing(world: World) {
     let (mine, theirs) = (world.org("mine").await, world.org("theirs").await);
     let own = owned(&world, theirs).await;
     let key = world.key(Some(theirs), "wb_theirs");
-    fresh(world.store.create_key(theirs, key.clone(), None).await.unwrap());
+    fresh(world.store.create_key(theirs, key.clone(), Terms::default()).await.unwrap());
     let store = &world.store;
     let before = store.event(theirs, own.event).await.unwrap().unwrap();
     let delivery = before.1[0].id;
 
-    assert!(!store.revoke_key(mine, key.id, at(2)).await.unwrap());
-    assert!(!store.delete_endpoint(mine, own.endpoint.id, at(2)).await.unwrap());
+    assert!(!store.revoke_key(mine, key.id, at(2), None).await.unwrap());
+    assert!(!store.delete_endpoint(mine, own.endpoint.id, at(2), None).await.unwrap());
     let claimed_mine = Endpoint { org_id: mine, ..own.endpoint.clone() };
-    let refused = store.update_endpoint(claimed_mine.clone(), claimed_mine.clone(), None).await;
+    let refused = store.update_endpoint(claimed_mine.clone(), claimed_mine.clone(), Terms::default()).await;
     assert!(matches!(refused, Err(StoreError::Conflict(_))), "{refused:?}");
-    assert_eq!(store.retry_now(mine, delivery, at(2)).await.unwrap(), None);
-    assert_eq!(store.cancel(mine, delivery, at(2)).await.unwrap(), None);
+    assert_eq!(store.retry_now(mine, delivery, at(2), None).await.unwrap(), None);
+    assert_eq!(store.cancel(mine, delivery, at(2), None).await.unwrap(), None);
     for what in [
         ReplayWhat::Delivery(delivery),
         ReplayWhat::Event(own.event),
         ReplayWhat::Window { endpoint_id: own.endpoint.id, since: at(0), until: at(99), state: None, limit: 9 },
     ] {
         let replay = Replay { org_id: mine, what, now: at(2), delivery_ids: world.ids() };
-        assert_eq!(fresh(store.replay(replay, None).await.unwrap()), []);
+        assert_eq!(fresh(store.replay(replay, Terms::default()).await.unwrap()), []);
     }
     // An event of mine is not routed to an endpoint of theirs, even addressed to it; nor is it about their project.
     let mut event = world.event(EventType::ScanStarted, "{}", 2);
@@ -136,7 +137,7 @@ pub async fn writes_change_nothing(world: World) {
     let refused = store.accept(world.acceptance(mine, vec![event], 2), None).await;
     assert!(matches!(refused, Err(StoreError::Conflict(_))), "{refused:?}");
 
-    let claim = |org_id: OrgId, endpoint_id: EndpointId| Claim { org_id, endpoint_id, limit: 9 };
+    let claim = |org_id: OrgId, endpoint_id: EndpointId| Claim { org_id, endpoint_id, limit: 9, retries: u32::MAX };
     assert!(store.claim(vec![claim(mine, own.endpoint.id)], at(2), LEASE).await.unwrap().is_empty());
     assert_eq!(store.event(theirs, own.event).await.unwrap().unwrap(), before);
 

@@ -25,6 +25,7 @@ pub mod dialects;
 pub mod endpoints;
 pub mod erasures;
 pub mod events;
+pub mod failing;
 pub mod hand_over;
 pub mod histories;
 pub mod isolation;
@@ -45,7 +46,9 @@ pub use world::{Opened, World};
 macro_rules! conformance {
     ($open:path) => {
         $crate::conformance! { @tests $open;
-            orgs { found_by_id_and_slug slugs_are_unique listed_in_pages keys_live_and_die root_key_is_replaced }
+            orgs {
+                found_by_id_and_slug slugs_are_unique listed_in_pages keys_live_and_die root_key_is_replaced
+                weights_are_set }
             endpoints {
                 kept_whole transports_kept_whole updated_if_unchanged disabled_meanwhile_is_a_conflict pause_survives_an_update
                 pausing_holds_and_resuming_releases deleting_cancels_what_waits greeted_in_the_same_commit
@@ -61,6 +64,10 @@ macro_rules! conformance {
                 expired_claims_are_taken_again terminal_states_stay pauses_only_grow gone_disables_and_holds
                 settled_after_a_pause_or_deletion bodies_and_results_come_back due_endpoints_say_when
                 given_back_unsent expired_claims_of_endpoints_that_rest in_order_one_by_one in_order_after_a_rest
+                retries_have_their_share in_order_by_project keys_are_given_to_what_waits hops_come_along
+            }
+            failing {
+                disabled_after_nothing_but_failures a_success_or_an_owner_begins_anew what_is_given_up_is_told_of
             }
             hand_over {
                 taken_as_far_as_there_is_room not_of_endpoints_that_are_paused claimed_by_the_takers_time

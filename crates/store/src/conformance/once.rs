@@ -9,7 +9,7 @@ use watchbell_domain::port::{EndpointCreation, EventFilter, Replay, ReplayWhat, 
 use watchbell_wire::EventType;
 
 use super::World;
-use super::world::{at, first, fresh, once};
+use super::world::{at, first, fresh, once, terms};
 
 /// The same request gets the first answer, another is told so, another organisation is another story.
 pub async fn repeats_get_the_first_answer(world: World) {
@@ -29,11 +29,12 @@ pub async fn repeats_get_the_first_answer(world: World) {
     }
 
     // A write that failed was not done: the key is free.
-    let taken = Org { id: OrgId(world.uuid(1)), slug: "acme".into(), name: String::new(), created_at: at(1) };
-    let refused = world.store.create_org(taken.clone(), once("org", 1)).await;
+    let taken =
+        Org { id: OrgId(world.uuid(1)), slug: "acme".into(), name: String::new(), weight: 1, created_at: at(1) };
+    let refused = world.store.create_org(taken.clone(), terms("org", 1)).await;
     assert!(matches!(refused, Err(StoreError::Conflict(_))), "{refused:?}");
     let free = Org { slug: "free".into(), ..taken };
-    fresh(world.store.create_org(free, once("org", 2)).await.unwrap());
+    fresh(world.store.create_org(free, terms("org", 2)).await.unwrap());
 }
 
 /// One event, forty-nine repetitions.
@@ -62,37 +63,38 @@ pub async fn every_write_is_done_once(world: World) {
 
     for round in 0..2 {
         // A repetition makes a new id before it knows that it is one.
-        let new = Org { id: OrgId(world.uuid(0)), slug: "new".into(), name: String::new(), created_at: at(0) };
-        let written = world.store.create_org(new, once("org", 1)).await.unwrap();
+        let new =
+            Org { id: OrgId(world.uuid(0)), slug: "new".into(), name: String::new(), weight: 1, created_at: at(0) };
+        let written = world.store.create_org(new, terms("org", 1)).await.unwrap();
         assert_eq!(written, if round == 0 { Written::Fresh(()) } else { Written::Repeated(repeated("org")) });
     }
     for round in 0..2 {
         let key = world.key(Some(org), &format!("key {round}"));
-        let written = world.store.create_key(org, key, once("key", 1)).await.unwrap();
+        let written = world.store.create_key(org, key, terms("key", 1)).await.unwrap();
         assert_eq!(written, if round == 0 { Written::Fresh(()) } else { Written::Repeated(repeated("key")) });
     }
     for round in 0..2 {
         let creation = EndpointCreation { endpoint: world.new_endpoint(org), greeting: None };
-        let written = world.store.create_endpoint(creation, once("endpoint", 1)).await.unwrap();
+        let written = world.store.create_endpoint(creation, terms("endpoint", 1)).await.unwrap();
         assert_eq!(written, if round == 0 { Written::Fresh(()) } else { Written::Repeated(repeated("endpoint")) });
     }
     let seen = world.load(&endpoint).await;
     for round in 0..2 {
         // The second would be a conflict, were it not a repetition.
         let changed = Endpoint { description: Some("new".into()), ..seen.clone() };
-        let written = world.store.update_endpoint(seen.clone(), changed, once("update", 1)).await.unwrap();
+        let written = world.store.update_endpoint(seen.clone(), changed, terms("update", 1)).await.unwrap();
         assert_eq!(written, if round == 0 { Written::Fresh(()) } else { Written::Repeated(repeated("update")) });
     }
     for round in 0..2 {
         let id = watchbell_domain::id::ProjectId(world.uuid(0));
         let project = Project { id, org_id: org, name: "p".into(), created_at: at(0), version: 0, last_scan_at: None };
-        let written = world.store.create_project(project, once("project", 1)).await.unwrap();
+        let written = world.store.create_project(project, terms("project", 1)).await.unwrap();
         assert_eq!(written, if round == 0 { Written::Fresh(()) } else { Written::Repeated(repeated("project")) });
     }
     for round in 0..2 {
         let what = ReplayWhat::Delivery(delivery);
         let replay = Replay { org_id: org, what, now: at(3), delivery_ids: world.ids() };
-        let written = world.store.replay(replay, once("replay", 1)).await.unwrap();
+        let written = world.store.replay(replay, terms("replay", 1)).await.unwrap();
         assert_eq!(matches!(written, Written::Fresh(_)), round == 0);
     }
     assert_eq!(world.store.keys(org, first(9)).await.unwrap().items.len(), 1);

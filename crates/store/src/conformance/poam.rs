@@ -10,14 +10,15 @@ use watchbell_domain::poam::{
     About, CompletedBy, Due, Item, Lead, Milestone, Origin, OverdueRings, Settings, State, Status,
 };
 use watchbell_domain::port::{
-    EventFilter, KevCatalogue, PageRequest, PoamFilter, PoamUpdate, RingStep, Rung, ScanOutcome, StoreError, Written,
+    EventFilter, KevCatalogue, PageRequest, PoamFilter, PoamUpdate, RingStep, Rung, ScanOutcome, StoreError, Terms,
+    Written,
 };
 use watchbell_wire::event::Poam;
 use watchbell_wire::{EventType, Severity};
 
 use super::World;
 use super::projects::{finding, outcome};
-use super::world::{at, first, fresh, once};
+use super::world::{at, first, fresh, terms};
 
 pub(super) const HOUR: i64 = 3_600;
 pub(super) const DAY: i64 = 24 * HOUR;
@@ -50,7 +51,7 @@ pub(super) fn item(world: &World, org: OrgId, finding: FindingId, due: i64) -> I
 }
 
 pub(super) async fn put(world: &World, item: &Item) {
-    fresh(world.store.create_poam_item(item.clone(), None).await.unwrap());
+    fresh(world.store.create_poam_item(item.clone(), Terms::default()).await.unwrap());
 }
 
 async fn load(world: &World, item: &Item) -> Item {
@@ -60,15 +61,14 @@ async fn load(world: &World, item: &Item) -> Item {
 pub(super) async fn update(world: &World, seen: Item, seconds: i64, change: impl FnOnce(&mut Item)) {
     let mut changed = Item { updated_at: at(seconds), ..seen.clone() };
     change(&mut changed);
-    fresh(world.store.update_poam_item(PoamUpdate { seen, changed, told: None }, None).await.unwrap());
+    fresh(world.store.update_poam_item(PoamUpdate { seen, changed, told: None }, Terms::default()).await.unwrap());
 }
 
 /// Everything that is due rings.
 pub(super) async fn ring(world: &World, seconds: i64) -> u16 {
     let mut all = 0;
     loop {
-        let Rung { looked_at, rung } =
-            world.store.ring(RingStep { now: at(seconds), limit: 3, ids: world.ids() }).await.unwrap();
+        let Rung { looked_at, rung } = world.store.ring(RingStep { now: at(seconds), limit: 3 }).await.unwrap();
         all += rung;
         if looked_at < 3 {
             return all;
@@ -100,12 +100,12 @@ async fn types_told(world: &World, org: OrgId) -> Vec<String> {
 async fn set(world: &World, org: OrgId, zone: &str, leads: &[u16], overdue: OverdueRings, seconds: i64) {
     let leads = leads.iter().map(|days| Lead::Days(*days)).collect();
     let settings = Settings { zone: zone.parse().unwrap(), leads, overdue };
-    fresh(world.store.set_poam_settings(org, settings.clone(), at(seconds), None).await.unwrap());
+    fresh(world.store.set_poam_settings(org, settings.clone(), at(seconds), Terms::default()).await.unwrap());
     assert_eq!(world.store.poam_settings(org).await.unwrap(), settings);
 }
 
 async fn set_policy(world: &World, org: OrgId, rules: Vec<Rule>) {
-    fresh(world.store.set_poam_policy(org, Policy { rules }, at(0), None).await.unwrap());
+    fresh(world.store.set_poam_policy(org, Policy { rules }, at(0), Terms::default()).await.unwrap());
 }
 
 const fn rule(severity: Option<Severity>, days: u16) -> Rule {
@@ -140,8 +140,8 @@ pub async fn kept_whole(world: World) {
         assert_eq!(load(&world, item).await, *item);
         assert_eq!(world.store.poam_item(other, item.id).await.unwrap(), None);
     }
-    fresh(world.store.create_poam_item(item(&world, other, FindingId(world.uuid(0)), 0), once("k", 1)).await.unwrap());
-    let again = world.store.create_poam_item(item(&world, other, FindingId(world.uuid(0)), 0), once("k", 1)).await;
+    fresh(world.store.create_poam_item(item(&world, other, FindingId(world.uuid(0)), 0), terms("k", 1)).await.unwrap());
+    let again = world.store.create_poam_item(item(&world, other, FindingId(world.uuid(0)), 0), terms("k", 1)).await;
     assert!(matches!(again.unwrap(), Written::Repeated(_)));
     items.reverse();
     let list = async |change: &dyn Fn(&mut PoamFilter)| {
@@ -170,8 +170,8 @@ pub async fn changed_in_turn(world: World) {
     assert_eq!(ring(&world, 0).await, 1);
     let mut changed = Item { notes: None, ..item.clone() };
     let late = PoamUpdate { seen: item.clone(), changed: changed.clone(), told: None };
-    fresh(world.store.update_poam_item(late.clone(), None).await.unwrap());
-    let refused = world.store.update_poam_item(late, None).await;
+    fresh(world.store.update_poam_item(late.clone(), Terms::default()).await.unwrap());
+    let refused = world.store.update_poam_item(late, Terms::default()).await;
     assert!(matches!(refused, Err(StoreError::Conflict(_))), "{refused:?}");
     let now = load(&world, &item).await;
     assert_eq!((now.notes.clone(), now.version), (None, 1));
@@ -181,7 +181,7 @@ pub async fn changed_in_turn(world: World) {
     changed = Item { state: State::Completed { at: at(2), by: CompletedBy::Hand }, ..now.clone() };
     let event = changed.completed(&settings, at(2), watchbell_domain::id::EventId(world.uuid(2)));
     let told = Some(world.acceptance(org, vec![event], 2));
-    fresh(world.store.update_poam_item(PoamUpdate { seen: now, changed, told }, None).await.unwrap());
+    fresh(world.store.update_poam_item(PoamUpdate { seen: now, changed, told }, Terms::default()).await.unwrap());
     assert_eq!(types_told(&world, org).await, ["poam.overdue", "poam.completed"]);
     assert_eq!(ring(&world, 9 * DAY).await, 0, "it is done");
 }
@@ -216,7 +216,7 @@ pub async fn jumps_and_crowds(world: World) {
     for _ in 0..10 {
         put(&world, &item(&world, org, FindingId(world.uuid(0)), DAY / 2)).await;
     }
-    let step = RingStep { now: at(4 * DAY), limit: 4, ids: world.ids() };
+    let step = RingStep { now: at(4 * DAY), limit: 4 };
     assert_eq!(world.store.ring(step).await.unwrap(), Rung { looked_at: 4, rung: 4 });
     assert_eq!(ring(&world, 4 * DAY).await, 6);
     assert_eq!(ring(&world, 0).await + ring(&world, 2 * DAY).await + ring(&world, 4 * DAY).await, 0);
@@ -268,7 +268,7 @@ pub async fn follows_its_finding(world: World) {
     assert_eq!(completed.about.severity, seen.observation.severity);
     assert_eq!(completed.project_id, Some(project.id));
     assert_eq!(ring(&world, 5 * DAY).await, 0);
-    let refused = world.store.create_poam_item(super::poam::item(&world, org, seen.id, 0), None).await;
+    let refused = world.store.create_poam_item(super::poam::item(&world, org, seen.id, 0), Terms::default()).await;
     assert!(matches!(refused, Err(StoreError::Conflict(_))), "{refused:?}");
     scan(&world, &project, &seen, FindingStatus::Remediated, 11).await;
     assert_eq!(types_told(&world, org).await, ["poam.deadline_approaching", "poam.completed"]);
@@ -348,8 +348,8 @@ pub async fn made_by_policy(world: World) {
     assert_eq!(world.store.kev_facts().await.unwrap(), None);
     let cve_ids = ["CVE-2021-44228", "CVE-2019-19781"].map(str::to_owned).into();
     let catalogue = KevCatalogue { version: "2027.01.15".into(), cve_ids, imported_at: at(0) };
-    world.store.import_kev(catalogue.clone()).await.unwrap();
-    world.store.import_kev(catalogue).await.unwrap();
+    world.store.import_kev(catalogue.clone(), None).await.unwrap();
+    world.store.import_kev(catalogue, None).await.unwrap();
     let facts = world.store.kev_facts().await.unwrap().unwrap();
     assert_eq!((facts.version.as_str(), facts.count, facts.imported_at), ("2027.01.15", 2, at(0)));
     for (cve, is_planned) in said {

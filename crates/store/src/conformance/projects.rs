@@ -3,7 +3,7 @@
 use watchbell_domain::finding::{Finding, FindingStatus, Observation};
 use watchbell_domain::id::{FindingId, OrgId, ProjectId, ScanId};
 use watchbell_domain::org::Project;
-use watchbell_domain::port::{PageRequest, ScanOutcome, StoreError, Written};
+use watchbell_domain::port::{PageRequest, ScanOutcome, StoreError, Terms, Written};
 use watchbell_domain::scan::{Scan, ScanStatus};
 use watchbell_wire::{EventType, Severity};
 
@@ -58,9 +58,9 @@ pub async fn found_and_listed(world: World) {
     assert_eq!(world.store.project_by_name(org, "one".into()).await.unwrap(), Some(one.clone()));
     assert_eq!(world.store.project_by_name(org, "One".into()).await.unwrap(), None);
     let same_name = Project { id: ProjectId(world.uuid(0)), ..one.clone() };
-    let refused = world.store.create_project(same_name.clone(), None).await;
+    let refused = world.store.create_project(same_name.clone(), Terms::default()).await;
     assert!(matches!(refused, Err(StoreError::Conflict(_))), "{refused:?}");
-    fresh(world.store.create_project(Project { org_id: other, ..same_name }, None).await.unwrap());
+    fresh(world.store.create_project(Project { org_id: other, ..same_name }, Terms::default()).await.unwrap());
     let mut both = vec![one, two];
     both.sort_by_key(|project| std::cmp::Reverse(project.id));
     assert_eq!(world.store.projects(org, first(9)).await.unwrap().items, both);

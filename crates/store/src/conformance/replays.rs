@@ -7,12 +7,12 @@ use watchbell_domain::endpoint::Endpoint;
 use watchbell_domain::id::{DeliveryId, OrgId, ReplayId};
 use watchbell_domain::port::{
     Advanced, DeliveryFilter, EndReason, Next, RUNNING_REPLAYS_MAX, ReplayFilter, ReplayJob, ReplayProgress,
-    ReplayState, ReplayStep, StoreError, Written,
+    ReplayState, ReplayStep, StoreError, Terms, Written,
 };
 use watchbell_wire::EventType;
 
 use super::World;
-use super::world::{at, first, fresh, once};
+use super::world::{at, first, fresh, terms};
 
 const ALL: ReplayFilter = ReplayFilter {
     endpoint_id: None,
@@ -53,9 +53,9 @@ async fn ended(world: &World, endpoint: &Endpoint, count: i64) -> Vec<DeliveryId
     for second in 0..count {
         let id = world.deliver(endpoint, second).await;
         all.push(id);
-        let dead = Next::DeadLetter { reason: DeadLetterReason::Exhausted, disable: None };
+        let dead = Next::DeadLetter { reason: DeadLetterReason::Exhausted, disable: None, endpoint_pause: None };
         match second % 3 {
-            2 => drop(world.store.cancel(endpoint.org_id, id, at(second)).await.unwrap()),
+            2 => drop(world.store.cancel(endpoint.org_id, id, at(second), None).await.unwrap()),
             rest => {
                 let taken = world.take(endpoint, second).await;
                 world.settle(endpoint, &taken, if rest == 0 { Next::Delivered } else { dead }, second).await;
@@ -125,14 +125,14 @@ pub async fn the_newest_of_an_event_counts(world: World) {
     let org = world.org("acme").await;
     let endpoint = world.endpoint(org).await;
     let old = world.deliver(&endpoint, 0).await;
-    let dead = Next::DeadLetter { reason: DeadLetterReason::Exhausted, disable: None };
+    let dead = Next::DeadLetter { reason: DeadLetterReason::Exhausted, disable: None, endpoint_pause: None };
     let taken = world.take(&endpoint, 0).await;
     world.settle(&endpoint, &taken, dead, 1).await;
     let given_up = |until: i64| ReplayFilter { state: Some(StateKind::DeadLettered), until: at(until), ..ALL };
     let found = async |until: i64| world.store.match_replay(org, given_up(until), None, 99, 99).await.unwrap().found;
     assert_eq!(found(10).await, [old]);
     let first_replay = job(&world, org, given_up(10), None);
-    fresh(world.store.create_replay(first_replay.clone(), None).await.unwrap());
+    fresh(world.store.create_replay(first_replay.clone(), Terms::default()).await.unwrap());
     advance(&world, &first_replay, 99, 99, 10).await;
     assert_eq!(found(10).await, [old], "what was made after the window is not in it");
     assert_eq!(found(11).await, [], "it is on its way again");
@@ -147,7 +147,7 @@ pub async fn advances_to_the_end(world: World) {
     let endpoint = world.endpoint(org).await;
     let old = ended(&world, &endpoint, 9).await;
     let created = job(&world, org, filter(), None);
-    fresh(world.store.create_replay(created.clone(), None).await.unwrap());
+    fresh(world.store.create_replay(created.clone(), Terms::default()).await.unwrap());
     assert_eq!(world.store.replay_job(org, created.id).await.unwrap().as_ref(), Some(&created));
     assert_eq!(world.store.running_replays().await.unwrap(), std::slice::from_ref(&created));
     let mut steps = 0;
@@ -169,7 +169,7 @@ pub async fn advances_to_the_end(world: World) {
     assert_eq!(world.store.running_replays().await.unwrap(), []);
 
     let limited = job(&world, org, filter(), Some(4));
-    fresh(world.store.create_replay(limited.clone(), None).await.unwrap());
+    fresh(world.store.create_replay(limited.clone(), Terms::default()).await.unwrap());
     let advanced = advance(&world, &limited, 99, 99, 300).await;
     assert_eq!((advanced.job.state, advanced.job.progress.made), (ReplayState::Finished { at: at(300) }, 4));
     assert_eq!(repeated(&world, org, 300).await, old[..4]);
@@ -183,7 +183,7 @@ pub async fn steps_at_once_make_nothing_twice(world: World) {
     let endpoint = world.endpoint(org).await;
     let old = ended(&world, &endpoint, 12).await;
     let created = job(&world, org, filter(), None);
-    fresh(world.store.create_replay(created.clone(), None).await.unwrap());
+    fresh(world.store.create_replay(created.clone(), Terms::default()).await.unwrap());
     for round in 0..12 {
         let step = || advance(&world, &created, 99, 2, 100 + round);
         tokio::join!(step(), step(), step(), step());
@@ -197,15 +197,15 @@ pub async fn cancelled_meanwhile(world: World) {
     let endpoint = world.endpoint(org).await;
     ended(&world, &endpoint, 9).await;
     let created = job(&world, org, filter(), None);
-    fresh(world.store.create_replay(created.clone(), None).await.unwrap());
+    fresh(world.store.create_replay(created.clone(), Terms::default()).await.unwrap());
     advance(&world, &created, 99, 2, 100).await;
-    assert_eq!(world.store.cancel_replay(other, created.id, at(101)).await.unwrap(), None);
+    assert_eq!(world.store.cancel_replay(other, created.id, at(101), None).await.unwrap(), None);
     assert_eq!(world.store.replay_job(other, created.id).await.unwrap(), None);
-    let cancelled = world.store.cancel_replay(org, created.id, at(101)).await.unwrap().unwrap();
+    let cancelled = world.store.cancel_replay(org, created.id, at(101), None).await.unwrap().unwrap();
     assert_eq!((cancelled.state, cancelled.progress.made), (ReplayState::Cancelled { at: at(101) }, 2));
     let after = advance(&world, &created, 99, 99, 102).await;
     assert_eq!((after.job, after.endpoints), (cancelled, Vec::new()));
-    assert!(matches!(world.store.cancel_replay(org, created.id, at(103)).await, Err(StoreError::Conflict(_))));
+    assert!(matches!(world.store.cancel_replay(org, created.id, at(103), None).await, Err(StoreError::Conflict(_))));
     assert_eq!(repeated(&world, org, 100).await.len(), 2);
 }
 
@@ -213,14 +213,14 @@ pub async fn cancelled_meanwhile(world: World) {
 pub async fn made_once_and_not_too_many(world: World) {
     let org = world.org("acme").await;
     let created = job(&world, org, filter(), None);
-    fresh(world.store.create_replay(created.clone(), once("key", 1)).await.unwrap());
-    let again = world.store.create_replay(job(&world, org, filter(), None), once("key", 1)).await.unwrap();
+    fresh(world.store.create_replay(created.clone(), terms("key", 1)).await.unwrap());
+    let again = world.store.create_replay(job(&world, org, filter(), None), terms("key", 1)).await.unwrap();
     assert!(matches!(again, Written::Repeated(_)), "{again:?}");
     assert_eq!(world.store.running_replays().await.unwrap().len(), 1);
     for _ in 1..RUNNING_REPLAYS_MAX {
-        fresh(world.store.create_replay(job(&world, org, filter(), None), None).await.unwrap());
+        fresh(world.store.create_replay(job(&world, org, filter(), None), Terms::default()).await.unwrap());
     }
-    let refused = world.store.create_replay(job(&world, org, filter(), None), None).await;
+    let refused = world.store.create_replay(job(&world, org, filter(), None), Terms::default()).await;
     assert!(matches!(refused, Err(StoreError::Conflict(_))), "{refused:?}");
 }
 
@@ -231,9 +231,9 @@ pub async fn endpoints_that_rest_or_are_gone(world: World) {
     ended(&world, &resting, 3).await;
     ended(&world, &gone, 3).await;
     world.pause(&resting, 50).await;
-    assert!(world.store.delete_endpoint(org, gone.id, at(50)).await.unwrap());
+    assert!(world.store.delete_endpoint(org, gone.id, at(50), None).await.unwrap());
     let created = job(&world, org, filter(), None);
-    fresh(world.store.create_replay(created.clone(), None).await.unwrap());
+    fresh(world.store.create_replay(created.clone(), Terms::default()).await.unwrap());
     let advanced = advance(&world, &created, 99, 99, 100).await;
     assert_eq!((advanced.job.progress.made, advanced.endpoints), (3, Vec::new()));
     let held = DeliveryFilter { state: Some(StateKind::Held), since: Some(at(100)), ..DeliveryFilter::default() };

@@ -3,13 +3,13 @@
 use serde_json::json;
 use watchbell_domain::custom_type::{TYPES_MAX, TypeDefinition};
 use watchbell_domain::id::{EventId, OrgId, ScanId, TrainingId};
-use watchbell_domain::port::{EventFilter, StoreError, Written};
+use watchbell_domain::port::{EventFilter, StoreError, Terms, Written};
 use watchbell_domain::scan_run::{RunState, ScanRun};
 use watchbell_domain::training::{Lesson, Training, User};
 use watchbell_wire::EventType;
 
 use super::World;
-use super::world::{at, first, fresh, once};
+use super::world::{at, first, fresh, once, terms};
 
 fn training(world: &World, org: OrgId, seconds: i64) -> Training {
     Training {
@@ -64,7 +64,10 @@ pub async fn announced_scans_end_once(world: World) {
     ] {
         let org = world.org(slug).await;
         let project = world.project(org, "api").await;
-        let event = |event_type| world.acceptance(org, vec![world.event(event_type, "{\"scan_id\":\"x\"}", 1)], 1);
+        let event = |event_type, seconds| {
+            let event = world.event(event_type, "{\"scan_id\":\"x\"}", seconds);
+            world.acceptance(org, vec![event], seconds)
+        };
         let run = ScanRun {
             id: ScanId(world.uuid(1)),
             org_id: org,
@@ -73,14 +76,14 @@ pub async fn announced_scans_end_once(world: World) {
             started_at: at(1),
             state: RunState::InProgress,
         };
-        fresh(world.store.start_scan(run.clone(), event(EventType::ScanStarted), once("k", 1)).await.unwrap());
-        let again = world.store.start_scan(run.clone(), event(EventType::ScanStarted), None).await;
+        fresh(world.store.start_scan(run.clone(), event(EventType::ScanStarted, 1), once("k", 1)).await.unwrap());
+        let again = world.store.start_scan(run.clone(), event(EventType::ScanStarted, 1), None).await;
         assert!(matches!(again, Err(StoreError::Conflict(_))), "{again:?}");
         assert_eq!(world.store.scan_run(org, run.id).await.unwrap(), Some(run.clone()));
         assert_eq!(world.store.scan_run(other, run.id).await.unwrap(), None);
         let run = ScanRun { state: ended, ..run };
-        fresh(world.store.end_scan(run.clone(), event(EventType::ScanCompleted), None).await.unwrap());
-        let again = world.store.end_scan(run.clone(), event(EventType::ScanFailed), None).await;
+        fresh(world.store.end_scan(run.clone(), event(EventType::ScanCompleted, 5), None).await.unwrap());
+        let again = world.store.end_scan(run.clone(), event(EventType::ScanFailed, 6), None).await;
         assert!(matches!(again, Err(StoreError::Conflict(_))), "{again:?}");
         assert_eq!(world.store.scan_run(org, run.id).await.unwrap(), Some(run));
         assert_eq!(told(&world, org).await, ["scan.started", "scan.completed"]);
@@ -101,23 +104,23 @@ pub async fn types_are_defined(world: World) {
         updated_at: at(1),
     };
     let (build, deploy) = (definition("acme.build_done"), definition("acme.deployed"));
-    fresh(world.store.create_type(deploy.clone(), None).await.unwrap());
-    fresh(world.store.create_type(build.clone(), once("k", 1)).await.unwrap());
-    let again = world.store.create_type(build.clone(), None).await;
+    fresh(world.store.create_type(deploy.clone(), Terms::default()).await.unwrap());
+    fresh(world.store.create_type(build.clone(), terms("k", 1)).await.unwrap());
+    let again = world.store.create_type(build.clone(), Terms::default()).await;
     assert!(matches!(again, Err(StoreError::Conflict(_))), "{again:?}");
     assert_eq!(world.store.types(org).await.unwrap(), [build.clone(), deploy.clone()]);
     assert_eq!(world.store.types(other).await.unwrap(), []);
     let changed = TypeDefinition { schema: None, example: None, version: 1, updated_at: at(2), ..build.clone() };
-    fresh(world.store.update_type(0, changed.clone(), None).await.unwrap());
-    let late = world.store.update_type(0, build, None).await;
+    fresh(world.store.update_type(0, changed.clone(), Terms::default()).await.unwrap());
+    let late = world.store.update_type(0, build, Terms::default()).await;
     assert!(matches!(late, Err(StoreError::Conflict(_))), "{late:?}");
     assert_eq!(world.store.types(org).await.unwrap(), [changed.clone(), deploy.clone()]);
-    assert!(!world.store.delete_type(other, changed.name.clone()).await.unwrap());
-    assert!(world.store.delete_type(org, changed.name.clone()).await.unwrap());
-    assert!(!world.store.delete_type(org, changed.name).await.unwrap());
+    assert!(!world.store.delete_type(other, changed.name.clone(), None).await.unwrap());
+    assert!(world.store.delete_type(org, changed.name.clone(), None).await.unwrap());
+    assert!(!world.store.delete_type(org, changed.name, None).await.unwrap());
     for index in 1..TYPES_MAX {
-        fresh(world.store.create_type(definition(&format!("acme.type_{index}")), None).await.unwrap());
+        fresh(world.store.create_type(definition(&format!("acme.type_{index}")), Terms::default()).await.unwrap());
     }
-    let full = world.store.create_type(definition("acme.one_more"), None).await;
+    let full = world.store.create_type(definition("acme.one_more"), Terms::default()).await;
     assert!(matches!(full, Err(StoreError::Conflict(_))), "{full:?}");
 }

@@ -56,7 +56,7 @@ async fn one(world: &World, live: &Endpoint, paused: &Endpoint, created: i64) ->
     let endpoint = if created % 5 == 4 { paused } else { live };
     let delivery = world.deliver(endpoint, created).await;
     let late = created + created % 7 * 4;
-    let dead = Next::DeadLetter { reason: DeadLetterReason::Exhausted, disable: None };
+    let dead = Next::DeadLetter { reason: DeadLetterReason::Exhausted, disable: None, endpoint_pause: None };
     let ended = match created % 5 {
         0 | 1 => {
             let taken = world.claim(live, 99, created).await.deliveries;
@@ -66,7 +66,7 @@ async fn one(world: &World, live: &Endpoint, paused: &Endpoint, created: i64) ->
             Some(late)
         }
         2 => {
-            world.store.cancel(live.org_id, delivery, at(late)).await.unwrap().unwrap();
+            world.store.cancel(live.org_id, delivery, at(late), None).await.unwrap().unwrap();
             Some(late)
         }
         _ => None,
@@ -131,7 +131,7 @@ pub async fn events_wait_for_their_deliveries(world: World) {
     assert_eq!(walk(&world, Aged::Events, 999, AMPLE).await, [0]);
     let (_, left) = world.store.event(org, accepted.event_id).await.unwrap().unwrap();
     assert_eq!(left.iter().map(|delivery| delivery.endpoint_id).collect::<Vec<_>>(), [two.id]);
-    assert!(world.store.cancel(org, left[0].id, at(5)).await.unwrap().is_some());
+    assert!(world.store.cancel(org, left[0].id, at(5), None).await.unwrap().is_some());
     assert_eq!(walk(&world, Aged::Deliveries, 5, AMPLE).await, [0], "it ended just then");
     assert_eq!(walk(&world, Aged::Deliveries, 6, AMPLE).await, [1]);
     assert_eq!(walk(&world, Aged::Events, 999, AMPLE).await, [1]);
@@ -148,7 +148,7 @@ pub async fn history_outlives_its_endpoint(world: World) {
     world.settle(&endpoint, &taken, Next::Delivered, 1).await;
     let waits = world.deliver(&endpoint, 2).await;
     let before = world.delivery(org, done).await;
-    assert!(world.store.delete_endpoint(org, endpoint.id, at(3)).await.unwrap());
+    assert!(world.store.delete_endpoint(org, endpoint.id, at(3), None).await.unwrap());
     assert_eq!(world.delivery(org, done).await, before);
     assert_eq!(world.state(org, waits).await.kind(), StateKind::Cancelled);
     for filter in [

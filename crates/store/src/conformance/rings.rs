@@ -7,6 +7,7 @@ use proptest::prelude::{Just, Strategy, any, prop_oneof};
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use watchbell_domain::id::{FindingId, OrgId};
 use watchbell_domain::poam::{Due, Item, Lead, OverdueRings, Settings, State};
+use watchbell_domain::port::Terms;
 use watchbell_wire::EventType;
 
 use super::World;
@@ -117,7 +118,13 @@ impl Model {
                     overdue: if *once { OverdueRings::Once } else { OverdueRings::Daily },
                     ..Settings::default()
                 };
-                fresh(world.store.set_poam_settings(self.org, settings, at(self.now * HOUR), None).await.unwrap());
+                fresh(
+                    world
+                        .store
+                        .set_poam_settings(self.org, settings, at(self.now * HOUR), Terms::default())
+                        .await
+                        .unwrap(),
+                );
             }
             Step::Reschedule { item, due } if count > 0 => {
                 let (now, plan) = (self.now, &mut self.plans[item % count]);

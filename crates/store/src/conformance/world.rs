@@ -14,7 +14,7 @@ use watchbell_domain::org::{Org, Project};
 use watchbell_domain::port::testing::SeededEntropy;
 use watchbell_domain::port::{
     Acceptance, Answer, Claim, Claimed, ClaimedDelivery, DeliveryIds, EndpointCreation, Entropy, Next, Once,
-    PageRequest, Settled, Settlement, Store, StoreError, Written,
+    PageRequest, Settled, Settlement, Store, StoreError, Terms, Written,
 };
 use watchbell_wire::{Data, Event, EventType, Secret};
 
@@ -75,6 +75,11 @@ pub(crate) fn once(key: &str, request: u8) -> Option<Once> {
     Some(Once { key: key.to_owned(), request: [request; 32], answer })
 }
 
+/// As [`once`], for a change.
+pub(crate) fn terms(key: &str, request: u8) -> Terms {
+    once(key, request).into()
+}
+
 pub(crate) fn secret(text: &str, seconds: i64) -> EndpointSecret {
     EndpointSecret { text: Secret::new(text), created_at: at(seconds), expires_at: None }
 }
@@ -117,8 +122,8 @@ impl World {
     /// An organisation that is in the store.
     pub(crate) async fn org(&self, slug: &str) -> OrgId {
         let id = OrgId(self.uuid(0));
-        let org = Org { id, slug: slug.to_owned(), name: slug.to_uppercase(), created_at: at(0) };
-        fresh(self.store.create_org(org, None).await.unwrap());
+        let org = Org { id, slug: slug.to_owned(), name: slug.to_uppercase(), weight: 1, created_at: at(0) };
+        fresh(self.store.create_org(org, Terms::default()).await.unwrap());
         id
     }
 
@@ -144,7 +149,7 @@ impl World {
     /// Puts an endpoint into the store.
     pub(crate) async fn put(&self, endpoint: &Endpoint) {
         let creation = EndpointCreation { endpoint: endpoint.clone(), greeting: None };
-        fresh(self.store.create_endpoint(creation, None).await.unwrap());
+        fresh(self.store.create_endpoint(creation, Terms::default()).await.unwrap());
     }
 
     /// An active endpoint that wants everything.
@@ -163,7 +168,7 @@ impl World {
         let seen = self.load(endpoint).await;
         let mut changed = Endpoint { updated_at: at(seconds), ..seen.clone() };
         change(&mut changed);
-        fresh(self.store.update_endpoint(seen, changed, None).await.unwrap());
+        fresh(self.store.update_endpoint(seen, changed, Terms::default()).await.unwrap());
     }
 
     pub(crate) async fn pause(&self, endpoint: &Endpoint, seconds: i64) {
@@ -182,7 +187,7 @@ impl World {
             occurred_at: at(seconds),
             data: Data::from_text(data.to_owned()).unwrap(),
         };
-        NewEvent { event, project_id: None, only: None }
+        NewEvent { event, project_id: None, only: None, hops: 0 }
     }
 
     pub(crate) fn acceptance(&self, org: OrgId, events: Vec<NewEvent>, seconds: i64) -> Acceptance {
@@ -205,7 +210,7 @@ impl World {
     }
 
     pub(crate) async fn claim(&self, endpoint: &Endpoint, limit: u32, seconds: i64) -> Claimed {
-        let claim = Claim { org_id: endpoint.org_id, endpoint_id: endpoint.id, limit };
+        let claim = Claim { org_id: endpoint.org_id, endpoint_id: endpoint.id, limit, retries: u32::MAX };
         let mut claimed = self.store.claim(vec![claim], at(seconds), LEASE).await.unwrap();
         assert_eq!(claimed.len(), 1);
         claimed.remove(0)
@@ -269,7 +274,7 @@ impl World {
             version: 0,
             last_scan_at: None,
         };
-        fresh(self.store.create_project(project.clone(), None).await.unwrap());
+        fresh(self.store.create_project(project.clone(), Terms::default()).await.unwrap());
         project
     }
 

@@ -3,6 +3,9 @@
 //! A second connection, on its own thread, runs passive checkpoints; they neither wait for the writer nor stop it. Under
 //! steady load the log grows while it is being moved and so never starts anew: once it is longer than it should be, the
 //! writer itself moves the short rest between two commits, and its next commit starts at the log's beginning.
+//!
+//! Nothing can be cut of what somebody still reads. Our own queries are broken off in time; against others, such as a shell
+//! that was left open, the log has a bound beyond which nothing more is taken in.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -10,6 +13,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError};
 
 use rusqlite::Connection;
 
+use super::room::LOG_PAGES_MAX;
 use super::writer::Counters;
 
 /// A checkpoint begins whenever the log has grown by this many pages (8 MiB).
@@ -35,8 +39,8 @@ impl Wal {
         writer: &mut Connection,
         wake: Option<SyncSender<()>>,
         bulk_moved: Arc<AtomicBool>,
+        pages: Arc<AtomicU64>,
     ) -> rusqlite::Result<Self> {
-        let pages = Arc::new(AtomicU64::new(0));
         let told = Arc::clone(&pages);
         writer.wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, pages: i32| {
             told.store(u64::try_from(pages).unwrap_or_default(), Ordering::Relaxed);
@@ -51,15 +55,17 @@ impl Wal {
         if pages < CHECKPOINT_PAGES {
             self.next_at = CHECKPOINT_PAGES;
         }
-        if pages < self.next_at {
+        // Too long, it is looked at again and again: nothing may grow that would say when.
+        if pages < self.next_at && pages <= LOG_PAGES_MAX {
             return;
         }
         self.next_at = pages + CHECKPOINT_PAGES;
         let Some(wake) = &self.wake else {
-            return passive(writer);
+            passive(writer, &self.pages);
+            return;
         };
         if pages >= CATCH_UP_PAGES && self.bulk_moved.swap(false, Ordering::Relaxed) {
-            passive(writer);
+            passive(writer, &self.pages);
         }
         match wake.try_send(()) {
             // Full: it is at work, or about to be.
@@ -69,17 +75,32 @@ impl Wal {
 }
 
 /// The checkpoint thread: works when woken, ends when the writer is gone.
-pub(super) fn serve(conn: &Connection, woken: &Receiver<()>, bulk_moved: &AtomicBool, counters: &Counters) {
+pub(super) fn serve(
+    conn: &Connection,
+    woken: &Receiver<()>,
+    bulk_moved: &AtomicBool,
+    pages: &AtomicU64,
+    counters: &Counters,
+) {
     while woken.recv().is_ok() {
-        passive(conn);
+        passive(conn, pages);
         counters.checkpoints.fetch_add(1, Ordering::Relaxed);
         bulk_moved.store(true, Ordering::Relaxed);
     }
 }
 
-fn passive(conn: &Connection) {
-    let checkpoint = conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
-    if let Err(problem) = checkpoint {
-        tracing::warn!(%problem, "checkpoint failed");
+/// Moves what nobody reads any more. Once all of it is moved, the next commit begins the log anew.
+fn passive(conn: &Connection, pages: &AtomicU64) {
+    let seen = pages.load(Ordering::Relaxed);
+    let checkpoint = conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
+        Ok((row.get::<_, i64>("log")?, row.get::<_, i64>("checkpointed")?))
+    });
+    match checkpoint {
+        // Unless more came meanwhile, which the writer has heard of.
+        Ok((log, moved)) if log == moved && seen > LOG_PAGES_MAX => {
+            drop(pages.compare_exchange(seen, 0, Ordering::Relaxed, Ordering::Relaxed));
+        }
+        Ok(_) => {}
+        Err(problem) => tracing::warn!(%problem, "checkpoint failed"),
     }
 }

@@ -2,16 +2,16 @@
 
 use rusqlite::types::Value;
 use rusqlite::{Row, params};
+use watchbell_domain::audit::Deed;
 use watchbell_domain::custom_type::{TYPES_MAX, TypeDefinition};
 use watchbell_domain::id::OrgId;
-use watchbell_domain::port::{CustomTypeStore, Once, Pending, StoreError, Written};
+use watchbell_domain::port::{CustomTypeStore, Pending, StoreError, Terms, Written};
 use watchbell_wire::EventType;
 
-use super::SqliteStore;
 use super::error::{OrConflict, Result};
-use super::once::once;
 use super::row::{Columns, micros, signed};
 use super::writer::Tx;
+use super::{SqliteStore, audit};
 
 const INSERT: &str = "INSERT INTO custom_type \
     (org_id, name, description, schema, example, version, created_at, updated_at) \
@@ -20,9 +20,9 @@ const UPDATE: &str = "UPDATE custom_type SET description = ?3, schema = ?4, exam
     created_at = ?7, updated_at = ?8 WHERE org_id = ?1 AND name = ?2 AND version = ?9";
 
 impl CustomTypeStore for SqliteStore {
-    fn create_type(&self, definition: TypeDefinition, key: Option<Once>) -> Pending<'_, Written<()>> {
+    fn create_type(&self, definition: TypeDefinition, terms: Terms) -> Pending<'_, Written<()>> {
         self.add(move |tx| {
-            once(tx, definition.org_id, definition.created_at, key.as_ref(), |tx| create(tx, &definition))
+            audit::on(tx, definition.org_id, definition.created_at, &terms, |tx| create(tx, &definition))
         })
     }
 
@@ -39,9 +39,9 @@ impl CustomTypeStore for SqliteStore {
         })
     }
 
-    fn update_type(&self, seen: u64, changed: TypeDefinition, key: Option<Once>) -> Pending<'_, Written<()>> {
+    fn update_type(&self, seen: u64, changed: TypeDefinition, terms: Terms) -> Pending<'_, Written<()>> {
         self.write(move |tx| {
-            once(tx, changed.org_id, changed.updated_at, key.as_ref(), |tx| {
+            audit::on(tx, changed.org_id, changed.updated_at, &terms, |tx| {
                 let mut values = values(&changed).to_vec();
                 values.push(signed(seen).into());
                 match tx.conn.prepare_cached(UPDATE)?.execute(rusqlite::params_from_iter(values))? {
@@ -52,10 +52,12 @@ impl CustomTypeStore for SqliteStore {
         })
     }
 
-    fn delete_type(&self, org: OrgId, name: EventType) -> Pending<'_, bool> {
+    fn delete_type(&self, org: OrgId, name: EventType, deed: Option<Deed>) -> Pending<'_, bool> {
         self.write(move |tx| {
             let mut delete = tx.conn.prepare_cached("DELETE FROM custom_type WHERE org_id = ?1 AND name = ?2")?;
-            Ok(delete.execute(params![org.0.as_bytes(), name.as_str()])? == 1)
+            let is_deleted = delete.execute(params![org.0.as_bytes(), name.as_str()])? == 1;
+            audit::note(tx, org, deed.as_ref().filter(|_| is_deleted))?;
+            Ok(is_deleted)
         })
     }
 }

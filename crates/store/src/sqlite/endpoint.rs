@@ -5,18 +5,18 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
+use watchbell_domain::audit::Deed;
 use watchbell_domain::delivery::CancelReason;
 use watchbell_domain::endpoint::{Endpoint, EndpointState, Order};
 use watchbell_domain::id::{EndpointId, OrgId};
-use watchbell_domain::port::{EndpointCreation, EndpointStore, Once, Page, PageRequest, Pending, StoreError, Written};
+use watchbell_domain::port::{EndpointCreation, EndpointStore, Page, PageRequest, Pending, StoreError, Terms, Written};
 
 use super::error::{OrConflict, Result};
-use super::once::once;
 use super::page::{self, before};
 use super::row::micros;
 use super::vault::Vault;
 use super::writer::Tx;
-use super::{SqliteStore, endpoint_row, event};
+use super::{SqliteStore, audit, delivery, endpoint_row, event};
 
 const INSERT: &str = "INSERT INTO endpoint \
     (org_id, id, url, dialect, description, events, state, state_since, state_reason, secrets, headers, \
@@ -49,10 +49,10 @@ const DROP_BODIES: &str = "DELETE FROM delivery_body WHERE org_id = ?1 AND deliv
     (SELECT id FROM delivery WHERE endpoint_id = ?2 AND org_id = ?1 AND state IN ('pending', 'held') AND attempts > 0)";
 
 impl EndpointStore for SqliteStore {
-    fn create_endpoint(&self, creation: EndpointCreation, key: Option<Once>) -> Pending<'_, Written<()>> {
+    fn create_endpoint(&self, creation: EndpointCreation, terms: Terms) -> Pending<'_, Written<()>> {
         self.add(move |tx| {
             let endpoint = &creation.endpoint;
-            once(tx, endpoint.org_id, endpoint.created_at, key.as_ref(), |tx| {
+            audit::on(tx, endpoint.org_id, endpoint.created_at, &terms, |tx| {
                 write(tx, INSERT, endpoint, "an endpoint of this id exists")?;
                 match &creation.greeting {
                     Some(greeting) => event::accept(tx, greeting).map(drop),
@@ -81,12 +81,18 @@ impl EndpointStore for SqliteStore {
         })
     }
 
-    fn update_endpoint(&self, seen: Endpoint, changed: Endpoint, key: Option<Once>) -> Pending<'_, Written<()>> {
-        self.write(move |tx| once(tx, seen.org_id, changed.updated_at, key.as_ref(), |tx| update(tx, seen, changed)))
+    fn update_endpoint(&self, seen: Endpoint, changed: Endpoint, terms: Terms) -> Pending<'_, Written<()>> {
+        self.write(move |tx| audit::on(tx, seen.org_id, changed.updated_at, &terms, |tx| update(tx, seen, changed)))
     }
 
-    fn delete_endpoint(&self, org: OrgId, id: EndpointId, now: Timestamp) -> Pending<'_, bool> {
-        self.write(move |tx| delete(tx, org, id, now))
+    fn delete_endpoint(&self, org: OrgId, id: EndpointId, now: Timestamp, deed: Option<Deed>) -> Pending<'_, bool> {
+        self.write(move |tx| {
+            let is_deleted = delete(tx, org, id, now)?;
+            if is_deleted {
+                audit::note(tx, org, deed.as_ref())?;
+            }
+            Ok(is_deleted)
+        })
     }
 }
 
@@ -150,6 +156,13 @@ fn update(tx: &mut Tx<'_>, seen: Endpoint, mut changed: Endpoint) -> Result<()> 
     }
     (changed.org_id, changed.id) = (current.org_id, current.id);
     write(tx, UPDATE, &changed, "the endpoint was changed meanwhile")?;
+    if changed.policy.order == Order::Project && current.policy.order != Order::Project {
+        delivery::keep_keys(tx.conn, changed.org_id, changed.id)?;
+    }
+    let is_active_again = current.state != EndpointState::Active && changed.state == EndpointState::Active;
+    if is_active_again || current.url != changed.url {
+        tx.failures.forget(tx.conn, changed.org_id, changed.id)?;
+    }
     match (&current.state, &changed.state) {
         (EndpointState::Active, EndpointState::Paused { .. } | EndpointState::Disabled { .. }) => {
             hold(tx, changed.org_id, changed.id)
@@ -182,6 +195,7 @@ fn delete(tx: &mut Tx<'_>, org: OrgId, id: EndpointId, now: Timestamp) -> Result
         return Ok(false);
     }
     tx.endpoints.remove(org, id);
+    tx.failures.forget(tx.conn, org, id)?;
     tx.hand_over.changed(id);
     tx.conn.prepare_cached(DROP_BODIES)?.execute(key)?;
     for cancel in [CANCEL_PENDING, CANCEL_HELD] {

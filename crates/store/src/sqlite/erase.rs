@@ -6,19 +6,20 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde_json::{Value, json};
+use watchbell_domain::audit::Deed;
 use watchbell_domain::delivery::CancelReason;
 use watchbell_domain::id::{ErasureId, EventId, OrgId};
 use watchbell_domain::port::{
-    Erased, Erasure, ErasureStore, Once, Page, PageRequest, Pending, RUNNING_ERASURES_MAX, StoreError, Subject, Written,
+    Erased, Erasure, ErasureStore, Page, PageRequest, Pending, RUNNING_ERASURES_MAX, StoreError, Subject, Terms,
+    Written,
 };
 
 use super::error::Result;
-use super::once::once;
 use super::page::{self, before};
 use super::row::{Columns, corrupt, micros, signed, truncated};
 use super::vault::Vault;
 use super::writer::Tx;
-use super::{SqliteStore, delivery};
+use super::{SqliteStore, audit, delivery};
 use crate::seal::Place;
 
 const BLANK: &str = "UPDATE event SET data = '{}', erased_at = ?3 WHERE org_id = ?1 AND id = ?2 AND erased_at IS NULL";
@@ -44,12 +45,18 @@ const EVENTS: &str = "SELECT id, data, accepted_at FROM event WHERE org_id = ?1 
     AND erased_at IS NULL ORDER BY id LIMIT ?4";
 
 impl ErasureStore for SqliteStore {
-    fn erase_event(&self, org: OrgId, id: EventId, now: Timestamp) -> Pending<'_, Option<Erased>> {
-        self.write(move |tx| erase(tx, org, id, now))
+    fn erase_event(&self, org: OrgId, id: EventId, now: Timestamp, deed: Option<Deed>) -> Pending<'_, Option<Erased>> {
+        self.write(move |tx| {
+            let erased = erase(tx, org, id, now)?;
+            if erased.is_some_and(|erased| erased.at == truncated(now)) {
+                audit::note(tx, org, deed.as_ref())?;
+            }
+            Ok(erased)
+        })
     }
 
-    fn create_erasure(&self, erasure: Erasure, key: Option<Once>) -> Pending<'_, Written<()>> {
-        self.write(move |tx| once(tx, erasure.org_id, erasure.created_at, key.as_ref(), |tx| create(tx, &erasure)))
+    fn create_erasure(&self, erasure: Erasure, terms: Terms) -> Pending<'_, Written<()>> {
+        self.write(move |tx| audit::on(tx, erasure.org_id, erasure.created_at, &terms, |tx| create(tx, &erasure)))
     }
 
     fn erasure(&self, org: OrgId, id: ErasureId) -> Pending<'_, Option<Erasure>> {

@@ -27,8 +27,8 @@ use super::row::{Columns, micros};
 use super::writer::Tx;
 use crate::delivery_ids::Ids;
 
-const INSERT: &str = "INSERT INTO event (org_id, id, type, occurred_at, accepted_at, project_id, skipped, data) \
-                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+const INSERT: &str = "INSERT INTO event (org_id, id, type, occurred_at, accepted_at, project_id, skipped, data, hops) \
+                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
 
 impl EventStore for SqliteStore {
     fn accept(&self, acceptance: Acceptance, key: Option<Once>) -> Pending<'_, Written<Vec<Accepted>>> {
@@ -87,6 +87,7 @@ fn accept_one(
         new.project_id.map(|project| *project.0.as_bytes()),
         (!skipped.is_empty()).then_some(skipped),
         new.event.data.text(),
+        (new.hops > 0).then_some(new.hops),
     ]);
     inserted.or_conflict("an event of this id exists")?;
     let event_number = tx.conn.last_insert_rowid();
@@ -102,12 +103,16 @@ fn accept_one(
         if let Some(lease_until) = claimed_until {
             handed.push(Handed { org_id, id, event_id, endpoint_id, claimed_at: accepted_at, lease_until });
             let event = shared.get_or_insert_with(|| Arc::new(as_stored(&new.event)));
-            tx.hand_over.push(Taken { endpoint: Arc::clone(endpoint), delivery: first_attempt(id, Arc::clone(event)) });
+            tx.hand_over.push(Taken {
+                endpoint: Arc::clone(endpoint),
+                delivery: first_attempt(id, Arc::clone(event), new.hops),
+            });
             continue;
         }
         let start = if held { Start::Held } else { Start::Due };
         let (created_at, replay_of) = (accepted_at, None);
         delivery::insert(tx.conn, &NewDelivery { org_id, id, event_id, endpoint_id, start, created_at, replay_of })?;
+        delivery::keep_key(tx.conn, endpoint, id)?;
     }
     tx.hand_over.in_hand.add(tx.conn, event_number, &handed)?;
     Ok(Accepted { event_id, deliveries })
@@ -118,7 +123,7 @@ fn as_stored(event: &Event) -> Event {
     Event { occurred_at: super::row::truncated(event.occurred_at), ..event.clone() }
 }
 
-fn first_attempt(id: DeliveryId, event: Arc<Event>) -> ClaimedDelivery {
+fn first_attempt(id: DeliveryId, event: Arc<Event>, hops: u8) -> ClaimedDelivery {
     ClaimedDelivery {
         id,
         lease: FIRST_LEASE,
@@ -126,6 +131,7 @@ fn first_attempt(id: DeliveryId, event: Arc<Event>) -> ClaimedDelivery {
         attempts_counted: 0,
         latest_results: Vec::new(),
         event,
+        hops,
         body: None,
     }
 }

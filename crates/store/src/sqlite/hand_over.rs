@@ -18,9 +18,10 @@ use super::row::truncated;
 pub(super) struct TakerSlot(Arc<OnceLock<Arc<dyn Taker>>>);
 
 impl TakerSlot {
-    /// The first taker stays.
+    /// The first taker stays; a loop that begins anew brings the same.
     pub(super) fn set(&self, taker: Arc<dyn Taker>) {
-        if self.0.set(taker).is_err() {
+        let is_known = self.0.get().is_some_and(|known| Arc::ptr_eq(known, &taker));
+        if !is_known && self.0.set(taker).is_err() {
             tracing::error!("a second loop wants what the first one gets");
         }
     }

@@ -17,6 +17,7 @@ use watchbell_domain::port::{Clock, Entropy};
 
 use super::checkpoint::{self, Wal};
 use super::error::Error;
+use super::failing::Failures;
 use super::hand_over::{HandOver, TakerSlot};
 use super::pull_in::pull_in;
 use super::reader::Readers;
@@ -60,6 +61,8 @@ pub struct OpenOptions {
     /// The longest that a delivery is put off by the schedule and its jitter, or an endpoint by its answer. What is due
     /// later, when the store is opened, was written by a clock that stood ahead, and is pulled in to this.
     pub longest_wait: SignedDuration,
+    /// An endpoint that has had nothing but failures for so long is disabled; `None`: none ever is.
+    pub disable_after: Option<SignedDuration>,
 }
 
 /// Who does the work.
@@ -141,7 +144,7 @@ impl SqliteStore {
         watchbell_domain::failpoint::at("store.migrate.before")?;
         migrate(&mut conn, &path)?;
         watchbell_domain::failpoint::at("store.migrate.after")?;
-        check_keys(&conn, &options.keys, &path)?;
+        check_keys(&conn, &options.keys, &path, true)?;
         let now = options.clock.now();
         let released = release_claims(&mut conn, now, options.longest_wait).map_err(|error| match error {
             Error::Sqlite(problem) => wrong(problem),
@@ -159,15 +162,23 @@ impl SqliteStore {
             Threads::Own { readers, .. } => readers.max(1),
             Threads::Inline => 1,
         };
-        let readers = Arc::new(Readers::open(&path, count, Arc::clone(&vault)).map_err(wrong)?);
         let counters = Arc::new(Counters::default());
         let clock = options.clock;
+        let readers = Readers::open(&path, count, Arc::clone(&vault), Arc::clone(&clock)).map_err(wrong)?;
+        let readers = Arc::new(readers);
         let room = Room::new(directory, options.min_free_bytes, options.free_space, Arc::clone(&clock));
         let room = Arc::new(room);
         let taker = TakerSlot::default();
         let hand_over = HandOver::new(taker.clone());
-        let start =
-            Start { conn, path: &path, hand_over, vault, counters: Arc::clone(&counters), room: Arc::clone(&room) };
+        let start = Start {
+            conn,
+            path: &path,
+            hand_over,
+            failures: Failures::new(options.disable_after),
+            vault,
+            counters: Arc::clone(&counters),
+            room: Arc::clone(&room),
+        };
         let writing = match options.threads {
             Threads::Own { queue, .. } => start.threads(queue)?,
             Threads::Inline => start.inline().map_err(wrong)?,
@@ -181,6 +192,7 @@ struct Start<'p> {
     conn: Connection,
     path: &'p Path,
     hand_over: HandOver,
+    failures: Failures,
     vault: Arc<Vault>,
     counters: Arc<Counters>,
     room: Arc<Room>,
@@ -195,14 +207,15 @@ impl Start<'_> {
         configure(&checkpointer).map_err(wrong)?;
         let (wake, woken) = sync_channel(1);
         let bulk_moved = Arc::new(AtomicBool::new(false));
-        let wal = Wal::watch(&mut self.conn, Some(wake), Arc::clone(&bulk_moved)).map_err(wrong)?;
-        let counters = Arc::clone(&self.counters);
+        let wal =
+            Wal::watch(&mut self.conn, Some(wake), Arc::clone(&bulk_moved), self.room.log_pages()).map_err(wrong)?;
+        let (counters, pages) = (Arc::clone(&self.counters), self.room.log_pages());
         let checkpoints = thread::Builder::new()
             .name("store-checkpoint".to_owned())
-            .spawn(move || checkpoint::serve(&checkpointer, &woken, &bulk_moved, &counters))
+            .spawn(move || checkpoint::serve(&checkpointer, &woken, &bulk_moved, &pages, &counters))
             .map_err(failed)?;
         let (queue, waiting) = sync_channel(queue.max(1));
-        let writer = Writer::new(self.conn, self.hand_over, self.vault, self.counters, self.room, wal);
+        let writer = Writer::new(self.conn, self.hand_over, self.failures, self.vault, self.counters, self.room, wal);
         let writes = thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || writer.serve(&waiting))
@@ -213,8 +226,8 @@ impl Start<'_> {
     fn inline(mut self) -> rusqlite::Result<Writing> {
         // Time stands still while SQLite waits here: whoever finds another in its way is told at once.
         self.conn.busy_timeout(std::time::Duration::ZERO)?;
-        let wal = Wal::watch(&mut self.conn, None, Arc::new(AtomicBool::new(false)))?;
-        let writer = Writer::new(self.conn, self.hand_over, self.vault, self.counters, self.room, wal);
+        let wal = Wal::watch(&mut self.conn, None, Arc::new(AtomicBool::new(false)), self.room.log_pages())?;
+        let writer = Writer::new(self.conn, self.hand_over, self.failures, self.vault, self.counters, self.room, wal);
         Ok(Writing::Inline(Box::new(Mutex::new(writer))))
     }
 }
@@ -226,7 +239,7 @@ impl From<watchbell_domain::failpoint::Failed> for OpenError {
 }
 
 impl OpenError {
-    fn of(path: &Path, problem: &rusqlite::Error) -> Self {
+    pub(super) fn of(path: &Path, problem: &rusqlite::Error) -> Self {
         match problem.sqlite_error_code() {
             Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
                 Self::Corrupt { path: path.to_owned(), problem: problem.to_string() }
@@ -236,18 +249,18 @@ impl OpenError {
     }
 }
 
-fn make_directory(directory: &Path) -> Result<(), OpenError> {
+pub(super) fn make_directory(directory: &Path) -> Result<(), OpenError> {
     use std::os::unix::fs::DirBuilderExt;
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory);
     made.map_err(|source| OpenError::Io { path: directory.to_owned(), source })
 }
 
-fn sync_directory(directory: &Path) -> Result<(), OpenError> {
+pub(super) fn sync_directory(directory: &Path) -> Result<(), OpenError> {
     let synced = File::open(directory).and_then(|directory| directory.sync_all());
     synced.map_err(|source| OpenError::Io { path: directory.to_owned(), source })
 }
 
-fn lock(directory: &Path) -> Result<File, OpenError> {
+pub(super) fn lock(directory: &Path) -> Result<File, OpenError> {
     let path = directory.join(LOCK_FILE);
     let file = File::options().write(true).create(true).truncate(false).open(&path);
     let file = file.map_err(|source| OpenError::Io { path: path.clone(), source })?;
@@ -295,26 +308,33 @@ fn verify_durable(conn: &Connection) -> rusqlite::Result<()> {
 
 fn migrate(conn: &mut Connection, path: &Path) -> Result<(), OpenError> {
     let wrong = |problem: rusqlite::Error| OpenError::of(path, &problem);
-    let runner = embedded::migrations::runner();
-    let known = runner.get_migrations().iter().map(|migration| i64::from(migration.version())).max().unwrap_or(0);
-    let history: bool = conn
-        .query_row("SELECT count(*) > 0 FROM sqlite_schema WHERE name = 'refinery_schema_history'", [], |row| {
-            row.get(0)
-        })
-        .map_err(wrong)?;
-    if history {
-        let found: i64 = conn
-            .query_row("SELECT coalesce(max(version), 0) FROM refinery_schema_history", [], |row| row.get(0))
-            .map_err(wrong)?;
-        if found > known {
-            return Err(OpenError::NewerSchema { found, known });
-        }
+    let (found, known) = (schema_of(conn).map_err(wrong)?, known_schema());
+    if found > known {
+        return Err(OpenError::NewerSchema { found, known });
     }
-    runner.run(conn).map(drop).map_err(|problem| OpenError::Database(problem.to_string()))
+    embedded::migrations::runner().run(conn).map(drop).map_err(|problem| OpenError::Database(problem.to_string()))
 }
 
-/// Every key that ever sealed must be here; the one that seals from now on is noted.
-fn check_keys(conn: &Connection, keys: &SealingKeys, path: &Path) -> Result<(), OpenError> {
+/// The newest schema that this program knows.
+pub(super) fn known_schema() -> i64 {
+    let runner = embedded::migrations::runner();
+    runner.get_migrations().iter().map(|migration| i64::from(migration.version())).max().unwrap_or(0)
+}
+
+/// The schema in a database; 0: none of ours.
+pub(super) fn schema_of(conn: &Connection) -> rusqlite::Result<i64> {
+    let is_ours: bool =
+        conn.query_row("SELECT count(*) > 0 FROM sqlite_schema WHERE name = 'refinery_schema_history'", [], |row| {
+            row.get(0)
+        })?;
+    if !is_ours {
+        return Ok(0);
+    }
+    conn.query_row("SELECT coalesce(max(version), 0) FROM refinery_schema_history", [], |row| row.get(0))
+}
+
+/// Every key that ever sealed must be here; the one that seals from now on is noted where `is_ours`.
+pub(super) fn check_keys(conn: &Connection, keys: &SealingKeys, path: &Path, is_ours: bool) -> Result<(), OpenError> {
     let wrong = |problem: rusqlite::Error| OpenError::of(path, &problem);
     let mut query = conn.prepare("SELECT key_id FROM sealing_key").map_err(wrong)?;
     let used: Vec<[u8; 8]> = query.query_map([], |row| row.get(0)).and_then(Iterator::collect).map_err(wrong)?;
@@ -323,7 +343,7 @@ fn check_keys(conn: &Connection, keys: &SealingKeys, path: &Path) -> Result<(), 
             return Err(OpenError::UnknownKey(id));
         }
     }
-    if let Some(first) = keys.ids().next() {
+    if let Some(first) = keys.ids().next().filter(|_| is_ours) {
         conn.execute("INSERT OR IGNORE INTO sealing_key (key_id) VALUES (?1)", [first.0]).map_err(wrong)?;
     }
     Ok(())
@@ -336,6 +356,7 @@ fn release_claims(conn: &mut Connection, now: Timestamp, longest_wait: SignedDur
             .execute("UPDATE delivery SET lease_until = lease_until + 1000000000000000 WHERE state = 'sending'", [])?,
         false => delivery::release_all(&transaction, now)?,
     };
+    delivery::keep_all_keys(&transaction)?;
     let pulled_in = pull_in(&transaction, now, longest_wait)?;
     if pulled_in > 0 {
         tracing::warn!(pulled_in, "the clock stood ahead before: what waited for it was pulled in");

@@ -1,25 +1,34 @@
 //! Organisations and API keys.
 
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use watchbell_domain::access::{ApiKey, KeyHash, Scope};
+use watchbell_domain::audit::Deed;
 use watchbell_domain::id::{KeyId, OrgId};
 use watchbell_domain::org::Org;
-use watchbell_domain::port::{KeyStore, Once, OrgStore, Page, PageRequest, Pending, Written};
+use watchbell_domain::port::{KeyStore, OrgStore, Page, PageRequest, Pending, Terms, Written};
 
-use super::SqliteStore;
 use super::error::{OrConflict, Result};
-use super::once::once;
 use super::page::{self, before};
 use super::row::{Columns, micros};
 use super::writer::Tx;
+use super::{SqliteStore, audit};
 
 /// Under whom the making of organisations is remembered: a repetition does not know the id that the first try made.
 const NO_ORG: OrgId = OrgId(uuid::Uuid::nil());
 
 impl OrgStore for SqliteStore {
-    fn create_org(&self, org: Org, key: Option<Once>) -> Pending<'_, Written<()>> {
-        self.add(move |tx| once(tx, NO_ORG, org.created_at, key.as_ref(), |tx| insert_org(tx, &org)))
+    fn create_org(&self, org: Org, terms: Terms) -> Pending<'_, Written<()>> {
+        self.add(move |tx| audit::on(tx, NO_ORG, org.created_at, &terms, |tx| insert_org(tx, &org)))
+    }
+
+    fn set_weight(&self, id: OrgId, weight: u32, now: Timestamp, terms: Terms) -> Pending<'_, Written<bool>> {
+        self.write(move |tx| {
+            audit::on(tx, id, now, &terms, |tx| {
+                let mut update = tx.conn.prepare_cached("UPDATE org SET weight = ?2 WHERE id = ?1")?;
+                Ok(update.execute(params![id.0.as_bytes(), weight])? == 1)
+            })
+        })
     }
 
     fn org(&self, id: OrgId) -> Pending<'_, Option<Org>> {
@@ -46,8 +55,8 @@ impl OrgStore for SqliteStore {
 
 fn insert_org(tx: &mut Tx<'_>, org: &Org) -> Result<()> {
     tx.conn
-        .prepare_cached("INSERT INTO org (id, slug, name, created_at) VALUES (?1, ?2, ?3, ?4)")?
-        .execute(params![org.id.0.as_bytes(), org.slug, org.name, micros(org.created_at)])
+        .prepare_cached("INSERT INTO org (id, slug, name, weight, created_at) VALUES (?1, ?2, ?3, ?4, ?5)")?
+        .execute(params![org.id.0.as_bytes(), org.slug, org.name, org.weight, micros(org.created_at)])
         .or_conflict("an organisation of this slug exists")?;
     Ok(())
 }
@@ -58,19 +67,33 @@ fn org(row: &Row<'_>) -> Result<Org> {
         id: OrgId(columns.uuid("id")?),
         slug: columns.get("slug")?,
         name: columns.get("name")?,
+        weight: columns.get("weight")?,
         created_at: columns.time("created_at")?,
     })
+}
+
+/// What organisations weigh that do not weigh 1.
+pub(super) fn weights(conn: &Connection) -> Result<Vec<(OrgId, u32)>> {
+    let mut query = conn.prepare_cached("SELECT id, weight FROM org WHERE weight <> 1")?;
+    let mut rows = query.query([])?;
+    let mut weights = Vec::new();
+    while let Some(row) = rows.next()? {
+        let columns = Columns::of("org", row);
+        weights.push((OrgId(columns.uuid("id")?), columns.get("weight")?));
+    }
+    Ok(weights)
 }
 
 const INSERT_KEY: &str = "INSERT INTO api_key \
     (id, org_id, name, scopes, hash, created_at, expires_at, revoked_at, root) \
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+const IS_ROOT: &str = "SELECT EXISTS (SELECT 1 FROM api_key WHERE root = 1 AND hash = ?1)";
 const UPDATE_ROOT: &str = "UPDATE api_key SET name = ?1, scopes = ?2, hash = ?3, expires_at = ?4, revoked_at = ?5 \
                            WHERE root = 1";
 
 impl KeyStore for SqliteStore {
-    fn create_key(&self, org: OrgId, key: ApiKey, idempotency: Option<Once>) -> Pending<'_, Written<()>> {
-        self.add(move |tx| once(tx, org, key.created_at, idempotency.as_ref(), |tx| insert_key(tx, &key, false)))
+    fn create_key(&self, org: OrgId, key: ApiKey, terms: Terms) -> Pending<'_, Written<()>> {
+        self.add(move |tx| audit::on(tx, org, key.created_at, &terms, |tx| insert_key(tx, &key, false)))
     }
 
     fn key_by_hash(&self, hash: KeyHash) -> Pending<'_, Option<ApiKey>> {
@@ -90,18 +113,23 @@ impl KeyStore for SqliteStore {
         })
     }
 
-    fn revoke_key(&self, org: OrgId, id: KeyId, now: Timestamp) -> Pending<'_, bool> {
+    fn revoke_key(&self, org: OrgId, id: KeyId, now: Timestamp, deed: Option<Deed>) -> Pending<'_, bool> {
         self.write(move |tx| {
             // Revoked once: a second call changes nothing of when.
             let mut revoke = tx.conn.prepare_cached(
                 "UPDATE api_key SET revoked_at = coalesce(revoked_at, ?3) WHERE org_id = ?1 AND id = ?2",
             )?;
-            Ok(revoke.execute(params![org.0.as_bytes(), id.0.as_bytes(), micros(now)])? == 1)
+            let is_there = revoke.execute(params![org.0.as_bytes(), id.0.as_bytes(), micros(now)])? == 1;
+            if is_there {
+                audit::note(tx, org, deed.as_ref())?;
+            }
+            Ok(is_there)
         })
     }
 
-    fn set_root_key(&self, key: ApiKey) -> Pending<'_, ()> {
+    fn set_root_key(&self, key: ApiKey, deed: Option<Deed>) -> Pending<'_, ()> {
         self.write(move |tx| {
+            let is_known = tx.conn.prepare_cached(IS_ROOT)?.query_row([key.hash.0], |row| row.get::<_, bool>(0))?;
             let changed = tx.conn.prepare_cached(UPDATE_ROOT)?.execute(params![
                 key.name,
                 scopes_text(&key),
@@ -110,9 +138,11 @@ impl KeyStore for SqliteStore {
                 key.revoked_at.map(micros),
             ]);
             match changed.or_conflict("another key has this hash")? {
-                0 => insert_key(tx, &key, true),
-                _ => Ok(()),
+                0 => insert_key(tx, &key, true)?,
+                _ => {}
             }
+            // It is set at every start; only another one is news.
+            if is_known { Ok(()) } else { audit::note(tx, NO_ORG, deed.as_ref()) }
         })
     }
 }

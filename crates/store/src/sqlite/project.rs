@@ -6,7 +6,7 @@ use watchbell_domain::event::Accepted;
 use watchbell_domain::finding::{Finding, FindingStatus};
 use watchbell_domain::id::{FindingId, OrgId, ProjectId, ScanId};
 use watchbell_domain::org::Project;
-use watchbell_domain::port::{Once, Page, PageRequest, Pending, ProjectStore, ScanOutcome, StoreError, Written};
+use watchbell_domain::port::{Once, Page, PageRequest, Pending, ProjectStore, ScanOutcome, StoreError, Terms, Written};
 use watchbell_domain::scan::{Scan, ScanStatus};
 
 use super::error::{OrConflict, Result};
@@ -14,7 +14,7 @@ use super::once::once;
 use super::page::{self, before};
 use super::row::{Columns, corrupt, micros, signed};
 use super::writer::Tx;
-use super::{SqliteStore, event, poam};
+use super::{SqliteStore, audit, event, poam};
 
 const INSERT: &str = "INSERT INTO project (org_id, id, name, created_at, version, last_scan_at) \
                       VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
@@ -33,8 +33,8 @@ const WRITE_FINDING: &str = "INSERT INTO finding \
     WHERE project_id = excluded.project_id AND identity = excluded.identity";
 
 impl ProjectStore for SqliteStore {
-    fn create_project(&self, project: Project, key: Option<Once>) -> Pending<'_, Written<()>> {
-        self.add(move |tx| once(tx, project.org_id, project.created_at, key.as_ref(), |tx| insert(tx, &project)))
+    fn create_project(&self, project: Project, terms: Terms) -> Pending<'_, Written<()>> {
+        self.add(move |tx| audit::on(tx, project.org_id, project.created_at, &terms, |tx| insert(tx, &project)))
     }
 
     fn project(&self, org: OrgId, id: ProjectId) -> Pending<'_, Option<Project>> {

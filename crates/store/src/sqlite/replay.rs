@@ -9,22 +9,22 @@ use std::num::NonZeroU32;
 use jiff::Timestamp;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
+use watchbell_domain::audit::Deed;
 use watchbell_domain::delivery::StateKind;
 use watchbell_domain::endpoint::EndpointState;
 use watchbell_domain::id::{DeliveryId, EndpointId, EventId, OrgId, ReplayId};
 use watchbell_domain::port::{
-    Advanced, EndReason, Matched, Once, Page, PageRequest, Pending, RUNNING_REPLAYS_MAX, ReplayFilter, ReplayJob,
-    ReplayProgress, ReplayState, ReplayStep, ReplayStore, StoreError, Written,
+    Advanced, EndReason, Matched, Page, PageRequest, Pending, RUNNING_REPLAYS_MAX, ReplayFilter, ReplayJob,
+    ReplayProgress, ReplayState, ReplayStep, ReplayStore, StoreError, Terms, Written,
 };
 
 use super::delivery::{NewDelivery, Start, first_id, insert};
 use super::error::Result;
 use super::event::micros_up;
-use super::once::once;
 use super::page::{self, before};
 use super::row::{Columns, micros, signed, truncated};
 use super::writer::Tx;
-use super::{SqliteStore, endpoint, erase};
+use super::{SqliteStore, audit, endpoint, erase};
 use crate::delivery_ids::Ids;
 
 const INSERT: &str = "INSERT INTO replay (org_id, id, endpoint_id, of_state, reason, event_type, since, until, made_max, \
@@ -53,8 +53,8 @@ impl ReplayStore for SqliteStore {
         self.read(move |read| look(read.conn, org, &filter, from, looked_at_max, found_max))
     }
 
-    fn create_replay(&self, job: ReplayJob, key: Option<Once>) -> Pending<'_, Written<()>> {
-        self.add(move |tx| once(tx, job.org_id, job.created_at, key.as_ref(), |tx| create(tx, &job)))
+    fn create_replay(&self, job: ReplayJob, terms: Terms) -> Pending<'_, Written<()>> {
+        self.add(move |tx| audit::on(tx, job.org_id, job.created_at, &terms, |tx| create(tx, &job)))
     }
 
     fn replay_job(&self, org: OrgId, id: ReplayId) -> Pending<'_, Option<ReplayJob>> {
@@ -101,13 +101,20 @@ impl ReplayStore for SqliteStore {
         })
     }
 
-    fn cancel_replay(&self, org: OrgId, id: ReplayId, now: Timestamp) -> Pending<'_, Option<ReplayJob>> {
+    fn cancel_replay(
+        &self,
+        org: OrgId,
+        id: ReplayId,
+        now: Timestamp,
+        deed: Option<Deed>,
+    ) -> Pending<'_, Option<ReplayJob>> {
         self.write(move |tx| {
             let Some(mut job) = find(tx.conn, org, id)? else { return Ok(None) };
             match job.state {
                 ReplayState::Running => {
                     job.state = ReplayState::Cancelled { at: truncated(now) };
                     write_progress(tx.conn, &job)?;
+                    audit::note(tx, org, deed.as_ref())?;
                     Ok(Some(job))
                 }
                 ReplayState::Finished { .. } | ReplayState::Cancelled { .. } => {
@@ -359,6 +366,7 @@ fn repeat(
     let is_due = matches!(endpoint.state, EndpointState::Active);
     let start = if is_due { Start::Due } else { Start::Held };
     insert(tx.conn, &NewDelivery { org_id, id, event_id, endpoint_id, start, created_at: now, replay_of: Some(old) })?;
+    super::delivery::keep_key(tx.conn, &endpoint, id)?;
     Ok(Some((endpoint_id, is_due)))
 }
 

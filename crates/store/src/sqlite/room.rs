@@ -14,6 +14,7 @@
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::SignedDuration;
@@ -26,6 +27,9 @@ const LOOK_EVERY: SignedDuration = SignedDuration::from_secs(1);
 
 /// How long a commit that SQLite had no room for makes the store count as full. It is asked again by then.
 const REFUSED_FOR: SignedDuration = SignedDuration::from_secs(5);
+
+/// Pages of the log beyond which nothing is added (1 GiB): somebody has been reading for so long that it cannot be cut.
+pub(super) const LOG_PAGES_MAX: u64 = 262_144;
 
 /// The part of the reserve that is kept for outcomes.
 const OUTCOMES_SHARE: u64 = 8;
@@ -69,6 +73,8 @@ pub(super) struct Room {
     min_free_bytes: u64,
     free_space: Arc<dyn FreeSpace>,
     clock: Arc<dyn Clock>,
+    /// Told by the writer after every commit.
+    log_pages: Arc<AtomicU64>,
     seen: Mutex<Seen>,
 }
 
@@ -88,15 +94,31 @@ impl Room {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let seen = Seen { left: Left::Plenty, looked_at: None, refused_at: None };
-        Self { directory: directory.to_owned(), min_free_bytes, free_space, clock, seen: Mutex::new(seen) }
+        Self {
+            directory: directory.to_owned(),
+            min_free_bytes,
+            free_space,
+            clock,
+            log_pages: Arc::default(),
+            seen: Mutex::new(seen),
+        }
     }
 
     /// For what adds: events, scans, endpoints.
     pub(super) fn for_intake(&self) -> Result<()> {
+        if self.log_pages.load(Ordering::Relaxed) > LOG_PAGES_MAX {
+            let problem = "the log cannot be cut, for somebody has been reading the database for too long";
+            return Err(StoreError::Unavailable(problem.to_owned()).into());
+        }
         match self.left() {
             Left::Plenty => Ok(()),
             Left::Reserve | Left::Nothing => Err(StoreError::Full.into()),
         }
+    }
+
+    /// How long the log is.
+    pub(super) fn log_pages(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.log_pages)
     }
 
     /// For attempts, whose outcomes have to be written.

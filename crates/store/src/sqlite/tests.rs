@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use rusqlite::Connection;
 use watchbell_domain::port::testing::{ManualClock, SeededEntropy};
 use watchbell_domain::port::{
-    Claim, DeliveryStore, EndpointCreation, EndpointStore, EventFilter, EventStore, Next, StoreError,
+    Claim, DeliveryStore, EndpointCreation, EndpointStore, EventFilter, EventStore, Next, StoreError, Terms,
 };
 use watchbell_wire::EventType;
 
@@ -29,6 +29,7 @@ fn options(directory: &Path, threads: Threads) -> OpenOptions {
         min_free_bytes: 0,
         free_space: Arc::new(FileSystem),
         longest_wait: SignedDuration::from_hours(27),
+        disable_after: Some(SignedDuration::from_hours(120)),
     }
 }
 
@@ -250,7 +251,7 @@ async fn h4_little_room_refuses_intake_and_the_last_of_it_claims() {
     let taken = world.take(&endpoint, 1).await;
     left(99);
     assert_eq!(accept().await, Err(StoreError::Full));
-    let claim = Claim { org_id: org, endpoint_id: endpoint.id, limit: 1 };
+    let claim = Claim { org_id: org, endpoint_id: endpoint.id, limit: 1, retries: u32::MAX };
     let claimed = store.claim(vec![claim], world::at(1), world::LEASE).await;
     assert_eq!(claimed.map(drop), Err(StoreError::Full));
     world.settle(&endpoint, &taken, Next::Delivered, 2).await;
@@ -286,7 +287,7 @@ async fn what_a_failed_group_changed_is_not_remembered() {
     let (go, wait) = channel::<()>();
     let mut hold = held_up(&store, wait);
     poll_once(&mut hold).await;
-    let mut created = store.create_endpoint(creation, None);
+    let mut created = store.create_endpoint(creation, Terms::default());
     poll_once(&mut created).await;
     let mut breaks = store.write(|tx| -> Result<()> {
         tx.conn.execute_batch("ROLLBACK")?;
@@ -419,4 +420,70 @@ fn what_is_due_is_found_by_seeks() {
         assert_eq!(steps.iter().find(scans), None, "{statement}\n{steps:#?}");
         assert!(!steps.iter().any(|step| step.contains("TEMP B-TREE FOR ORDER")), "{statement}\n{steps:#?}");
     }
+}
+
+/// A query that never ends by itself is broken off, and what it read stays no obstacle to cutting the log.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn h6_a_query_without_end_is_broken_off() {
+    let clock = ManualClock::at(Timestamp::UNIX_EPOCH);
+    let directory = tempfile::tempdir().unwrap();
+    let options = OpenOptions { clock: Arc::new(clock.clone()), ..options(directory.path(), Threads::default()) };
+    let store = Arc::new(SqliteStore::open(options).unwrap());
+    let (begun, has_begun) = tokio::sync::oneshot::channel();
+    let reading = Arc::clone(&store);
+    let query = tokio::spawn(async move {
+        let endless = "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n) SELECT max(n) FROM n";
+        let work = move |read: &reader::Read<'_>| {
+            begun.send(()).unwrap();
+            Ok(read.conn.query_row(endless, [], |row| row.get::<_, i64>(0))?)
+        };
+        reading.read(work).await
+    });
+    has_begun.await.unwrap();
+    clock.advance(SignedDuration::from_secs(31));
+    assert!(matches!(query.await.unwrap(), Err(StoreError::Unavailable(_))));
+    assert_eq!(store.read(|read| Ok(read.conn.query_row("SELECT 7", [], |row| row.get::<_, i64>(0))?)).await, Ok(7));
+}
+
+/// A log that somebody keeps from being cut stops the intake at its bound, and no sooner is it cut than all goes on.
+#[test]
+fn h6_the_log_has_a_bound() {
+    let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(Timestamp::UNIX_EPOCH));
+    let room = Room::new(Path::new("/"), 0, Arc::new(FileSystem), clock);
+    let pages = room.log_pages();
+    pages.store(room::LOG_PAGES_MAX, std::sync::atomic::Ordering::Relaxed);
+    assert!(room.for_intake().is_ok());
+    pages.store(room::LOG_PAGES_MAX + 1, std::sync::atomic::Ordering::Relaxed);
+    assert!(room.for_intake().is_err() && room.for_claims().is_ok(), "what is under way goes on");
+    pages.store(0, std::sync::atomic::Ordering::Relaxed);
+    assert!(room.for_intake().is_ok());
+}
+
+/// Since when, and how often: the twentieth failure counts the nineteen that another process saw.
+#[tokio::test]
+async fn f29_what_is_known_of_failures_survives_a_restart() {
+    let directory = tempfile::tempdir().unwrap();
+    let clock = ManualClock::at(Timestamp::UNIX_EPOCH);
+    let open = || {
+        let options = OpenOptions { clock: Arc::new(clock.clone()), ..options(directory.path(), Threads::Inline) };
+        let store = Arc::new(SqliteStore::open(options).unwrap());
+        World::new(Opened { store, keep: Box::new(()) })
+    };
+    let world = open();
+    let org = world.org("acme").await;
+    let endpoint = world.endpoint(org).await;
+    world.deliver(&endpoint, 0).await;
+    let fail = async |world: &World, seconds: i64| {
+        let taken = world.take(&endpoint, seconds).await;
+        let retry = Next::Retry { due_at: world::at(seconds), counts: true, endpoint_pause: None };
+        world.settle(&endpoint, &taken, retry, seconds).await;
+    };
+    for second in 0..19 {
+        fail(&world, second).await;
+    }
+    drop(world);
+    let world = open();
+    fail(&world, 5 * 86_400).await;
+    let state = world.load(&endpoint).await.state;
+    assert!(matches!(state, watchbell_domain::endpoint::EndpointState::Disabled { .. }), "{state:?}");
 }

@@ -20,6 +20,7 @@ use watchbell_domain::port::StoreError;
 use super::checkpoint::Wal;
 use super::endpoint_cache::EndpointCache;
 use super::error::{Error, Result, from_sqlite};
+use super::failing::Failures;
 use super::hand_over::HandOver;
 use super::room::Room;
 use super::vault::Vault;
@@ -36,6 +37,8 @@ pub(super) struct Tx<'a> {
     pub(super) endpoints: &'a mut EndpointCache,
     /// What goes to the loop with the commit.
     pub(super) hand_over: &'a mut HandOver,
+    /// Endpoints that only fail.
+    pub(super) failures: &'a mut Failures,
     /// For what is sealed.
     pub(super) vault: &'a Vault,
     /// What there is room for.
@@ -150,6 +153,7 @@ pub(super) struct Writer {
     conn: Connection,
     endpoints: EndpointCache,
     hand_over: HandOver,
+    failures: Failures,
     vault: Arc<Vault>,
     counters: Arc<Counters>,
     room: Arc<Room>,
@@ -160,12 +164,13 @@ impl Writer {
     pub(super) fn new(
         conn: Connection,
         hand_over: HandOver,
+        failures: Failures,
         vault: Arc<Vault>,
         counters: Arc<Counters>,
         room: Arc<Room>,
         wal: Wal,
     ) -> Self {
-        Self { conn, endpoints: EndpointCache::default(), hand_over, vault, counters, room, wal }
+        Self { conn, endpoints: EndpointCache::default(), hand_over, failures, vault, counters, room, wal }
     }
 
     /// Works until every sender is gone.
@@ -225,12 +230,14 @@ impl Writer {
             conn: &self.conn,
             endpoints: &mut self.endpoints,
             hand_over: &mut self.hand_over,
+            failures: &mut self.failures,
             vault: &self.vault,
             room: &self.room,
         };
         let ran = unit.run(&mut tx);
         self.endpoints.unit_ended(ran == Ran::Done);
         self.hand_over.unit_ended(ran == Ran::Done);
+        self.failures.unit_ended(ran == Ran::Done);
         if let Ran::Failed(problem) = ran {
             if problem == StoreError::Full && self.room.for_intake().is_ok() {
                 self.room.refused();
@@ -250,6 +257,7 @@ impl Writer {
     fn abandon(&mut self) {
         self.endpoints.clear();
         self.hand_over.abandoned();
+        self.failures.abandoned();
         if !self.conn.is_autocommit()
             && let Err(problem) = self.execute("ROLLBACK")
         {

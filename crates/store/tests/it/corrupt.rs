@@ -6,7 +6,7 @@ use watchbell_domain::org::Org;
 use watchbell_domain::port::testing::SeededEntropy;
 use watchbell_domain::port::{
     Acceptance, Claim, DeliveryFilter, DeliveryIds, DeliveryStore, EndpointCreation, EndpointStore, EventFilter,
-    EventStore, OrgStore, PageRequest, StoreError,
+    EventStore, OrgStore, PageRequest, StoreError, Terms,
 };
 use watchbell_domain::{SignedDuration, Timestamp};
 use watchbell_store::conformance::dialects;
@@ -33,7 +33,10 @@ async fn fixture() -> Fixture {
     let org = OrgId::make(now, &entropy);
     drop(
         store
-            .create_org(Org { id: org, slug: "acme".into(), name: String::new(), created_at: now }, None)
+            .create_org(
+                Org { id: org, slug: "acme".into(), name: String::new(), weight: 1, created_at: now },
+                Terms::default(),
+            )
             .await
             .unwrap(),
     );
@@ -54,7 +57,7 @@ async fn fixture() -> Fixture {
         updated_at: now,
     };
     let id = endpoint.id;
-    drop(store.create_endpoint(EndpointCreation { endpoint, greeting: None }, None).await.unwrap());
+    drop(store.create_endpoint(EndpointCreation { endpoint, greeting: None }, Terms::default()).await.unwrap());
     let events = (0..2)
         .map(|_| watchbell_domain::event::NewEvent {
             event: Event {
@@ -65,6 +68,7 @@ async fn fixture() -> Fixture {
             },
             project_id: None,
             only: None,
+            hops: 0,
         })
         .collect();
     let delivery_ids = DeliveryIds { seed: [4; 32] };
@@ -124,7 +128,7 @@ async fn do_not_stop_what_waits_behind_them() {
     let fixture = fixture().await;
     fixture
         .damage("UPDATE event SET data = 'x' WHERE id = (SELECT event_id FROM delivery ORDER BY due_at, id LIMIT 1)");
-    let claim = Claim { org_id: fixture.org, endpoint_id: fixture.endpoint, limit: 9 };
+    let claim = Claim { org_id: fixture.org, endpoint_id: fixture.endpoint, limit: 9, retries: u32::MAX };
     let lease = SignedDuration::from_secs(60);
     let claimed = fixture.store.claim(vec![claim], fixture.now, lease).await.unwrap();
     assert_eq!(claimed[0].deliveries.len(), 1);

@@ -9,7 +9,7 @@ use watchbell_domain::endpoint::{Endpoint, EndpointPolicy, EndpointSecret, Endpo
 use watchbell_domain::id::{EndpointId, OrgId};
 use watchbell_domain::org::Org;
 use watchbell_domain::port::testing::SeededEntropy;
-use watchbell_domain::port::{Answer, EndpointCreation, EndpointStore, KeyStore, Once, OrgStore, Written};
+use watchbell_domain::port::{Answer, EndpointCreation, EndpointStore, KeyStore, Once, OrgStore, Terms, Written};
 use watchbell_store::conformance::dialects;
 use watchbell_store::seal::{SealingKey, SealingKeys};
 use watchbell_store::sqlite::{DATABASE_FILE, OpenError, OpenOptions, SqliteStore};
@@ -46,14 +46,14 @@ async fn fill(store: &SqliteStore) -> Endpoint {
     let entropy = SeededEntropy::new(9);
     let now = options(Path::new("")).clock.now();
     let org = OrgId::make(now, &entropy);
-    let row = Org { id: org, slug: "acme".into(), name: "Acme".into(), created_at: now };
-    assert_eq!(store.create_org(row, None).await.unwrap(), Written::Fresh(()));
+    let row = Org { id: org, slug: "acme".into(), name: "Acme".into(), weight: 1, created_at: now };
+    assert_eq!(store.create_org(row, Terms::default()).await.unwrap(), Written::Fresh(()));
     let endpoint = endpoint(org, &entropy);
     let answer = Answer { status: 201, body: format!("{{\"secret\":\"{}\"}}", HUSH[2]).into_bytes() };
     let once = Once { key: "k".into(), request: [1; 32], answer };
     let creation = EndpointCreation { endpoint: endpoint.clone(), greeting: None };
-    assert_eq!(store.create_endpoint(creation.clone(), Some(once.clone())).await.unwrap(), Written::Fresh(()));
-    let repeated = store.create_endpoint(creation, Some(once.clone())).await.unwrap();
+    assert_eq!(store.create_endpoint(creation.clone(), Some(once.clone()).into()).await.unwrap(), Written::Fresh(()));
+    let repeated = store.create_endpoint(creation, Some(once.clone()).into()).await.unwrap();
     assert_eq!(repeated, Written::Repeated(once.answer));
     let key = watchbell_domain::access::ApiKey {
         id: watchbell_domain::id::KeyId::make(now, &entropy),
@@ -65,7 +65,7 @@ async fn fill(store: &SqliteStore) -> Endpoint {
         expires_at: None,
         revoked_at: None,
     };
-    assert_eq!(store.create_key(org, key, None).await.unwrap(), Written::Fresh(()));
+    assert_eq!(store.create_key(org, key, Terms::default()).await.unwrap(), Written::Fresh(()));
     endpoint
 }
 
@@ -98,7 +98,7 @@ async fn ciphertext_opens_in_its_own_row_alone() {
     let first = fill(&store).await;
     let second = endpoint(first.org_id, &SeededEntropy::new(10));
     let creation = EndpointCreation { endpoint: second.clone(), greeting: None };
-    assert_eq!(store.create_endpoint(creation, None).await.unwrap(), Written::Fresh(()));
+    assert_eq!(store.create_endpoint(creation, Terms::default()).await.unwrap(), Written::Fresh(()));
     let conn = Connection::open(directory.path().join(DATABASE_FILE)).unwrap();
     let moved = conn.execute(
         "UPDATE endpoint SET secrets = (SELECT secrets FROM endpoint WHERE id = ?1) WHERE id = ?2",
@@ -205,7 +205,13 @@ async fn commits_are_shared() {
         calls.spawn(async move {
             let now = options(Path::new("")).clock.now();
             let id = OrgId::make(now, &SeededEntropy::new(number));
-            store.create_org(Org { id, slug: id.bare(), name: String::new(), created_at: now }, None).await.unwrap()
+            store
+                .create_org(
+                    Org { id, slug: id.bare(), name: String::new(), weight: 1, created_at: now },
+                    Terms::default(),
+                )
+                .await
+                .unwrap()
         });
     }
     assert_eq!(calls.join_all().await, vec![Written::Fresh(()); 1000]);

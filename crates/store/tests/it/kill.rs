@@ -15,7 +15,7 @@ use watchbell_domain::org::Org;
 use watchbell_domain::port::testing::SeededEntropy;
 use watchbell_domain::port::{
     Acceptance, Claim, DeliveryIds, DeliveryStore, EndpointCreation, EndpointStore, EventStore, Next, OrgStore,
-    PageRequest, Settlement,
+    PageRequest, Settlement, Terms,
 };
 use watchbell_store::conformance::dialects;
 use watchbell_store::sqlite::{DATABASE_FILE, SqliteStore};
@@ -112,8 +112,9 @@ async fn owner(store: &SqliteStore, entropy: &SeededEntropy) -> (OrgId, Endpoint
     let now = options(Path::new("")).clock.now();
     let page = PageRequest { before: None, limit: 1 };
     if store.org_by_slug("acme".into()).await.unwrap().is_none() {
-        let org = Org { id: OrgId::make(now, entropy), slug: "acme".into(), name: String::new(), created_at: now };
-        drop(store.create_org(org, None).await.unwrap());
+        let org =
+            Org { id: OrgId::make(now, entropy), slug: "acme".into(), name: String::new(), weight: 1, created_at: now };
+        drop(store.create_org(org, Terms::default()).await.unwrap());
     }
     let org = store.org_by_slug("acme".into()).await.unwrap().unwrap().id;
     if let Some(endpoint) = store.endpoints(org, page).await.unwrap().items.pop() {
@@ -136,7 +137,7 @@ async fn owner(store: &SqliteStore, entropy: &SeededEntropy) -> (OrgId, Endpoint
         updated_at: now,
     };
     let id = endpoint.id;
-    drop(store.create_endpoint(EndpointCreation { endpoint, greeting: None }, None).await.unwrap());
+    drop(store.create_endpoint(EndpointCreation { endpoint, greeting: None }, Terms::default()).await.unwrap());
     (org, id)
 }
 
@@ -151,7 +152,7 @@ async fn accept(store: &SqliteStore, org: OrgId, entropy: &SeededEntropy) -> Eve
         occurred_at: now,
         data: Data::from_text(format!("{{\"x\":\"{}\"}}", "y".repeat(2000))).unwrap(),
     };
-    let events = vec![NewEvent { event, project_id: None, only: None }];
+    let events = vec![NewEvent { event, project_id: None, only: None, hops: 0 }];
     let delivery_ids = DeliveryIds { seed };
     drop(store.accept(Acceptance { org_id: org, events, accepted_at: now, delivery_ids }, None).await.unwrap());
     id
@@ -160,7 +161,7 @@ async fn accept(store: &SqliteStore, org: OrgId, entropy: &SeededEntropy) -> Eve
 /// Claims some and settles every other one.
 async fn deliver(store: &SqliteStore, org: OrgId, endpoint: EndpointId) {
     let now = options(Path::new("")).clock.now();
-    let claim = Claim { org_id: org, endpoint_id: endpoint, limit: 8 };
+    let claim = Claim { org_id: org, endpoint_id: endpoint, limit: 8, retries: u32::MAX };
     for claimed in store.claim(vec![claim], now, SignedDuration::from_secs(60)).await.unwrap() {
         for taken in claimed.deliveries.into_iter().step_by(2) {
             let attempt = Attempt {

@@ -21,6 +21,7 @@ pub(crate) fn options(directory: &Path) -> OpenOptions {
         min_free_bytes: 0,
         free_space: Arc::new(FileSystem),
         longest_wait: watchbell_domain::SignedDuration::from_hours(27),
+        disable_after: Some(watchbell_domain::SignedDuration::from_hours(120)),
     }
 }
 

@@ -31,7 +31,7 @@ pub struct DeliveryDeadLettered {
     pub endpoint_id: String,
     /// Its event.
     pub event_id: String,
-    /// The last attempt's result.
+    /// Why it was given up: `exhausted`, `gone`, `refused`, ….
     pub reason: String,
 }
 

@@ -8,42 +8,40 @@ use watchbell_wire::event::Component;
 
 use super::schema::{ComponentEntry, Metadata};
 use crate::scan::lenient::{self, Raw, limit_text};
-use crate::scan::{limit, names};
+use crate::scan::statement::component_of;
+use crate::scan::{Report, limit, names};
 
 /// The components of a document, by reference.
 pub(super) struct Components {
     by_ref: HashMap<String, Component>,
-    count: u64,
 }
 
 impl Components {
-    /// Reads the tree, without recursion. The document's subject (`metadata.component`) can be referred to, but it is no
-    /// part of itself and not counted.
-    pub(super) fn read(listed: Option<Raw<'_>>, metadata: Option<&Metadata<'_>>) -> Self {
-        let mut found = Self { by_ref: HashMap::new(), count: 0 };
+    /// Reads the tree, without recursion, and lists it in the report. The document's subject (`metadata.component`) can
+    /// be referred to, but it is no part of itself and not listed.
+    pub(super) fn read(listed: Option<Raw<'_>>, metadata: Option<&Metadata<'_>>, report: &mut Report) -> Self {
+        let mut found = Self { by_ref: HashMap::new() };
+        report.components = Some(0);
         let subject = metadata.and_then(|metadata| metadata.component);
         if let Some(entry) = subject.and_then(lenient::parse::<ComponentEntry<'_>>) {
-            found.add(&entry);
+            found.add(&entry, component(&entry));
         }
-        found.count = 0;
         let top: Vec<Raw<'_>> = listed.and_then(lenient::parse).unwrap_or_default();
-        let mut open: Vec<(usize, Raw<'_>)> = top.into_iter().map(|raw| (1, raw)).collect();
+        // The last is looked at first, so that they come in the document's order.
+        let mut open: Vec<(usize, Raw<'_>)> = top.into_iter().rev().map(|raw| (1, raw)).collect();
         while let Some((depth, raw)) = open.pop() {
             let Some(entry) = lenient::parse::<ComponentEntry<'_>>(raw) else {
                 continue;
             };
-            found.add(&entry);
-            let inner = entry.components.unwrap_or_default().into_iter();
+            let component = component(&entry);
+            report.list(component.clone());
+            found.add(&entry, component);
+            let inner = entry.components.unwrap_or_default().into_iter().rev();
             if depth < limit::COMPONENT_DEPTH_MAX {
                 open.extend(inner.map(|raw| (depth + 1, raw)));
             }
         }
         found
-    }
-
-    /// How many there are.
-    pub(super) const fn count(&self) -> u64 {
-        self.count
     }
 
     /// The component that is referred to. One that the document lacks is at least named.
@@ -56,14 +54,12 @@ impl Components {
         let local = local.as_deref().unwrap_or(reference);
         match self.by_ref.get(local) {
             Some(component) => component.clone(),
-            None => unlisted(local),
+            None => component_of(local),
         }
     }
 
-    fn add(&mut self, entry: &ComponentEntry<'_>) {
-        self.count += 1;
+    fn add(&mut self, entry: &ComponentEntry<'_>, component: Component) {
         if let Some(bom_ref) = &entry.bom_ref {
-            let component = component(entry);
             self.by_ref.entry(bom_ref.clone()).or_insert(component);
         }
     }
@@ -87,17 +83,5 @@ fn component(entry: &ComponentEntry<'_>) -> Component {
         name: limit_text(&name, limit::NAME_MAX),
         version: entry.version.as_ref().filter(|text| is_told(text)).map(|text| limit_text(text, limit::NAME_MAX)),
         purl: entry.purl.as_ref().filter(|text| is_told(text)).map(|text| limit_text(text, limit::PATH_MAX)),
-    }
-}
-
-/// What a reference alone tells: tools use package URLs as references.
-fn unlisted(reference: &str) -> Component {
-    match PackageUrl::from_str(reference) {
-        Ok(purl) => Component {
-            name: limit_text(purl.name(), limit::NAME_MAX),
-            version: purl.version().map(|version| limit_text(version, limit::NAME_MAX)),
-            purl: Some(limit_text(reference, limit::PATH_MAX)),
-        },
-        Err(_) => Component { name: limit_text(reference, limit::NAME_MAX), ..Component::default() },
     }
 }

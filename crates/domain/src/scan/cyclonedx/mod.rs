@@ -1,12 +1,15 @@
-//! CycloneDX in JSON, versions 1.4 to 1.7: <https://cyclonedx.org/specification/overview/>.
+//! CycloneDX in JSON and XML, versions 1.4 to 1.7: <https://cyclonedx.org/specification/overview/>.
 //!
 //! One finding for each component that a vulnerability affects. What `analysis.state` (VEX) makes of it:
 //!
 //! | state | we take it as |
 //! |---|---|
 //! | absent, `exploitable`, `in_triage` | a finding |
-//! | `not_affected`, `false_positive` | a finding that is suppressed: it is there, and nobody need act |
+//! | `not_affected`, `false_positive` | a finding that is a false positive: it is there, and nobody need act |
 //! | `resolved`, `resolved_with_pedigree` | no finding: it is gone |
+//!
+//! A document without components is about those of another one. Then an analysis is a [`Statement`], which makes no
+//! finding, and what the document does not mention is not gone.
 //!
 //! A document without `vulnerabilities` says that its tool saw none. (The tools that leave the member out when there is
 //! nothing in it cannot be told from those that did not look; a bare bill of materials from a tool that reports
@@ -21,11 +24,13 @@ use self::schema::{Affect, Bom, Entry, Metadata, Source, ToolName, Tools};
 use super::error::ReportError;
 use super::lenient::{self, Raw, limit_text};
 use super::rating::{Method, Rating};
+use super::statement::{Statement, Verdict, reason};
 use super::{Report, ReportFormat, limit, names};
 use crate::finding::Observation;
 
 mod components;
 mod schema;
+pub(super) mod xml;
 
 /// Reads a document.
 pub(super) fn read(text: &str, hint: Option<&str>) -> Result<Report, ReportError> {
@@ -36,31 +41,65 @@ pub(super) fn read(text: &str, hint: Option<&str>) -> Result<Report, ReportError
             .ok_or_else(|| ReportError::Shape { pointer: "/vulnerabilities", reason: "wanted an array".to_owned() })?,
     };
     let tool = hint.map_or_else(|| tool(bom.metadata.as_ref()), str::to_owned);
-    let components = Components::read(bom.components, bom.metadata.as_ref());
-    let mut report = Report {
-        format: ReportFormat::CycloneDx,
-        tools: BTreeSet::from([tool.clone()]),
-        scope: BTreeSet::new(),
-        failure: None,
-        observations: Vec::new(),
-        skipped: 0,
-        components: Some(components.count()),
-    };
+    let is_vex = bom.components.is_none();
+    let mut report = Report { tools: BTreeSet::from([tool.clone()]), ..Report::of(ReportFormat::CycloneDx) };
+    let components = Components::read(bom.components, bom.metadata.as_ref(), &mut report);
     for raw in entries {
         let entry = lenient::parse::<Entry>(raw).filter(|entry| !ids(entry).is_empty());
         let Some(entry) = entry else {
             report.skipped += 1;
             continue;
         };
-        observe(&tool, &entry, &components, &mut report.observations);
-        if report.observations.len() > limit::OBSERVATIONS_MAX {
-            return Err(ReportError::TooMany { count: report.observations.len() });
+        match verdict(&entry).filter(|_| is_vex) {
+            Some(verdict) => state(verdict, &entry, &components, &mut report.statements),
+            None => observe(&tool, &entry, &components, &mut report.observations),
+        }
+        let count = report.observations.len().max(report.statements.len());
+        if count > limit::OBSERVATIONS_MAX {
+            return Err(ReportError::TooMany { count });
         }
     }
-    if report.skipped == 0 {
+    report.statements.sort_by_key(|statement| statement.said_at);
+    if report.skipped == 0 && report.statements.is_empty() {
         report.scope.insert(tool);
     }
     Ok(report)
+}
+
+/// Reads a document in XML.
+pub(super) fn read_xml(text: &str, hint: Option<&str>) -> Result<Report, ReportError> {
+    let json = xml::to_json(text)?;
+    Ok(Report { format: ReportFormat::CycloneDxXml, ..read(&json, hint)? })
+}
+
+fn verdict(entry: &Entry) -> Option<Verdict> {
+    Verdict::parse(entry.analysis.as_ref()?.state.as_deref()?)
+}
+
+fn justification(entry: &Entry) -> Option<String> {
+    let analysis = entry.analysis.as_ref()?;
+    reason(analysis.justification.as_deref(), analysis.detail.as_deref())
+}
+
+/// What is said of components of another document.
+fn state(verdict: Verdict, entry: &Entry, components: &Components, out: &mut Vec<Statement>) {
+    let analysis = entry.analysis.as_ref();
+    let general = Statement {
+        names: ids(entry),
+        component: None,
+        verdict,
+        justification: justification(entry),
+        said_at: analysis.and_then(|analysis| analysis.last_updated.or(analysis.first_issued)),
+    };
+    let references = entry.affects.iter().filter_map(|affect| affect.reference.as_deref());
+    let about: Vec<Statement> = references
+        .take(limit::OBSERVATIONS_MAX + 1)
+        .map(|reference| Statement { component: Some(components.get(reference)), ..general.clone() })
+        .collect();
+    match about.is_empty() {
+        true => out.push(general),
+        false => out.extend(about),
+    }
 }
 
 /// The scanner among the tools: libraries that write the format name themselves too.
@@ -86,12 +125,16 @@ fn tool(metadata: Option<&Metadata<'_>>) -> String {
 }
 
 fn observe(tool: &str, entry: &Entry, components: &Components, out: &mut Vec<Observation>) {
-    let state = entry.analysis.as_ref().and_then(|analysis| analysis.state.as_deref());
-    if matches!(state, Some("resolved" | "resolved_with_pedigree")) {
+    let verdict = verdict(entry);
+    if verdict == Some(Verdict::Fixed) {
         return;
     }
-    let general =
-        Observation { suppressed: matches!(state, Some("not_affected" | "false_positive")), ..general(tool, entry) };
+    let general = Observation {
+        suppressed: verdict == Some(Verdict::FalsePositive),
+        verdict,
+        justification: justification(entry),
+        ..general(tool, entry)
+    };
     let headline = headline(entry);
     if entry.affects.is_empty() {
         // Taken as it stands: the tool named no component.

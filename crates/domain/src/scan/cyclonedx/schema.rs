@@ -1,5 +1,6 @@
 //! The part of CycloneDX 1.4 to 1.7 that findings are made of. Names as in the specification.
 
+use jiff::Timestamp;
 use serde::Deserialize;
 
 use crate::scan::lenient::{self, Raw};
@@ -105,9 +106,19 @@ pub(super) struct RatingEntry {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct Analysis {
     #[serde(default, deserialize_with = "lenient::member")]
     pub(super) state: Option<String>,
+    #[serde(default, deserialize_with = "lenient::member")]
+    pub(super) justification: Option<String>,
+    #[serde(default, deserialize_with = "lenient::member")]
+    pub(super) detail: Option<String>,
+    /// Since 1.5.
+    #[serde(default, deserialize_with = "lenient::member")]
+    pub(super) first_issued: Option<Timestamp>,
+    #[serde(default, deserialize_with = "lenient::member")]
+    pub(super) last_updated: Option<Timestamp>,
 }
 
 #[derive(Deserialize)]

@@ -10,12 +10,15 @@
 //! | `executionSuccessful: false` in any run | the scan failed: all findings stay as they are |
 
 use std::collections::BTreeSet;
+use std::io::{Cursor, Read, Seek, SeekFrom};
 
+use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use watchbell_wire::Severity;
 
 use self::rules::Rules;
-use self::schema::{Artifact, ArtifactLocation, Entry, Invocation, Location, Log, Message, Reference, Rule, Run};
+use self::schema::{Artifact, ArtifactLocation, Entry, Invocation, Location, Message, Reference, Rule, Tool};
+use self::stream::{Handler, Member};
 use super::error::ReportError;
 use super::lenient::{self, Raw, limit_text};
 use super::rating::{self, Method};
@@ -24,29 +27,42 @@ use crate::finding::Observation;
 
 mod rules;
 mod schema;
+mod stream;
 
-/// Reads a log.
+/// Reads a log that is in memory.
 pub(super) fn read(text: &str, hint: Option<&str>) -> Result<Report, ReportError> {
-    let log: Log<'_> = serde_json::from_str(text).map_err(|error| lenient::not_json(&error))?;
+    read_from(Cursor::new(text), hint)
+}
+
+/// Reads a log as it comes, twice: see [`stream`].
+pub(super) fn read_from<R: Read + Seek>(mut source: R, hint: Option<&str>) -> Result<Report, ReportError> {
+    let start = source.stream_position().map_err(ReportError::of_io)?;
+    let mut outline = Outline::default();
+    let has_runs = stream::walk(&mut source, &mut outline)?;
     let shape = |reason: &str| ReportError::Shape { pointer: "/runs", reason: reason.to_owned() };
-    let runs: Vec<Raw<'_>> = lenient::parse(log.runs).ok_or_else(|| shape("wanted an array of runs"))?;
-    if runs.is_empty() {
+    if !has_runs {
+        return Err(ReportError::UnknownFormat { seen: "it has no list of `runs`".to_owned() });
+    }
+    if outline.runs.is_empty() {
         return Err(shape("there is no run, so no tool has looked at anything"));
     }
-    let mut report = Report {
-        format: ReportFormat::Sarif,
-        tools: BTreeSet::new(),
-        scope: BTreeSet::new(),
-        failure: None,
-        observations: Vec::new(),
-        skipped: 0,
-        components: None,
-    };
+    let mut report = Report::of(ReportFormat::Sarif);
     let mut silent = BTreeSet::new();
-    for raw in runs {
-        let run: Run<'_> = lenient::parse(raw).ok_or_else(|| shape("a run is not an object"))?;
-        read_run(run, hint, &mut report, &mut silent)?;
+    let mut described = Vec::new();
+    for run in &outline.runs {
+        let tool: Option<Tool<'_>> = run.tool.as_deref().and_then(lenient::parse);
+        let name = tool_name(tool.as_ref(), hint)?;
+        report.tools.insert(name.clone());
+        let invocations = run.invocations.as_deref().and_then(lenient::parse::<Vec<Raw<'_>>>).unwrap_or_default();
+        let invocations: Vec<Invocation> = invocations.into_iter().filter_map(lenient::parse).collect();
+        report.failure = report.failure.take().or_else(|| failure(&invocations));
+        if !run.has_results {
+            silent.insert(name.clone());
+        }
+        described.push(Described { tool: name, rules: Rules::new(tool), artifacts: &run.artifacts });
     }
+    source.seek(SeekFrom::Start(start)).map_err(ReportError::of_io)?;
+    stream::walk(&mut source, &mut Results { runs: described, begun: 0, report: &mut report })?;
     report.scope = match report.skipped {
         0 => report.tools.difference(&silent).cloned().collect(),
         _ => BTreeSet::new(),
@@ -54,45 +70,114 @@ pub(super) fn read(text: &str, hint: Option<&str>) -> Result<Report, ReportError
     Ok(report)
 }
 
-fn read_run(
-    run: Run<'_>,
-    hint: Option<&str>,
-    report: &mut Report,
-    silent: &mut BTreeSet<String>,
-) -> Result<(), ReportError> {
-    let driver = run.tool.as_ref().and_then(|tool| tool.driver.as_ref());
+fn tool_name(tool: Option<&Tool<'_>>, hint: Option<&str>) -> Result<String, ReportError> {
+    let driver = tool.and_then(|tool| tool.driver.as_ref());
     let own_name = driver.and_then(|driver| driver.name.as_deref()).map(names::tool);
     let tool = hint.map(str::to_owned).or(own_name.filter(|name| !name.is_empty()));
-    let tool = tool.ok_or_else(|| ReportError::Shape {
+    tool.ok_or_else(|| ReportError::Shape {
         pointer: "/runs",
         reason: "a run does not name its tool in tool.driver.name; name it with ?tool=".to_owned(),
-    })?;
-    report.tools.insert(tool.clone());
-    report.failure = report.failure.take().or_else(|| failure(&run.invocations));
-    let Some(results) = run.results else {
-        silent.insert(tool);
-        return Ok(());
-    };
-    let mut rules = Rules::new(run.tool);
-    let artifacts: Vec<Option<String>> = run.artifacts.unwrap_or_default().into_iter().map(artifact_uri).collect();
-    for raw in results {
-        let Some(entry) = lenient::parse::<Entry>(raw) else {
-            report.skipped += 1;
-            continue;
-        };
-        if !is_finding(&entry) {
-            continue;
-        }
-        let rule = rules.of(&entry);
-        match observe(&tool, &entry, &rule, &artifacts) {
-            Some(observation) => report.observations.push(observation),
-            None => report.skipped += 1,
-        }
-        if report.observations.len() > limit::OBSERVATIONS_MAX {
-            return Err(ReportError::TooMany { count: report.observations.len() });
+    })
+}
+
+/// What describes the runs: the first time through.
+#[derive(Default)]
+struct Outline {
+    runs: Vec<RunOutline>,
+}
+
+#[derive(Default)]
+struct RunOutline {
+    tool: Option<Box<RawValue>>,
+    invocations: Option<Box<RawValue>>,
+    artifacts: Vec<Option<String>>,
+    /// Absent or null: the tool did not look. Empty: it looked and saw nothing.
+    has_results: bool,
+}
+
+impl Handler for Outline {
+    fn run(&mut self) {
+        self.runs.push(RunOutline::default());
+    }
+
+    fn wants(&self, member: Member) -> bool {
+        member != Member::Results
+    }
+
+    fn value(&mut self, member: Member, raw: Box<RawValue>) {
+        let Some(run) = self.runs.last_mut() else { return };
+        match member {
+            Member::Tool => run.tool = Some(raw),
+            Member::Invocations => run.invocations = Some(raw),
+            Member::Artifacts | Member::Results => {}
         }
     }
-    Ok(())
+
+    fn list(&mut self, member: Member) {
+        if let Some(run) = self.runs.last_mut() {
+            run.has_results |= member == Member::Results;
+        }
+    }
+
+    fn entry(&mut self, _: Member, raw: &RawValue) -> Result<(), ReportError> {
+        if let Some(run) = self.runs.last_mut()
+            && run.artifacts.len() < limit::INVENTORY_MAX
+        {
+            run.artifacts.push(artifact_uri(raw));
+        }
+        Ok(())
+    }
+}
+
+/// A run whose results are to be read.
+struct Described<'o> {
+    tool: String,
+    rules: Rules<'o>,
+    artifacts: &'o [Option<String>],
+}
+
+/// The results: the second time through.
+struct Results<'o, 'r> {
+    runs: Vec<Described<'o>>,
+    /// Runs that have begun.
+    begun: usize,
+    report: &'r mut Report,
+}
+
+impl Handler for Results<'_, '_> {
+    fn run(&mut self) {
+        self.begun += 1;
+    }
+
+    fn wants(&self, member: Member) -> bool {
+        member == Member::Results
+    }
+
+    fn value(&mut self, _: Member, _: Box<RawValue>) {}
+
+    fn list(&mut self, _: Member) {}
+
+    fn entry(&mut self, _: Member, raw: &RawValue) -> Result<(), ReportError> {
+        let Some(run) = self.begun.checked_sub(1).and_then(|index| self.runs.get_mut(index)) else {
+            return Ok(());
+        };
+        let Some(entry) = lenient::parse::<Entry>(raw) else {
+            self.report.skipped += 1;
+            return Ok(());
+        };
+        if !is_finding(&entry) {
+            return Ok(());
+        }
+        let rule = run.rules.of(&entry);
+        match observe(&run.tool, &entry, &rule, run.artifacts) {
+            Some(observation) => self.report.observations.push(observation),
+            None => self.report.skipped += 1,
+        }
+        match self.report.observations.len() {
+            count if count > limit::OBSERVATIONS_MAX => Err(ReportError::TooMany { count }),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// Why the tool failed, if it says so.

@@ -7,26 +7,6 @@ use serde::Deserialize;
 use crate::scan::lenient::{self, Raw};
 
 #[derive(Deserialize)]
-pub(super) struct Log<'a> {
-    #[serde(borrow)]
-    pub(super) runs: Raw<'a>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Run<'a> {
-    #[serde(borrow, default, deserialize_with = "lenient::member")]
-    pub(super) tool: Option<Tool<'a>>,
-    #[serde(default, deserialize_with = "lenient::list")]
-    pub(super) invocations: Vec<Invocation>,
-    /// Absent or null: the tool did not look. Empty: it looked and saw nothing.
-    #[serde(borrow, default, deserialize_with = "lenient::member")]
-    pub(super) results: Option<Vec<Raw<'a>>>,
-    #[serde(borrow, default, deserialize_with = "lenient::member")]
-    pub(super) artifacts: Option<Vec<Raw<'a>>>,
-}
-
-#[derive(Deserialize)]
 pub(super) struct Tool<'a> {
     #[serde(borrow, default, deserialize_with = "lenient::member")]
     pub(super) driver: Option<ToolComponent<'a>>,

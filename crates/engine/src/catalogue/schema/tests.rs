@@ -60,6 +60,11 @@ fn a_small_text_cannot_ask_for_much_work() {
         .chain([("l30".to_owned(), json!({"type": "string"}))])
         .collect();
     assert!(refused(&json!({"$ref": "#/$defs/l0", "$defs": defs})).contains("written out"));
+    let chain: serde_json::Map<String, Value> = (0..900)
+        .map(|level| (format!("l{level}"), json!({"$ref": format!("#/$defs/l{}", level + 1)})))
+        .chain([("l900".to_owned(), json!({}))])
+        .collect();
+    assert!(refused(&json!({"$ref": "#/$defs/l0", "$defs": chain})).contains("lead to each other"));
     let mut deep = json!({});
     for _ in 0..40 {
         deep = json!({"not": deep});

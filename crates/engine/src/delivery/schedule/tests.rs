@@ -285,6 +285,128 @@ fn in_order_the_next_waits_until_the_outcome_is_written() {
     assert_eq!(claim(&mut schedule, 0, true), [(1, 1)]);
 }
 
+#[test]
+fn in_order_by_project_the_window_is_the_endpoints_and_each_outcome_asks_for_more() {
+    let mut schedule = Schedule::new(WINDOWS);
+    with_flow(&mut schedule, 1, Flow { order: Order::Project, max_in_flight: Some(3), ..Flow::default() });
+    assert_eq!(claim(&mut schedule, 0, false), [(1, 3)]);
+    assert_eq!(begin(&mut schedule, 0), [1, 1, 1]);
+    schedule.writing(endpoint(1));
+    schedule.finished(endpoint(1), Sign::Success, at(0));
+    assert_eq!(claim(&mut schedule, 0, false), [], "nothing that is known of");
+    schedule.written(endpoint(1), at(0));
+    assert_eq!(claim(&mut schedule, 0, false), [(1, 1)], "the next of its project, and none ahead");
+}
+
+#[test]
+fn retries_may_hold_half_the_window() {
+    let mut schedule = Schedule::new(WINDOWS);
+    known(&mut schedule, 1, 1, 0);
+    let shares = |schedule: &mut Schedule| {
+        schedule.due(org(1), endpoint(1), at(0), at(0));
+        let claims = schedule.claims(at(0));
+        let share = claims[0].retries;
+        schedule.claimed(&claims[0], 0, None, at(0));
+        share
+    };
+    assert_eq!([shares(&mut schedule), shares(&mut schedule)], [3, 2], "of five, rounded up and down in turn");
+    schedule.retries_come(endpoint(1), 2);
+    assert_eq!([shares(&mut schedule), shares(&mut schedule)], [1, 0]);
+    schedule.retries_gone(endpoint(1), 2);
+    assert_eq!(shares(&mut schedule), 3);
+}
+
+/// A store of endless retries and first attempts, as the port promises it: by age, retries within their share.
+#[derive(Debug)]
+struct Endless {
+    next: [u64; 2],
+}
+
+impl Endless {
+    /// Which of those claimed are retries; `older` says which kind is older.
+    fn claim(&mut self, claim: &Claim, retries_are_older: bool) -> Vec<bool> {
+        let (limit, share) = (claim.limit as usize, claim.retries.min(claim.limit) as usize);
+        let retries = if retries_are_older { share } else { 0 };
+        self.next[0] += (limit - retries) as u64;
+        self.next[1] += retries as u64;
+        std::iter::repeat_n(true, retries).chain(std::iter::repeat_n(false, limit - retries)).collect()
+    }
+}
+
+proptest! {
+    /// However long retries take and however many wait: they hold at most half an endpoint's window, rounded up, and first
+    /// attempts begin again and again.
+    #[test]
+    fn retries_never_starve_first_attempts(
+        window in 1..12_u32,
+        ends in proptest::collection::vec((any::<prop::sample::Index>(), 0..4_u8), 50..200),
+    ) {
+        let mut schedule = Schedule::new(Windows { all: 100, org: 100, endpoint: window });
+        known(&mut schedule, 1, 1, 0);
+        let (mut store, mut flying, mut line) = (Endless { next: [0; 2] }, Vec::new(), VecDeque::new());
+        let mut begun = [0_u32; 2];
+        for (which, patience) in ends {
+            schedule.due(org(1), endpoint(1), at(0), at(0));
+            for claim in schedule.claims(at(0)) {
+                let kinds = store.claim(&claim, true);
+                let retries = u32::try_from(kinds.iter().filter(|is_retry| **is_retry).count()).unwrap();
+                schedule.retries_come(endpoint(1), retries);
+                schedule.claimed(&claim, claim.limit, Some(at(0)), at(0));
+                line.extend(kinds);
+            }
+            for _ in schedule.starts(at(0)) {
+                let is_retry: bool = line.pop_front().unwrap();
+                begun[usize::from(is_retry)] += 1;
+                flying.push(is_retry);
+            }
+            let retries = u32::try_from(flying.iter().filter(|is_retry| **is_retry).count()).unwrap();
+            prop_assert!(retries <= window.div_ceil(2), "{retries} of {window}");
+            // A retry ends seldom: it hangs.
+            let index = which.index(flying.len());
+            let index = if flying[index] && patience > 0 { flying.iter().position(|it| !it).unwrap_or(index) } else { index };
+            let is_retry = flying.remove(index);
+            schedule.retries_gone(endpoint(1), is_retry.into());
+            schedule.finished(endpoint(1), Sign::Life, at(0));
+        }
+        let turns = begun[0] + begun[1];
+        prop_assert!(begun[0] * 3 >= turns.saturating_sub(window), "{begun:?}");
+        prop_assert!(begun[1] > 0);
+    }
+
+    /// While organisations all have something to start, what each has begun for a unit of its weight differs by at most
+    /// two turns, however full the node is and in whatever order attempts end.
+    #[test]
+    fn organisations_share_by_weight(
+        all in 1..30_u32,
+        weights in proptest::collection::vec(1..5_u32, 2..6),
+        ends in proptest::collection::vec(any::<prop::sample::Index>(), 100..400),
+    ) {
+        let mut schedule = Schedule::new(Windows { all, org: all, endpoint: all });
+        let number = |index: usize| u128::try_from(index).unwrap() + 1;
+        schedule.set_weights(weights.iter().enumerate().map(|(index, weight)| (org(number(index)), *weight)));
+        for index in 0..weights.len() {
+            schedule.taken(org(number(index)), endpoint(number(index)), at(0));
+            schedule.set_flow(endpoint(number(index)), Flow::default(), at(0));
+            // Never without something to start.
+            (0..100).for_each(|_| schedule.taken(org(number(index)), endpoint(number(index)), at(0)));
+        }
+        let (mut begun, mut flying) = (vec![0_u32; weights.len()], Vec::new());
+        for which in ends {
+            for number in begin(&mut schedule, 0) {
+                let index = usize::try_from(number - 1).unwrap();
+                begun[index] += 1;
+                flying.push(number);
+                schedule.taken(org(number), endpoint(number), at(0));
+            }
+            let turns: Vec<u32> = begun.iter().zip(&weights).map(|(begun, weight)| begun / weight).collect();
+            let (least, most) = (turns.iter().min().unwrap(), turns.iter().max().unwrap());
+            prop_assert!(most - least <= 2 * STARTS_A_TURN, "{begun:?} of {weights:?}");
+            let number = flying.swap_remove(which.index(flying.len()));
+            schedule.finished(endpoint(number), Sign::Life, at(0));
+        }
+    }
+}
+
 #[derive(Debug, Clone)]
 enum Step {
     Due(u128, i64),

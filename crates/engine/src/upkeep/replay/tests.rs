@@ -3,10 +3,11 @@ use std::sync::Mutex;
 
 use futures_util::FutureExt;
 use jiff::Timestamp;
+use watchbell_domain::audit::Deed;
 use watchbell_domain::id::{DeliveryId, EndpointId};
 use watchbell_domain::port::testing::{ManualClock, SeededEntropy};
 use watchbell_domain::port::{
-    Advanced, Matched, Once, Page, PageRequest, Pending, ReplayFilter, ReplayProgress, Written,
+    Advanced, Matched, Page, PageRequest, Pending, ReplayFilter, ReplayProgress, Terms, Written,
 };
 
 use super::*;
@@ -27,7 +28,7 @@ impl ReplayStore for Jobs {
         unreachable!("the loop counts nothing")
     }
 
-    fn create_replay(&self, _: ReplayJob, _: Option<Once>) -> Pending<'_, Written<()>> {
+    fn create_replay(&self, _: ReplayJob, _: Terms) -> Pending<'_, Written<()>> {
         unreachable!("the loop makes no jobs")
     }
 
@@ -62,7 +63,7 @@ impl ReplayStore for Jobs {
         answer(Ok(Some(Advanced { job: job.clone(), endpoints: vec![EndpointId(uuid::Uuid::nil())] })))
     }
 
-    fn cancel_replay(&self, _: OrgId, _: ReplayId, _: Timestamp) -> Pending<'_, Option<ReplayJob>> {
+    fn cancel_replay(&self, _: OrgId, _: ReplayId, _: Timestamp, _: Option<Deed>) -> Pending<'_, Option<ReplayJob>> {
         unreachable!("the loop cancels nothing")
     }
 }

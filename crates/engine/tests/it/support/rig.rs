@@ -13,7 +13,7 @@ use watchbell_domain::endpoint::{Endpoint, EndpointPolicy, EndpointSecret, Endpo
 use watchbell_domain::id::{DeliveryId, EndpointId, OrgId};
 use watchbell_domain::port::testing::{ManualClock, SeededEntropy};
 use watchbell_domain::port::{Clock, Entropy, Settlement};
-use watchbell_engine::delivery::{Handle, Observer, Options, Parts, Service};
+use watchbell_engine::delivery::{Handle, Observer, Options, Parts, Supervised};
 use watchbell_engine::net::client::{Client, Exchange, Limits, Outgoing};
 use watchbell_engine::net::connector::{Connector, TcpDial};
 use watchbell_engine::net::guard::EgressPolicy;
@@ -123,7 +123,7 @@ impl Rig {
             entropy: Arc::new(SeededEntropy::new(7)),
             observer: Arc::clone(&observer),
         };
-        let service = Service::new(options, parts, woken).unwrap();
+        let service = Supervised::new(options, parts, woken).unwrap();
         let shutdown = CancellationToken::new();
         Self {
             clock: net.clock,

@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::mpsc;
+use watchbell_domain::audit::Deed;
 use watchbell_domain::delivery::{Attempt, AttemptResult, Delivery, Lease, StateKind};
-use watchbell_domain::endpoint::{DisabledReason, Endpoint, EndpointState};
+use watchbell_domain::endpoint::{DisabledReason, Endpoint, EndpointState, Order};
 use watchbell_domain::id::{DeliveryId, EndpointId, OrgId};
 use watchbell_domain::port::*;
 use watchbell_wire::Event;
@@ -34,6 +35,8 @@ pub(crate) struct Tables {
     /// Answered by settle alone.
     pub settle_failure: Option<StoreError>,
     pub claims: usize,
+    /// So many questions what is due end in a panic.
+    pub panics: usize,
     pub taker: Option<Arc<dyn Taker>>,
 }
 
@@ -76,6 +79,11 @@ impl Tables {
         let mut due: Vec<(Timestamp, DeliveryId)> =
             rows.filter_map(|(id, row)| Some((self.due_at(row).filter(|due| *due <= now)?, *id))).collect();
         due.sort();
+        if endpoint.policy.order == Order::Endpoint {
+            let is_over = |row: &Row| row.state.is_terminal();
+            let first = self.rows.iter().find(|(_, row)| row.endpoint == claim.endpoint_id && !is_over(row));
+            due.retain(|(_, id)| first.is_some_and(|(first, row)| first == id && row.state == StateKind::Pending));
+        }
         due.truncate(claim.limit as usize);
         let deliveries = due.into_iter().map(|(_, id)| {
             let row = self.rows.get_mut(&id).unwrap();
@@ -89,6 +97,7 @@ impl Tables {
                 attempts_counted: row.counted,
                 latest_results: row.attempts.iter().rev().take(3).map(|attempt| attempt.result).collect(),
                 event: Arc::clone(&row.event),
+                hops: 0,
                 body: row.body.clone(),
             }
         });
@@ -115,8 +124,9 @@ impl Tables {
                     EndpointState::Paused { .. } | EndpointState::Disabled { .. } => StateKind::Held,
                 };
             }
-            Next::DeadLetter { disable, .. } => {
+            Next::DeadLetter { disable, endpoint_pause, .. } => {
                 row.state = StateKind::DeadLettered;
+                endpoint.not_before = endpoint_pause.or(endpoint.not_before);
                 if let Some(reason) = disable {
                     assert_eq!(reason, DisabledReason::Gone);
                     let since = settlement.settled_at;
@@ -136,7 +146,12 @@ impl Tables {
 impl DeliveryStore for MemoryStore {
     fn due_endpoints(&self) -> Pending<'_, Vec<DueEndpoint>> {
         Box::pin(async {
-            let tables = self.tables();
+            let mut tables = self.tables();
+            if let Some(left) = tables.panics.checked_sub(1) {
+                tables.panics = left;
+                drop(tables);
+                panic!("as the test wants it");
+            }
             if let Some(error) = &tables.failure {
                 return Err(error.clone());
             }
@@ -178,6 +193,10 @@ impl DeliveryStore for MemoryStore {
         })
     }
 
+    fn weights(&self) -> Pending<'_, Vec<(OrgId, u32)>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
     fn hand_over(&self, to: Arc<dyn Taker>) {
         self.tables().taker = Some(to);
     }
@@ -190,15 +209,15 @@ impl DeliveryStore for MemoryStore {
         unimplemented!("the engine does not list deliveries")
     }
 
-    fn retry_now(&self, _: OrgId, _: DeliveryId, _: Timestamp) -> Pending<'_, Option<Delivery>> {
+    fn retry_now(&self, _: OrgId, _: DeliveryId, _: Timestamp, _: Option<Deed>) -> Pending<'_, Option<Delivery>> {
         unimplemented!("the engine does not hurry deliveries")
     }
 
-    fn cancel(&self, _: OrgId, _: DeliveryId, _: Timestamp) -> Pending<'_, Option<Delivery>> {
+    fn cancel(&self, _: OrgId, _: DeliveryId, _: Timestamp, _: Option<Deed>) -> Pending<'_, Option<Delivery>> {
         unimplemented!("the engine does not cancel deliveries")
     }
 
-    fn replay(&self, _: Replay, _: Option<Once>) -> Pending<'_, Written<Vec<Delivery>>> {
+    fn replay(&self, _: Replay, _: Terms) -> Pending<'_, Written<Vec<Delivery>>> {
         unimplemented!("the engine does not replay deliveries")
     }
 

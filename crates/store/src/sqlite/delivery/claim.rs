@@ -8,29 +8,18 @@ use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, OptionalExtension, params};
 use watchbell_domain::delivery::{Attempt, AttemptResult, CancelReason, DeadLetterReason, Lease};
-use watchbell_domain::endpoint::{Endpoint, EndpointState, Order};
+use watchbell_domain::endpoint::{Endpoint, EndpointState};
 use watchbell_domain::id::{DeliveryId, EndpointId, EventId, OrgId};
 use watchbell_domain::port::{Claim, Claimed, ClaimedDelivery, StoreError};
 use watchbell_wire::Event;
 
+use super::order::{self, More, Next};
 use super::row::{self, Heard};
 use crate::sqlite::error::{Error, Result};
 use crate::sqlite::row::{Columns, micros, signed};
 use crate::sqlite::writer::Tx;
 use crate::sqlite::{endpoint, event, in_hand};
 
-pub(super) const DUE: &str = "SELECT org_id, id, event_id, lease, attempts, attempts_counted \
-    FROM delivery INDEXED BY delivery_pending \
-    WHERE state = 'pending' AND endpoint_id = ?1 AND org_id = ?2 AND due_at <= ?3 ORDER BY due_at, id LIMIT ?4";
-// The oldest that waits, among those claimed before and among the others: these are due when they were made.
-pub(super) const FIRST_TRIED: &str = "SELECT org_id, id, event_id, lease, attempts, attempts_counted, due_at \
-    FROM delivery INDEXED BY delivery_tried \
-    WHERE state = 'pending' AND lease > 0 AND endpoint_id = ?1 AND org_id = ?2 ORDER BY id LIMIT 1";
-pub(super) const FIRST_UNTRIED: &str = "SELECT org_id, id, event_id, lease, attempts, attempts_counted, due_at \
-    FROM delivery INDEXED BY delivery_pending \
-    WHERE state = 'pending' AND lease = 0 AND endpoint_id = ?1 AND org_id = ?2 ORDER BY due_at, id LIMIT 1";
-pub(super) const IS_SENDING: &str = "SELECT EXISTS (SELECT 1 FROM delivery INDEXED BY delivery_sending \
-    WHERE state = 'sending' AND endpoint_id = ?1 AND org_id = ?2)";
 pub(super) const NEXT_DUE: &str = "SELECT due_at FROM delivery INDEXED BY delivery_pending \
     WHERE state = 'pending' AND endpoint_id = ?1 AND org_id = ?2 ORDER BY due_at, id LIMIT 1";
 pub(super) const TAKE: &str = "UPDATE delivery SET state = 'sending', due_at = NULL, lease = ?3, lease_until = ?4, claimed_at = ?5 \
@@ -60,16 +49,16 @@ const RELEASE_ALL: &str = "UPDATE delivery SET \
     WHERE claim.state = 'sending' AND delivery.org_id = claim.org_id AND delivery.id = claim.id";
 
 /// One due row.
-struct Due {
-    id: DeliveryId,
-    event_id: EventId,
-    lease: Lease,
-    attempts: u32,
-    attempts_counted: u32,
+pub(super) struct Due {
+    pub(super) id: DeliveryId,
+    pub(super) event_id: EventId,
+    pub(super) lease: Lease,
+    pub(super) attempts: u32,
+    pub(super) attempts_counted: u32,
 }
 
 /// The events read for one call, each once.
-type Events = BTreeMap<EventId, Arc<Event>>;
+type Events = BTreeMap<EventId, (Arc<Event>, u8)>;
 
 pub(super) fn claim(tx: &mut Tx<'_>, claims: &[Claim], now: Timestamp, lease: SignedDuration) -> Result<Vec<Claimed>> {
     let lease_until = now.saturating_add(lease).unwrap_or(Timestamp::MAX);
@@ -79,13 +68,16 @@ pub(super) fn claim(tx: &mut Tx<'_>, claims: &[Claim], now: Timestamp, lease: Si
         let endpoint = endpoint::cached(tx, claim.org_id, claim.endpoint_id)?;
         release_expired(tx, claim, endpoint.as_deref(), now)?;
         let Some(endpoint) = endpoint else { continue };
-        let (due, not_before) = match endpoint.policy.order {
-            Order::Any if may_send(&endpoint, now) => (due(tx.conn, claim, now)?, None),
-            Order::Endpoint | Order::Project if may_send(&endpoint, now) && claim.limit > 0 => first(tx, claim, now)?,
-            Order::Any | Order::Endpoint | Order::Project => (Vec::new(), None),
+        let next = match may_send(&endpoint, now) {
+            true => order::next(tx, claim, endpoint.policy.order, now)?,
+            false => Next { due: Vec::new(), more: More::ByAge },
         };
-        let deliveries = take(tx.conn, claim, due, now, lease_until, &mut events)?;
-        let next_due_at = next_due_at(tx.conn, &endpoint)?.map(|due_at| due_at.max(not_before.unwrap_or(due_at)));
+        let deliveries = take(tx.conn, claim, next.due, now, lease_until, &mut events)?;
+        let next_due_at = match next.more {
+            More::ByAge => next_due_at(tx.conn, &endpoint)?,
+            More::From(from) => next_due_at(tx.conn, &endpoint)?.map(|due_at| due_at.max(from)),
+            More::At(due_at) => due_at,
+        };
         all.push(Claimed { endpoint, deliveries, next_due_at });
     }
     Ok(all)
@@ -118,8 +110,8 @@ fn take(
     let mut taken = Vec::new();
     for due in due {
         let key = (claim.org_id.0.as_bytes(), due.id.0.as_bytes());
-        let event = match read_event(conn, claim.org_id, due.event_id, events) {
-            Ok(event) => event,
+        let (event, hops) = match read_event(conn, claim.org_id, due.event_id, events) {
+            Ok(found) => found,
             Err(Error::Store(problem @ StoreError::Corrupt { .. })) => {
                 // One bad row must not keep everything behind it from being delivered.
                 tracing::error!(delivery = %due.id, %problem, "delivery given up: its event cannot be read");
@@ -142,71 +134,24 @@ fn take(
             attempts_counted: due.attempts_counted,
             latest_results: if tried { row::latest_results(conn, claim.org_id, due.id)? } else { Vec::new() },
             event,
+            hops,
             body: if tried { body(conn, claim.org_id, due.id)? } else { None },
         });
     }
     Ok(taken)
 }
 
-fn due(conn: &Connection, claim: &Claim, now: Timestamp) -> Result<Vec<Due>> {
-    let mut query = conn.prepare_cached(DUE)?;
-    let mut rows =
-        query.query(params![claim.endpoint_id.0.as_bytes(), claim.org_id.0.as_bytes(), micros(now), claim.limit])?;
-    let mut due = Vec::new();
-    while let Some(row) = rows.next()? {
-        due.push(due_row(&Columns::of("delivery", row))?);
-    }
-    Ok(due)
-}
-
-fn due_row(columns: &Columns<'_, '_>) -> Result<Due> {
-    Ok(Due {
-        id: DeliveryId(columns.uuid("id")?),
-        event_id: EventId(columns.uuid("event_id")?),
-        lease: Lease(columns.count("lease")?),
-        attempts: columns.get("attempts")?,
-        attempts_counted: columns.get("attempts_counted")?,
-    })
-}
-
-/// Of an endpoint that is served in order: its oldest delivery that is not over, if it waits and is due; else when that
-/// will be. While one is being sent there is none.
-fn first(tx: &mut Tx<'_>, claim: &Claim, now: Timestamp) -> Result<(Vec<Due>, Option<Timestamp>)> {
-    let key = params![claim.endpoint_id.0.as_bytes(), claim.org_id.0.as_bytes()];
-    let is_sending: bool = tx.conn.prepare_cached(IS_SENDING)?.query_row(key, |row| row.get(0))?;
-    if is_sending || tx.hand_over.in_hand.has(tx.conn, claim.org_id, claim.endpoint_id)? {
-        return Ok((Vec::new(), None));
-    }
-    let mut first: Option<(Due, Timestamp)> = None;
-    for statement in [FIRST_TRIED, FIRST_UNTRIED] {
-        let mut query = tx.conn.prepare_cached(statement)?;
-        let mut rows = query.query(key)?;
-        if let Some(row) = rows.next()? {
-            let columns = Columns::of("delivery", row);
-            let found = (due_row(&columns)?, columns.time("due_at")?);
-            first = match first {
-                Some(older) if older.0.id < found.0.id => Some(older),
-                Some(_) | None => Some(found),
-            };
-        }
-    }
-    Ok(match first {
-        Some((due, due_at)) if due_at <= now => (vec![due], None),
-        Some((_, due_at)) => (Vec::new(), Some(due_at)),
-        None => (Vec::new(), None),
-    })
-}
-
-fn read_event(conn: &Connection, org: OrgId, id: EventId, events: &mut Events) -> Result<Arc<Event>> {
+fn read_event(conn: &Connection, org: OrgId, id: EventId, events: &mut Events) -> Result<(Arc<Event>, u8)> {
     match events.entry(id) {
-        Entry::Occupied(known) => Ok(Arc::clone(known.get())),
+        Entry::Occupied(known) => Ok(known.get().clone()),
         Entry::Vacant(unknown) => {
-            let mut query =
-                conn.prepare_cached("SELECT id, type, occurred_at, data FROM event WHERE org_id = ?1 AND id = ?2")?;
-            let event = query.query_row(params![org.0.as_bytes(), id.0.as_bytes()], |row| {
-                Ok(event::event(&Columns::of("event", row)))
-            })??;
-            Ok(Arc::clone(unknown.insert(Arc::new(event))))
+            let mut query = conn
+                .prepare_cached("SELECT id, type, occurred_at, data, hops FROM event WHERE org_id = ?1 AND id = ?2")?;
+            let (event, hops) = query.query_row(params![org.0.as_bytes(), id.0.as_bytes()], |row| {
+                let columns = Columns::of("event", row);
+                Ok((event::event(&columns), columns.get::<Option<u8>>("hops")))
+            })?;
+            Ok(unknown.insert((Arc::new(event?), hops?.unwrap_or_default())).clone())
         }
     }
 }
@@ -232,12 +177,18 @@ fn release_expired(tx: &mut Tx<'_>, claim: &Claim, endpoint: Option<&Endpoint>, 
             heard.ended_at,
             heard.reason
         ])?;
+        if let Some(endpoint) = endpoint {
+            order::keep_key(tx.conn, endpoint, expired.id)?;
+        }
     }
     for handed in tx.hand_over.in_hand.expired(tx.conn, org, claim.endpoint_id, now)? {
         tx.hand_over.in_hand.remove(tx.conn, org, handed.endpoint_id, handed.id)?;
         row::insert_handed(tx.conn, &handed, &released(state, handed.lease_until, now))?;
         let attempt = interrupted(1, handed.claimed_at, handed.lease_until);
         row::insert_attempt(tx.conn, org, handed.id, &attempt)?;
+        if let Some(endpoint) = endpoint {
+            order::keep_key(tx.conn, endpoint, handed.id)?;
+        }
     }
     Ok(())
 }

@@ -3,21 +3,22 @@
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
+use watchbell_domain::audit::Deed;
 use watchbell_domain::delivery::{Attempt, Delivery, StateKind};
 use watchbell_domain::id::{DeliveryId, OrgId};
 use watchbell_domain::port::{
-    Claim, Claimed, DeliveryFilter, DeliveryStore, DueEndpoint, Once, Page, PageRequest, Pending, Replay, Settled,
-    Settlement, StoreError, Taker, Written,
+    Claim, Claimed, DeliveryFilter, DeliveryStore, DueEndpoint, Page, PageRequest, Pending, Replay, Settled,
+    Settlement, StoreError, Taker, Terms, Written,
 };
 
-use super::SqliteStore;
-use super::once::once;
 use super::writer::TakenBack;
+use super::{SqliteStore, audit, org};
 
 mod change;
 mod claim;
 mod due;
 mod list;
+mod order;
 mod replay;
 mod row;
 mod settle;
@@ -25,6 +26,7 @@ mod settle;
 pub(super) use change::cancel_in_hand;
 pub(super) use claim::release_all;
 pub(super) use list::{first_id, of_event};
+pub(super) use order::{keep_all_keys, keep_key, keep_keys};
 pub(super) use row::{FIRST_LEASE, NewDelivery, Start, insert};
 
 impl DeliveryStore for SqliteStore {
@@ -43,6 +45,10 @@ impl DeliveryStore for SqliteStore {
         self.submit(TakenBack::WithGroup, move |tx| {
             settlements.iter().map(|settlement| settle::settle(tx, settlement)).collect()
         })
+    }
+
+    fn weights(&self) -> Pending<'_, Vec<(OrgId, u32)>> {
+        self.read(|read| org::weights(read.conn))
     }
 
     fn hand_over(&self, to: Arc<dyn Taker>) {
@@ -67,16 +73,34 @@ impl DeliveryStore for SqliteStore {
         self.read(move |read| list::page(read.conn, org, &filter, page))
     }
 
-    fn retry_now(&self, org: OrgId, id: DeliveryId, now: Timestamp) -> Pending<'_, Option<Delivery>> {
-        self.write(move |tx| change::retry_now(tx, org, id, now))
+    fn retry_now(
+        &self,
+        org: OrgId,
+        id: DeliveryId,
+        now: Timestamp,
+        deed: Option<Deed>,
+    ) -> Pending<'_, Option<Delivery>> {
+        self.write(move |tx| {
+            let changed = change::retry_now(tx, org, id, now)?;
+            if changed.is_some() {
+                audit::note(tx, org, deed.as_ref())?;
+            }
+            Ok(changed)
+        })
     }
 
-    fn cancel(&self, org: OrgId, id: DeliveryId, now: Timestamp) -> Pending<'_, Option<Delivery>> {
-        self.write(move |tx| change::cancel(tx, org, id, now))
+    fn cancel(&self, org: OrgId, id: DeliveryId, now: Timestamp, deed: Option<Deed>) -> Pending<'_, Option<Delivery>> {
+        self.write(move |tx| {
+            let changed = change::cancel(tx, org, id, now)?;
+            if changed.is_some() {
+                audit::note(tx, org, deed.as_ref())?;
+            }
+            Ok(changed)
+        })
     }
 
-    fn replay(&self, replay: Replay, key: Option<Once>) -> Pending<'_, Written<Vec<Delivery>>> {
-        self.add(move |tx| once(tx, replay.org_id, replay.now, key.as_ref(), |tx| replay::replay(tx, &replay)))
+    fn replay(&self, replay: Replay, terms: Terms) -> Pending<'_, Written<Vec<Delivery>>> {
+        self.add(move |tx| audit::on(tx, replay.org_id, replay.now, &terms, |tx| replay::replay(tx, &replay)))
     }
 
     fn count_deliveries(&self, org: OrgId) -> Pending<'_, Vec<(StateKind, u64)>> {
@@ -86,15 +110,18 @@ impl DeliveryStore for SqliteStore {
 
 /// The statements that run while a million deliveries wait.
 #[cfg(test)]
-pub(super) const HOT_STATEMENTS: [&str; 10] = [
+pub(super) const HOT_STATEMENTS: [&str; 13] = [
     due::PENDING,
     due::SENDING,
-    claim::DUE,
+    order::DUE,
+    order::DUE_UNTRIED,
+    order::HEAD,
+    order::KEYS_SENDING,
     claim::NEXT_DUE,
     claim::EXPIRED,
     claim::TAKE,
-    claim::FIRST_TRIED,
-    claim::FIRST_UNTRIED,
-    claim::IS_SENDING,
+    order::FIRST_TRIED,
+    order::FIRST_UNTRIED,
+    order::IS_SENDING,
     settle::SETTLE,
 ];

@@ -9,6 +9,7 @@ use watchbell_domain::id::{DeliveryId, EndpointId, EventId};
 use watchbell_domain::port::{Replay, ReplayWhat};
 
 use super::list::{first_id, of_event};
+use super::order::keep_key;
 use super::row::{self, NewDelivery, Start, insert};
 use crate::delivery_ids::Ids;
 use crate::sqlite::error::Result;
@@ -56,6 +57,7 @@ pub(super) fn replay(tx: &mut Tx<'_>, replay: &Replay) -> Result<Vec<Delivery>> 
             replay_of: Some(old.id),
         };
         insert(tx.conn, &new)?;
+        keep_key(tx.conn, &endpoint, new.id)?;
         made.push(Delivery {
             id: new.id,
             org_id: new.org_id,

@@ -4,21 +4,26 @@ use std::borrow::Cow;
 
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, params};
+use serde_json::json;
+use uuid::Uuid;
+use watchbell_domain::audit::{Action, Deed};
 use watchbell_domain::delivery::{CancelReason, Lease, StateKind};
 use watchbell_domain::endpoint::{DisabledReason, Endpoint, EndpointState};
+use watchbell_domain::id::EventId;
 use watchbell_domain::port::{Next, Settled, Settlement, StoreError};
 
+use super::order;
 use super::row::{self, FIRST_LEASE, Heard};
-use crate::sqlite::endpoint;
 use crate::sqlite::error::Result;
 use crate::sqlite::in_hand::Handed;
 use crate::sqlite::row::{micros, signed, truncated};
 use crate::sqlite::writer::Tx;
+use crate::sqlite::{audit, endpoint, notice};
 
 // The token is part of the condition: a stale claim changes nothing, whatever it says.
 pub(super) const SETTLE: &str = "UPDATE delivery SET state = ?4, due_at = ?5, ended_at = ?6, reason = ?7, \
     attempts = max(attempts, ?8), attempts_counted = attempts_counted + ?9, lease_until = NULL, claimed_at = NULL \
-    WHERE org_id = ?1 AND id = ?2 AND endpoint_id = ?10 AND state = 'sending' AND lease = ?3 RETURNING attempts";
+    WHERE org_id = ?1 AND id = ?2 AND endpoint_id = ?10 AND state = 'sending' AND lease = ?3 RETURNING attempts, event_id";
 
 /// The columns that say a state.
 #[derive(Debug)]
@@ -41,7 +46,7 @@ pub(super) fn settle(tx: &mut Tx<'_>, settlement: &Settlement) -> Result<std::re
         true => Cow::Owned(SETTLE.replace("state = 'sending' AND lease = ?3", "lease >= ?3")),
         false => Cow::Borrowed(SETTLE),
     };
-    let settled: Option<u32> = match handed(tx, settlement)? {
+    let settled: Option<(u32, EventId)> = match handed(tx, settlement)? {
         Some(handed) => {
             let heard = Heard {
                 state: next.kind.as_str(),
@@ -52,7 +57,7 @@ pub(super) fn settle(tx: &mut Tx<'_>, settlement: &Settlement) -> Result<std::re
                 attempts_counted: u32::from(counted),
             };
             row::insert_handed(tx.conn, &handed, &heard)?;
-            Some(heard.attempts)
+            Some((heard.attempts, handed.event_id))
         }
         None => tx
             .conn
@@ -70,11 +75,11 @@ pub(super) fn settle(tx: &mut Tx<'_>, settlement: &Settlement) -> Result<std::re
                     counted,
                     settlement.endpoint_id.0.as_bytes(),
                 ],
-                |row| row.get(0),
+                |row| Ok((row.get(0)?, EventId(Uuid::from_bytes(row.get(1)?)))),
             )
             .optional()?,
     };
-    let Some(attempts) = settled else {
+    let Some((attempts, event_id)) = settled else {
         return Ok(Err(StoreError::LeaseLost));
     };
     watchbell_domain::failpoint::at("store.settle")?;
@@ -83,10 +88,18 @@ pub(super) fn settle(tx: &mut Tx<'_>, settlement: &Settlement) -> Result<std::re
             .or_else(|problem| if planted { Ok(()) } else { Err(problem) })?;
     }
     keep_body(tx, settlement, next.kind, attempts)?;
-    if let Some(endpoint) = endpoint {
-        change_endpoint(tx, settlement, &endpoint)?;
+    if let Some(endpoint) = &endpoint
+        && !next.kind.is_terminal()
+    {
+        order::keep_key(tx.conn, endpoint, id)?;
     }
-    Ok(Ok(Settled { state: next.kind }))
+    let is_disabled = change_endpoint(tx, settlement, endpoint.as_deref())?;
+    if let Next::DeadLetter { reason, .. } = settlement.next {
+        notice::dead_lettered(tx, settlement, event_id, reason)?;
+    }
+    // What waits for an endpoint that was disabled just now is held, this one too.
+    let state = if is_disabled && next.kind == StateKind::Pending { StateKind::Held } else { next.kind };
+    Ok(Ok(Settled { state }))
 }
 
 /// The delivery, if it was handed over as it was made and this is the first that is heard of it.
@@ -141,26 +154,43 @@ fn keep_body(tx: &Tx<'_>, settlement: &Settlement, kind: StateKind, attempts: u3
     Ok(())
 }
 
-fn change_endpoint(tx: &mut Tx<'_>, settlement: &Settlement, endpoint: &Endpoint) -> Result<()> {
-    match settlement.next {
-        Next::Delivered | Next::Retry { endpoint_pause: None, .. } | Next::DeadLetter { disable: None, .. } => Ok(()),
-        Next::Retry { endpoint_pause: Some(until), .. } => {
-            let until = truncated(until);
-            if endpoint.not_before.is_some_and(|known| until <= known) {
-                return Ok(());
-            }
-            endpoint::write_back(tx, Endpoint { not_before: Some(until), ..endpoint.clone() })
-        }
-        Next::DeadLetter { disable: Some(reason), .. } => disable(tx, settlement, endpoint, reason),
+/// What the attempt means for its endpoint: a pause, or its end for now. `true`: it was disabled by this.
+fn change_endpoint(tx: &mut Tx<'_>, settlement: &Settlement, endpoint: Option<&Endpoint>) -> Result<bool> {
+    let Some(endpoint) = endpoint else {
+        return Ok(false);
+    };
+    let is_hopeless = match &settlement.attempt {
+        Some(attempt) => tx.failures.note(tx.conn, settlement, attempt)?,
+        None => false,
+    };
+    let (reason, pause) = match settlement.next {
+        Next::Delivered => (None, None),
+        Next::Retry { endpoint_pause, .. } => (None, endpoint_pause),
+        Next::DeadLetter { disable, endpoint_pause, .. } => (disable, endpoint_pause),
+    };
+    if let Some(reason) = reason.or(is_hopeless.then_some(DisabledReason::Failing)) {
+        return disable(tx, settlement, endpoint, reason);
     }
+    if let Some(until) = pause.map(truncated)
+        && endpoint.not_before.is_none_or(|known| known < until)
+    {
+        endpoint::write_back(tx, Endpoint { not_before: Some(until), ..endpoint.clone() })?;
+    }
+    Ok(false)
 }
 
-fn disable(tx: &mut Tx<'_>, settlement: &Settlement, endpoint: &Endpoint, reason: DisabledReason) -> Result<()> {
+fn disable(tx: &mut Tx<'_>, settlement: &Settlement, endpoint: &Endpoint, reason: DisabledReason) -> Result<bool> {
     let since = truncated(settlement.settled_at);
     let state = match endpoint.state {
         EndpointState::Active | EndpointState::Paused { .. } => EndpointState::Disabled { since, reason },
-        EndpointState::Disabled { .. } => return Ok(()),
+        EndpointState::Disabled { .. } => return Ok(false),
     };
+    tracing::warn!(endpoint_id = %endpoint.id, reason = reason.as_str(), "an endpoint is disabled");
     endpoint::write_back(tx, Endpoint { state, ..endpoint.clone() })?;
-    endpoint::hold(tx, endpoint.org_id, endpoint.id)
+    endpoint::hold(tx, endpoint.org_id, endpoint.id)?;
+    let deed = Deed::of_system("delivery", Action::EndpointDisable, endpoint.id, since);
+    let detail = json!({"reason": reason.as_str(), "delivery": settlement.delivery_id.to_string()});
+    audit::note(tx, endpoint.org_id, Some(&deed.with(detail)))?;
+    notice::endpoint_disabled(tx, settlement, reason)?;
+    Ok(true)
 }

@@ -13,7 +13,7 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 use watchbell_domain::finding::{Finding, FindingStatus};
-use watchbell_domain::id::{FindingId, OrgId, PoamId, ProjectId};
+use watchbell_domain::id::{EventId, FindingId, OrgId, PoamId, ProjectId};
 use watchbell_domain::poam::policy::{Facts, Policy};
 use watchbell_domain::poam::{About, CompletedBy, Item, Origin, Settings, State};
 use watchbell_domain::port::Acceptance;
@@ -21,10 +21,8 @@ use watchbell_wire::EventType;
 use watchbell_wire::event::Vulnerability;
 
 use super::super::error::Result;
-use super::super::event;
 use super::super::writer::Tx;
-use super::{finding_status, insert, item, kev, replace, setting};
-use crate::delivery_ids::Chance;
+use super::{finding_status, insert, item, kev, replace, setting, tell};
 
 const OF_FINDING: &str = "SELECT * FROM poam_item INDEXED BY poam_item_finding WHERE org_id = ?1 AND finding_id = ?2";
 const QUIET: &str = "UPDATE poam_item INDEXED BY poam_item_finding SET next_ring_at = NULL \
@@ -57,7 +55,7 @@ struct Followed<'a> {
 
 /// These findings of a project are about to be written as they are here; `acceptance` is what is told of it.
 pub(in super::super) fn findings_change(tx: &mut Tx<'_>, findings: &[Finding], acceptance: &Acceptance) -> Result<()> {
-    let Some(mut plans) = Plans::of(tx.conn, acceptance)? else { return Ok(()) };
+    let Some(plans) = Plans::of(tx.conn, acceptance)? else { return Ok(()) };
     for finding in findings {
         let before = finding_status(tx.conn, plans.org, finding.id)?;
         // Whatever keeps a finding from being acted on keeps its plans quiet.
@@ -93,7 +91,7 @@ pub(in super::super) fn said(tx: &mut Tx<'_>, acceptance: &Acceptance) -> Result
         if plans.is_none() {
             plans = Plans::of(tx.conn, acceptance)?;
         }
-        let Some(plans) = &mut plans else { return Ok(()) };
+        let Some(plans) = &plans else { return Ok(()) };
         let Ok(data) = new.event.data.typed::<Vulnerability>() else { continue };
         let Some(finding_id) = data.finding_id.and_then(|id| id.parse().ok()) else { continue };
         // Of a finding with a row its row speaks.
@@ -140,7 +138,6 @@ struct Plans {
     now: Timestamp,
     settings: Settings,
     policy: Policy,
-    chance: Chance,
 }
 
 impl Plans {
@@ -153,11 +150,10 @@ impl Plans {
             return Ok(None);
         }
         let now = acceptance.accepted_at;
-        let chance = Chance::new(&acceptance.delivery_ids, "poam follow", now);
-        Ok(Some(Self { org, now, settings: setting::settings(conn, org)?, policy, chance }))
+        Ok(Some(Self { org, now, settings: setting::settings(conn, org)?, policy }))
     }
 
-    fn follow(&mut self, tx: &mut Tx<'_>, followed: Followed<'_>) -> Result<()> {
+    fn follow(&self, tx: &mut Tx<'_>, followed: Followed<'_>) -> Result<()> {
         let items = self.items(tx, followed.finding_id)?;
         if items.is_empty() && followed.turn == Turn::Opened {
             return self.plan(tx, followed);
@@ -172,7 +168,7 @@ impl Plans {
         Ok(())
     }
 
-    fn move_on(&mut self, tx: &mut Tx<'_>, item: Item, followed: &Followed<'_>) -> Result<()> {
+    fn move_on(&self, tx: &mut Tx<'_>, item: Item, followed: &Followed<'_>) -> Result<()> {
         let state = match (item.state, followed.turn) {
             (State::Open, Turn::Remediated) => State::Completed { at: self.now, by: CompletedBy::Remediation },
             (State::Completed { by: CompletedBy::Remediation, .. }, Turn::Opened) => State::Open,
@@ -192,15 +188,14 @@ impl Plans {
         let next_ring_at = item.next_ring_at(&self.settings).filter(|_| !is_quiet);
         replace(tx, &item, &self.settings, next_ring_at)?;
         if has_moved && followed.turn == Turn::Remediated {
-            let told = item.completed(&self.settings, self.now, self.chance.event_id());
-            let (org_id, accepted_at, delivery_ids) = (self.org, self.now, self.chance.delivery_ids());
-            event::accept(tx, &Acceptance { org_id, events: vec![told], accepted_at, delivery_ids })?;
+            let id = EventId::make(self.now, &*tx.vault.entropy);
+            tell(tx, self.org, item.completed(&self.settings, self.now, id), self.now)?;
         }
         Ok(())
     }
 
     /// An item by the policy.
-    fn plan(&mut self, tx: &Tx<'_>, followed: Followed<'_>) -> Result<()> {
+    fn plan(&self, tx: &Tx<'_>, followed: Followed<'_>) -> Result<()> {
         let names = followed.about.cve_id.iter().chain(followed.aliases).map(String::as_str);
         let facts = Facts {
             severity: followed.about.severity,
@@ -210,7 +205,7 @@ impl Plans {
         };
         let Some(due) = self.policy.due(facts, &self.settings.zone, self.now) else { return Ok(()) };
         let item = Item {
-            id: PoamId(self.chance.event_id().0),
+            id: PoamId::make(self.now, &*tx.vault.entropy),
             org_id: self.org,
             finding_id: followed.finding_id,
             project_id: followed.project_id,

@@ -3,21 +3,22 @@
 use jiff::Timestamp;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
+use watchbell_domain::audit::Deed;
+use watchbell_domain::event::NewEvent;
 use watchbell_domain::finding::FindingStatus;
 use watchbell_domain::id::{FindingId, OrgId, PoamId};
 use watchbell_domain::poam::policy::Policy;
 use watchbell_domain::poam::{Item, Settings, State, Status};
 use watchbell_domain::port::{
-    KevCatalogue, KevFacts, Once, Page, PageRequest, Pending, PoamFilter, PoamStore, PoamUpdate, RingStep, Rung,
-    StoreError, Written,
+    Acceptance, DeliveryIds, KevCatalogue, KevFacts, Page, PageRequest, Pending, PoamFilter, PoamStore, PoamUpdate,
+    RingStep, Rung, StoreError, Terms, Written,
 };
 
 use super::error::{OrConflict, Result};
-use super::once::once;
 use super::page::{self, before};
 use super::row::{Columns, corrupt, micros, signed};
 use super::writer::Tx;
-use super::{SqliteStore, event};
+use super::{SqliteStore, audit, event};
 
 mod follow;
 mod kev;
@@ -38,8 +39,8 @@ const REPLACE: &str = "UPDATE poam_item SET finding_id = ?3, project_id = ?4, ab
 const FIND: &str = "SELECT * FROM poam_item WHERE org_id = ?1 AND id = ?2";
 
 impl PoamStore for SqliteStore {
-    fn create_poam_item(&self, item: Item, key: Option<Once>) -> Pending<'_, Written<()>> {
-        self.add(move |tx| once(tx, item.org_id, item.created_at, key.as_ref(), |tx| create(tx, &item)))
+    fn create_poam_item(&self, item: Item, terms: Terms) -> Pending<'_, Written<()>> {
+        self.add(move |tx| audit::on(tx, item.org_id, item.created_at, &terms, |tx| create(tx, &item)))
     }
 
     fn poam_item(&self, org: OrgId, id: PoamId) -> Pending<'_, Option<Item>> {
@@ -50,10 +51,10 @@ impl PoamStore for SqliteStore {
         self.read(move |read| list(read.conn, org, &filter, page))
     }
 
-    fn update_poam_item(&self, update: PoamUpdate, key: Option<Once>) -> Pending<'_, Written<()>> {
+    fn update_poam_item(&self, update: PoamUpdate, terms: Terms) -> Pending<'_, Written<()>> {
         self.write(move |tx| {
             let changed = &update.changed;
-            once(tx, changed.org_id, changed.updated_at, key.as_ref(), |tx| change(tx, &update))
+            audit::on(tx, changed.org_id, changed.updated_at, &terms, |tx| change(tx, &update))
         })
     }
 
@@ -66,31 +67,29 @@ impl PoamStore for SqliteStore {
         org: OrgId,
         settings: Settings,
         now: Timestamp,
-        key: Option<Once>,
+        terms: Terms,
     ) -> Pending<'_, Written<()>> {
-        self.write(move |tx| once(tx, org, now, key.as_ref(), |tx| setting::set_settings(tx, org, &settings, now)))
+        self.write(move |tx| audit::on(tx, org, now, &terms, |tx| setting::set_settings(tx, org, &settings, now)))
     }
 
     fn poam_policy(&self, org: OrgId) -> Pending<'_, Policy> {
         self.read(move |read| setting::policy(read.conn, org))
     }
 
-    fn set_poam_policy(
-        &self,
-        org: OrgId,
-        policy: Policy,
-        now: Timestamp,
-        key: Option<Once>,
-    ) -> Pending<'_, Written<()>> {
-        self.write(move |tx| once(tx, org, now, key.as_ref(), |tx| setting::set_policy(tx, org, &policy)))
+    fn set_poam_policy(&self, org: OrgId, policy: Policy, now: Timestamp, terms: Terms) -> Pending<'_, Written<()>> {
+        self.write(move |tx| audit::on(tx, org, now, &terms, |tx| setting::set_policy(tx, org, &policy)))
     }
 
     fn ring(&self, step: RingStep) -> Pending<'_, Rung> {
         self.add(move |tx| ring::ring(tx, &step))
     }
 
-    fn import_kev(&self, catalogue: KevCatalogue) -> Pending<'_, ()> {
-        self.add(move |tx| kev::import(tx, &catalogue))
+    fn import_kev(&self, catalogue: KevCatalogue, deed: Option<Deed>) -> Pending<'_, ()> {
+        self.add(move |tx| {
+            kev::import(tx, &catalogue)?;
+            // In the operators' own chain.
+            audit::note(tx, OrgId(uuid::Uuid::nil()), deed.as_ref())
+        })
     }
 
     fn kev_facts(&self) -> Pending<'_, Option<KevFacts>> {
@@ -206,4 +205,12 @@ fn json<T: serde::Serialize>(value: &T, column: &'static str, id: PoamId) -> Res
 /// A version as it is stored.
 fn version(version: u64) -> i64 {
     signed(version)
+}
+
+/// Accepts what a plan tells, in the commit of what it tells of.
+fn tell(tx: &mut Tx<'_>, org_id: OrgId, told: NewEvent, now: Timestamp) -> Result<()> {
+    let mut seed = [0; 32];
+    tx.vault.entropy.fill(&mut seed);
+    let delivery_ids = DeliveryIds { seed };
+    event::accept(tx, &Acceptance { org_id, events: vec![told], accepted_at: now, delivery_ids }).map(drop)
 }

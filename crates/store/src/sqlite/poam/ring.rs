@@ -7,22 +7,19 @@ use std::collections::BTreeMap;
 
 use rusqlite::params;
 use watchbell_domain::finding::FindingStatus;
-use watchbell_domain::id::OrgId;
+use watchbell_domain::id::{EventId, OrgId};
 use watchbell_domain::poam::{Item, Settings};
-use watchbell_domain::port::{Acceptance, RingStep, Rung};
+use watchbell_domain::port::{RingStep, Rung};
 
 use super::super::error::Result;
-use super::super::event;
 use super::super::row::micros;
 use super::super::writer::Tx;
-use super::{finding_status, item, replace, setting};
-use crate::delivery_ids::Chance;
+use super::{finding_status, item, replace, setting, tell};
 
 const DUE: &str = "SELECT * FROM poam_item INDEXED BY poam_item_ring WHERE next_ring_at <= ?1 \
     ORDER BY next_ring_at LIMIT ?2";
 
 pub(super) fn ring(tx: &mut Tx<'_>, step: &RingStep) -> Result<Rung> {
-    let mut chance = Chance::new(&step.ids, "poam ring", step.now);
     let mut settings = BTreeMap::<OrgId, Settings>::new();
     let mut done = Rung::default();
     for mut item in due(tx, step)? {
@@ -37,12 +34,12 @@ pub(super) fn ring(tx: &mut Tx<'_>, step: &RingStep) -> Result<Rung> {
             replace(tx, &item, settings, None)?;
             continue;
         }
-        let told = item.ring(settings, step.now, chance.event_id());
+        let id = EventId::make(step.now, &*tx.vault.entropy);
+        let told = item.ring(settings, step.now, id);
         replace(tx, &item, settings, item.next_ring_at(settings))?;
         if let Some(told) = told {
             done.rung += 1;
-            let (org_id, accepted_at, delivery_ids) = (item.org_id, step.now, chance.delivery_ids());
-            event::accept(tx, &Acceptance { org_id, events: vec![told], accepted_at, delivery_ids })?;
+            tell(tx, item.org_id, told, step.now)?;
         }
     }
     Ok(done)

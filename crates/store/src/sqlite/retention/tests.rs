@@ -59,6 +59,7 @@ fn filled(events: u64) -> (SqliteStore, tempfile::TempDir) {
         min_free_bytes: 0,
         free_space: Arc::new(FileSystem),
         longest_wait: SignedDuration::from_hours(27),
+        disable_after: Some(SignedDuration::from_hours(120)),
     };
     let store = SqliteStore::open(options).unwrap();
     let conn = open(&directory);

@@ -1,0 +1,350 @@
+//! The audit log: every change of what is configured, in the order in which it was committed, each entry bound to the
+//! one before it.
+//!
+//! ```text
+//!  Deed (who, from where, what) ──▶ Entry n = canonical JSON { …, "previous": hash n-1 } ──▶ hash n = SHA-256 of it
+//! ```
+//!
+//! Each organisation has a chain, and so has what operators do beside them. Whoever changes, removes or inserts an entry
+//! breaks the chain from there on, unless he writes all that follows anew; a head noted elsewhere shows that too.
+//!
+//! The canonical form is JSON with sorted members, no white space, and nothing escaped that need not be: what Python's
+//! `json.dumps(entry, sort_keys=True, separators=(",", ":"), ensure_ascii=False)` writes. So a chain can be checked
+//! without this program.
+
+use std::fmt::Write as _;
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::id::{KeyId, OrgId, RequestId};
+
+/// Longest detail, in bytes of JSON. A longer one is left out of the entry, and its length noted.
+const DETAIL_BYTES_MAX: usize = 32 * 1024;
+
+macro_rules! actions {
+    ($( $(#[$doc:meta])* $variant:ident = $text:literal, )+) => {
+        /// What can be done. The text form is `subject.verb`.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Action { $( $(#[$doc])* $variant, )+ }
+
+        impl Action {
+            /// Every action.
+            pub const ALL: &'static [Action] = &[$(Action::$variant),+];
+
+            /// The text form.
+            pub const fn as_str(self) -> &'static str {
+                match self { $( Self::$variant => $text, )+ }
+            }
+        }
+    };
+}
+
+actions! {
+    /// The server's first key was set by its configuration.
+    ServerRootKey = "server.root_key",
+    /// An organisation was made.
+    OrgCreate = "org.create",
+    /// What an organisation weighs was changed.
+    OrgWeight = "org.weight",
+    /// A key was made.
+    KeyCreate = "key.create",
+    /// A key was revoked.
+    KeyRevoke = "key.revoke",
+    /// An endpoint was made.
+    EndpointCreate = "endpoint.create",
+    /// An endpoint was changed.
+    EndpointUpdate = "endpoint.update",
+    /// An endpoint got another secret.
+    EndpointRotateSecret = "endpoint.rotate_secret",
+    /// An endpoint's deliveries are held.
+    EndpointPause = "endpoint.pause",
+    /// An endpoint's deliveries go out again.
+    EndpointResume = "endpoint.resume",
+    /// An endpoint was disabled for what it answered.
+    EndpointDisable = "endpoint.disable",
+    /// A window of an endpoint's deliveries was repeated.
+    EndpointReplay = "endpoint.replay",
+    /// An endpoint was deleted.
+    EndpointDelete = "endpoint.delete",
+    /// A waiting delivery was made due.
+    DeliveryRetry = "delivery.retry",
+    /// A waiting delivery was cancelled.
+    DeliveryCancel = "delivery.cancel",
+    /// A delivery was repeated.
+    DeliveryReplay = "delivery.replay",
+    /// An event was repeated to every endpoint it had gone to.
+    EventReplay = "event.replay",
+    /// What an event says was erased.
+    EventErase = "event.erase",
+    /// A search for a subject to erase was begun.
+    ErasureCreate = "erasure.create",
+    /// A replay was begun.
+    ReplayCreate = "replay.create",
+    /// A replay was ended.
+    ReplayCancel = "replay.cancel",
+    /// A project was made.
+    ProjectCreate = "project.create",
+    /// A plan of action was made.
+    PoamCreate = "poam.create",
+    /// A plan of action was changed.
+    PoamUpdate = "poam.update",
+    /// How plans of action ring was set.
+    PoamSettings = "poam.settings",
+    /// The policy that makes plans of action was set.
+    PoamPolicy = "poam.policy",
+    /// The catalogue of known exploited vulnerabilities was replaced.
+    KevImport = "kev.import",
+    /// An event type was defined.
+    EventTypeCreate = "event_type.create",
+    /// An event type was changed.
+    EventTypeUpdate = "event_type.update",
+    /// An event type was deleted.
+    EventTypeDelete = "event_type.delete",
+}
+
+/// Who did something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Actor {
+    /// Whoever had this key.
+    Key {
+        /// Which.
+        id: KeyId,
+        /// Its name at that time.
+        name: String,
+    },
+    /// The server itself: the part of it that did so.
+    System(&'static str),
+}
+
+impl Actor {
+    fn json(&self) -> Value {
+        match self {
+            Self::Key { id, name } => json!({"kind": "key", "id": id.to_string(), "name": name}),
+            Self::System(part) => json!({"kind": "system", "id": part, "name": part}),
+        }
+    }
+}
+
+/// Something that is done, to be written down in the commit that does it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deed {
+    /// Who.
+    pub actor: Actor,
+    /// What.
+    pub action: Action,
+    /// What it was done to: an id as the API shows it.
+    pub subject: Option<String>,
+    /// From which address.
+    pub address: Option<IpAddr>,
+    /// In which request.
+    pub request_id: Option<RequestId>,
+    /// What changed, with secrets masked: see [`changes`].
+    pub detail: Value,
+    /// When.
+    pub at: Timestamp,
+}
+
+impl Deed {
+    /// Something that the server does by itself.
+    pub fn of_system(part: &'static str, action: Action, subject: impl ToString, at: Timestamp) -> Self {
+        let subject = Some(subject.to_string());
+        Self { actor: Actor::System(part), action, subject, address: None, request_id: None, detail: Value::Null, at }
+    }
+
+    /// With what changed.
+    #[must_use]
+    pub fn with(self, detail: Value) -> Self {
+        Self { detail, ..self }
+    }
+}
+
+/// What differs between two JSON objects, member by member: `{"url": {"before": …, "after": …}}`.
+pub fn changes(before: &Value, after: &Value) -> Value {
+    let empty = Map::new();
+    let (before, after) = (before.as_object().unwrap_or(&empty), after.as_object().unwrap_or(&empty));
+    let mut names: Vec<&String> = before.keys().chain(after.keys()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let differing = names.into_iter().filter_map(|name| {
+        let (old, new) = (before.get(name), after.get(name));
+        (old != new).then(|| (name.clone(), json!({"before": old, "after": new})))
+    });
+    Value::Object(differing.collect())
+}
+
+/// Whose chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Chain {
+    /// What operators do: organisations, groups, the server's key.
+    Operator,
+    /// What is done in an organisation.
+    Org(OrgId),
+}
+
+impl Chain {
+    /// The organisation; nil for the operators.
+    pub fn org_id(self) -> OrgId {
+        match self {
+            Self::Operator => OrgId(uuid::Uuid::nil()),
+            Self::Org(org) => org,
+        }
+    }
+
+    fn json(self) -> Value {
+        match self {
+            Self::Operator => Value::Null,
+            Self::Org(org) => org.to_string().into(),
+        }
+    }
+}
+
+impl From<OrgId> for Chain {
+    /// As [`Chain::org_id`] the other way.
+    fn from(org: OrgId) -> Self {
+        if org.0.is_nil() { Self::Operator } else { Self::Org(org) }
+    }
+}
+
+/// How far a chain goes: its last entry, or the last one that was dropped for its age.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Head {
+    /// The entry's number; 0: there is none yet.
+    pub number: u64,
+    /// The entry's hash; zeros before the first.
+    pub hash: [u8; 32],
+}
+
+impl Head {
+    /// Before the first entry.
+    pub const START: Self = Self { number: 0, hash: [0; 32] };
+
+    /// The entry that follows.
+    pub fn next(&self, chain: Chain, deed: &Deed) -> Entry {
+        let number = self.number + 1;
+        let mut detail = String::new();
+        canonical(&deed.detail, &mut detail);
+        let detail = match detail.len() {
+            bytes if bytes > DETAIL_BYTES_MAX => json!({"omitted_bytes": bytes}),
+            _ => deed.detail.clone(),
+        };
+        let entry = json!({
+            "org": chain.json(),
+            "number": number,
+            // Six digits always, so that times compare as texts.
+            "at": format!("{:.6}", deed.at),
+            "actor": deed.actor.json(),
+            "action": deed.action.as_str(),
+            "subject": deed.subject,
+            "address": deed.address.map(|address| address.to_string()),
+            "request_id": deed.request_id.map(|id| id.to_string()),
+            "detail": detail,
+            "previous": hex::encode(self.hash),
+        });
+        let mut text = String::new();
+        canonical(&entry, &mut text);
+        let hash = hash_of(&text);
+        Entry { number, text, hash }
+    }
+}
+
+/// What was done, as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Counts from 1 within its chain, without gaps.
+    pub number: u64,
+    /// Canonical JSON, all but the hash.
+    pub text: String,
+    /// SHA-256 of `text`.
+    pub hash: [u8; 32],
+}
+
+impl Entry {
+    /// The entry as JSON, its `hash` added.
+    pub fn json(&self) -> Value {
+        let mut value: Value = serde_json::from_str(&self.text).unwrap_or_default();
+        if let Some(members) = value.as_object_mut() {
+            members.insert("hash".to_owned(), hex::encode(self.hash).into());
+        }
+        value
+    }
+
+    /// The chain's head once this is its last entry.
+    pub fn head(&self) -> Head {
+        Head { number: self.number, hash: self.hash }
+    }
+
+    /// Whether this follows `head` in `chain`.
+    ///
+    /// # Errors
+    /// What does not fit.
+    pub fn follows(&self, head: Head, chain: Chain) -> Result<(), Broken> {
+        let broken = |problem| Err(Broken { number: head.number + 1, problem });
+        if self.number != head.number + 1 {
+            return broken("the entry is missing");
+        }
+        if hash_of(&self.text) != self.hash {
+            return broken("the entry does not have the hash that was kept with it");
+        }
+        let value: Value = serde_json::from_str(&self.text).unwrap_or_default();
+        if value["previous"].as_str() != Some(&hex::encode(head.hash)) {
+            return broken("the entry does not name the hash of the one before it");
+        }
+        if value["number"] != self.number || value["org"] != chain.json() {
+            return broken("the entry belongs to another place");
+        }
+        Ok(())
+    }
+}
+
+/// The first entry at which a chain does not hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("entry {number}: {problem}")]
+pub struct Broken {
+    /// Its number.
+    pub number: u64,
+    /// What is wrong with it.
+    pub problem: &'static str,
+}
+
+fn hash_of(text: &str) -> [u8; 32] {
+    Sha256::digest(text.as_bytes()).into()
+}
+
+/// JSON with sorted members and without white space.
+fn canonical(value: &Value, to: &mut String) {
+    match value {
+        Value::Array(items) => {
+            to.push('[');
+            for (index, item) in items.iter().enumerate() {
+                if index > 0 {
+                    to.push(',');
+                }
+                canonical(item, to);
+            }
+            to.push(']');
+        }
+        Value::Object(members) => {
+            // A dependency may switch on that members keep the order in which they came.
+            let mut members: Vec<_> = members.iter().collect();
+            members.sort_unstable_by_key(|(name, _)| *name);
+            to.push('{');
+            for (index, (name, member)) in members.into_iter().enumerate() {
+                if index > 0 {
+                    to.push(',');
+                }
+                canonical(&Value::String(name.clone()), to);
+                to.push(':');
+                canonical(member, to);
+            }
+            to.push('}');
+        }
+        // Writing to a string does not fail.
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => drop(write!(to, "{value}")),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,54 @@
+//! What all reports of weaknesses in code and of secrets have in common: places and fingerprints.
+//!
+//! The forms of a fingerprint are those of [`crate::finding::Observation::identity`], the same as for SARIF: what a tool
+//! says in its own JSON and what it says in SARIF is one finding.
+
+use sha2::{Digest, Sha256};
+
+use super::lenient::limit_text;
+use super::{limit, names};
+
+/// `shop.py:12`, or the file alone.
+pub(super) fn place(file: &str, line: Option<u64>) -> String {
+    let file = names::path(file);
+    match line {
+        Some(line) => format!("{file}:{line}"),
+        None => file,
+    }
+}
+
+/// By what the tool itself says identifies it, wherever it is.
+pub(super) fn by_own(value: &str) -> String {
+    format!("full:{}", digest(value))
+}
+
+/// By what the tool itself says identifies it in its file. Also a secret's own hash.
+pub(super) fn by_hash(value: &str) -> String {
+    format!("partial:{}", digest(value))
+}
+
+/// By the code: its first line with its white space squeezed, because the others change while the weakness stays.
+pub(super) fn by_snippet(snippet: &str) -> Option<String> {
+    let line = snippet.lines().find(|line| !line.trim().is_empty())?;
+    Some(format!("snippet:{}", digest(&squeezed(line))))
+}
+
+/// By what is said of it.
+pub(super) fn by_message(message: &str) -> String {
+    // SARIF's reader cuts as well before it digests.
+    format!("message:{}", digest(&squeezed(&limit_text(message, limit::MESSAGE_MAX))))
+}
+
+/// One line of a text, for a title.
+pub(super) fn first_line(text: &str) -> String {
+    limit_text(text.trim().lines().next().unwrap_or_default(), limit::TITLE_MAX)
+}
+
+fn squeezed(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn digest(text: &str) -> String {
+    let hash = Sha256::digest(text.as_bytes());
+    hex::encode(hash.get(..12).unwrap_or_default())
+}

@@ -1,0 +1,163 @@
+//! `watchbell backup`, `watchbell restore`: a copy of the database, taken beside a running server, and put back.
+
+use std::fs::OpenOptions;
+use std::io::{IsTerminal, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
+use watchbell_store::key_file;
+use watchbell_store::seal::SealingKeys;
+use watchbell_store::sqlite::backup::{self, BackupError, Progress};
+
+use super::config::Source;
+use super::output::{FAINT, GOOD};
+use super::{Done, Exit, Failure, Output, Variables};
+use crate::config::Config;
+use crate::entropy::OsEntropy;
+use crate::wiring::{StartError, key_file};
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  watchbell backup /backups/watchbell-2026-11-22.db
+  watchbell backup /backups/w.db --data /var/lib/watchbell
+
+The server may run: what was accepted before the backup began is in it, and nobody waits for it. Secrets are in it as
+ciphertext; the key that opens them (secrets.key) is not, and has to be kept elsewhere.
+
+Exit status: 0 there is a backup, 1 there is none, 2 the configuration is wrong, 74 the database is damaged.")]
+pub(super) struct Backup {
+    /// The file to write; it must not be there yet
+    file: PathBuf,
+    /// Directory of the database [storage.data]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    #[command(flatten)]
+    source: Source,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  watchbell restore /backups/watchbell-2026-11-22.db --key-file secrets.key --data /var/lib/watchbell
+  watchbell restore /backups/w.db                      (the key is in the data directory already)
+
+The data directory must hold no database. What was under way when the backup was taken is sent again after the next start.
+
+Exit status: 0 restored, 1 not, 2 the configuration is wrong, 74 the backup is damaged, 75 a server has the directory,
+78 the key is missing or another one.")]
+pub(super) struct Restore {
+    /// The backup
+    file: PathBuf,
+    /// The key that its secrets are sealed with; it is put into its place in the data directory
+    #[arg(long, value_name = "FILE")]
+    key_file: Option<PathBuf>,
+    /// Directory of the database [storage.data]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    #[command(flatten)]
+    source: Source,
+}
+
+impl Backup {
+    pub(super) fn run(self, out: Output, variables: Variables) -> Done {
+        let config = load(&self.source, variables, self.data)?;
+        let mut bar = Bar::new(out);
+        let copied = backup::backup(&config.storage.data, &self.file, &mut |progress| bar.tell(progress))?;
+        bar.end();
+        if out.json {
+            out.value(&json!({"file": copied.path, "bytes": copied.bytes, "schema": copied.schema}));
+            return Ok(());
+        }
+        out.line(format!("{GOOD}backup{GOOD:#} {} ({} bytes)", copied.path.display(), copied.bytes));
+        out.line(format!(
+            "{FAINT}its secrets are sealed: keep {} as well, elsewhere{FAINT:#}",
+            key_file(&config).display()
+        ));
+        Ok(())
+    }
+}
+
+impl Restore {
+    pub(super) fn run(self, out: Output, variables: Variables) -> Done {
+        let config = load(&self.source, variables, self.data)?;
+        let place = key_file(&config);
+        let given = self.key_file.as_deref().unwrap_or(&place);
+        // Beside a backup no key is ever made.
+        let key = key_file::load_or_create(given, &self.file, &OsEntropy).map_err(StartError::from)?;
+        let mut bar = Bar::new(out);
+        let text = key.expose();
+        let keys = SealingKeys::new(key, Vec::new());
+        if given != place
+            && place.exists()
+            && std::fs::read_to_string(&place).ok().as_deref().map(str::trim) != Some(&text)
+        {
+            let problem = format!("{} is another key; it was left as it is", place.display());
+            return Err(Failure::new(Exit::KeyFile, problem));
+        }
+        let copied = backup::restore(&self.file, &config.storage.data, &keys, &mut |progress| bar.tell(progress))?;
+        bar.end();
+        if !place.exists() {
+            write_key(&place, &text).map_err(|error| {
+                Failure::new(Exit::KeyFile, format!("the key cannot be written to {}: {error}", place.display()))
+            })?;
+        }
+        if out.json {
+            out.value(&json!({"data": config.storage.data, "bytes": copied.bytes, "schema": copied.schema}));
+            return Ok(());
+        }
+        out.line(format!("{GOOD}restored{GOOD:#} into {} ({} bytes)", config.storage.data.display(), copied.bytes));
+        out.line(format!("{FAINT}next: watchbell serve --data {}{FAINT:#}", config.storage.data.display()));
+        Ok(())
+    }
+}
+
+fn load(source: &Source, variables: Variables, data: Option<PathBuf>) -> Result<Config, Failure> {
+    let data = data.map(|path| ("--data".to_owned(), "storage.data".to_owned(), path.display().to_string()));
+    Ok(source.load(variables, data.into_iter().collect())?.config)
+}
+
+fn write_key(path: &Path, text: &str) -> std::io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    writeln!(file, "{text}")?;
+    file.sync_all()
+}
+
+/// Progress on a terminal; nothing where a program listens.
+struct Bar(ProgressBar);
+
+impl Bar {
+    fn new(out: Output) -> Self {
+        if out.json || !std::io::stderr().is_terminal() {
+            return Self(ProgressBar::hidden());
+        }
+        let bar = ProgressBar::new(0);
+        if let Ok(style) = ProgressStyle::with_template("{bar:30} {percent}% {pos}/{len} pages, {eta} left") {
+            bar.set_style(style);
+        }
+        Self(bar)
+    }
+
+    fn tell(&mut self, progress: Progress) {
+        self.0.set_length(progress.all);
+        self.0.set_position(progress.done);
+    }
+
+    fn end(&self) {
+        self.0.finish_and_clear();
+    }
+}
+
+impl From<BackupError> for Failure {
+    fn from(error: BackupError) -> Self {
+        let text = error.to_string();
+        match error {
+            BackupError::Open(open) => StartError::from(open).into(),
+            BackupError::Damaged { .. } => Self::new(Exit::StoreCorrupt, text),
+            BackupError::Exists(_) => Self::failed(text).advise("name another place, or move it away"),
+            BackupError::Nothing(_) => Self::failed(text).advise("--data names the server's data directory"),
+            BackupError::TooBusy => Self::failed(text).advise("try again at a quieter time, or onto a faster disk"),
+            BackupError::Io { .. } => Self::failed(text),
+        }
+    }
+}
