@@ -14,7 +14,9 @@ use jiff::SignedDuration;
 use serde::Deserialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use watchbell_domain::port::Clock;
+use watchbell_engine::spool::Spooled;
 
+use crate::edge::Room;
 use crate::once::OnceKey;
 use crate::problem::{At, Problem, Result};
 
@@ -31,14 +33,18 @@ pub struct BodyLimits {
     pub event_bytes_max: u64,
     /// A batch of events, in bytes.
     pub batch_bytes_max: u64,
-    /// A scanner's report, in bytes.
+    /// A scanner's report, in bytes (`scan.max_bytes`).
     pub report_bytes_max: u64,
+    /// A document, in bytes (`evidence.max_bytes`).
+    pub evidence_bytes_max: u64,
     /// Every other body, in bytes.
     pub other_bytes_max: u64,
     /// Levels of JSON (`json.max_depth`).
     pub json_depth_max: usize,
     /// From the first to the last byte (`server.body_timeout`).
     pub timeout: SignedDuration,
+    /// The same of reports and documents (`scan.upload_timeout`).
+    pub upload_timeout: SignedDuration,
     /// Bytes that have to come in each `rate_window`, for each second of it (`server.min_body_rate`); 0: none.
     pub bytes_per_second_min: u64,
     /// `server.body_rate_window`
@@ -52,10 +58,12 @@ impl Default for BodyLimits {
         Self {
             event_bytes_max: 1024 * 1024,
             batch_bytes_max: 8 * 1024 * 1024,
-            report_bytes_max: 32 * 1024 * 1024,
+            report_bytes_max: 256 * 1024 * 1024,
+            evidence_bytes_max: 256 * 1024 * 1024,
             other_bytes_max: 256 * 1024,
             json_depth_max: 64,
             timeout: SignedDuration::from_secs(20),
+            upload_timeout: SignedDuration::from_mins(15),
             bytes_per_second_min: 1024,
             rate_window: SignedDuration::from_secs(5),
             memory_bytes_max: 256 * 1024 * 1024,
@@ -86,6 +94,13 @@ pub(crate) struct Write {
     pub(crate) once: OnceKey,
     /// Its share of the memory for bodies, as long as it is worked on.
     _memory: Memory,
+}
+
+/// As [`Write`], of a body in a file.
+#[derive(Debug)]
+pub(crate) struct Upload {
+    pub(crate) body: Spooled,
+    pub(crate) once: OnceKey,
 }
 
 impl Write {
@@ -192,6 +207,23 @@ impl BodyReader {
         Ok(Write { body, once, _memory: memory })
     }
 
+    /// A large body of any type, in a file. Refused while there is little room for it.
+    pub(crate) async fn spooled(&self, request: Request, bytes_max: u64, room: &Room) -> Result<Upload> {
+        check_encoding(request.headers())?;
+        let once = OnceKey::of(&request)?;
+        let (parts, body) = request.into_parts();
+        if announced(&parts.headers).is_some_and(|bytes| bytes > bytes_max) {
+            return Err(Problem::BodyTooLarge(bytes_max));
+        }
+        let gathered = AtomicU64::new(0);
+        tokio::select! {
+            biased;
+            upload = spool(body, bytes_max, &gathered, room, once) => upload,
+            () = self.too_slow(&gathered) => Err(Problem::BodyTimeout),
+            () = self.clock.sleep(self.limits.upload_timeout) => Err(Problem::BodyTimeout),
+        }
+    }
+
     /// Ends with the first window in which too little came.
     async fn too_slow(&self, gathered: &AtomicU64) {
         let wanted = self.limits.window_bytes_min();
@@ -237,6 +269,26 @@ async fn collect(mut body: Body, bytes_max: u64, count: &AtomicU64, memory: &mut
         count.store(so_far, Ordering::Relaxed);
     }
     Ok(gathered.freeze())
+}
+
+async fn spool(mut body: Body, bytes_max: u64, count: &AtomicU64, room: &Room, mut once: OnceKey) -> Result<Upload> {
+    room.check().await?;
+    let of_file = |error: std::io::Error| Problem::of_file(&error);
+    let mut writing = room.spool.begin().await.map_err(of_file)?;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| Problem::BodyIncomplete)?;
+        let Ok(data) = frame.into_data() else { continue };
+        let so_far = writing.bytes().saturating_add(u64::try_from(data.len()).unwrap_or(u64::MAX));
+        if so_far > bytes_max {
+            return Err(Problem::BodyTooLarge(bytes_max));
+        }
+        once.take(&data);
+        if writing.write(&data).await.map_err(of_file)? {
+            room.check().await?;
+        }
+        count.store(so_far, Ordering::Relaxed);
+    }
+    Ok(Upload { body: writing.end().await.map_err(of_file)?, once })
 }
 
 fn announced(headers: &HeaderMap) -> Option<u64> {

@@ -131,6 +131,16 @@ problems! {
     NothingToSend = "nothing_to_send", UNPROCESSABLE_ENTITY, "The dialect has no test";
     /// The report cannot be read.
     ReportInvalid(String) = "report_invalid", UNPROCESSABLE_ENTITY, "The report cannot be read";
+    /// The GraphQL document cannot be read.
+    GraphqlSyntax(String) = "graphql_syntax", BAD_REQUEST, "The document cannot be read";
+    /// The GraphQL request does not fit the schema, or what it is sent with.
+    GraphqlInvalid(String) = "graphql_invalid", BAD_REQUEST, "The GraphQL request is invalid";
+    /// The GraphQL request is more than we do in one.
+    GraphqlLimit(String) = "graphql_limit", BAD_REQUEST, "The GraphQL request asks for too much";
+    /// More streams at once than we carry.
+    TooManyStreams(String) = "too_many_streams", TOO_MANY_REQUESTS, "Too many streams";
+    /// The client does not read what it asked for.
+    TooSlow(String) = "too_slow", TOO_MANY_REQUESTS, "The stream is read too slowly";
     /// The store cannot answer now.
     StorageUnavailable = "storage_unavailable", SERVICE_UNAVAILABLE, "The storage is unavailable";
     /// The disk is full.
@@ -145,6 +155,18 @@ impl Problem {
     /// One place of the body does not fit.
     pub fn payload(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
         Self::PayloadInvalid(vec![At { pointer: pointer.into(), detail: detail.into() }])
+    }
+
+    /// A file of ours could not be written or read.
+    pub(crate) fn of_file(error: &std::io::Error) -> Self {
+        use std::io::ErrorKind;
+        match error.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => Self::StorageFull,
+            _ => {
+                tracing::warn!(%error, "a file cannot be used");
+                Self::StorageUnavailable
+            }
+        }
     }
 
     /// What is wrong this time, and what would be right.
@@ -165,7 +187,12 @@ impl Problem {
             | Self::EndpointUrlPort(text)
             | Self::EndpointSecretRequired(text)
             | Self::HeaderForbidden(text)
-            | Self::ReportInvalid(text) => text.clone(),
+            | Self::ReportInvalid(text)
+            | Self::GraphqlSyntax(text)
+            | Self::GraphqlInvalid(text)
+            | Self::GraphqlLimit(text)
+            | Self::TooManyStreams(text)
+            | Self::TooSlow(text) => text.clone(),
             Self::SecretInvalid(at) => at.detail.clone(),
             Self::PayloadInvalid(places) => places
                 .iter()
@@ -207,7 +234,7 @@ impl Problem {
         if let Self::RateLimited(seconds) | Self::TooManyFailures(seconds) = self {
             return Some(*seconds);
         }
-        if matches!(self, Self::StorageFull) {
+        if matches!(self, Self::StorageFull | Self::TooManyStreams(_)) {
             return Some(10);
         }
         match self.status() {

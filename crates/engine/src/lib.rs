@@ -3,6 +3,8 @@
 //! - [`net`]: where we may connect, and how: address guard, resolver, TLS, connections.
 //! - [`delivery`]: claim → encode → sign → send → settle.
 //! - [`ingest`]: what comes in (events, scanners' reports) becomes events with deliveries in one commit.
+//! - [`evidence`]: documents that are uploaded, kept, and read in the background.
+//! - [`spool`]: large bodies on their way.
 //! - [`upkeep`]: what is done beside: forgetting what is old.
 //! - [`catalogue`]: an organisation's own event types, and whether data fits them.
 //! - [`admin`]: what operators do (organisations, keys, endpoints), as values ready for the store.
@@ -10,6 +12,8 @@
 pub mod admin;
 pub mod catalogue;
 pub mod delivery;
+pub mod evidence;
 pub mod ingest;
 pub mod net;
+pub mod spool;
 pub mod upkeep;

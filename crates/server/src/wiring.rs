@@ -23,14 +23,16 @@ use watchbell_domain::access::{ApiKey, KeyHash, Scope};
 use watchbell_domain::audit::{Action, Deed};
 use watchbell_domain::id::{KeyId, OrgId};
 use watchbell_domain::org::{DEFAULT_SLUG, Org};
-use watchbell_domain::port::{Clock, Entropy, KeyStore, OrgStore, StoreError};
+use watchbell_domain::port::{Clock, Entropy, KeyStore, OrgStore, PageRequest, StoreError};
 use watchbell_engine::delivery;
+use watchbell_engine::evidence::{self, Content};
 use watchbell_engine::net::client::Client;
 use watchbell_engine::net::connector::{Connector, TcpDial};
 use watchbell_engine::net::guard::{DeniedPorts, EgressPolicy};
 use watchbell_engine::net::resolver::{self, DnsResolver};
 use watchbell_engine::net::tls::Tls;
-use watchbell_engine::upkeep::{erasure, poam, replay, retention};
+use watchbell_engine::spool::Spool;
+use watchbell_engine::upkeep::{acceptance, erasure, orgs, poam, replay, retention};
 use watchbell_store::key_file::{self, KeyFileError};
 use watchbell_store::seal::{SealingKey, SealingKeys};
 pub(crate) use watchbell_store::sqlite::DATABASE_FILE;
@@ -47,6 +49,12 @@ const KEY_FILE: &str = "secrets.key";
 
 /// The file by whose lock one process has the data directory.
 pub(crate) const LOCK_FILE: &str = "watchbell.lock";
+
+/// Large bodies while they are worked on; emptied at the start.
+const SPOOL_FOLDER: &str = "spool";
+
+/// The content of documents.
+const EVIDENCE_FOLDER: &str = "evidence";
 
 /// Connections that wait to be accepted. The system may allow fewer (`net.core.somaxconn`); the usual 128 are gone in an
 /// instant when everybody comes back at once.
@@ -160,8 +168,27 @@ impl Node {
             entropy: Arc::clone(&entropy),
         };
         let erasures = erasure::Service::new(erasure::Options::default(), Arc::clone(&store) as _, Arc::clone(&clock));
+        let orgs = orgs::Service::new(orgs::Options::default(), Arc::clone(&store) as _, Arc::clone(&clock));
         let plans = poam::Service::new(poam::Options::default(), Arc::clone(&store) as _, Arc::clone(&clock));
         let replays = replay::Service::new(replay::Options::default(), replays);
+        let acceptances = acceptance::Parts {
+            findings: Arc::clone(&store) as _,
+            clock: Arc::clone(&clock),
+            entropy: Arc::clone(&entropy),
+        };
+        let acceptances = acceptance::Service::new(acceptance::Options::default(), acceptances);
+
+        let (spool, content) = document_folders(config)?;
+        let documents = evidence::Parts {
+            evidence: Arc::clone(&store) as _,
+            content: Arc::clone(&content),
+            advisories: Arc::clone(&store) as _,
+            projects: Arc::clone(&store) as _,
+            orgs: Arc::clone(&store) as _,
+            clock: Arc::clone(&clock),
+            entropy: Arc::clone(&entropy),
+        };
+        let documents = evidence::Service::new(config::evidence_options(config), documents);
 
         let mut registry = prometheus_client::registry::Registry::default();
         let requests = Requests::register(&mut registry);
@@ -173,6 +200,8 @@ impl Node {
             entropy,
             wake,
             egress: Arc::new(policy),
+            spool,
+            content,
             metrics: Metrics::new(requests, Arc::new(registry)),
         };
         let edge = Edge::new(parts, config::edge_options(config, cursor_key));
@@ -191,8 +220,11 @@ impl Node {
 
         let shutdown = CancellationToken::new();
         let loops = Loops::default();
+        loops.spawn("acceptance", acceptances.run(shutdown.clone()));
         loops.spawn("delivery", deliveries.run(shutdown.clone()));
         loops.spawn("erasure", erasures.run(shutdown.clone()));
+        loops.spawn("orgs", orgs.run(shutdown.clone()));
+        loops.spawn("evidence", documents.run(shutdown.clone()));
         loops.spawn("poam", plans.run(shutdown.clone()));
         loops.spawn("replay", replays.run(shutdown.clone()));
         loops.spawn("retention", retention.run(shutdown.clone()));
@@ -254,6 +286,16 @@ fn load_key(config: &Config, entropy: &dyn Entropy) -> Result<SealingKey, StartE
     Ok(key_file::load_or_create(&key_file(config), &database, entropy)?)
 }
 
+/// Where large bodies are while they are worked on, and where documents stay.
+fn document_folders(config: &Config) -> Result<(Spool, Arc<Content>), StartError> {
+    let data = &config.storage.data;
+    let refused =
+        |error: std::io::Error| StartError::Corrupt(format!("the data directory {}: {error}", data.display()));
+    let spool = Spool::open(data.join(SPOOL_FOLDER)).map_err(refused)?;
+    let content = Content::open(data.join(EVIDENCE_FOLDER)).map_err(refused)?;
+    Ok((spool, Arc::new(content)))
+}
+
 /// A key for another purpose. Knowing it tells nothing of the sealing key.
 fn derived(sealing_key: &SealingKey, purpose: &[u8]) -> [u8; 32] {
     Sha256::new()
@@ -292,7 +334,8 @@ async fn first_key<S: OrgStore + KeyStore>(
     now: Timestamp,
     entropy: &dyn Entropy,
 ) -> Result<Option<Secret>, StartError> {
-    let is_first_start = store.org_by_slug(DEFAULT_SLUG.to_owned()).await?.is_none();
+    // Not by the slug: it can be changed. The last organisation stays.
+    let is_first_start = store.orgs(PageRequest { before: None, limit: 1 }).await?.items.is_empty();
     let made = (given.is_none() && is_first_start).then(|| make_key(entropy));
     if let Some(key) = given.as_ref().or(made.as_ref()) {
         let root = ApiKey {
@@ -304,6 +347,9 @@ async fn first_key<S: OrgStore + KeyStore>(
             created_at: now,
             expires_at: None,
             revoked_at: None,
+            group_id: None,
+            member: None,
+            last_used_at: None,
         };
         let deed = Deed::of_system("start", Action::ServerRootKey, root.id, now);
         store.set_root_key(root, Some(deed)).await?;

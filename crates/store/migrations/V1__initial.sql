@@ -5,15 +5,44 @@ CREATE TABLE sealing_key (
   key_id BLOB NOT NULL PRIMARY KEY
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE org (
+CREATE TABLE org_group (
   id         BLOB    NOT NULL PRIMARY KEY,
-  slug       TEXT    NOT NULL UNIQUE,
-  name       TEXT    NOT NULL,
-  weight     INTEGER NOT NULL DEFAULT 1,
+  name       TEXT    NOT NULL UNIQUE,
   created_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- `root` marks the one key that the server's configuration names.
+-- `settling` while not all follows yet from the last change of `state`.
+CREATE TABLE org (
+  id          BLOB    NOT NULL PRIMARY KEY,
+  slug        TEXT    NOT NULL UNIQUE,
+  name        TEXT    NOT NULL,
+  weight      INTEGER NOT NULL DEFAULT 1,
+  created_at  INTEGER NOT NULL,
+  group_id    BLOB    REFERENCES org_group (id),
+  state       TEXT    NOT NULL DEFAULT 'active',
+  state_since INTEGER,
+  settling    INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
+CREATE INDEX org_of_group ON org (group_id, id) WHERE group_id IS NOT NULL;
+CREATE INDEX org_settling ON org (id) WHERE settling = 1;
+
+-- `invitation` is the hash of a token that becomes a key.
+CREATE TABLE member (
+  org_id           BLOB    NOT NULL REFERENCES org (id),
+  id               BLOB    NOT NULL,
+  email            TEXT    NOT NULL,
+  name             TEXT    NOT NULL,
+  role             TEXT    NOT NULL,
+  invitation       BLOB    UNIQUE,
+  invitation_until INTEGER,
+  created_at       INTEGER NOT NULL,
+  joined_at        INTEGER,
+  PRIMARY KEY (org_id, id),
+  UNIQUE (org_id, email)
+) STRICT, WITHOUT ROWID;
+
+-- `root` marks the one key that the server's configuration names. Without an organisation a key is good for those of its
+-- group, or for all.
 CREATE TABLE api_key (
   id         BLOB    NOT NULL PRIMARY KEY,
   org_id     BLOB    REFERENCES org (id),
@@ -23,9 +52,13 @@ CREATE TABLE api_key (
   created_at INTEGER NOT NULL,
   expires_at INTEGER,
   revoked_at INTEGER,
-  root       INTEGER NOT NULL DEFAULT 0
+  root       INTEGER NOT NULL DEFAULT 0,
+  group_id   BLOB    REFERENCES org_group (id),
+  member_id  BLOB,
+  last_used_at INTEGER
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX api_key_org ON api_key (org_id, id);
+CREATE INDEX api_key_group ON api_key (group_id, id) WHERE group_id IS NOT NULL;
 CREATE UNIQUE INDEX api_key_root ON api_key (root) WHERE root = 1;
 
 -- `answer` is sealed.
@@ -58,6 +91,8 @@ CREATE TABLE endpoint (
   max_attempts   INTEGER,
   rate_limit     TEXT,
   ordered        TEXT    NOT NULL DEFAULT 'any',
+  min_severity   TEXT,
+  storm_threshold INTEGER,
   transport      BLOB,
   not_before     INTEGER,
   created_at     INTEGER NOT NULL,
@@ -100,22 +135,58 @@ CREATE TABLE scan (
   FOREIGN KEY (org_id, project_id) REFERENCES project (org_id, id)
 ) STRICT, WITHOUT ROWID;
 
--- `observation` is JSON.
+-- Findings and their life.
+-- `observation`, `sights`, `names` and `judgement` are JSON; `severity` and `accepted_until` stand in them too and
+-- are here to be looked for. What was merged into another stays as a row that leads there.
 CREATE TABLE finding (
-  org_id        BLOB    NOT NULL,
-  id            BLOB    NOT NULL,
-  project_id    BLOB    NOT NULL,
-  identity      TEXT    NOT NULL,
-  status        TEXT    NOT NULL,
-  observation   TEXT    NOT NULL,
-  first_seen_at INTEGER NOT NULL,
-  last_seen_at  INTEGER NOT NULL,
-  remediated_at INTEGER,
+  org_id         BLOB    NOT NULL,
+  id             BLOB    NOT NULL,
+  project_id     BLOB    NOT NULL,
+  identity       TEXT    NOT NULL,
+  names          TEXT    NOT NULL,
+  status         TEXT    NOT NULL,
+  severity       TEXT    NOT NULL,
+  observation    TEXT    NOT NULL,
+  sights         TEXT    NOT NULL,
+  judgement      TEXT,
+  accepted_until INTEGER,
+  first_seen_at  INTEGER NOT NULL,
+  last_seen_at   INTEGER NOT NULL,
+  remediated_at  INTEGER,
+  merged_into    BLOB,
+  changes        INTEGER NOT NULL,
   PRIMARY KEY (org_id, id),
   UNIQUE (org_id, project_id, identity),
   FOREIGN KEY (org_id, project_id) REFERENCES project (org_id, id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX finding_project ON finding (org_id, project_id, id);
+CREATE INDEX finding_merged ON finding (org_id, merged_into) WHERE merged_into IS NOT NULL;
+CREATE INDEX finding_accepted ON finding (accepted_until) WHERE accepted_until IS NOT NULL;
+
+-- A finding's history: one row a transition, added and never changed. `changed_by` is JSON. Ids sort by when they were made.
+CREATE TABLE finding_change (
+  org_id      BLOB    NOT NULL,
+  finding_id  BLOB    NOT NULL,
+  id          BLOB    NOT NULL,
+  number      INTEGER NOT NULL,
+  changed_at  INTEGER NOT NULL,
+  from_status TEXT,
+  to_status   TEXT    NOT NULL,
+  changed_by  TEXT    NOT NULL,
+  reason      TEXT    NOT NULL,
+  PRIMARY KEY (org_id, finding_id, id)
+) STRICT, WITHOUT ROWID;
+
+-- Up to when a tool has looked, at everything (an empty target) or at one: what an older scan is measured by.
+CREATE TABLE scan_coverage (
+  org_id     BLOB    NOT NULL,
+  project_id BLOB    NOT NULL,
+  tool       TEXT    NOT NULL,
+  target     TEXT    NOT NULL,
+  looked_at  INTEGER NOT NULL,
+  PRIMARY KEY (org_id, project_id, tool, target),
+  FOREIGN KEY (org_id, project_id) REFERENCES project (org_id, id)
+) STRICT, WITHOUT ROWID;
 
 -- `data` is the JSON text as it was posted, byte for byte. `skipped` is 17 bytes an endpoint: id, reason.
 -- The rows are large: by number they stand in leaf pages alone, several to a page, and the index beside them is small.
@@ -271,6 +342,47 @@ CREATE TRIGGER audit_is_never_changed BEFORE UPDATE ON audit
 CREATE TRIGGER audit_is_dropped_by_age_alone BEFORE DELETE ON audit
   WHEN OLD.number > ifnull((SELECT number FROM audit_checkpoint WHERE org_id = OLD.org_id), 0)
   BEGIN SELECT raise(ABORT, 'the audit log is only added to'); END;
+
+-- Advisories, shared by all organisations. `document` is JSON. The packages that each is about stand beside it, without the
+-- release of a distribution: most are looked for by name.
+CREATE TABLE advisory (
+  id       TEXT    NOT NULL PRIMARY KEY,
+  modified INTEGER NOT NULL,
+  document TEXT    NOT NULL
+) STRICT;
+CREATE TABLE advisory_package (
+  ecosystem TEXT NOT NULL,
+  name      TEXT NOT NULL,
+  advisory  TEXT NOT NULL REFERENCES advisory (id),
+  PRIMARY KEY (ecosystem, name, advisory)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX advisory_package_of ON advisory_package (advisory);
+
+-- Evidence: what is known of uploaded documents. The content is a file named by its SHA-256.
+CREATE TABLE evidence (
+  org_id          BLOB    NOT NULL REFERENCES org (id),
+  id              BLOB    NOT NULL,
+  project_id      BLOB,
+  file_name       TEXT    NOT NULL,
+  media_type      TEXT    NOT NULL,
+  sha256          BLOB    NOT NULL,
+  bytes           INTEGER NOT NULL,
+  created_at      INTEGER NOT NULL,
+  state           TEXT    NOT NULL,
+  ended_at        INTEGER,
+  error           TEXT,
+  format          TEXT,
+  components      INTEGER NOT NULL DEFAULT 0,
+  vulnerabilities INTEGER NOT NULL DEFAULT 0,
+  critical        INTEGER NOT NULL DEFAULT 0,
+  high            INTEGER NOT NULL DEFAULT 0,
+  PRIMARY KEY (org_id, id),
+  FOREIGN KEY (org_id, project_id) REFERENCES project (org_id, id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX evidence_project ON evidence (org_id, project_id, id) WHERE project_id IS NOT NULL;
+CREATE INDEX evidence_content ON evidence (org_id, sha256);
+CREATE INDEX evidence_waiting ON evidence (created_at) WHERE ended_at IS NULL;
+CREATE INDEX evidence_ended ON evidence (ended_at) WHERE ended_at IS NOT NULL;
 
 -- Plans of action: how an organisation's items ring, and which findings get one by themselves (JSON).
 CREATE TABLE poam_setting (

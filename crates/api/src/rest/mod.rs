@@ -11,6 +11,7 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::auth::authenticate;
 use crate::edge::Edge;
 
+mod advisories;
 pub(crate) mod audit;
 mod custom_types;
 mod deliveries;
@@ -22,10 +23,16 @@ pub(crate) mod endpoint_view;
 pub(crate) mod endpoints;
 mod erase;
 mod event_types;
-mod events;
+pub(crate) mod events;
 mod events_page;
+mod evidence;
+mod finding_view;
+mod findings;
+mod groups;
 mod keys;
+mod members;
 mod operation;
+mod org_state;
 mod orgs;
 mod poam;
 mod poam_export;
@@ -44,9 +51,14 @@ pub(crate) fn guarded(edge: &Edge) -> OpenApiRouter<Edge> {
     areas().route_layer(from_fn_with_state(edge.authenticator(), authenticate))
 }
 
+/// The same routes for a caller who is known already: see [`crate::graphql`].
+pub(crate) fn operations() -> OpenApiRouter<Edge> {
+    areas()
+}
+
 /// Routes for everybody.
 pub(crate) fn open() -> OpenApiRouter<Edge> {
-    operation::open().merge(events_page::routes())
+    operation::open().merge(events_page::routes()).merge(members::open())
 }
 
 /// The contract of both.
@@ -97,6 +109,13 @@ fn areas() -> OpenApiRouter<Edge> {
         .merge(replay::routes())
         .merge(replays::routes())
         .merge(projects::routes())
+        .merge(findings::routes())
+        .merge(audit::routes())
+        .merge(groups::routes())
+        .merge(members::routes())
+        .merge(org_state::routes())
+        .merge(evidence::routes())
+        .merge(advisories::routes())
         .merge(scan_runs::routes())
         .merge(poam::routes())
         .merge(poam_export::routes())

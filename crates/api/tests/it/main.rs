@@ -9,6 +9,7 @@
     reason = "helpers of tests are tests too; answers are read through `Limited`"
 )]
 
+mod audit;
 mod auth;
 mod bodies;
 mod catalogue;
@@ -16,10 +17,14 @@ mod contract;
 mod endpoints;
 mod erasures;
 mod events;
+mod evidence;
+mod findings;
+mod graphql;
 mod hostile;
 mod idempotency;
 mod isolation;
 mod lists;
+mod members;
 mod poam;
 mod problems;
 mod replays;

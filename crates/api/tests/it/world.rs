@@ -19,12 +19,15 @@ use watchbell_api::metrics::{Metrics, Requests};
 use watchbell_api::{Edge, Options, Parts};
 use watchbell_domain::access::{ApiKey, KeyHash, Scope};
 use watchbell_domain::id::{KeyId, OrgId};
+use watchbell_domain::member::Role;
 use watchbell_domain::org::Org;
 use watchbell_domain::port::testing::{ManualClock, SeededEntropy};
 use watchbell_domain::port::{Clock, OrgStore, Store, Terms};
 use watchbell_domain::{SignedDuration, Timestamp};
 use watchbell_engine::delivery::Handle;
+use watchbell_engine::evidence::Content;
 use watchbell_engine::net::guard::EgressPolicy;
+use watchbell_engine::spool::Spool;
 use watchbell_store::seal::{SealingKey, SealingKeys};
 use watchbell_store::sqlite::{FreeSpace, OpenOptions, SqliteStore, Threads};
 
@@ -56,7 +59,7 @@ pub(crate) struct World {
     /// What the disk has left.
     pub(crate) free_bytes: Arc<AtomicU64>,
     pub(crate) router: Router,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 pub(crate) struct Reply {
@@ -127,23 +130,16 @@ impl World {
             clock: Arc::new(Fuse { clock: clock.clone(), blows_after: Arc::clone(&blows_after) }),
             entropy: Arc::clone(&entropy) as _,
             wake,
+            spool: Spool::open(directory.path().join("spool")).unwrap(),
+            content: Arc::new(Content::open(directory.path().join("evidence")).unwrap()),
             egress: Arc::new(EgressPolicy::default()),
             metrics: Metrics::new(requests, Arc::new(registry)),
         };
         let edge = Edge::new(parts, options);
         let org = OrgId::make(clock.now(), &*entropy);
         let router = edge.router();
-        let world = Self {
-            edge,
-            store,
-            clock,
-            org,
-            _woken: Box::new(woken),
-            blows_after,
-            free_bytes,
-            router,
-            _directory: directory,
-        };
+        let world =
+            Self { edge, store, clock, org, _woken: Box::new(woken), blows_after, free_bytes, router, directory };
         world.add_key(ROOT, None, &[Scope::Admin]).await;
         world.add_org(org, "acme").await;
         world
@@ -165,6 +161,9 @@ impl World {
             created_at: self.clock.now(),
             expires_at: None,
             revoked_at: None,
+            group_id: None,
+            member: None,
+            last_used_at: None,
         };
         let id = key.id;
         match org {
@@ -172,6 +171,21 @@ impl World {
             None => self.store.set_root_key(key, None).await.unwrap(),
         }
         id
+    }
+
+    /// Somebody who has taken an invitation: id and key.
+    pub(crate) async fn member(&self, email: &str, role: Role) -> (String, String) {
+        let given = json!({"email": email, "role": role.as_str()});
+        let invited = self.post(&self.path("/members"), given).await.is(201).json();
+        let taken = json!({"token": invited["invitation"]}).to_string();
+        let joined = self.call("", Method::POST, "/api/v1/invitations/accept", Some(taken)).await.is(201).json();
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        (text(&invited["id"]), text(&joined["key"]["key"]))
+    }
+
+    /// A folder of the data directory.
+    pub(crate) fn folder(&self, name: &str) -> std::path::PathBuf {
+        self.directory.path().join(name)
     }
 
     /// A path below the world's organisation.

@@ -154,7 +154,7 @@ mod tests {
 
     fn org() -> Org {
         let (id, created_at) = (OrgId(Uuid::from_u128(7)), Timestamp::UNIX_EPOCH);
-        Org { id, slug: "acme".into(), name: "Acme".into(), created_at }
+        Org { id, slug: "acme".into(), name: "Acme".into(), weight: 1, created_at }
     }
 
     #[test]

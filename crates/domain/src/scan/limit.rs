@@ -4,15 +4,15 @@
 /// Longest report. Longer ones are refused; whoever takes them in may refuse more.
 pub const REPORT_BYTES_MAX: u64 = 1 << 30;
 /// Longest report that is read whole. Longer ones have to be of a format that is read as it comes.
-pub const WHOLE_BYTES_MAX: usize = 32 << 20;
+pub const WHOLE_BYTES_MAX: usize = if cfg!(test) { 512 << 10 } else { 32 << 20 };
 /// Longest entry of a report that is read as it comes: a result, the description of a tool with its rules.
-pub const ENTRY_BYTES_MAX: u64 = 32 << 20;
+pub const ENTRY_BYTES_MAX: u64 = if cfg!(test) { 512 << 10 } else { 32 << 20 };
 /// Deepest nesting. Deeper ones are refused.
 pub const DEPTH_MAX: usize = 128;
 /// Deepest nesting of components in components. Deeper ones are not found, and not counted.
 pub const COMPONENT_DEPTH_MAX: usize = 16;
 /// Most vulnerabilities in one report. More are refused: leaving some out would look as if they were gone.
-pub const OBSERVATIONS_MAX: usize = 500_000;
+pub const OBSERVATIONS_MAX: usize = if cfg!(test) { 2_000 } else { 500_000 };
 /// Most components that are listed. Further ones are counted.
 pub const INVENTORY_MAX: usize = 200_000;
 /// A tool's name.

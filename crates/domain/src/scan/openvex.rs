@@ -1,19 +1,20 @@
 //! OpenVEX 0.0.1 to 0.2.0: <https://github.com/openvex/spec/blob/main/OPENVEX-SPEC.md>.
 //!
 //! Statements alone: the document lists what somebody thought about, not what a tool saw. So it makes no finding, and what
-//! it does not mention is not gone. A statement about several products is one for each, and of two about the same
-//! vulnerability and product the later one stands.
+//! it does not mention is not gone. Of two statements about the same vulnerability and product the later one counts.
 
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use serde::Deserialize;
-use watchbell_wire::event::Component;
 
 use super::error::ReportError;
-use super::lenient::{self, Raw};
-use super::statement::{Statement, Verdict, component_of, named, reason};
+use super::lenient::{self, Raw, limit_text};
+use super::statement::{Statement, VexStatus, named, reason};
 use super::{Report, ReportFormat, limit};
+
+/// Products of one statement. Further ones are left out.
+const PRODUCTS_MAX: usize = 10_000;
 
 #[derive(Deserialize)]
 struct Document<'a> {
@@ -21,6 +22,8 @@ struct Document<'a> {
     statements: Option<Vec<Raw<'a>>>,
     #[serde(default, deserialize_with = "lenient::member")]
     timestamp: Option<Timestamp>,
+    #[serde(default, deserialize_with = "lenient::member")]
+    author: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -76,42 +79,37 @@ pub(super) fn read(text: &str, hint: Option<&str>) -> Result<Report, ReportError
     let format = ReportFormat::OpenVex;
     let tool = hint.unwrap_or(format.as_str()).to_owned();
     let mut report = Report { tools: BTreeSet::from([tool]), ..Report::of(format) };
+    let author = limit_text(document.author.as_deref().unwrap_or_default(), limit::NAME_MAX);
+    let mut dated = Vec::new();
     for raw in entries {
-        match statements(raw, document.timestamp) {
-            Some(made) => report.statements.extend(made),
+        match statement(raw, &author) {
+            Some((said_at, statement)) => dated.push((said_at.or(document.timestamp), statement)),
             None => report.skipped += 1,
         }
-        if report.statements.len() > limit::OBSERVATIONS_MAX {
-            return Err(ReportError::TooMany { count: report.statements.len() });
-        }
     }
-    report.statements.sort_by_key(|statement| statement.said_at);
+    // Of two about the same the last one counts, and that is the later one.
+    dated.sort_by_key(|(said_at, _)| *said_at);
+    report.statements = dated.into_iter().map(|(_, statement)| statement).collect();
     Ok(report)
 }
 
-/// One for each product, or component in a product.
-fn statements(raw: Raw<'_>, document_at: Option<Timestamp>) -> Option<Vec<Statement>> {
+fn statement(raw: Raw<'_>, author: &str) -> Option<(Option<Timestamp>, Statement)> {
     let entry: Entry<'_> = lenient::parse(raw)?;
     let names = names(entry.vulnerability?);
-    let verdict = Verdict::parse(entry.status.as_deref()?)?;
+    let status = VexStatus::parse(entry.status.as_deref()?)?;
     if names.is_empty() {
         return None;
     }
     let words = entry.impact_statement.as_deref().or(entry.status_notes.as_deref());
-    let general = Statement {
+    let products = entry.products.unwrap_or_default().into_iter().flat_map(products);
+    let statement = Statement {
         names,
-        component: None,
-        verdict,
+        products: products.take(PRODUCTS_MAX).collect(),
+        status,
         justification: reason(entry.justification.as_deref(), words),
-        said_at: entry.timestamp.or(document_at),
+        author: author.to_owned(),
     };
-    let listed = entry.products.unwrap_or_default();
-    let about: Vec<Component> = listed.into_iter().flat_map(components).take(limit::OBSERVATIONS_MAX + 1).collect();
-    // Products that are named elsewhere: what it says is said of all.
-    if about.is_empty() {
-        return Some(vec![general]);
-    }
-    Some(about.into_iter().map(|component| Statement { component: Some(component), ..general.clone() }).collect())
+    Some((entry.timestamp, statement))
 }
 
 /// A name, or since 0.2.0 an object with the name in it.
@@ -124,19 +122,20 @@ fn names(raw: Raw<'_>) -> Vec<String> {
     named(vulnerability.name.or(id).into_iter().chain(vulnerability.aliases))
 }
 
-/// A product is a reference or an object; where it names components, they are what is affected.
-fn components(raw: Raw<'_>) -> Vec<Component> {
+/// A product is a reference or an object; where it names components, they are what is affected. What is no package URL
+/// names the project's own product, and so everything in it.
+fn products(raw: Raw<'_>) -> Vec<String> {
+    let is_package = |reference: &String| reference.starts_with("pkg:");
     if let Some(reference) = lenient::parse::<String>(raw) {
-        return vec![component_of(&reference)];
+        return Some(reference).filter(is_package).into_iter().collect();
     }
     let Some(product) = lenient::parse::<Product>(raw) else { return Vec::new() };
-    if product.subcomponents.is_empty() {
-        return component(&product).into_iter().collect();
-    }
-    product.subcomponents.iter().filter_map(component).collect()
+    let inner = &product.subcomponents;
+    let named = if inner.is_empty() { std::slice::from_ref(&product) } else { inner.as_slice() };
+    named.iter().filter_map(purl).filter(is_package).collect()
 }
 
-fn component(product: &Product) -> Option<Component> {
+fn purl(product: &Product) -> Option<String> {
     let purl = product.identifiers.as_ref().and_then(|identifiers| identifiers.purl.as_deref());
-    Some(component_of(purl.or(product.id.as_deref())?))
+    purl.or(product.id.as_deref()).map(|purl| limit_text(purl, limit::PATH_MAX))
 }

@@ -1,10 +1,7 @@
-//! Bills of materials, what is said of vulnerabilities, and logs that are read as they come. The documents are written by
-//! hand from the specifications.
-
-use std::io::Cursor;
+//! Bills of materials, and what is said of vulnerabilities. The documents are written by hand from the specifications.
 
 use serde_json::{Value, json};
-use watchbell_domain::scan::{self, Report, ReportError, Verdict, limit};
+use watchbell_domain::scan::{self, Report, ReportError, VexStatus};
 use watchbell_wire::Severity;
 
 fn read(text: &str) -> Report {
@@ -56,7 +53,9 @@ fn cyclonedx_in_xml_says_what_it_says_in_json() {
     let listed: Vec<_> = report.inventory.iter().map(|component| component.name.as_str()).collect();
     assert_eq!(listed, ["org.example:outer", "inner"]);
     assert_eq!(report.tools.iter().map(String::as_str).collect::<Vec<_>>(), ["audit"]);
-    assert_eq!((report.skipped, report.statements.len()), (0, 0));
+    let stated: Vec<_> = report.statements.iter().map(|one| one.status).collect();
+    assert_eq!(stated, [VexStatus::NotAffected, VexStatus::Fixed, VexStatus::Affected]);
+    assert_eq!(report.skipped, 0);
     let [first, second, third, fourth] = report.observations.as_slice() else { panic!("{report:#?}") };
     assert_eq!(first.cve_id.as_deref(), Some("CVE-2026-0001"));
     assert_eq!(first.aliases, ["GHSA-aaaa-bbbb-cccc"]);
@@ -68,9 +67,9 @@ fn cyclonedx_in_xml_says_what_it_says_in_json() {
     let purl = first.component.as_ref().and_then(|component| component.purl.as_deref());
     assert_eq!(purl, Some("pkg:maven/org.example/outer@1.0"));
     assert_eq!(second.component.as_ref().map(|component| component.name.as_str()), Some("inner"));
-    assert_eq!((third.verdict, third.suppressed), (Some(Verdict::FalsePositive), true));
-    assert_eq!(third.justification.as_deref(), Some("code_not_reachable: never called"));
-    assert_eq!((fourth.cve_id.as_deref(), fourth.verdict), (Some("CVE-2026-0004"), Some(Verdict::Affected)));
+    assert!(third.suppressed);
+    assert_eq!(third.suppression_reason.as_deref(), Some("code_not_reachable: never called"));
+    assert_eq!((fourth.cve_id.as_deref(), fourth.suppressed), (Some("CVE-2026-0004"), false));
 }
 
 #[test]
@@ -106,17 +105,16 @@ fn vex_without_components_makes_statements_and_takes_nothing_as_gone() {
     assert!(report.scope.is_empty());
     let [first, second] = report.statements.as_slice() else { panic!("{report:#?}") };
     assert_eq!(first.names, ["CVE-2026-0001", "GHSA-aaaa-bbbb-cccc"], "the older comes first");
-    assert_eq!((first.verdict, &first.component), (Verdict::UnderInvestigation, &None));
-    assert_eq!(second.verdict, Verdict::FalsePositive);
-    assert_eq!(second.justification.as_deref(), Some("another product"));
-    let purl = second.component.as_ref().and_then(|component| component.purl.as_deref());
-    assert_eq!(purl, Some("pkg:npm/lodash@4.17.20"));
+    assert_eq!((first.status, first.products.as_slice()), (VexStatus::UnderInvestigation, &[] as &[String]));
+    assert_eq!(second.status, VexStatus::FalsePositive);
+    assert_eq!(second.justification, "another product");
+    assert_eq!(second.products, ["pkg:npm/lodash@4.17.20"]);
     // Without an analysis it is what a scanner saw.
     assert_eq!(report.observations.len(), 1);
 }
 
 #[test]
-fn openvex_makes_a_statement_for_each_product_or_component_in_it() {
+fn openvex_states_what_holds_of_products_or_components_in_them() {
     let report = read_json(
         &json!({"@context": "https://openvex.dev/ns/v0.2.0", "@id": "x", "timestamp": "2026-03-01T00:00:00Z",
         "statements": [
@@ -136,20 +134,19 @@ fn openvex_makes_a_statement_for_each_product_or_component_in_it() {
     let told: Vec<_> = report
         .statements
         .iter()
-        .map(|one| (one.names[0].as_str(), one.verdict, one.component.as_ref().map(|it| it.name.as_str())))
+        .map(|one| (one.names[0].as_str(), one.status, one.products.iter().map(String::as_str).collect::<Vec<_>>()))
         .collect();
     assert_eq!(
         told,
         [
-            ("CVE-2026-0002", Verdict::Fixed, Some("lodash")),
-            ("CVE-2026-0001", Verdict::FalsePositive, Some("zlib")),
-            ("CVE-2026-0001", Verdict::FalsePositive, Some("shop")),
-            ("CVE-2026-0003", Verdict::Affected, None),
-            ("CVE-2026-0005", Verdict::UnderInvestigation, Some("shop")),
+            ("CVE-2026-0002", VexStatus::Fixed, vec!["pkg:npm/lodash@4.17.21"]),
+            ("CVE-2026-0001", VexStatus::NotAffected, vec!["pkg:apk/alpine/zlib@1.2.11-r1", "pkg:npm/shop@1.0.0"]),
+            ("CVE-2026-0003", VexStatus::Affected, vec![]),
+            ("CVE-2026-0005", VexStatus::UnderInvestigation, vec![]),
         ]
     );
-    let words = report.statements[1].justification.as_deref();
-    assert_eq!(words, Some("vulnerable_code_not_present: built without it"));
+    assert_eq!(report.statements[1].justification, "vulnerable_code_not_present: built without it");
+    assert_eq!(report.statements[1].names, ["CVE-2026-0001", "GHSA-aaaa-bbbb-cccc"]);
 }
 
 const TAG_VALUE: &str = "\
@@ -211,48 +208,4 @@ fn a_bill_of_materials_without_advisories_takes_nothing_as_gone() {
     let bare = read_json(&json!({"spdxVersion": "SPDX-2.3", "packages": [{"name": "zlib"}, {"versionInfo": "1"}]}));
     assert!(bare.scope.is_empty() && bare.observations.is_empty());
     assert_eq!((bare.components, bare.skipped), (Some(1), 1));
-}
-
-/// A log whose results come before what describes them.
-fn log(results: usize, padding: usize) -> String {
-    let pad = "x".repeat(padding);
-    let result = |n: usize| {
-        json!({"ruleId": format!("R{}", n % 3), "message": {"text": format!("finding {n}"), "markdown": pad},
-        "locations": [{"physicalLocation": {"artifactLocation": {"index": n % 2}, "region": {"startLine": n}}}]})
-    };
-    let listed: Vec<Value> = (0..results).map(result).collect();
-    json!({"runs": [{"artifacts": [{"location": {"uri": "a.py"}}, {"location": {"uri": "b.py"}}],
-        "results": listed, "tool": {"driver": {"name": "Tool", "rules": [{"id": "R1", "defaultConfiguration": {"level": "error"}}]}}}]})
-    .to_string()
-}
-
-#[test]
-fn a_log_in_a_file_is_what_it_is_in_memory() {
-    let small = log(10, 0);
-    let whole = read(&small);
-    assert_eq!(scan::read_from(Cursor::new(small.as_bytes()), None).unwrap(), whole);
-    assert_eq!(whole.observations[1].severity, Severity::High);
-    assert_eq!(whole.observations[3].location.as_deref(), Some("b.py:3"));
-    // Padded beyond what is read whole, each result is the same.
-    let large = log(10, limit::WHOLE_BYTES_MAX / 9);
-    assert!(large.len() > limit::WHOLE_BYTES_MAX);
-    assert_eq!(scan::read_from(Cursor::new(large.as_bytes()), None).unwrap(), whole);
-    let marked = format!("\u{feff}{large}");
-    assert_eq!(scan::read_from(Cursor::new(marked.as_bytes()), None).unwrap(), whole);
-}
-
-#[test]
-fn a_large_report_that_is_no_sarif_or_broken_is_told_so() {
-    let error = |text: String| scan::read_from(Cursor::new(text.into_bytes()), None).unwrap_err();
-    let blanks = " ".repeat(limit::WHOLE_BYTES_MAX);
-    let other = error(format!("{{\"bomFormat\": \"CycloneDX\", \"x\": \"{blanks}\"}}"));
-    assert!(matches!(other, ReportError::TooLargeWhole { .. }), "{other}");
-    let other = error(format!("<bom>{blanks}</bom>"));
-    assert!(matches!(other, ReportError::TooLargeWhole { .. }), "{other}");
-    let cut = error(format!("{{\"runs\": [{blanks}"));
-    assert!(matches!(cut, ReportError::NotJson { .. }), "{cut}");
-    let deep = error(format!("{{\"runs\": [{blanks}{}", "[".repeat(200)));
-    assert!(matches!(deep, ReportError::TooDeep { .. }), "{deep}");
-    let wide = error(format!("{{\"runs\": [{{\"results\": [\"{blanks}{blanks}\"]}}]}}"));
-    assert!(matches!(wide, ReportError::EntryTooLarge), "{wide}");
 }

@@ -19,6 +19,7 @@ mod load;
 mod measure;
 mod receiver;
 mod report;
+mod scan;
 mod sink;
 
 use std::future::Future;
@@ -32,6 +33,7 @@ use watchbell_wire::Dialect;
 pub(crate) use deliver::{Options as DeliverOptions, run as deliver};
 pub(crate) use event::DATA_BYTES_MIN;
 pub(crate) use floor::{Options as FloorOptions, run as floor};
+pub(crate) use scan::{Options as ScanOptions, run as scan};
 
 use crate::client;
 

@@ -1,4 +1,5 @@
-//! `watchbell bench deliver | floor`: what the whole path takes on this machine, and what the machine takes at the least.
+//! `watchbell bench deliver | floor | report`: what the whole path takes on this machine, what the machine takes at the
+//! least, and what a large report takes.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -6,7 +7,7 @@ use std::time::Duration;
 use clap::Subcommand;
 
 use super::{Done, Failure, Output, Variables, wait};
-use crate::bench::{self, DATA_BYTES_MIN, DeliverOptions, FloorOptions};
+use crate::bench::{self, DATA_BYTES_MIN, DeliverOptions, FloorOptions, ScanOptions};
 use crate::signals::Signals;
 
 /// Arrivals are noted in memory, eight bytes each.
@@ -30,6 +31,7 @@ enum Action {
                                                      100 events/s; one of ten endpoints hangs
   watchbell bench deliver --preload 1000000          a million deliveries finished before
   watchbell bench deliver --waiting 1000000          a million deliveries wait elsewhere
+  watchbell bench deliver --waiting 1000000 --kill   … and the server is killed at the end
 
 What runs is this binary's own server, a child process on a fresh folder, with everything durable;
 load and receiver are threads of the bench. Nothing leaves the machine or is left behind. The floor
@@ -45,6 +47,33 @@ wrong.")]
   watchbell bench floor
   watchbell bench floor --fanout 10 --data-dir /var/lib --json")]
     Floor(FloorArgs),
+    /// Measure a large report: upload, read, weigh and write it
+    #[command(after_help = "Examples:
+  watchbell bench report                             200 000 findings, about 200 MB of SARIF
+  watchbell bench report --findings 20000 --data-dir /var/lib --json
+
+A tenth of the findings is measured first, and what ten times as many take more than that. Each on a
+fresh server of this binary; nothing is delivered.")]
+    Report(ReportArgs),
+}
+
+#[derive(Debug, clap::Args)]
+struct ReportArgs {
+    /// Findings of the report
+    #[arg(long, value_name = "N", default_value = "200000", value_parser = clap::value_parser!(u64).range(10..=500_000))]
+    findings: u64,
+    /// Bytes of one result
+    #[arg(long, value_name = "BYTES", default_value = "1000", value_parser = clap::value_parser!(u64).range(400..=100_000))]
+    size: u64,
+    /// Directory to make the temporary folder in [default: the system's temporary directory]
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Another build of the server to measure [default: this binary]
+    #[arg(long, value_name = "PATH")]
+    server_bin: Option<PathBuf>,
+    /// A setting of the server, as in its configuration; may be given again
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    settings: Vec<String>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -95,6 +124,9 @@ struct Deliver {
     /// Deliveries that wait meanwhile at one more endpoint, which takes one at a time and 10 seconds for each
     #[arg(long, value_name = "N", default_value = "0")]
     waiting: u64,
+    /// At the end kill the server with something in flight (of --hang or --waiting), and start it again on the same data
+    #[arg(long)]
+    kill: bool,
     /// End when nothing was accepted and nothing arrived for so many seconds
     #[arg(long, value_name = "S", default_value = "30", value_parser = time)]
     timeout: Duration,
@@ -134,6 +166,17 @@ impl Args {
                 let options = FloorOptions { data_dir, fanout, connections, size, time: args.seconds };
                 wait(until_signal(bench::floor(&options)))?.print(out);
             }
+            Action::Report(args) => {
+                let options = ScanOptions {
+                    findings: args.findings,
+                    size: usize::try_from(args.size).unwrap_or(usize::MAX),
+                    data_dir: args.data_dir,
+                    server_bin: args.server_bin.map_or_else(own_binary, Ok)?,
+                    settings: args.settings,
+                    hidden: hidden(variables),
+                };
+                wait(until_signal(bench::scan(options)))?.print(out);
+            }
         }
         Ok(())
     }
@@ -144,6 +187,9 @@ impl Deliver {
         let Shared { fanout, connections, size, data_dir } = self.shared;
         if self.hang >= fanout {
             return Err(Failure::usage("--hang leaves no endpoint to measure: it must be less than --fanout"));
+        }
+        if self.kill && self.hang == 0 && self.waiting == 0 {
+            return Err(Failure::usage("--kill wants something in flight: give --hang or --waiting as well"));
         }
         let events = match self.rate {
             None => self.events,
@@ -156,7 +202,6 @@ impl Deliver {
                 "that makes {arrivals} deliveries; at most {ARRIVALS_MAX} are counted"
             )));
         }
-        let own = || std::env::current_exe().map_err(|error| Failure::failed(format!("where is this binary? {error}")));
         Ok(DeliverOptions {
             events,
             fanout: fanout.into(),
@@ -169,14 +214,24 @@ impl Deliver {
             max_in_flight: self.max_in_flight,
             preload: self.preload,
             waiting: self.waiting,
+            kill: self.kill,
             timeout: self.timeout,
             data_dir,
-            server_bin: self.server_bin.map_or_else(own, Ok)?,
+            server_bin: self.server_bin.map_or_else(own_binary, Ok)?,
             settings: self.settings,
-            hidden: variables.into_iter().map(|(name, _)| name).filter(|name| name.starts_with("WATCHBELL_")).collect(),
+            hidden: hidden(variables),
             floor: (!self.no_floor).then_some(self.floor_seconds),
         })
     }
+}
+
+fn own_binary() -> Result<PathBuf, Failure> {
+    std::env::current_exe().map_err(|error| Failure::failed(format!("where is this binary? {error}")))
+}
+
+/// The names of variables that are not for the server that is measured.
+fn hidden(variables: Variables) -> Vec<String> {
+    variables.into_iter().map(|(name, _)| name).filter(|name| name.starts_with("WATCHBELL_")).collect()
 }
 
 /// Runs the bench to its end or to a signal. What is dropped then takes its child and its folder along.

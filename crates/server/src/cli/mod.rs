@@ -4,6 +4,8 @@
 //! *To add a command*: a module with its `Args` and `run`, a variant in [`Command`], its help in `docs/cli.md`
 //! (`UPDATE_DOCS=1 cargo nextest run -p watchbell` writes it).
 
+mod advisories;
+mod audit;
 mod backup;
 mod bench;
 mod completions;
@@ -16,8 +18,12 @@ mod endpoint;
 mod endpoint_flags;
 mod event;
 mod event_type;
+mod evidence;
+mod finding;
+mod graphql_schema;
 mod kev;
 mod key;
+mod member;
 mod message;
 mod org;
 pub(crate) mod output;
@@ -36,7 +42,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 pub(crate) use output::Output;
-pub(crate) use scan::{media_type as report_media_type, project_id};
+pub(crate) use scan::project_id;
 
 /// Environment variables as `main` read them.
 pub(crate) type Variables = Vec<(String, String)>;
@@ -78,10 +84,16 @@ enum Command {
     Send(send::Args),
     /// Post a scanner's report and see what changed
     Scan(scan::Args),
+    /// Evidence: documents that are kept and read
+    Evidence(evidence::Args),
+    /// Advisories: what is known to be vulnerable
+    Advisories(advisories::Args),
     /// Endpoints: where events are delivered
     Endpoint(Box<endpoint::Args>),
     /// Events: what happened
     Event(event::Args),
+    /// Findings: what scans saw, and what is to become of it
+    Finding(finding::Args),
     /// Event types: the catalogue, and types of your own
     EventType(event_type::Args),
     /// Plans of action and milestones: what is to be remediated until when
@@ -92,10 +104,14 @@ enum Command {
     Training(training::Args),
     /// Deliveries: an event on its way to an endpoint
     Delivery(delivery::Args),
-    /// API keys
-    Key(key::Args),
     /// Organisations
     Org(org::Args),
+    /// Members of an organisation and their roles
+    Member(member::Args),
+    /// API keys
+    Key(key::Args),
+    /// Who changed what, and whether the record still holds
+    Audit(audit::Args),
     /// Deliver again what an endpoint was sent in a window of time
     Replay(Box<replay::Args>),
     /// Copy the database into a file, beside a running server
@@ -104,6 +120,8 @@ enum Command {
     Restore(backup::Restore),
     /// Check the configuration, print it, or its schema
     Config(config::Args),
+    /// Print the schema of /graphql in GraphQL's own language
+    GraphqlSchema(graphql_schema::Args),
     /// Look for what is wrong with a server, its configuration or its data directory
     Doctor(doctor::Args),
     /// Measure the whole path on this machine, and the machine itself
@@ -123,19 +141,25 @@ impl Cli {
             Command::Verify(args) => args.run(out),
             Command::Send(args) => args.run(out),
             Command::Scan(args) => args.run(out),
+            Command::Evidence(args) => args.run(out),
+            Command::Advisories(args) => args.run(out),
             Command::Endpoint(args) => args.run(out),
             Command::Event(args) => args.run(out),
+            Command::Finding(args) => args.run(out),
             Command::EventType(args) => args.run(out),
             Command::Poam(args) => args.run(out),
             Command::Kev(args) => args.run(out),
             Command::Training(args) => args.run(out),
             Command::Delivery(args) => args.run(out),
-            Command::Key(args) => args.run(out),
             Command::Org(args) => args.run(out),
+            Command::Member(args) => args.run(out),
+            Command::Key(args) => args.run(out),
+            Command::Audit(args) => args.run(out),
             Command::Replay(args) => args.run(out),
             Command::Backup(args) => args.run(out, variables),
             Command::Restore(args) => args.run(out, variables),
             Command::Config(args) => args.run(out, variables),
+            Command::GraphqlSchema(args) => args.run(out),
             Command::Doctor(args) => args.run(out, variables),
             Command::Bench(args) => args.run(out, variables),
             Command::Completions(args) => args.run(),

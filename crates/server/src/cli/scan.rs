@@ -1,19 +1,17 @@
 //! `watchbell scan`: post a scanner's report and print what changed.
 
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use bytes::Bytes;
-use http::StatusCode;
+use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::connect::{Connect, segment};
 use super::output::plain;
 use super::{Done, Failure, Output};
-use crate::client::{self, Client, Request};
+use crate::client::{self, Client, Request, Upload};
 
 /// No server takes a larger report.
-const REPORT_BYTES_MAX: u64 = 256 << 20;
+const REPORT_BYTES_MAX: u64 = 1 << 30;
 
 /// So many of the events that a scan made are shown.
 const EVENTS_SHOWN: u16 = 250;
@@ -41,6 +39,9 @@ pub(super) struct Args {
     /// The report covers a part of the project: what it does not mention is not gone
     #[arg(long)]
     partial: bool,
+    /// When the tool looked, where the report does not say (RFC 3339): a late scan is put where it belongs
+    #[arg(long, value_name = "TIME")]
+    scanned_at: Option<String>,
     /// Post once, however often this command is repeated with the same key
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
@@ -50,16 +51,20 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) fn run(self, out: Output) -> Done {
-        let report = read_report(&self.report)?;
+        let unreadable = |error: std::io::Error| {
+            Failure::usage(format!("cannot read the report {}: {error}", self.report.display()))
+        };
+        let report = Upload::open(&self.report, REPORT_BYTES_MAX).map_err(unreadable)?;
         let client = self.connect.client()?;
         let (scan, events) = super::wait(async {
             let projects = self.connect.path("/projects");
             let project = project_id(&client, &projects, &self.project).await?;
-            let mut request = Request::post(format!("{projects}/{}/scans", segment(&project)), &Value::Null)
+            let mut request = Request::new(Method::POST, format!("{projects}/{}/scans", segment(&project)))
                 .with("tool", self.tool.as_ref())
                 .with("partial", self.partial.then_some(true))
+                .with("scanned_at", self.scanned_at.as_ref())
                 .once(self.idempotency_key.clone());
-            request.body = Some((media_type(&report), report));
+            request.upload = Some(report);
             let scan = client.json(request).await?;
             let made = Request::get(self.connect.path("/events"))
                 .with("project", Some(&project))
@@ -95,15 +100,6 @@ pub(crate) async fn project_id(client: &Client, projects: &str, name: &str) -> R
     }
 }
 
-/// What the body is, seen from its first byte; the server looks for itself.
-pub(crate) fn media_type(report: &[u8]) -> &'static str {
-    match report.trim_ascii_start().first() {
-        Some(b'{' | b'[') => client::JSON,
-        Some(b'<') => "application/xml",
-        Some(_) | None => "application/octet-stream",
-    }
-}
-
 /// The figures of the scan, and a line for each event it made about a finding.
 fn show(out: Output, project: &str, scan: &Value, events: &[Value]) {
     let member = |name: &str| scan.get(name).map_or_else(|| "-".to_owned(), plain);
@@ -123,14 +119,4 @@ fn show(out: Output, project: &str, scan: &Value, events: &[Value]) {
             out.line(format!("  {:<24} {:<8} {name:<16} {}", of("/type"), of("/data/severity"), of("/data/title")));
         }
     }
-}
-
-fn read_report(path: &Path) -> Result<Bytes, Failure> {
-    let mut report = Vec::new();
-    let read = match path == Path::new("-") {
-        true => std::io::stdin().lock().take(REPORT_BYTES_MAX).read_to_end(&mut report),
-        false => std::fs::File::open(path).and_then(|file| file.take(REPORT_BYTES_MAX).read_to_end(&mut report)),
-    };
-    read.map_err(|error| Failure::usage(format!("cannot read the report {}: {error}", path.display())))?;
-    Ok(Bytes::from(report))
 }

@@ -3,6 +3,7 @@
 //! Not the client that delivers: there is no address guard here, because the user names the server.
 
 mod transport;
+mod upload;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,9 +17,12 @@ use url::Url;
 use watchbell_wire::Secret;
 
 pub(crate) use transport::{TrustError, trust};
+pub(crate) use upload::{Upload, media_type};
 
 /// Longest wait for an answer.
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// The same where a file is sent and worked on.
+const UPLOAD_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 
 /// Most bytes of an answer that are read.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
@@ -40,6 +44,8 @@ pub(crate) struct Request {
     pub(crate) query: Vec<(&'static str, String)>,
     /// Media type and bytes.
     pub(crate) body: Option<(&'static str, Bytes)>,
+    /// A file, in place of `body`.
+    pub(crate) upload: Option<Upload>,
     pub(crate) idempotency_key: Option<String>,
 }
 
@@ -53,7 +59,7 @@ impl Request {
     }
 
     pub(crate) fn new(method: Method, path: impl Into<String>) -> Self {
-        Self { method, path: path.into(), query: Vec::new(), body: None, idempotency_key: None }
+        Self { method, path: path.into(), query: Vec::new(), body: None, upload: None, idempotency_key: None }
     }
 
     /// Adds a query parameter when there is one.
@@ -99,8 +105,8 @@ pub(crate) enum Error {
     #[error("no TLS with {base}: {source}")]
     Tls { base: String, source: std::io::Error },
     /// No complete answer in time.
-    #[error("{0} did not answer within 30 seconds")]
-    Timeout(String),
+    #[error("{base} did not answer within {seconds} seconds")]
+    Timeout { base: String, seconds: u64 },
     /// Not HTTP, or cut off.
     #[error("{base} gave no complete answer: {problem}")]
     Broken { base: String, problem: String },
@@ -121,7 +127,7 @@ impl Error {
             Self::Tls { .. } => {
                 Some("for a private certificate authority, give its certificate with --ca-file".to_owned())
             }
-            Self::Timeout(_) | Self::Broken { .. } => Some("`watchbell doctor` looks closer".to_owned()),
+            Self::Timeout { .. } | Self::Broken { .. } => Some("`watchbell doctor` looks closer".to_owned()),
             Self::Refused { status, request_id, .. } => match (*status, request_id) {
                 (StatusCode::UNAUTHORIZED, _) => Some(
                     "give a key with --key-file, --key or WATCHBELL_KEY; the first start of the server printed one"
@@ -160,8 +166,14 @@ impl Client {
 
     /// Makes a request; any complete answer is good.
     pub(crate) async fn ask(&self, request: Request) -> Result<Reply, Error> {
+        let upload = request.upload.clone();
+        let timeout = if upload.is_some() { UPLOAD_TIMEOUT } else { TIMEOUT };
         let asked = transport::exchange(&self.base, self.key.as_ref(), &self.tls, request, ANSWER_BYTES_MAX);
-        tokio::time::timeout(TIMEOUT, asked).await.map_err(|_| Error::Timeout(self.base.to_string()))?
+        let answered = tokio::time::timeout(timeout, asked).await;
+        if let Some(upload) = upload {
+            upload.answered();
+        }
+        answered.map_err(|_| Error::Timeout { base: self.base.to_string(), seconds: timeout.as_secs() })?
     }
 
     /// Every entry of a list, page by page, at most `most`.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue};
+use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -54,6 +55,9 @@ pub(crate) fn trust(ca_file: Option<&Path>) -> Result<RootCertStore, TrustError>
     Ok(roots)
 }
 
+/// A request's body.
+type Sent = UnsyncBoxBody<Bytes, io::Error>;
+
 pub(super) async fn exchange(
     base: &Url,
     key: Option<&Secret>,
@@ -77,7 +81,7 @@ pub(super) async fn exchange(
     send(base, stream, request, bytes_max).await
 }
 
-fn build(base: &Url, key: Option<&Secret>, request: Request) -> Result<http::Request<Full<Bytes>>, Error> {
+fn build(base: &Url, key: Option<&Secret>, request: Request) -> Result<http::Request<Sent>, Error> {
     let broken = |problem: String| Error::Broken { base: base.to_string(), problem };
     let mut url = base.clone();
     url.set_path(&format!("{}{}", base.path().trim_end_matches('/'), request.path));
@@ -100,17 +104,25 @@ fn build(base: &Url, key: Option<&Secret>, request: Request) -> Result<http::Req
     if let Some(once) = request.idempotency_key {
         built = built.header("idempotency-key", once);
     }
-    let body = match request.body {
-        Some((media_type, body)) => {
-            built = built.header(CONTENT_TYPE, media_type);
-            body
+    let body = match (request.upload, request.body) {
+        (Some(upload), _) => {
+            built = built.header(CONTENT_TYPE, upload.media_type);
+            upload.body().map_err(|error| broken(error.to_string()))?.boxed_unsync()
         }
-        None => Bytes::new(),
+        (None, Some((media_type, body))) => {
+            built = built.header(CONTENT_TYPE, media_type);
+            whole(body)
+        }
+        (None, None) => whole(Bytes::new()),
     };
-    built.body(Full::new(body)).map_err(|error| broken(error.to_string()))
+    built.body(body).map_err(|error| broken(error.to_string()))
 }
 
-async fn send<S>(base: &Url, stream: S, request: http::Request<Full<Bytes>>, bytes_max: usize) -> Result<Reply, Error>
+fn whole(body: Bytes) -> Sent {
+    Full::new(body).map_err(|never| match never {}).boxed_unsync()
+}
+
+async fn send<S>(base: &Url, stream: S, request: http::Request<Sent>, bytes_max: usize) -> Result<Reply, Error>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {

@@ -44,6 +44,8 @@ fn server(config: &Config) -> Result<(), Error> {
         // A scanner's report must fit in.
         ("server.max_body_memory", config.server.max_body_memory, 64 << 20, 1 << 40),
         ("api.max_event_bytes", config.api.max_event_bytes, 1 << 10, 64 << 20),
+        ("scan.max_bytes", config.scan.max_bytes, 1 << 20, 1 << 30),
+        ("evidence.max_bytes", config.evidence.max_bytes, 1 << 20, 4 << 30),
         ("delivery.max_response_bytes", config.delivery.max_response_bytes, 0, 1 << 20),
         ("delivery.max_response_header_bytes", config.delivery.max_response_header_bytes, 8 << 10, 1 << 20),
     ];
@@ -94,6 +96,7 @@ fn delivery(config: &Config) -> Result<(), Error> {
         ("server.body_timeout", config.server.body_timeout),
         ("server.body_rate_window", config.server.body_rate_window),
         ("server.keep_alive", config.server.keep_alive),
+        ("scan.upload_timeout", config.scan.upload_timeout),
     ] {
         if wait.get().is_zero() {
             return Err(Error::of_key(key, "must be longer than zero"));

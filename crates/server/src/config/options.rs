@@ -7,6 +7,7 @@ use watchbell_api::body::BodyLimits;
 use watchbell_api::limits::RateLimit;
 use watchbell_api::{Options as EdgeOptions, serve};
 use watchbell_engine::delivery;
+use watchbell_engine::evidence;
 use watchbell_engine::net::client::Limits;
 use watchbell_engine::upkeep::retention;
 
@@ -55,8 +56,14 @@ pub(crate) fn retention_options(config: &Config) -> retention::Options {
         attempts: settings.attempts.get(),
         deliveries: settings.deliveries.get(),
         events: settings.events.get(),
+        audit: settings.audit.get(),
         ..retention::Options::default()
     }
+}
+
+/// The loop's that reads documents.
+pub(crate) fn evidence_options(config: &Config) -> evidence::Options {
+    evidence::Options { keep: config.retention.evidence.get(), ..evidence::Options::default() }
 }
 
 /// The bounds of one exchange with an endpoint.
@@ -86,6 +93,9 @@ pub(crate) fn dns_servers(config: &Config) -> Vec<SocketAddr> {
 pub(crate) fn edge_options(config: &Config, cursor_key: [u8; 32]) -> EdgeOptions {
     let bodies = BodyLimits {
         event_bytes_max: config.api.max_event_bytes.get(),
+        report_bytes_max: config.scan.max_bytes.get(),
+        evidence_bytes_max: config.evidence.max_bytes.get(),
+        upload_timeout: config.scan.upload_timeout.get(),
         json_depth_max: config.json.max_depth.into(),
         timeout: config.server.body_timeout.get(),
         bytes_per_second_min: config.server.min_body_rate.get(),

@@ -20,6 +20,10 @@ pub(crate) struct Config {
     pub(crate) auth: Auth,
     /// JSON that is accepted.
     pub(crate) json: Json,
+    /// Scanners' reports.
+    pub(crate) scan: Scan,
+    /// Documents that are uploaded.
+    pub(crate) evidence: Evidence,
     /// How events are delivered.
     pub(crate) delivery: Delivery,
     /// When endpoints are disabled.
@@ -134,6 +138,36 @@ pub(crate) struct Json {
 impl Default for Json {
     fn default() -> Self {
         Self { max_depth: 64 }
+    }
+}
+
+/// Scanners' reports.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Scan {
+    /// Largest report. It is on the data directory's disk while it is worked on.
+    pub(crate) max_bytes: Size,
+    /// Longest wait for a complete report or document; `server.min_body_rate` holds besides.
+    pub(crate) upload_timeout: Duration,
+}
+
+impl Default for Scan {
+    fn default() -> Self {
+        Self { max_bytes: Size::bytes(256 << 20), upload_timeout: Duration::secs(15 * 60) }
+    }
+}
+
+/// Documents that are uploaded.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Evidence {
+    /// Largest document.
+    pub(crate) max_bytes: Size,
+}
+
+impl Default for Evidence {
+    fn default() -> Self {
+        Self { max_bytes: Size::bytes(256 << 20) }
     }
 }
 
@@ -276,11 +310,21 @@ pub(crate) struct Retention {
     /// What was tried for a delivery and what the endpoint answered, from when the delivery ended. `off`: as long as the
     /// delivery.
     pub(crate) attempts: Age,
+    /// Entries of the audit log; the head of its chain stays. `off`: for ever.
+    pub(crate) audit: Age,
+    /// Documents and their content, from when they were read; what was found in them stays. `off`: for ever.
+    pub(crate) evidence: Age,
 }
 
 impl Default for Retention {
     fn default() -> Self {
-        Self { events: Age::days(90), deliveries: Age::days(90), attempts: Age::days(30) }
+        Self {
+            events: Age::days(90),
+            deliveries: Age::days(90),
+            attempts: Age::days(30),
+            audit: Age::Off,
+            evidence: Age::Off,
+        }
     }
 }
 

@@ -17,7 +17,8 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use watchbell_domain::port::Clock;
 
-use crate::cli::{project_id, report_media_type};
+use crate::cli::project_id;
+use crate::client::media_type;
 use crate::client::{self, Request};
 use crate::clock::SystemClock;
 use crate::entropy::OsEntropy;
@@ -137,7 +138,7 @@ async fn scan(
         project_id(&stage.client, &projects, PROJECT).await.map_err(|failure| Error::SetUp(failure.to_string()))?;
     for report in reports {
         let mut request = Request::post(format!("{projects}/{project}/scans"), &Value::Null);
-        request.body = Some((report_media_type(report.content), bytes::Bytes::from_static(report.content)));
+        request.body = Some((media_type(report.content), bytes::Bytes::from_static(report.content)));
         let answer = stage.client.json(request).await?;
         show.scan(report.name, &answer);
         settle(stage, show, seen).await?;

@@ -19,13 +19,17 @@
     reason = "tests, each a story told from its beginning, in a library so that backends share them"
 )]
 
+pub mod advisories;
+pub mod audit;
 pub mod claims;
 pub mod deliveries;
 pub mod dialects;
 pub mod endpoints;
 pub mod erasures;
 pub mod events;
+pub mod evidence;
 pub mod failing;
+pub mod findings;
 pub mod hand_over;
 pub mod histories;
 pub mod isolation;
@@ -37,6 +41,7 @@ pub mod replays;
 pub mod reports;
 pub mod retention;
 pub mod rings;
+pub mod tenants;
 pub(crate) mod world;
 
 pub use world::{Opened, World};
@@ -76,7 +81,13 @@ macro_rules! conformance {
             deliveries {
                 listed_by_filter_and_page retried_now cancelled replayed_alone replayed_by_event replayed_by_window counted
             }
-            projects { found_and_listed scans_apply_in_turn findings_change_and_are_listed failed_whole }
+            projects {
+                found_and_listed scans_apply_in_turn findings_change_and_are_listed failed_whole coverage_grows
+            }
+            findings {
+                kept_whole judged_in_turn merged_ones_lead_on listed_by_filter lapse_in_order storms_are_digested
+                mild_ones_are_filtered
+            }
             replays {
                 matched_by_filter the_newest_of_an_event_counts advances_to_the_end steps_at_once_make_nothing_twice
                 cancelled_meanwhile made_once_and_not_too_many endpoints_that_rest_or_are_gone
@@ -85,6 +96,8 @@ macro_rules! conformance {
                 an_event_says_nothing_any_more attempts_under_way_bring_nothing_back subjects_are_found_in_steps
                 made_once_and_not_too_many
             }
+            advisories { newer_ones_win counted_and_listed }
+            evidence { kept_and_listed ends_once weighed_in_the_same_commit deleted_and_expired }
             retention {
                 takes_what_is_old_and_ended goes_in_small_steps events_wait_for_their_deliveries
                 history_outlives_its_endpoint answers_are_forgotten space_is_given_back
@@ -96,6 +109,12 @@ macro_rules! conformance {
             rings { told_as_the_model_says }
             reports { lessons_are_told_once announced_scans_end_once types_are_defined }
             histories { end_as_the_model_says }
+            audit { tells_what_was_done found_by_filter_and_page old_entries_leave_a_checkpoint }
+            tenants {
+                invitations_are_taken_once keys_follow_their_member the_last_owner_stays groups_hold_organisations
+                suspending_holds_and_kills_keys deleting_leaves_nothing_but_the_audit_log renamed
+                keys_are_rotated_and_their_use_remembered
+            }
             isolation { reads_see_nothing writes_change_nothing }
         }
     };

@@ -17,7 +17,6 @@ use watchbell_wire::event::Poam;
 use watchbell_wire::{EventType, Severity};
 
 use super::World;
-use super::projects::{finding, outcome};
 use super::world::{at, first, fresh, terms};
 
 pub(super) const HOUR: i64 = 3_600;
@@ -121,7 +120,7 @@ async fn of_finding(world: &World, org: OrgId, finding: FindingId) -> Vec<Item> 
 async fn scan(world: &World, project: &Project, seen: &Finding, status: FindingStatus, seconds: i64) -> ScanOutcome {
     let project = world.store.project(project.org_id, project.id).await.unwrap().unwrap();
     let finding = Finding { status, last_seen_at: at(seconds), ..seen.clone() };
-    let outcome = outcome(world, &project, vec![finding], seconds);
+    let outcome = world.outcome(&project, vec![finding], seconds);
     fresh(world.store.apply_scan(outcome.clone(), None).await.unwrap());
     outcome
 }
@@ -256,7 +255,7 @@ pub async fn settings_and_dates_change(world: World) {
 pub async fn follows_its_finding(world: World) {
     let org = world.org("acme").await;
     let project = world.project(org, "api").await;
-    let seen = finding(&world, org, project.id, "a", 1);
+    let seen = world.finding(&project, "a", 1);
     scan(&world, &project, &seen, FindingStatus::Open, 1).await;
     let item = item(&world, org, seen.id, DAY);
     put(&world, &item).await;
@@ -323,14 +322,14 @@ pub async fn follows_what_is_said(world: World) {
 pub async fn made_by_policy(world: World) {
     let org = world.org("acme").await;
     let project = world.project(org, "api").await;
-    let known = finding(&world, org, project.id, "known", 1);
+    let known = world.finding(&project, "known", 1);
     scan(&world, &project, &known, FindingStatus::Open, 1).await;
     assert_eq!(world.store.poam_policy(org).await.unwrap(), Policy::default());
     set_policy(&world, org, vec![rule(Some(Severity::High), 90), rule(Some(Severity::Low), 1)]).await;
     scan(&world, &project, &known, FindingStatus::Open, 2).await;
     assert_eq!(of_finding(&world, org, known.id).await, [], "it was known before");
 
-    let new = finding(&world, org, project.id, "new", 3);
+    let new = world.finding(&project, "new", 3);
     for seconds in 3..6 {
         scan(&world, &project, &new, FindingStatus::Open, seconds).await;
     }
@@ -366,9 +365,9 @@ pub async fn one_commit_with_the_scan(world: World) {
     let org = world.org("acme").await;
     let project = world.project(org, "api").await;
     set_policy(&world, org, vec![rule(None, 5)]).await;
-    let seen = finding(&world, org, project.id, "a", 1);
+    let seen = world.finding(&project, "a", 1);
     let same = Finding { id: FindingId(world.uuid(1)), ..seen.clone() };
-    let refused = world.store.apply_scan(outcome(&world, &project, vec![seen.clone(), same], 1), None).await;
+    let refused = world.store.apply_scan(world.outcome(&project, vec![seen.clone(), same], 1), None).await;
     assert!(matches!(refused, Err(StoreError::Conflict(_))), "{refused:?}");
     assert_eq!(of_finding(&world, org, seen.id).await, []);
 }

@@ -5,11 +5,11 @@
 //! | state | we take it as |
 //! |---|---|
 //! | absent, `exploitable`, `in_triage` | a finding |
-//! | `not_affected`, `false_positive` | a finding that is a false positive: it is there, and nobody need act |
+//! | `not_affected`, `false_positive` | a finding that nobody need act on |
 //! | `resolved`, `resolved_with_pedigree` | no finding: it is gone |
 //!
-//! A document without components is about those of another one. Then an analysis is a [`Statement`], which makes no
-//! finding, and what the document does not mention is not gone.
+//! Each analysis is a [`Statement`] as well. A document without components is about those of another one: its analyses make
+//! no finding, and what it does not mention is not gone.
 //!
 //! A document without `vulnerabilities` says that its tool saw none. (The tools that leave the member out when there is
 //! nothing in it cannot be told from those that did not look; a bare bill of materials from a tool that reports
@@ -20,11 +20,11 @@ use std::collections::BTreeSet;
 use watchbell_wire::event::Component;
 
 use self::components::Components;
-use self::schema::{Affect, Bom, Entry, Metadata, Source, ToolName, Tools};
+use self::schema::{Affect, Analysis, Bom, Entry, Metadata, Source, ToolName, Tools};
 use super::error::ReportError;
 use super::lenient::{self, Raw, limit_text};
 use super::rating::{Method, Rating};
-use super::statement::{Statement, Verdict, reason};
+use super::statement::{Statement, VexStatus, reason};
 use super::{Report, ReportFormat, limit, names};
 use crate::finding::Observation;
 
@@ -42,25 +42,35 @@ pub(super) fn read(text: &str, hint: Option<&str>) -> Result<Report, ReportError
     };
     let tool = hint.map_or_else(|| tool(bom.metadata.as_ref()), str::to_owned);
     let is_vex = bom.components.is_none();
-    let mut report = Report { tools: BTreeSet::from([tool.clone()]), ..Report::of(ReportFormat::CycloneDx) };
+    let scanned_at = bom.metadata.as_ref().and_then(|metadata| metadata.timestamp);
+    let tools = BTreeSet::from([tool.clone()]);
+    let mut report = Report { tools, scanned_at, ..Report::of(ReportFormat::CycloneDx) };
     let components = Components::read(bom.components, bom.metadata.as_ref(), &mut report);
+    let mut dated = Vec::new();
     for raw in entries {
         let entry = lenient::parse::<Entry>(raw).filter(|entry| !ids(entry).is_empty());
         let Some(entry) = entry else {
             report.skipped += 1;
             continue;
         };
-        match verdict(&entry).filter(|_| is_vex) {
-            Some(verdict) => state(verdict, &entry, &components, &mut report.statements),
-            None => observe(&tool, &entry, &components, &mut report.observations),
+        let status = status(&entry);
+        if let Some(status) = status {
+            let statement = statement(status, &entry, &components, &tool);
+            dated.push((entry.analysis.as_ref().and_then(Analysis::said_at), statement));
         }
-        let count = report.observations.len().max(report.statements.len());
+        if status.is_none() || !is_vex {
+            observe(&tool, &entry, &components, &mut report.observations);
+        }
+        let count = report.observations.len().max(dated.len());
         if count > limit::OBSERVATIONS_MAX {
             return Err(ReportError::TooMany { count });
         }
     }
-    report.statements.sort_by_key(|statement| statement.said_at);
-    if report.skipped == 0 && report.statements.is_empty() {
+    let has_looked = !is_vex || dated.is_empty();
+    // Of two about the same the last one counts, and that is the later one.
+    dated.sort_by_key(|(said_at, _)| *said_at);
+    report.statements = dated.into_iter().map(|(_, statement)| statement).collect();
+    if report.skipped == 0 && has_looked {
         report.scope.insert(tool);
     }
     Ok(report)
@@ -72,33 +82,26 @@ pub(super) fn read_xml(text: &str, hint: Option<&str>) -> Result<Report, ReportE
     Ok(Report { format: ReportFormat::CycloneDxXml, ..read(&json, hint)? })
 }
 
-fn verdict(entry: &Entry) -> Option<Verdict> {
-    Verdict::parse(entry.analysis.as_ref()?.state.as_deref()?)
+fn status(entry: &Entry) -> Option<VexStatus> {
+    VexStatus::parse(entry.analysis.as_ref()?.state.as_deref()?)
 }
 
-fn justification(entry: &Entry) -> Option<String> {
-    let analysis = entry.analysis.as_ref()?;
-    reason(analysis.justification.as_deref(), analysis.detail.as_deref())
-}
-
-/// What is said of components of another document.
-fn state(verdict: Verdict, entry: &Entry, components: &Components, out: &mut Vec<Statement>) {
+fn justification(entry: &Entry) -> String {
     let analysis = entry.analysis.as_ref();
-    let general = Statement {
-        names: ids(entry),
-        component: None,
-        verdict,
-        justification: justification(entry),
-        said_at: analysis.and_then(|analysis| analysis.last_updated.or(analysis.first_issued)),
-    };
+    let member = |of: fn(&Analysis) -> Option<&String>| analysis.and_then(of).map(String::as_str);
+    reason(member(|analysis| analysis.justification.as_ref()), member(|analysis| analysis.detail.as_ref()))
+}
+
+/// What is said of components, of this document or another one.
+fn statement(status: VexStatus, entry: &Entry, components: &Components, tool: &str) -> Statement {
     let references = entry.affects.iter().filter_map(|affect| affect.reference.as_deref());
-    let about: Vec<Statement> = references
-        .take(limit::OBSERVATIONS_MAX + 1)
-        .map(|reference| Statement { component: Some(components.get(reference)), ..general.clone() })
-        .collect();
-    match about.is_empty() {
-        true => out.push(general),
-        false => out.extend(about),
+    let purls = references.filter_map(|reference| components.get(reference).purl);
+    Statement {
+        names: ids(entry),
+        products: purls.take(limit::OBSERVATIONS_MAX).collect(),
+        status,
+        justification: justification(entry),
+        author: tool.to_owned(),
     }
 }
 
@@ -125,14 +128,14 @@ fn tool(metadata: Option<&Metadata<'_>>) -> String {
 }
 
 fn observe(tool: &str, entry: &Entry, components: &Components, out: &mut Vec<Observation>) {
-    let verdict = verdict(entry);
-    if verdict == Some(Verdict::Fixed) {
+    let status = status(entry);
+    if status == Some(VexStatus::Fixed) {
         return;
     }
+    let suppressed = status.is_some_and(VexStatus::clears);
     let general = Observation {
-        suppressed: verdict == Some(Verdict::FalsePositive),
-        verdict,
-        justification: justification(entry),
+        suppressed,
+        suppression_reason: Some(justification(entry)).filter(|reason| suppressed && !reason.is_empty()),
         ..general(tool, entry)
     };
     let headline = headline(entry);

@@ -17,6 +17,8 @@ pub(super) struct Bom<'a> {
 
 #[derive(Deserialize)]
 pub(super) struct Metadata<'a> {
+    #[serde(default, deserialize_with = "lenient::member")]
+    pub(super) timestamp: Option<Timestamp>,
     #[serde(borrow, default)]
     pub(super) tools: Option<Raw<'a>>,
     #[serde(borrow, default)]
@@ -137,4 +139,11 @@ pub(super) struct AffectedVersion {
     pub(super) range: Option<String>,
     #[serde(default, deserialize_with = "lenient::member")]
     pub(super) status: Option<String>,
+}
+
+impl Analysis {
+    /// When it was last said.
+    pub(super) fn said_at(&self) -> Option<Timestamp> {
+        self.last_updated.or(self.first_issued)
+    }
 }

@@ -6,6 +6,7 @@
 //! | open again | completed by remediation → open | an item, when a rule matches and it has none |
 //! | remediated | open → completed, with `poam.completed` | – |
 //! | suppressed, accepted, false | quiet: they do not ring | – |
+//! | merged into another | are the other's | – |
 //!
 //! Findings with a row here are followed by their rows ([`findings_change`], called before these are written). Of those
 //! that only events speak of, posted or received, events say it ([`said`]).
@@ -21,12 +22,15 @@ use watchbell_wire::EventType;
 use watchbell_wire::event::Vulnerability;
 
 use super::super::error::Result;
+use super::super::row::micros;
 use super::super::writer::Tx;
 use super::{finding_status, insert, item, kev, replace, setting, tell};
 
 const OF_FINDING: &str = "SELECT * FROM poam_item INDEXED BY poam_item_finding WHERE org_id = ?1 AND finding_id = ?2";
 const QUIET: &str = "UPDATE poam_item INDEXED BY poam_item_finding SET next_ring_at = NULL \
     WHERE org_id = ?1 AND finding_id = ?2";
+const MERGE: &str = "UPDATE poam_item INDEXED BY poam_item_finding SET finding_id = ?3, \
+    next_ring_at = iif(state = 'open', ?4, next_ring_at) WHERE org_id = ?1 AND finding_id = ?2";
 const HAS_ITEMS: &str = "SELECT 1 FROM poam_item WHERE org_id = ?1 LIMIT 1";
 
 /// What became of a finding.
@@ -56,7 +60,10 @@ struct Followed<'a> {
 /// These findings of a project are about to be written as they are here; `acceptance` is what is told of it.
 pub(in super::super) fn findings_change(tx: &mut Tx<'_>, findings: &[Finding], acceptance: &Acceptance) -> Result<()> {
     let Some(plans) = Plans::of(tx.conn, acceptance)? else { return Ok(()) };
-    for finding in findings {
+    for (merged, into) in findings.iter().filter_map(|finding| Some((finding.id, finding.merged_into?))) {
+        plans.merge(tx, merged, into)?;
+    }
+    for finding in findings.iter().filter(|finding| finding.merged_into.is_none()) {
         let before = finding_status(tx.conn, plans.org, finding.id)?;
         // Whatever keeps a finding from being acted on keeps its plans quiet.
         let turn = if finding.status == FindingStatus::Remediated {
@@ -151,6 +158,14 @@ impl Plans {
         }
         let now = acceptance.accepted_at;
         Ok(Some(Self { org, now, settings: setting::settings(conn, org)?, policy }))
+    }
+
+    /// The plans of a finding that turned out to be another are that one's, and are looked at.
+    fn merge(&self, tx: &Tx<'_>, merged: FindingId, into: FindingId) -> Result<()> {
+        let (org, now) = (self.org.0, micros(self.now));
+        let values = params![org.as_bytes(), merged.0.as_bytes(), into.0.as_bytes(), now];
+        tx.conn.prepare_cached(MERGE)?.execute(values)?;
+        Ok(())
     }
 
     fn follow(&self, tx: &mut Tx<'_>, followed: Followed<'_>) -> Result<()> {

@@ -36,6 +36,9 @@ const REPLACE: &str = "UPDATE poam_item SET finding_id = ?3, project_id = ?4, ab
     notes = ?8, due = ?9, deadline_at = ?10, milestones = ?11, state = ?12, state_at = ?13, completed_by = ?14, \
     origin = ?15, told = ?16, next_ring_at = ?17, version = ?18, created_at = ?19, updated_at = ?20 \
     WHERE org_id = ?1 AND id = ?2";
+// Of one that was merged into another, the other's.
+const FINDING_STATUS: &str = "SELECT id, status FROM finding WHERE org_id = ?1 AND id = \
+    coalesce((SELECT merged_into FROM finding WHERE org_id = ?1 AND id = ?2), ?2)";
 const FIND: &str = "SELECT * FROM poam_item WHERE org_id = ?1 AND id = ?2";
 
 impl PoamStore for SqliteStore {
@@ -99,7 +102,7 @@ impl PoamStore for SqliteStore {
 
 /// What stands for the finding's row, where it has one.
 fn finding_status(conn: &Connection, org: OrgId, id: FindingId) -> Result<Option<FindingStatus>> {
-    let mut query = conn.prepare_cached("SELECT id, status FROM finding WHERE org_id = ?1 AND id = ?2")?;
+    let mut query = conn.prepare_cached(FINDING_STATUS)?;
     let found = query.query_row(params![org.0.as_bytes(), id.0.as_bytes()], |row| {
         Ok(Columns::of("finding", row).named("status", FindingStatus::parse))
     });
