@@ -14,9 +14,11 @@ use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::OpenApiRouter;
 use watchbell_domain::id::RequestId;
 use watchbell_domain::port::{
-    AdvisoryStore, AuditStore, Clock, DeliveryStore, EndpointStore, Entropy, ErasureStore, EventStore, EvidenceStore,
-    FindingStore, GroupStore, KeyStore, MemberStore, OrgStore, ProjectStore, ReplayStore, RoomStore, Store,
+    AdvisoryStore, AuditStore, Clock, CustomTypeStore, DeliveryStore, EndpointStore, Entropy, ErasureStore, EventStore,
+    EvidenceStore, FindingStore, GroupStore, KeyStore, MemberStore, OrgStore, PoamStore, ProjectStore, ReplayStore,
+    RoomStore, ScanRunStore, Store, TrainingStore,
 };
+use watchbell_engine::catalogue::Catalogue;
 use watchbell_engine::delivery::Handle;
 use watchbell_engine::evidence::Content;
 use watchbell_engine::net::guard::EgressPolicy;
@@ -104,6 +106,7 @@ struct Inner {
     limiter: Limiter,
     bodies: BodyReader,
     cursors: Cursors,
+    catalogue: Catalogue,
     ready: Ready,
     live: Arc<Live>,
     slots: Semaphore,
@@ -167,6 +170,7 @@ impl Edge {
             limiter,
             bodies: BodyReader::new(options.bodies, Arc::clone(&parts.clock)),
             cursors: Cursors::new(options.cursor_key),
+            catalogue: Catalogue::new(Arc::clone(&parts.store) as _, Arc::clone(&parts.clock)),
             ready,
             live,
             slots: Semaphore::new(options.requests_max),
@@ -317,6 +321,11 @@ substates! {
     Arc<dyn EvidenceStore> = |edge| Arc::clone(&edge.0.parts.store) as _;
     Arc<Content> = |edge| Arc::clone(&edge.0.parts.content);
     Room = |edge| Room { spool: edge.0.parts.spool.clone(), store: Arc::clone(&edge.0.parts.store) as _ };
+    Arc<dyn PoamStore> = |edge| Arc::clone(&edge.0.parts.store) as _;
+    Arc<dyn TrainingStore> = |edge| Arc::clone(&edge.0.parts.store) as _;
+    Arc<dyn ScanRunStore> = |edge| Arc::clone(&edge.0.parts.store) as _;
+    Arc<dyn CustomTypeStore> = |edge| Arc::clone(&edge.0.parts.store) as _;
+    Catalogue = |edge| edge.0.catalogue.clone();
     Arc<dyn RoomStore> = |edge| Arc::clone(&edge.0.parts.store) as _;
     Arc<EgressPolicy> = |edge| Arc::clone(&edge.0.parts.egress);
     Handle = |edge| edge.0.parts.wake.clone();

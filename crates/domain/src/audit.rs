@@ -125,6 +125,22 @@ actions! {
     EvidenceDelete = "evidence.delete",
     /// Advisories were taken in.
     AdvisoryImport = "advisory.import",
+    /// A plan of action was made.
+    PoamCreate = "poam.create",
+    /// A plan of action was changed.
+    PoamUpdate = "poam.update",
+    /// How plans of action ring was set.
+    PoamSettings = "poam.settings",
+    /// The policy that makes plans of action was set.
+    PoamPolicy = "poam.policy",
+    /// The catalogue of known exploited vulnerabilities was replaced.
+    KevImport = "kev.import",
+    /// An event type was defined.
+    EventTypeCreate = "event_type.create",
+    /// An event type was changed.
+    EventTypeUpdate = "event_type.update",
+    /// An event type was deleted.
+    EventTypeDelete = "event_type.delete",
 }
 
 /// Who did something.

@@ -102,6 +102,10 @@ ids! {
     MemberId = "mbr",
     /// A document uploaded as evidence.
     EvidenceId = "evd",
+    /// A plan of action.
+    PoamId = "poam",
+    /// A completed lesson.
+    TrainingId = "trn",
     /// One request to our API.
     RequestId = "req",
 }

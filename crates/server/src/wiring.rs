@@ -32,7 +32,7 @@ use watchbell_engine::net::guard::{DeniedPorts, EgressPolicy};
 use watchbell_engine::net::resolver::{self, DnsResolver};
 use watchbell_engine::net::tls::Tls;
 use watchbell_engine::spool::Spool;
-use watchbell_engine::upkeep::{acceptance, erasure, orgs, replay, retention};
+use watchbell_engine::upkeep::{acceptance, erasure, orgs, poam, replay, retention};
 use watchbell_store::key_file::{self, KeyFileError};
 use watchbell_store::seal::{SealingKey, SealingKeys};
 pub(crate) use watchbell_store::sqlite::DATABASE_FILE;
@@ -169,6 +169,7 @@ impl Node {
         };
         let erasures = erasure::Service::new(erasure::Options::default(), Arc::clone(&store) as _, Arc::clone(&clock));
         let orgs = orgs::Service::new(orgs::Options::default(), Arc::clone(&store) as _, Arc::clone(&clock));
+        let plans = poam::Service::new(poam::Options::default(), Arc::clone(&store) as _, Arc::clone(&clock));
         let replays = replay::Service::new(replay::Options::default(), replays);
         let acceptances = acceptance::Parts {
             findings: Arc::clone(&store) as _,
@@ -224,6 +225,7 @@ impl Node {
         loops.spawn("erasure", erasures.run(shutdown.clone()));
         loops.spawn("orgs", orgs.run(shutdown.clone()));
         loops.spawn("evidence", documents.run(shutdown.clone()));
+        loops.spawn("poam", plans.run(shutdown.clone()));
         loops.spawn("replay", replays.run(shutdown.clone()));
         loops.spawn("retention", retention.run(shutdown.clone()));
         loops.spawn("server", server.run(listener, shutdown.clone()));

@@ -39,6 +39,8 @@ async fn theirs(world: &World) -> Theirs {
         ("/replays", json!({"state": "dead_lettered"})),
         ("/erasures", json!({"text": "nobody"})),
         ("/evidence?file_name=e", json!({})),
+        ("/poam-items", serde_json::from_str(&body_for("/poam-items")).unwrap()),
+        ("/trainings", serde_json::from_str(&body_for("/trainings")).unwrap()),
     ] {
         let reply = world.post(&path(rest), given).await;
         assert!(reply.status.is_success(), "{rest}: {}", reply.text());
@@ -54,6 +56,9 @@ async fn theirs(world: &World) -> Theirs {
             ids.insert(area(&template), id.to_owned());
         }
     }
+    let start = path(&format!("/projects/{}/scans/start", ids["projects"]));
+    let scan = world.post(&start, json!({})).await.is(201).json();
+    ids.insert("scans".to_owned(), scan["id"].as_str().unwrap().to_owned());
     let group = world.post("/api/v1/groups", json!({"name": "theirs"})).await.is(201).json();
     ids.insert("groups".to_owned(), group["id"].as_str().unwrap().to_owned());
     Theirs { org: org.to_string(), ids }
@@ -71,6 +76,14 @@ fn body_for(path: &str) -> String {
         "keys" if path.contains("/members/") => json!({"name": "k"}),
         "keys" => json!({"name": "k", "scopes": ["events:read"]}),
         "projects" => json!({"name": "q"}),
+        "poam-items" => {
+            json!({"finding_id": "0ef8ac7e-1b9d-48d9-82eb-2f2355ba2b31", "scheduled_completion_date": "2030-01-01"})
+        }
+        "trainings" => json!({"user": "a@example.com", "training": "t", "score": 1,
+            "started_at": "2026-01-01T00:00:00Z", "completed_at": "2026-01-01T00:00:01Z"}),
+        "event-types" => json!({"type": "a.b", "description": "d"}),
+        "poam-policy" => json!({"rules": []}),
+        "fail" => json!({"error": "e"}),
         "{id}" if path.contains("/findings/") => json!({"status": "suppressed"}),
         "members" => json!({"email": "c@example.com", "role": "viewer"}),
         "group" => json!({"group": null}),
@@ -164,8 +177,8 @@ async fn every_route_answers_another_organisations_things_like_nothing() {
     }
     assert_eq!(world.get(&path("")).await.is(200).json()["state"], "active");
     let events = world.get(&path("/events")).await.is(200).json();
-    // The ping of the endpoint's creation and the posted one.
-    assert_eq!(events["items"].as_array().unwrap().len(), 2);
+    // The ping of the endpoint's creation, the posted one, the lesson's and the scan's.
+    assert_eq!(events["items"].as_array().unwrap().len(), 4);
 }
 
 /// The scope that an answer names, where it says that one is missing.
@@ -241,6 +254,9 @@ async fn a_groups_key_sees_its_organisations_and_no_other() {
     );
     world.add_org(inside, "inside").await;
     world.add_org(outside, "outside").await;
+    let start = path(&format!("/projects/{}/scans/start", ids["projects"]));
+    let scan = world.post(&start, json!({})).await.is(201).json();
+    ids.insert("scans".to_owned(), scan["id"].as_str().unwrap().to_owned());
     let group = world.post("/api/v1/groups", json!({"name": "g"})).await.is(201).json();
     let id: GroupId = group["id"].as_str().unwrap().parse().unwrap();
     let place = |org: OrgId, group: Value| {

@@ -12,6 +12,7 @@
 mod audit;
 mod auth;
 mod bodies;
+mod catalogue;
 mod contract;
 mod endpoints;
 mod erasures;
@@ -24,8 +25,10 @@ mod idempotency;
 mod isolation;
 mod lists;
 mod members;
+mod poam;
 mod problems;
 mod replays;
+mod reports;
 mod room;
 mod running;
 mod scans;

@@ -10,6 +10,7 @@ pub mod headers;
 pub mod key;
 pub mod member;
 pub mod org;
+pub mod poam;
 pub mod replay;
 pub mod test_event;
 pub mod transport;

@@ -6,5 +6,6 @@
 pub mod acceptance;
 pub mod erasure;
 pub mod orgs;
+pub mod poam;
 pub mod replay;
 pub mod retention;

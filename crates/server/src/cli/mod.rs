@@ -17,19 +17,23 @@ mod doctor;
 mod endpoint;
 mod endpoint_flags;
 mod event;
+mod event_type;
 mod evidence;
 mod finding;
 mod graphql_schema;
+mod kev;
 mod key;
 mod member;
 mod message;
 mod org;
 pub(crate) mod output;
+mod poam;
 mod replay;
 mod scan;
 mod send;
 mod serve;
 mod sign;
+mod training;
 mod verify;
 
 use std::fmt;
@@ -90,6 +94,14 @@ enum Command {
     Event(event::Args),
     /// Findings: what scans saw, and what is to become of it
     Finding(finding::Args),
+    /// Event types: the catalogue, and types of your own
+    EventType(event_type::Args),
+    /// Plans of action and milestones: what is to be remediated until when
+    Poam(Box<poam::Args>),
+    /// The catalogue of known exploited vulnerabilities
+    Kev(kev::Args),
+    /// Completed lessons
+    Training(training::Args),
     /// Deliveries: an event on its way to an endpoint
     Delivery(delivery::Args),
     /// Organisations
@@ -134,6 +146,10 @@ impl Cli {
             Command::Endpoint(args) => args.run(out),
             Command::Event(args) => args.run(out),
             Command::Finding(args) => args.run(out),
+            Command::EventType(args) => args.run(out),
+            Command::Poam(args) => args.run(out),
+            Command::Kev(args) => args.run(out),
+            Command::Training(args) => args.run(out),
             Command::Delivery(args) => args.run(out),
             Command::Org(args) => args.run(out),
             Command::Member(args) => args.run(out),

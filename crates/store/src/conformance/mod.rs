@@ -35,9 +35,12 @@ pub mod histories;
 pub mod isolation;
 pub mod once;
 pub mod orgs;
+pub mod poam;
 pub mod projects;
 pub mod replays;
+pub mod reports;
 pub mod retention;
+pub mod rings;
 pub mod tenants;
 pub(crate) mod world;
 
@@ -99,6 +102,12 @@ macro_rules! conformance {
                 takes_what_is_old_and_ended goes_in_small_steps events_wait_for_their_deliveries
                 history_outlives_its_endpoint answers_are_forgotten space_is_given_back
             }
+            poam {
+                kept_whole changed_in_turn rings_in_its_time jumps_and_crowds settings_and_dates_change
+                follows_its_finding follows_what_is_said made_by_policy one_commit_with_the_scan
+            }
+            rings { told_as_the_model_says }
+            reports { lessons_are_told_once announced_scans_end_once types_are_defined }
             histories { end_as_the_model_says }
             audit { tells_what_was_done found_by_filter_and_page old_entries_leave_a_checkpoint }
             tenants {

@@ -20,6 +20,7 @@ mod advisory;
 mod audit;
 pub mod backup;
 mod checkpoint;
+mod custom_type;
 mod delivery;
 mod endpoint;
 mod endpoint_cache;
@@ -43,6 +44,7 @@ mod open;
 mod org;
 mod org_state;
 mod page;
+mod poam;
 mod project;
 mod pull_in;
 mod reader;
@@ -50,9 +52,11 @@ mod replay;
 mod retention;
 mod room;
 mod row;
+mod scan_run;
 #[cfg(test)]
 mod tests;
 mod told;
+mod training;
 mod vault;
 mod writer;
 
