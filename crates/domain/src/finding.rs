@@ -157,7 +157,6 @@ pub struct Observation {
     pub suppression_reason: Option<String>,
 }
 
-
 impl Observation {
     /// The file of a finding in code, without the line.
     pub fn file(&self) -> &str {

@@ -96,6 +96,10 @@ ids! {
     ReplayId = "rpl",
     /// An erasure by subject.
     ErasureId = "ers",
+    /// A group of organisations.
+    GroupId = "grp",
+    /// A member of an organisation.
+    MemberId = "mbr",
     /// A document uploaded as evidence.
     EvidenceId = "evd",
     /// One request to our API.

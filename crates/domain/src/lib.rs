@@ -17,6 +17,7 @@ pub mod evidence;
 pub mod failpoint;
 pub mod finding;
 pub mod id;
+pub mod member;
 pub mod notice;
 pub mod org;
 pub mod port;

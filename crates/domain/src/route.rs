@@ -284,7 +284,9 @@ mod tests {
         assert_eq!(decide_digest(&storm, &standard), Route::Deliver);
         let changed = told(&EventType::VulnerabilityChanged);
         assert_eq!(decide_in_storm(changed, &storm, &standard), Route::Skip(SkipReason::NotSubscribed));
-        for (threshold, exceeded) in [(StormThreshold::Off, false), (StormThreshold::Above(101), false), (StormThreshold::Above(7), true)] {
+        for (threshold, exceeded) in
+            [(StormThreshold::Off, false), (StormThreshold::Above(101), false), (StormThreshold::Above(7), true)]
+        {
             standard.policy.storm_threshold = Some(threshold);
             assert_eq!(storm.exceeds(&standard), exceeded, "{threshold:?}");
             let is_told = decide_in_storm(created, &storm, &standard) == Route::Deliver;

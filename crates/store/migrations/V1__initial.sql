@@ -5,15 +5,44 @@ CREATE TABLE sealing_key (
   key_id BLOB NOT NULL PRIMARY KEY
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE org (
+CREATE TABLE org_group (
   id         BLOB    NOT NULL PRIMARY KEY,
-  slug       TEXT    NOT NULL UNIQUE,
-  name       TEXT    NOT NULL,
-  weight     INTEGER NOT NULL DEFAULT 1,
+  name       TEXT    NOT NULL UNIQUE,
   created_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- `root` marks the one key that the server's configuration names.
+-- `settling` while not all follows yet from the last change of `state`.
+CREATE TABLE org (
+  id          BLOB    NOT NULL PRIMARY KEY,
+  slug        TEXT    NOT NULL UNIQUE,
+  name        TEXT    NOT NULL,
+  weight      INTEGER NOT NULL DEFAULT 1,
+  created_at  INTEGER NOT NULL,
+  group_id    BLOB    REFERENCES org_group (id),
+  state       TEXT    NOT NULL DEFAULT 'active',
+  state_since INTEGER,
+  settling    INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
+CREATE INDEX org_of_group ON org (group_id, id) WHERE group_id IS NOT NULL;
+CREATE INDEX org_settling ON org (id) WHERE settling = 1;
+
+-- `invitation` is the hash of a token that becomes a key.
+CREATE TABLE member (
+  org_id           BLOB    NOT NULL REFERENCES org (id),
+  id               BLOB    NOT NULL,
+  email            TEXT    NOT NULL,
+  name             TEXT    NOT NULL,
+  role             TEXT    NOT NULL,
+  invitation       BLOB    UNIQUE,
+  invitation_until INTEGER,
+  created_at       INTEGER NOT NULL,
+  joined_at        INTEGER,
+  PRIMARY KEY (org_id, id),
+  UNIQUE (org_id, email)
+) STRICT, WITHOUT ROWID;
+
+-- `root` marks the one key that the server's configuration names. Without an organisation a key is good for those of its
+-- group, or for all.
 CREATE TABLE api_key (
   id         BLOB    NOT NULL PRIMARY KEY,
   org_id     BLOB    REFERENCES org (id),
@@ -23,9 +52,13 @@ CREATE TABLE api_key (
   created_at INTEGER NOT NULL,
   expires_at INTEGER,
   revoked_at INTEGER,
-  root       INTEGER NOT NULL DEFAULT 0
+  root       INTEGER NOT NULL DEFAULT 0,
+  group_id   BLOB    REFERENCES org_group (id),
+  member_id  BLOB,
+  last_used_at INTEGER
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX api_key_org ON api_key (org_id, id);
+CREATE INDEX api_key_group ON api_key (group_id, id) WHERE group_id IS NOT NULL;
 CREATE UNIQUE INDEX api_key_root ON api_key (root) WHERE root = 1;
 
 -- `answer` is sealed.

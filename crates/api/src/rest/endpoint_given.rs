@@ -57,6 +57,9 @@ pub(super) struct NewEndpoint {
     /// Which HTTP is spoken.
     #[serde(default)]
     http_version: HttpVersion,
+    /// It begins paused: deliveries are held until it is resumed.
+    #[serde(default)]
+    paused: bool,
 }
 
 /// What may be changed. Members left out stay; null takes a value away.
@@ -114,6 +117,8 @@ pub(super) struct EndpointChange {
     #[schema(value_type = Option<Tls>)]
     tls: Option<Option<Tls>>,
     http_version: Option<HttpVersion>,
+    /// Paused, or active again.
+    paused: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -178,6 +183,7 @@ impl NewEndpoint {
                 min_severity: self.min_severity.map(|severity| severity.0),
                 storm_threshold: self.storm_threshold.map(|limit| limit.0),
             },
+            paused: self.paused,
         })
     }
 }
@@ -201,6 +207,7 @@ impl EndpointChange {
             },
             http_version: self.http_version.map(Into::into),
             policy,
+            paused: self.paused,
         })
     }
 

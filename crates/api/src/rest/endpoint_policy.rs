@@ -77,8 +77,7 @@ impl ToSchema for Ordered {}
 pub(super) struct MinSeverity(pub(super) Severity);
 
 /// The names that can be given: of what nobody rated it is not known whether it is mild.
-const SEVERITIES: [Severity; 5] =
-    [Severity::Critical, Severity::High, Severity::Medium, Severity::Low, Severity::Info];
+const SEVERITIES: [Severity; 5] = [Severity::Critical, Severity::High, Severity::Medium, Severity::Low, Severity::Info];
 
 impl<'de> Deserialize<'de> for MinSeverity {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -22,12 +22,15 @@ pub(crate) mod endpoint_view;
 pub(crate) mod endpoints;
 mod erase;
 mod event_types;
-mod events;
+pub(crate) mod events;
 mod evidence;
 mod finding_view;
 mod findings;
+mod groups;
 mod keys;
+mod members;
 mod operation;
+mod org_state;
 mod orgs;
 mod projects;
 mod replay;
@@ -39,9 +42,14 @@ pub(crate) fn guarded(edge: &Edge) -> OpenApiRouter<Edge> {
     areas().route_layer(from_fn_with_state(edge.authenticator(), authenticate))
 }
 
+/// The same routes for a caller who is known already: see [`crate::graphql`].
+pub(crate) fn operations() -> OpenApiRouter<Edge> {
+    areas()
+}
+
 /// Routes for everybody.
 pub(crate) fn open() -> OpenApiRouter<Edge> {
-    operation::open()
+    operation::open().merge(members::open())
 }
 
 /// The contract of both.
@@ -91,6 +99,10 @@ fn areas() -> OpenApiRouter<Edge> {
         .merge(replays::routes())
         .merge(projects::routes())
         .merge(findings::routes())
+        .merge(audit::routes())
+        .merge(groups::routes())
+        .merge(members::routes())
+        .merge(org_state::routes())
         .merge(evidence::routes())
         .merge(advisories::routes())
         .merge(operation::guarded())

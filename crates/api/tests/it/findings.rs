@@ -6,7 +6,7 @@ use watchbell_domain::access::Scope;
 use watchbell_domain::id::OrgId;
 use watchbell_domain::{SignedDuration, Timestamp};
 
-use crate::world::{Reply, ROOT, World};
+use crate::world::{ROOT, Reply, World};
 
 async fn project(world: &World, name: &str) -> String {
     let made = world.post(&world.path("/projects"), json!({"name": name})).await.is(201).json();
@@ -183,14 +183,21 @@ async fn one_vulnerability_under_two_names_is_one() {
 async fn events_leave_when_the_whole_scan_is_weighed() {
     let world = World::new().await;
     let shop = project(&world, "shop").await;
-    let names: [&[&str]; 3] = [&["GHSA-jf85-cpcp-j695"], &["CVE-2019-10744"], &["SNYK-1", "CVE-2019-10744", "GHSA-jf85-cpcp-j695"]];
+    let names: [&[&str]; 3] =
+        [&["GHSA-jf85-cpcp-j695"], &["CVE-2019-10744"], &["SNYK-1", "CVE-2019-10744", "GHSA-jf85-cpcp-j695"]];
     let twice = bom("grype", &names.map(|names| ("high", names)));
     let scanned = scan(&world, &shop, &twice).await;
-    assert_eq!((&scanned["findings_new"], told(&world).await.as_slice()), (&json!(1), ["vulnerability.created".to_owned()].as_slice()));
+    assert_eq!(
+        (&scanned["findings_new"], told(&world).await.as_slice()),
+        (&json!(1), ["vulnerability.created".to_owned()].as_slice())
+    );
     let event = &list(&world, "/events?type=vulnerability.created").await[0];
     assert_eq!(event["data"]["cve_id"], "CVE-2019-10744");
     // The state and its events are one commit: a finding that is seen has been told, and the other way round.
-    assert_eq!(event["data"]["finding_id"], list(&world, "/findings").await[0]["id"].as_str().unwrap().trim_start_matches("fnd_"));
+    assert_eq!(
+        event["data"]["finding_id"],
+        list(&world, "/findings").await[0]["id"].as_str().unwrap().trim_start_matches("fnd_")
+    );
 }
 
 /// Alerts that carry another project's data.
@@ -221,7 +228,8 @@ async fn projects_keep_to_themselves() {
 #[tokio::test]
 async fn endpoints_hear_of_accepted_risk_and_not_of_what_is_mild() {
     let world = World::new().await;
-    let given = json!({"url": "https://a.example.com/", "dialect": "standard", "min_severity": "high", "storm_threshold": 3});
+    let given =
+        json!({"url": "https://a.example.com/", "dialect": "standard", "min_severity": "high", "storm_threshold": 3});
     let endpoint = world.post(&world.path("/endpoints"), given).await.is(201).json();
     assert_eq!((&endpoint["min_severity"], &endpoint["storm_threshold"]), (&json!("high"), &json!(3)));
     let shop = project(&world, "shop").await;

@@ -9,6 +9,7 @@
     reason = "helpers of tests are tests too; answers are read through `Limited`"
 )]
 
+mod audit;
 mod auth;
 mod bodies;
 mod contract;
@@ -17,10 +18,12 @@ mod erasures;
 mod events;
 mod evidence;
 mod findings;
+mod graphql;
 mod hostile;
 mod idempotency;
 mod isolation;
 mod lists;
+mod members;
 mod problems;
 mod replays;
 mod room;

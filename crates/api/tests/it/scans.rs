@@ -25,7 +25,6 @@ async fn scan(world: &World, project: &str, report: &str, key: Option<&str>) -> 
     world.send(request.body(Body::from(report.to_owned())).unwrap()).await
 }
 
-
 async fn findings(world: &World, project: &str, query: &str) -> Vec<Value> {
     let listed = world.get(&world.path(&format!("/projects/{project}/findings{query}"))).await.is(200).json();
     listed["items"].as_array().unwrap().clone()

@@ -21,8 +21,8 @@ use std::collections::BTreeSet;
 
 use sha2::{Digest, Sha256};
 
-use super::{Observation, package};
 pub use super::merge::merge;
+use super::{Observation, package};
 
 /// Where a vulnerability is, without its name: findings of different places are never one.
 pub fn place(observation: &Observation) -> String {

@@ -16,8 +16,30 @@ const UPPER: [&str; 14] = [
 
 /// What begins so is about several vulnerabilities.
 const BULLETINS: [&str; 24] = [
-    "DSA-", "DLA-", "DTSA-", "USN-", "LSN-", "RHSA-", "RHBA-", "RHEA-", "ELSA-", "ELBA-", "ALAS", "ALSA-", "ALBA-",
-    "RLSA-", "RXSA-", "SUSE-SU-", "SUSE-RU-", "OPENSUSE-SU-", "GLSA-", "FEDORA-", "MGASA-", "ASA-", "CESA-", "FREEBSD-SA",
+    "DSA-",
+    "DLA-",
+    "DTSA-",
+    "USN-",
+    "LSN-",
+    "RHSA-",
+    "RHBA-",
+    "RHEA-",
+    "ELSA-",
+    "ELBA-",
+    "ALAS",
+    "ALSA-",
+    "ALBA-",
+    "RLSA-",
+    "RXSA-",
+    "SUSE-SU-",
+    "SUSE-RU-",
+    "OPENSUSE-SU-",
+    "GLSA-",
+    "FEDORA-",
+    "MGASA-",
+    "ASA-",
+    "CESA-",
+    "FREEBSD-SA",
 ];
 
 /// The name in the spelling of its database.

@@ -66,7 +66,8 @@ fn squeezed(name: &str) -> String {
 
 /// Go writes the major version into the module's path from 2 on: `…/v2`, and `gopkg.in/yaml.v3`.
 fn without_major(path: &str) -> &str {
-    let is_major = |text: &str| text.len() > 1 && text.starts_with('v') && text.bytes().skip(1).all(|b| b.is_ascii_digit());
+    let is_major =
+        |text: &str| text.len() > 1 && text.starts_with('v') && text.bytes().skip(1).all(|b| b.is_ascii_digit());
     if let Some((rest, last)) = path.rsplit_once('/')
         && is_major(last)
     {

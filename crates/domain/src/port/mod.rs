@@ -23,8 +23,10 @@ mod finding;
 mod replay;
 mod retention;
 mod scan;
+mod tenant;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod watch;
 
 pub use accept::*;
 pub use admin::*;
@@ -37,6 +39,8 @@ pub use finding::*;
 pub use replay::*;
 pub use retention::*;
 pub use scan::*;
+pub use tenant::*;
+pub use watch::*;
 
 /// A storage call under way. Boxed so that the ports are object-safe.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
@@ -75,6 +79,9 @@ pub trait Store:
     + AdvisoryStore
     + EvidenceStore
     + AuditStore
+    + WatchStore
+    + MemberStore
+    + GroupStore
 {
 }
 
@@ -93,6 +100,9 @@ impl<T> Store for T where
         + AdvisoryStore
         + EvidenceStore
         + AuditStore
+        + WatchStore
+        + MemberStore
+        + GroupStore
 {
 }
 

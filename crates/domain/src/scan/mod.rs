@@ -158,8 +158,7 @@ impl Report {
             let package = known.component.as_ref().map(package);
             self.unseen.contains(file) || package.is_some_and(|package| self.unseen.contains(&package))
         };
-        self.targets.as_ref().is_none_or(|targets| targets.contains(file))
-            && (self.unseen.is_empty() || !is_unseen())
+        self.targets.as_ref().is_none_or(|targets| targets.contains(file)) && (self.unseen.is_empty() || !is_unseen())
     }
 }
 

@@ -95,10 +95,8 @@ impl Change<'_> {
         let severity = before.map(|finding| finding.observation.severity);
         let is_other = self.before.len() > 1 || severity.is_some_and(|severity| severity != after.observation.severity);
         let kind = ChangeKind::of(from, after.status, is_other);
-        let merged = self.before.iter().skip(1).map(|finding| Finding {
-            merged_into: Some(after.id),
-            ..(*finding).clone()
-        });
+        let merged =
+            self.before.iter().skip(1).map(|finding| Finding { merged_into: Some(after.id), ..(*finding).clone() });
         Applied { merged: merged.collect(), finding: after, from, kind }
     }
 

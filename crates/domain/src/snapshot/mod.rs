@@ -90,7 +90,8 @@ pub fn weigh(org: &Org, known: &ProjectState, report: &Report, facts: ScanFacts,
     // A clock that is ahead of ours says nothing about the order of scans.
     let at = facts.scanned_at.or(report.scanned_at).unwrap_or(facts.received_at).min(facts.received_at);
     let view = View { report, partial: facts.partial, at, coverage: &known.coverage };
-    let mut weighing = Weighing { facts, at, tool: &tool, entropy, changed: Vec::new(), merged: Vec::new(), history: Vec::new() };
+    let mut weighing =
+        Weighing { facts, at, tool: &tool, entropy, changed: Vec::new(), merged: Vec::new(), history: Vec::new() };
     let statements = vex::Statements::new(&report.statements, facts.scan_id, &tool, at);
     weighing.changes(project, known, &view, &statements);
     let Weighing { changed, merged, history, .. } = weighing;
@@ -129,13 +130,7 @@ struct Weighing<'a> {
 }
 
 impl Weighing<'_> {
-    fn changes(
-        &mut self,
-        project: &Project,
-        known: &ProjectState,
-        view: &View<'_>,
-        statements: &vex::Statements<'_>,
-    ) {
+    fn changes(&mut self, project: &Project, known: &ProjectState, view: &View<'_>, statements: &vex::Statements<'_>) {
         let sighting =
             Sighting { org_id: project.org_id, project_id: project.id, at: self.at, coverage: &known.coverage };
         let mut mentioned = BTreeSet::new();

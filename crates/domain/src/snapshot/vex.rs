@@ -60,7 +60,8 @@ impl<'a> Statements<'a> {
         if known.map_or(status.is_none(), is_same) {
             return None;
         }
-        let judged = |status| Judgement { status, by: by.clone(), at: self.at, reason: reason.clone(), until: None, version };
+        let judged =
+            |status| Judgement { status, by: by.clone(), at: self.at, reason: reason.clone(), until: None, version };
         finding.judgement = status.map(judged);
         stand(finding);
         Some((by, reason))

@@ -59,8 +59,7 @@ impl Known {
         let nil = uuid::Uuid::nil();
         let at = Timestamp::UNIX_EPOCH + SignedDuration::from_hours(hour);
         let scope: BTreeSet<String> = tools.iter().map(|&tool| tool.to_owned()).collect();
-        let report =
-            Report { observations: seen.to_vec(), scope: scope.clone(), ..Report::of(ReportFormat::Sarif) };
+        let report = Report { observations: seen.to_vec(), scope: scope.clone(), ..Report::of(ReportFormat::Sarif) };
         let view = View { report: &report, partial: false, at, coverage: &self.coverage };
         let sighting = Sighting { org_id: OrgId(nil), project_id: ProjectId(nil), at, coverage: &self.coverage };
         let mut after: BTreeMap<FindingId, Finding> = self.findings.iter().map(|it| (it.id, it.clone())).collect();
@@ -358,12 +357,8 @@ fn finding(id: u128) -> impl Strategy<Value = Finding> {
             let mut finding = known.findings.remove(0);
             finding.id = FindingId(uuid::Uuid::from_u128(id));
             finding.first_seen_at = at(first);
-            let statuses = [
-                FindingStatus::Open,
-                FindingStatus::Suppressed,
-                FindingStatus::Accepted,
-                FindingStatus::FalsePositive,
-            ];
+            let statuses =
+                [FindingStatus::Open, FindingStatus::Suppressed, FindingStatus::Accepted, FindingStatus::FalsePositive];
             finding.judgement = judgement.map(|(status, hour, person)| Judgement {
                 status: statuses[status],
                 by: match person {

@@ -69,7 +69,12 @@ impl Shop {
     }
 
     /// What somebody says of a finding, and the types of what is told of it.
-    fn say(&mut self, index: usize, status: FindingStatus, until: Option<Timestamp>) -> Result<Vec<String>, Unjudgeable> {
+    fn say(
+        &mut self,
+        index: usize,
+        status: FindingStatus,
+        until: Option<Timestamp>,
+    ) -> Result<Vec<String>, Unjudgeable> {
         let now = self.now();
         let by = ChangedBy::Key { id: KeyId::make(now, &self.entropy), name: "ada".to_owned() };
         let verdict = Verdict { status, reason: "because".to_owned(), until, by };
@@ -396,7 +401,8 @@ fn the_report_says_when_it_was_made() {
         json!({"version": "2.1.0", "runs": [{"tool": {"driver": {"name": "t"}}, "results": [],
             "invocations": [{"executionSuccessful": true, "endTimeUtc": end}]}]})
     };
-    let bom = json!({"bomFormat": "CycloneDX", "specVersion": "1.6", "metadata": {"timestamp": "2026-03-02T10:00:00+01:00"}});
+    let bom =
+        json!({"bomFormat": "CycloneDX", "specVersion": "1.6", "metadata": {"timestamp": "2026-03-02T10:00:00+01:00"}});
     let read = |value: &Value| scan::read(value.to_string().as_bytes(), None).unwrap().scanned_at;
     assert_eq!(read(&sarif("2026-03-02T09:00:00Z")), Some("2026-03-02T09:00:00Z".parse().unwrap()));
     assert_eq!(read(&bom), Some("2026-03-02T09:00:00Z".parse().unwrap()));

@@ -1,8 +1,8 @@
 //! What the readers make of reports: those of `examples/`, and small ones for each rule.
 
 use serde_json::{Value, json};
-use watchbell_domain::finding::identity;
 use watchbell_domain::finding::Observation;
+use watchbell_domain::finding::identity;
 use watchbell_domain::scan::{self, Report, ReportError};
 use watchbell_wire::Severity;
 

@@ -4,8 +4,8 @@ use watchbell_domain::Timestamp;
 use watchbell_domain::finding::{Finding, FindingChange, FindingStatus};
 use watchbell_domain::id::{FindingId, OrgId, ProjectId, ScanId};
 use watchbell_domain::org::{Org, Project};
-use watchbell_domain::port::{Coverage, ProjectState, ScanOutcome};
 use watchbell_domain::port::testing::SeededEntropy;
+use watchbell_domain::port::{Coverage, ProjectState, ScanOutcome};
 use watchbell_domain::scan::{self, Report, ScanStatus};
 use watchbell_domain::snapshot::{self, ScanFacts};
 
@@ -89,11 +89,7 @@ impl Shop {
     }
 
     pub(crate) fn state(&self) -> ProjectState {
-        ProjectState {
-            project: self.project.clone(),
-            findings: self.findings.clone(),
-            coverage: self.coverage.clone(),
-        }
+        ProjectState { project: self.project.clone(), findings: self.findings.clone(), coverage: self.coverage.clone() }
     }
 
     pub(crate) fn keep(&mut self, outcome: &ScanOutcome) {

@@ -5,5 +5,6 @@
 
 pub mod acceptance;
 pub mod erasure;
+pub mod orgs;
 pub mod replay;
 pub mod retention;

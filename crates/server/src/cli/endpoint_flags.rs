@@ -109,7 +109,10 @@ impl Flags {
         put("rate_limit", self.rate_limit.as_deref().map(Value::from));
         put("max_in_flight", self.max_in_flight.map(Value::from));
         put("ordered", self.ordered.map(Ordered::member));
-        put("min_severity", self.min_severity.as_deref().map(|text| if text == "all" { Value::Null } else { text.into() }));
+        put(
+            "min_severity",
+            self.min_severity.as_deref().map(|text| if text == "all" { Value::Null } else { text.into() }),
+        );
         put("storm_threshold", self.storm_threshold.as_deref().map(storm_threshold));
         put("http_version", self.http_version.map(named));
         put("tls", self.tls()?);

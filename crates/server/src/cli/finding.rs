@@ -159,7 +159,13 @@ fn show(out: Output, id: &str, connect: &Connect) -> Done {
     out.thing(&finding);
     out.page(
         &history,
-        &[("at", &["at"]), ("from", &["from"]), ("to", &["to"]), ("by", &["by.name", "by.kind"]), ("reason", &["reason"])],
+        &[
+            ("at", &["at"]),
+            ("from", &["from"]),
+            ("to", &["to"]),
+            ("by", &["by.name", "by.kind"]),
+            ("reason", &["reason"]),
+        ],
     );
     Ok(())
 }

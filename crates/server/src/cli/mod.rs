@@ -5,6 +5,7 @@
 //! (`UPDATE_DOCS=1 cargo nextest run -p watchbell` writes it).
 
 mod advisories;
+mod audit;
 mod backup;
 mod bench;
 mod completions;
@@ -18,7 +19,9 @@ mod endpoint_flags;
 mod event;
 mod evidence;
 mod finding;
+mod graphql_schema;
 mod key;
+mod member;
 mod message;
 mod org;
 pub(crate) mod output;
@@ -89,10 +92,14 @@ enum Command {
     Finding(finding::Args),
     /// Deliveries: an event on its way to an endpoint
     Delivery(delivery::Args),
-    /// API keys
-    Key(key::Args),
     /// Organisations
     Org(org::Args),
+    /// Members of an organisation and their roles
+    Member(member::Args),
+    /// API keys
+    Key(key::Args),
+    /// Who changed what, and whether the record still holds
+    Audit(audit::Args),
     /// Deliver again what an endpoint was sent in a window of time
     Replay(Box<replay::Args>),
     /// Copy the database into a file, beside a running server
@@ -101,6 +108,8 @@ enum Command {
     Restore(backup::Restore),
     /// Check the configuration, print it, or its schema
     Config(config::Args),
+    /// Print the schema of /graphql in GraphQL's own language
+    GraphqlSchema(graphql_schema::Args),
     /// Look for what is wrong with a server, its configuration or its data directory
     Doctor(doctor::Args),
     /// Measure the whole path on this machine, and the machine itself
@@ -126,12 +135,15 @@ impl Cli {
             Command::Event(args) => args.run(out),
             Command::Finding(args) => args.run(out),
             Command::Delivery(args) => args.run(out),
-            Command::Key(args) => args.run(out),
             Command::Org(args) => args.run(out),
+            Command::Member(args) => args.run(out),
+            Command::Key(args) => args.run(out),
+            Command::Audit(args) => args.run(out),
             Command::Replay(args) => args.run(out),
             Command::Backup(args) => args.run(out, variables),
             Command::Restore(args) => args.run(out, variables),
             Command::Config(args) => args.run(out, variables),
+            Command::GraphqlSchema(args) => args.run(out),
             Command::Doctor(args) => args.run(out, variables),
             Command::Bench(args) => args.run(out, variables),
             Command::Completions(args) => args.run(),

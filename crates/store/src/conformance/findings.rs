@@ -17,8 +17,14 @@ use super::world::{at, first, fresh, once};
 pub(super) fn judged(world: &World, project: &Project, finding: &Finding, seconds: i64) -> FindingJudgement {
     let by = ChangedBy::Key { id: KeyId(world.uuid(seconds)), name: "ada".into() };
     let (status, until) = (FindingStatus::Accepted, Some(at(seconds + 600)));
-    let judgement =
-        Judgement { status, by: by.clone(), at: at(seconds), reason: "why 🦀".into(), until, version: Some("1".into()) };
+    let judgement = Judgement {
+        status,
+        by: by.clone(),
+        at: at(seconds),
+        reason: "why 🦀".into(),
+        until,
+        version: Some("1".into()),
+    };
     let changes = finding.changes + 1;
     let event = world.event(EventType::VulnerabilitySuppressed, "{}", seconds);
     FindingJudgement {
@@ -42,7 +48,8 @@ pub(super) fn judged(world: &World, project: &Project, finding: &Finding, second
 pub async fn kept_whole(world: World) {
     let org = world.org("acme").await;
     let project = world.project(org, "api").await;
-    let seen = Observation { tool: "trivy".into(), suppressed: true, location: Some("a|b".into()), ..Observation::default() };
+    let seen =
+        Observation { tool: "trivy".into(), suppressed: true, location: Some("a|b".into()), ..Observation::default() };
     let sight = Sight { since: at(1), at: at(4), there: false, observation: Some(Box::new(seen)) };
     let mut finding = world.finding(&project, "a", 5);
     finding.sights.insert("trivy".into(), sight);

@@ -3,8 +3,8 @@
 use watchbell_domain::endpoint::Endpoint;
 use watchbell_domain::event::NewEvent;
 use watchbell_domain::finding::Finding;
-use watchbell_domain::id::{EndpointId, EventId, OrgId};
 use watchbell_domain::id::ScanId;
+use watchbell_domain::id::{EndpointId, EventId, OrgId};
 use watchbell_domain::org::Project;
 use watchbell_domain::port::{
     Claim, DeliveryFilter, EventFilter, FindingFilter, FindingJudgement, Next, PageRequest, Replay, ReplayWhat,

@@ -20,6 +20,7 @@
 )]
 
 pub mod advisories;
+pub mod audit;
 pub mod claims;
 pub mod deliveries;
 pub mod dialects;
@@ -37,6 +38,7 @@ pub mod orgs;
 pub mod projects;
 pub mod replays;
 pub mod retention;
+pub mod tenants;
 pub(crate) mod world;
 
 pub use world::{Opened, World};
@@ -98,6 +100,12 @@ macro_rules! conformance {
                 history_outlives_its_endpoint answers_are_forgotten space_is_given_back
             }
             histories { end_as_the_model_says }
+            audit { tells_what_was_done found_by_filter_and_page old_entries_leave_a_checkpoint }
+            tenants {
+                invitations_are_taken_once keys_follow_their_member the_last_owner_stays groups_hold_organisations
+                suspending_holds_and_kills_keys deleting_leaves_nothing_but_the_audit_log renamed
+                keys_are_rotated_and_their_use_remembered
+            }
             isolation { reads_see_nothing writes_change_nothing }
         }
     };

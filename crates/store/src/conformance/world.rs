@@ -11,6 +11,7 @@ use watchbell_domain::endpoint::{Endpoint, EndpointPolicy, EndpointSecret, Endpo
 use watchbell_domain::event::{Accepted, NewEvent};
 use watchbell_domain::finding::{Finding, FindingStatus, Observation, Sight};
 use watchbell_domain::id::{DeliveryId, EndpointId, EventId, FindingId, KeyId, OrgId, ProjectId, ScanId};
+use watchbell_domain::notice;
 use watchbell_domain::org::{Org, Project};
 use watchbell_domain::port::testing::SeededEntropy;
 use watchbell_domain::port::{
@@ -130,13 +131,16 @@ impl World {
     }
 
     pub(crate) fn new_endpoint(&self, org: OrgId) -> Endpoint {
+        // What is told of what was given up would be in the way of most stories.
+        let is_told = |of: &&EventType| notice::is_notice(of) || **of == EventType::WebhookPing;
+        let wanted = EventType::BUILT_IN.iter().filter(|of| !is_told(of)).cloned().collect();
         Endpoint {
             id: EndpointId(self.uuid(0)),
             org_id: org,
             url: "https://example.test/hook".to_owned(),
             dialect: &dialects::ALL,
             description: None,
-            events: None,
+            events: Some(wanted),
             state: EndpointState::Active,
             secrets: vec![secret("whsec_0123456789abcdef", 0)],
             headers: Vec::new(),
@@ -154,7 +158,7 @@ impl World {
         fresh(self.store.create_endpoint(creation, Terms::default()).await.unwrap());
     }
 
-    /// An active endpoint that wants everything.
+    /// An active endpoint that wants everything that is not told of endpoints and deliveries.
     pub(crate) async fn endpoint(&self, org: OrgId) -> Endpoint {
         let endpoint = self.new_endpoint(org);
         self.put(&endpoint).await;
@@ -267,15 +271,19 @@ impl World {
         self.delivery(org, id).await.0.state
     }
 
-    pub(crate) async fn project(&self, org: OrgId, name: &str) -> Project {
-        let project = Project {
+    pub(crate) fn new_project(&self, org: OrgId, name: &str) -> Project {
+        Project {
             id: ProjectId(self.uuid(0)),
             org_id: org,
             name: name.to_owned(),
             created_at: at(0),
             version: 0,
             last_scan_at: None,
-        };
+        }
+    }
+
+    pub(crate) async fn project(&self, org: OrgId, name: &str) -> Project {
+        let project = self.new_project(org, name);
         fresh(self.store.create_project(project.clone(), Terms::default()).await.unwrap());
         project
     }
@@ -353,6 +361,9 @@ impl World {
             created_at: at(0),
             expires_at: Some(at(100)),
             revoked_at: None,
+            group_id: None,
+            member: None,
+            last_used_at: None,
         }
     }
 }

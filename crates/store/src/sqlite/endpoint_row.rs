@@ -6,8 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use rusqlite::Row;
 use serde::{Deserialize, Serialize};
 use watchbell_domain::endpoint::{
-    DisabledReason, Endpoint, EndpointPolicy, EndpointSecret, EndpointState, Flow, Order, StormThreshold,
-    Transport,
+    DisabledReason, Endpoint, EndpointPolicy, EndpointSecret, EndpointState, Flow, Order, StormThreshold, Transport,
 };
 use watchbell_domain::id::{EndpointId, OrgId};
 use watchbell_wire::{EventType, Secret, Severity};
@@ -168,7 +167,9 @@ fn state(columns: &Columns<'_, '_>) -> Result<EndpointState> {
         "disabled" => EndpointState::Disabled {
             since: columns.time("state_since")?,
             reason: columns.named("state_reason", |text| {
-                [DisabledReason::Gone, DisabledReason::Failing].into_iter().find(|reason| reason.as_str() == text)
+                [DisabledReason::Gone, DisabledReason::Failing, DisabledReason::OrgSuspended]
+                    .into_iter()
+                    .find(|reason| reason.as_str() == text)
             })?,
         },
         _ => return Err(columns.corrupt("state", "an unknown state")),

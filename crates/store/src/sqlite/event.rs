@@ -10,7 +10,7 @@ use watchbell_domain::endpoint::Endpoint;
 use watchbell_domain::event::{Accepted, AcceptedEvent, NewEvent, Skip};
 use watchbell_domain::id::{DeliveryId, EndpointId, EventId, OrgId, ProjectId};
 use watchbell_domain::port::{
-    Acceptance, ClaimedDelivery, EventFilter, EventStore, Once, Page, PageRequest, Pending, Taken, Written,
+    Acceptance, Change, ClaimedDelivery, EventFilter, EventStore, Once, Page, PageRequest, Pending, Taken, Written,
 };
 use watchbell_domain::route::{self, Route, SkipReason, Storm, Told};
 use watchbell_wire::{Data, Event};
@@ -108,6 +108,7 @@ fn accept_routed(
     inserted.or_conflict("an event of this id exists")?;
     let event_number = tx.conn.last_insert_rowid();
     let (org_id, event_id, accepted_at) = (acceptance.org_id, EventId(new.event.id), acceptance.accepted_at);
+    tx.hand_over.told.tell(Change::Event { org: org_id, id: event_id });
     watchbell_domain::failpoint::at("store.accept")?;
     let mut deliveries = Vec::with_capacity(routed.len());
     let mut handed = Vec::new();
@@ -115,6 +116,7 @@ fn accept_routed(
     for (endpoint, held) in routed {
         let (id, endpoint_id) = (ids.next(), endpoint.id);
         deliveries.push((id, endpoint_id));
+        tx.hand_over.told.tell(Change::Delivery { org: org_id, id });
         let claimed_until = if held { None } else { tx.hand_over.claim(endpoint) };
         if let Some(lease_until) = claimed_until {
             handed.push(Handed { org_id, id, event_id, endpoint_id, claimed_at: accepted_at, lease_until });
@@ -155,11 +157,7 @@ fn first_attempt(id: DeliveryId, event: Arc<Event>, hops: u8) -> ClaimedDelivery
 /// The endpoints that get an event, each with whether its delivery is held, and the others, packed.
 type Routed<'e> = (Vec<(&'e Arc<Endpoint>, bool)>, Vec<u8>);
 
-fn route<'e>(
-    new: &NewEvent,
-    endpoints: &'e OrgEndpoints,
-    decide: impl Fn(Told<'_>, &Endpoint) -> Route,
-) -> Routed<'e> {
+fn route<'e>(new: &NewEvent, endpoints: &'e OrgEndpoints, decide: impl Fn(Told<'_>, &Endpoint) -> Route) -> Routed<'e> {
     let mut routed = Vec::new();
     let mut skipped = Vec::new();
     let mut decided = |endpoint: &'e Arc<Endpoint>, route: Route| match route {

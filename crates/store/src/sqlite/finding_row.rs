@@ -140,12 +140,7 @@ pub(super) fn add_change(conn: &Connection, org: OrgId, change: &FindingChange) 
 }
 
 /// A page of a finding's history.
-pub(super) fn history(
-    conn: &Connection,
-    org: OrgId,
-    id: FindingId,
-    page: PageRequest,
-) -> Result<Page<FindingChange>> {
+pub(super) fn history(conn: &Connection, org: OrgId, id: FindingId, page: PageRequest) -> Result<Page<FindingChange>> {
     let mut query = conn.prepare_cached(HISTORY)?;
     let rows = query.query(params![org.0.as_bytes(), id.0.as_bytes(), before(page), page::fetch(page)])?;
     page::collect(page, rows, decode_change)

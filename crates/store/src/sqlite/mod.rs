@@ -32,12 +32,16 @@ mod evidence;
 mod failing;
 mod finding;
 mod finding_row;
+mod group;
 mod hand_over;
 mod in_hand;
+mod key;
+mod member;
 mod notice;
 mod once;
 mod open;
 mod org;
+mod org_state;
 mod page;
 mod project;
 mod pull_in;
@@ -48,6 +52,7 @@ mod room;
 mod row;
 #[cfg(test)]
 mod tests;
+mod told;
 mod vault;
 mod writer;
 
@@ -59,6 +64,7 @@ use error::Result;
 use hand_over::TakerSlot;
 use reader::{Read, Readers};
 use room::Room;
+use told::WatcherSlot;
 use writer::{Counters, TakenBack, Tx, Unit, Writer, gone, unit};
 
 /// Watchbell's store on SQLite. Cheap to share in an `Arc`; dropping it ends its threads and gives up the file.
@@ -67,6 +73,7 @@ pub struct SqliteStore {
     writing: Writing,
     readers: Arc<Readers>,
     taker: TakerSlot,
+    watcher: WatcherSlot,
     counters: Arc<Counters>,
     room: Arc<Room>,
     /// By which long work ends itself.

@@ -7,8 +7,8 @@ use watchbell_domain::finding::{Finding, FindingStatus};
 use watchbell_domain::id::{FindingId, OrgId, ProjectId, ScanId};
 use watchbell_domain::org::Project;
 use watchbell_domain::port::{
-    Coverage, FindingFilter, Once, Page, PageRequest, Pending, ProjectState, ProjectStore, ScanOutcome, StoreError, Terms,
-    Written,
+    Coverage, FindingFilter, Once, Page, PageRequest, Pending, ProjectState, ProjectStore, ScanOutcome, StoreError,
+    Terms, Written,
 };
 use watchbell_domain::scan::{Scan, ScanStatus};
 
