@@ -93,6 +93,24 @@ impl Authenticator {
         self.limiter.failure(from.address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)))
     }
 
+    /// Who sends a request with these headers.
+    pub(crate) async fn caller(&self, headers: &HeaderMap, extensions: &Extensions) -> Result<Caller> {
+        let credential = credential(headers).map(Secret::new);
+        self.admit(credential, self.origin(extensions)).await
+    }
+
+    /// Whether a caller's key still works, and may still do what it could.
+    pub(crate) async fn is_live(&self, caller: &Caller) -> Result<bool> {
+        let hash = caller.key.hash;
+        let found = match self.recall(hash) {
+            Some(known) => Some(known),
+            None => self.look_up(hash).await?,
+        };
+        let role = |key: &ApiKey| key.member.as_ref().map(|member| member.role);
+        let is_same = |known: Known| role(&known.key) == role(&caller.key) && known.orgs == caller.orgs;
+        Ok(found.is_some_and(|known| known.key.is_live(self.clock.now()) && is_same(known)))
+    }
+
     async fn admit(&self, credential: Option<Secret>, from: Origin) -> Result<Caller> {
         let known = match credential {
             Some(text) => self.known(text.expose()).await?,
@@ -165,9 +183,7 @@ impl Authenticator {
 
 /// Lets only requests with a valid key through, as often as the key may.
 pub(crate) async fn authenticate(State(auth): State<Authenticator>, mut request: Request, next: Next) -> Response {
-    let credential = credential(request.headers()).map(Secret::new);
-    let from = auth.origin(request.extensions());
-    match auth.admit(credential, from).await {
+    match auth.caller(request.headers(), request.extensions()).await {
         Ok(caller) => {
             request.extensions_mut().insert(caller);
             next.run(request).await

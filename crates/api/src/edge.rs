@@ -24,13 +24,14 @@ use watchbell_engine::spool::Spool;
 
 use crate::auth::Authenticator;
 use crate::body::{BodyLimits, BodyReader};
+use crate::graphql::Live;
 use crate::limits::{Limiter, RateLimit};
 use crate::metrics::Metrics;
 use crate::org_names::OrgNames;
 use crate::page::Cursors;
 use crate::problem::{self, Problem};
 use crate::serve::Ambiguous;
-use crate::{rest, vendor};
+use crate::{graphql, rest, vendor};
 
 /// Names the request in the answer.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -104,6 +105,7 @@ struct Inner {
     bodies: BodyReader,
     cursors: Cursors,
     ready: Ready,
+    live: Arc<Live>,
     slots: Semaphore,
     uri_bytes_max: usize,
 }
@@ -155,6 +157,9 @@ impl Edge {
         let keys: Arc<dyn KeyStore> = Arc::clone(&parts.store) as _;
         let groups: Arc<dyn GroupStore> = Arc::clone(&parts.store) as _;
         let limiter = Limiter::new(options.rate_limit, options.failures_per_minute, Arc::clone(&parts.clock));
+        let ready = Ready::default();
+        let live = Live::new(Arc::clone(&parts.clock), ready.clone());
+        parts.store.watch(Arc::clone(&live) as _);
         Self(Arc::new(Inner {
             making: Making { clock: Arc::clone(&parts.clock), entropy: Arc::clone(&parts.entropy) },
             auth: Authenticator::new(keys, groups, Arc::clone(&parts.clock), limiter.clone()),
@@ -162,7 +167,8 @@ impl Edge {
             limiter,
             bodies: BodyReader::new(options.bodies, Arc::clone(&parts.clock)),
             cursors: Cursors::new(options.cursor_key),
-            ready: Ready::default(),
+            ready,
+            live,
             slots: Semaphore::new(options.requests_max),
             uri_bytes_max: options.uri_bytes_max,
             parts,
@@ -177,8 +183,10 @@ impl Edge {
     /// Every route, with everything around them.
     pub fn router(&self) -> Router {
         let (documented, _) = routes(self).split_for_parts();
+        let (operations, _) = rest::operations().split_for_parts();
         documented
             .merge(vendor::snyk::router(self))
+            .merge(graphql::router(self, operations.with_state(self.clone())))
             .fallback(|| async { Problem::NotFound })
             .method_not_allowed_fallback(|| async { Problem::MethodNotAllowed })
             .layer(CatchPanicLayer::custom(panicked))
@@ -318,4 +326,5 @@ substates! {
     BodyReader = |edge| edge.0.bodies.clone();
     Cursors = |edge| edge.0.cursors.clone();
     Ready = |edge| edge.0.ready.clone();
+    Arc<Live> = |edge| Arc::clone(&edge.0.live);
 }

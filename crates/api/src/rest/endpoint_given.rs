@@ -52,6 +52,9 @@ pub(super) struct NewEndpoint {
     /// Which HTTP is spoken.
     #[serde(default)]
     http_version: HttpVersion,
+    /// It begins paused: deliveries are held until it is resumed.
+    #[serde(default)]
+    paused: bool,
 }
 
 /// What may be changed. Members left out stay; null takes a value away.
@@ -101,6 +104,8 @@ pub(super) struct EndpointChange {
     #[schema(value_type = Option<Tls>)]
     tls: Option<Option<Tls>>,
     http_version: Option<HttpVersion>,
+    /// Paused, or active again.
+    paused: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -163,6 +168,7 @@ impl NewEndpoint {
                 rate_limit: self.rate_limit.and_then(|rate| rate.0),
                 order: self.ordered.0,
             },
+            paused: self.paused,
         })
     }
 }
@@ -186,6 +192,7 @@ impl EndpointChange {
             },
             http_version: self.http_version.map(Into::into),
             policy,
+            paused: self.paused,
         })
     }
 

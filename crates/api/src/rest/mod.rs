@@ -40,6 +40,11 @@ pub(crate) fn guarded(edge: &Edge) -> OpenApiRouter<Edge> {
     areas().route_layer(from_fn_with_state(edge.authenticator(), authenticate))
 }
 
+/// The same routes for a caller who is known already: see [`crate::graphql`].
+pub(crate) fn operations() -> OpenApiRouter<Edge> {
+    areas()
+}
+
 /// Routes for everybody.
 pub(crate) fn open() -> OpenApiRouter<Edge> {
     operation::open().merge(members::open())

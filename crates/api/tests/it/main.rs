@@ -17,6 +17,7 @@ mod endpoints;
 mod erasures;
 mod events;
 mod evidence;
+mod graphql;
 mod hostile;
 mod idempotency;
 mod isolation;

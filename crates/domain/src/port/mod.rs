@@ -25,6 +25,7 @@ mod scan;
 mod tenant;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod watch;
 
 pub use accept::*;
 pub use admin::*;
@@ -37,6 +38,7 @@ pub use replay::*;
 pub use retention::*;
 pub use scan::*;
 pub use tenant::*;
+pub use watch::*;
 
 /// A storage call under way. Boxed so that the ports are object-safe.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
@@ -76,6 +78,7 @@ pub trait Store:
     + AuditStore
     + MemberStore
     + GroupStore
+    + WatchStore
 {
 }
 
@@ -95,6 +98,7 @@ impl<T> Store for T where
         + AuditStore
         + MemberStore
         + GroupStore
+        + WatchStore
 {
 }
 

@@ -214,14 +214,18 @@ impl Schedule {
 
     /// So many of those claimed were tried before.
     pub(super) fn retries_come(&mut self, endpoint: EndpointId, count: u32) {
-        if let Some(slot) = self.slots.get_mut(&endpoint) {
+        if count > 0
+            && let Some(slot) = self.slots.get_mut(&endpoint)
+        {
             slot.retries = slot.retries.saturating_add(count);
         }
     }
 
     /// So many of these have ended, or went back.
     pub(super) fn retries_gone(&mut self, endpoint: EndpointId, count: u32) {
-        if let Some(slot) = self.slots.get_mut(&endpoint) {
+        if count > 0
+            && let Some(slot) = self.slots.get_mut(&endpoint)
+        {
             slot.retries = slot.retries.saturating_sub(count);
         }
     }

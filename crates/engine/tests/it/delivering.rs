@@ -295,3 +295,19 @@ async fn g6_a_late_outcome_does_not_overwrite() {
     }
     assert_eq!(rig.state(delivery), StateKind::Delivered);
 }
+
+#[tokio::test]
+async fn a21_what_came_with_a_count_goes_on_with_one_more() {
+    let mut sink = Sink::always(vec![Step::Read, answer(200), Step::Read, answer(200), Step::Hang]).await;
+    let mut rig = Rig::start(options());
+    let endpoint = rig.endpoint(org(1), &sink.url());
+    for (hops, said) in [(0, None), (4, Some("\r\nwebhook-hops: 5\r\n"))] {
+        let delivery = rig.add(endpoint, EventType::ScanStarted, "{}");
+        rig.store.tables().rows.get_mut(&delivery).unwrap().hops = hops;
+        rig.handle.wake(org(1), [endpoint]);
+        let request = sink.request().await;
+        assert_eq!(request.contains("webhook-hops"), said.is_some(), "{request}");
+        assert!(said.is_none_or(|said| request.contains(said)), "{request}");
+        rig.settled().await;
+    }
+}

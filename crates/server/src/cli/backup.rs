@@ -90,7 +90,7 @@ impl Restore {
         let keys = SealingKeys::new(key, Vec::new());
         if given != place
             && place.exists()
-            && std::fs::read_to_string(&place).ok().as_deref().map(str::trim) != Some(&text)
+            && std::fs::read_to_string(&place).ok().as_deref().map(str::trim) != Some(text.as_str())
         {
             let problem = format!("{} is another key; it was left as it is", place.display());
             return Err(Failure::new(Exit::KeyFile, problem));

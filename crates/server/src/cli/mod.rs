@@ -18,6 +18,7 @@ mod endpoint;
 mod endpoint_flags;
 mod event;
 mod evidence;
+mod graphql_schema;
 mod key;
 mod member;
 mod message;
@@ -104,6 +105,8 @@ enum Command {
     Restore(backup::Restore),
     /// Check the configuration, print it, or its schema
     Config(config::Args),
+    /// Print the schema of /graphql in GraphQL's own language
+    GraphqlSchema(graphql_schema::Args),
     /// Look for what is wrong with a server, its configuration or its data directory
     Doctor(doctor::Args),
     /// Measure the whole path on this machine, and the machine itself
@@ -136,6 +139,7 @@ impl Cli {
             Command::Backup(args) => args.run(out, variables),
             Command::Restore(args) => args.run(out, variables),
             Command::Config(args) => args.run(out, variables),
+            Command::GraphqlSchema(args) => args.run(out),
             Command::Doctor(args) => args.run(out, variables),
             Command::Bench(args) => args.run(out, variables),
             Command::Completions(args) => args.run(),

@@ -2,6 +2,7 @@
 //!
 //! - [`backup`]: a copy taken under load, put back elsewhere.
 //! - [`bench`]: the bench counts what it sent and what arrived, and notices what is missing.
+//! - [`clients`]: clients of GraphQL and of Snyk's API that are not ours work unchanged.
 //! - [`crash`]: `kill -9` at random moments under load; nothing that was acknowledged is lost.
 //! - [`crowd`]: clients take every file descriptor there is; once they go, all is as before.
 //! - [`evidence`]: advisories, a bill of materials, what is found in it; and that a kill loses none.
@@ -24,6 +25,7 @@ use std::io::Write as _;
 mod backup;
 mod bench;
 mod client;
+mod clients;
 mod crash;
 mod crowd;
 mod evidence;

@@ -58,7 +58,7 @@ impl Home {
         command.arg(self.path().join("watchbell.toml")).env("WATCHBELL_ADMIN_KEY", ADMIN_KEY);
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
         let output = child.stdout.take().unwrap();
-        let (says, listens) = std::sync::mpsc::channel();
+        let (says, listens) = std::sync::mpsc::channel::<()>();
         std::thread::spawn(move || {
             let mut line = String::new();
             drop(BufReader::new(output).read_line(&mut line));

@@ -57,8 +57,8 @@ pub enum Invariant {
     DeliveredIsTrue,
     /// `attempts-add-up`: attempts are numbered without gaps, and those that count are counted.
     AttemptsAddUp,
-    /// `in-order`: of an endpoint that was always served in order, no delivery goes out between two attempts of another of
-    /// its order, and none before an older one.
+    /// `in-order`: at an endpoint that was always served in order, no delivery comes between two attempts of an older one
+    /// that it has to wait for.
     InOrder,
     /// `told-of`: every delivery that was given up has one event that tells of it, and every such event tells the truth.
     ToldOf,

@@ -27,7 +27,7 @@ pub(super) fn in_order(past: &Past<'_>, found: &mut Found) {
             (delivery.id.to_string(), (delivery.id, delivery.endpoint_id, project))
         })
         .collect();
-    let mut latest: BTreeMap<(EndpointId, Option<ProjectId>), DeliveryId> = BTreeMap::new();
+    let mut came: BTreeMap<(EndpointId, Option<ProjectId>), Vec<DeliveryId>> = BTreeMap::new();
     // What was buffered when its attempt was given up may be read much later.
     let counts = |arrival: &&Arrival| arrival.clean && arrival.answered.is_some();
     for arrival in past.record.arrivals.iter().filter(counts) {
@@ -39,12 +39,14 @@ pub(super) fn in_order(past: &Past<'_>, found: &mut Found) {
             Some(Order::Project) => (*endpoint, *project),
             Some(Order::Any) | None => continue,
         };
-        let before = latest.entry(key).or_insert(*id);
-        if id < before {
-            let detail = format!("{id} came to {endpoint} at {:.3}, after {before}", arrival.at.as_secs_f64());
+        let before = came.entry(key).or_default();
+        // An older one may have been committed later: what matters is that nobody is overtaken who has begun.
+        let since = before.iter().rposition(|other| other == id).map_or(&[][..], |index| &before[index..]);
+        if let Some(younger) = since.iter().find(|other| *other > id) {
+            let detail = format!("{id} came to {endpoint} again at {:.3}, after {younger}", arrival.at.as_secs_f64());
             found.push((Invariant::InOrder, detail));
         }
-        *before = (*before).max(*id);
+        before.push(*id);
     }
 }
 

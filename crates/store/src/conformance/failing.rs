@@ -23,6 +23,13 @@ async fn fail(world: &World, endpoint: &Endpoint, seconds: impl IntoIterator<Ite
     settled
 }
 
+/// An endpoint that wants everything.
+async fn curious(world: &World, org: OrgId) -> Endpoint {
+    let endpoint = Endpoint { events: None, ..world.new_endpoint(org) };
+    world.put(&endpoint).await;
+    endpoint
+}
+
 async fn told(world: &World, org: OrgId, event_type: EventType) -> Vec<AcceptedEvent> {
     let filter = EventFilter { event_type: Some(event_type), ..EventFilter::default() };
     world.store.events(org, filter, first(100)).await.unwrap().items
@@ -31,7 +38,7 @@ async fn told(world: &World, org: OrgId, event_type: EventType) -> Vec<AcceptedE
 /// After 20 failures and 5 days, and not before: its deliveries are held, and an event tells of it in the same commit.
 pub async fn disabled_after_nothing_but_failures(world: World) {
     let org = world.org("acme").await;
-    let (endpoint, listener) = (world.endpoint(org).await, world.endpoint(org).await);
+    let (endpoint, listener) = (curious(&world, org).await, curious(&world, org).await);
     world.deliver(&endpoint, 0).await;
     fail(&world, &endpoint, (0..19).map(|number| number * 3_600)).await;
     // Neither one nor the other.
@@ -96,7 +103,7 @@ pub async fn a_success_or_an_owner_begins_anew(world: World) {
 /// A delivery that is given up makes one event, in the same commit; a notice that is given up makes none.
 pub async fn what_is_given_up_is_told_of(world: World) {
     let org = world.org("acme").await;
-    let endpoint = world.endpoint(org).await;
+    let endpoint = curious(&world, org).await;
     let id = world.deliver(&endpoint, 1).await;
     let give_up = async |now: Timestamp, second: i64| {
         let taken = world.take(&endpoint, second).await;

@@ -10,8 +10,6 @@ use watchbell_domain::endpoint::{DisabledReason, Endpoint};
 use watchbell_domain::id::{DeliveryId, OrgId};
 use watchbell_domain::port::{ClaimedDelivery, Next, Settled, StoreError};
 
-use watchbell_wire::EventType;
-
 use super::World;
 use super::world::{LEASE, at};
 
@@ -84,10 +82,7 @@ async fn run(world: &World, history: &[Step]) {
     let org = world.org(&world.uuid(0).to_string()).await;
     let mut model = Model { org, now: 0, endpoints: Vec::new(), deliveries: Vec::new(), claims: Vec::new() };
     for _ in 0..ENDPOINTS {
-        // What is told of what was given up is not part of the model.
-        let wanted = Some([EventType::VulnerabilityCreated].into());
-        let endpoint = Endpoint { events: wanted, ..world.new_endpoint(org) };
-        world.put(&endpoint).await;
+        let endpoint = world.endpoint(org).await;
         model.endpoints.push(ModelEndpoint { endpoint, rest: Rest::Active, not_before: 0 });
     }
     for step in history {

@@ -98,7 +98,7 @@ fn passive(conn: &Connection, pages: &AtomicU64) {
     match checkpoint {
         // Unless more came meanwhile, which the writer has heard of.
         Ok((log, moved)) if log == moved && seen > LOG_PAGES_MAX => {
-            drop(pages.compare_exchange(seen, 0, Ordering::Relaxed, Ordering::Relaxed));
+            pages.compare_exchange(seen, 0, Ordering::Relaxed, Ordering::Relaxed).ok();
         }
         Ok(_) => {}
         Err(problem) => tracing::warn!(%problem, "checkpoint failed"),

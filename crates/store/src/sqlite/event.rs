@@ -10,7 +10,7 @@ use watchbell_domain::endpoint::Endpoint;
 use watchbell_domain::event::{Accepted, AcceptedEvent, NewEvent, Skip};
 use watchbell_domain::id::{DeliveryId, EndpointId, EventId, OrgId, ProjectId};
 use watchbell_domain::port::{
-    Acceptance, ClaimedDelivery, EventFilter, EventStore, Once, Page, PageRequest, Pending, Taken, Written,
+    Acceptance, Change, ClaimedDelivery, EventFilter, EventStore, Once, Page, PageRequest, Pending, Taken, Written,
 };
 use watchbell_domain::route::{self, Route, SkipReason};
 use watchbell_wire::{Data, Event};
@@ -84,6 +84,7 @@ fn accept_one(
     inserted.or_conflict("an event of this id exists")?;
     let event_number = tx.conn.last_insert_rowid();
     let (org_id, event_id, accepted_at) = (acceptance.org_id, EventId(new.event.id), acceptance.accepted_at);
+    tx.hand_over.told.tell(Change::Event { org: org_id, id: event_id });
     watchbell_domain::failpoint::at("store.accept")?;
     let mut deliveries = Vec::with_capacity(routed.len());
     let mut handed = Vec::new();
@@ -91,6 +92,7 @@ fn accept_one(
     for (endpoint, held) in routed {
         let (id, endpoint_id) = (ids.next(), endpoint.id);
         deliveries.push((id, endpoint_id));
+        tx.hand_over.told.tell(Change::Delivery { org: org_id, id });
         let claimed_until = if held { None } else { tx.hand_over.claim(endpoint) };
         if let Some(lease_until) = claimed_until {
             handed.push(Handed { org_id, id, event_id, endpoint_id, claimed_at: accepted_at, lease_until });

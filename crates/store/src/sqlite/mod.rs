@@ -50,6 +50,7 @@ mod room;
 mod row;
 #[cfg(test)]
 mod tests;
+mod told;
 mod vault;
 mod writer;
 
@@ -61,6 +62,7 @@ use error::Result;
 use hand_over::TakerSlot;
 use reader::{Read, Readers};
 use room::Room;
+use told::WatcherSlot;
 use writer::{Counters, TakenBack, Tx, Unit, Writer, gone, unit};
 
 /// Watchbell's store on SQLite. Cheap to share in an `Arc`; dropping it ends its threads and gives up the file.
@@ -69,6 +71,7 @@ pub struct SqliteStore {
     writing: Writing,
     readers: Arc<Readers>,
     taker: TakerSlot,
+    watcher: WatcherSlot,
     counters: Arc<Counters>,
     room: Arc<Room>,
     /// By which long work ends itself.

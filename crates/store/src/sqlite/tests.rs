@@ -451,11 +451,11 @@ fn h6_the_log_has_a_bound() {
     let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(Timestamp::UNIX_EPOCH));
     let room = Room::new(Path::new("/"), 0, Arc::new(FileSystem), clock);
     let pages = room.log_pages();
-    pages.store(room::LOG_PAGES_MAX, std::sync::atomic::Ordering::Relaxed);
+    pages.store(room::LOG_PAGES_MAX, Ordering::Relaxed);
     assert!(room.for_intake().is_ok());
-    pages.store(room::LOG_PAGES_MAX + 1, std::sync::atomic::Ordering::Relaxed);
+    pages.store(room::LOG_PAGES_MAX + 1, Ordering::Relaxed);
     assert!(room.for_intake().is_err() && room.for_claims().is_ok(), "what is under way goes on");
-    pages.store(0, std::sync::atomic::Ordering::Relaxed);
+    pages.store(0, Ordering::Relaxed);
     assert!(room.for_intake().is_ok());
 }
 

@@ -197,6 +197,7 @@ impl Rig {
             lease_until: now,
             counted: 0,
             attempts: Vec::new(),
+            hops: 0,
             body: None,
         };
         self.store.tables().rows.insert(id, row);

@@ -23,6 +23,7 @@ pub(crate) struct Row {
     pub lease_until: Timestamp,
     pub counted: u32,
     pub attempts: Vec<Attempt>,
+    pub hops: u8,
     pub body: Option<Bytes>,
 }
 
@@ -97,7 +98,7 @@ impl Tables {
                 attempts_counted: row.counted,
                 latest_results: row.attempts.iter().rev().take(3).map(|attempt| attempt.result).collect(),
                 event: Arc::clone(&row.event),
-                hops: 0,
+                hops: row.hops,
                 body: row.body.clone(),
             }
         });
