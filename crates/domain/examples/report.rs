@@ -32,8 +32,7 @@ fn main() {
 
     let entropy = SeededEntropy::new(1);
     let at: Timestamp = "2026-03-01T08:00:00Z".parse().unwrap();
-    let org =
-        Org { id: OrgId::make(at, &entropy), slug: "a".into(), name: "A".into(), weight: 1, created_at: at };
+    let org = Org { id: OrgId::make(at, &entropy), slug: "a".into(), name: "A".into(), weight: 1, created_at: at };
     let project = Project {
         id: ProjectId::make(at, &entropy),
         org_id: org.id,
