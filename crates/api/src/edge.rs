@@ -15,7 +15,7 @@ use utoipa_axum::router::OpenApiRouter;
 use watchbell_domain::id::RequestId;
 use watchbell_domain::port::{
     AdvisoryStore, AuditStore, Clock, DeliveryStore, EndpointStore, Entropy, ErasureStore, EventStore, EvidenceStore,
-    GroupStore, KeyStore, MemberStore, OrgStore, ProjectStore, ReplayStore, RoomStore, Store,
+    FindingStore, GroupStore, KeyStore, MemberStore, OrgStore, ProjectStore, ReplayStore, RoomStore, Store,
 };
 use watchbell_engine::delivery::Handle;
 use watchbell_engine::evidence::Content;
@@ -310,6 +310,7 @@ substates! {
     Arc<dyn EventStore> = |edge| Arc::clone(&edge.0.parts.store) as _;
     Arc<dyn DeliveryStore> = |edge| Arc::clone(&edge.0.parts.store) as _;
     Arc<dyn ProjectStore> = |edge| Arc::clone(&edge.0.parts.store) as _;
+    Arc<dyn FindingStore> = |edge| Arc::clone(&edge.0.parts.store) as _;
     Arc<dyn ReplayStore> = |edge| Arc::clone(&edge.0.parts.store) as _;
     Arc<dyn ErasureStore> = |edge| Arc::clone(&edge.0.parts.store) as _;
     Arc<dyn AdvisoryStore> = |edge| Arc::clone(&edge.0.parts.store) as _;

@@ -115,6 +115,10 @@ actions! {
     ReplayCancel = "replay.cancel",
     /// A project was made.
     ProjectCreate = "project.create",
+    /// A finding was judged: suppressed, its risk accepted, called a false positive, or reopened.
+    FindingJudge = "finding.judge",
+    /// An accepted risk ended, and its finding reopened.
+    FindingExpire = "finding.expire",
     /// A document was uploaded.
     EvidenceCreate = "evidence.create",
     /// A document was deleted.

@@ -90,6 +90,8 @@ ids! {
     ScanId = "scn",
     /// A finding.
     FindingId = "fnd",
+    /// An entry in a finding's history.
+    ChangeId = "chg",
     /// A replay that runs as a job.
     ReplayId = "rpl",
     /// An erasure by subject.

@@ -32,7 +32,7 @@ use watchbell_engine::net::guard::{DeniedPorts, EgressPolicy};
 use watchbell_engine::net::resolver::{self, DnsResolver};
 use watchbell_engine::net::tls::Tls;
 use watchbell_engine::spool::Spool;
-use watchbell_engine::upkeep::{erasure, orgs, replay, retention};
+use watchbell_engine::upkeep::{acceptance, erasure, orgs, replay, retention};
 use watchbell_store::key_file::{self, KeyFileError};
 use watchbell_store::seal::{SealingKey, SealingKeys};
 pub(crate) use watchbell_store::sqlite::DATABASE_FILE;
@@ -170,6 +170,12 @@ impl Node {
         let erasures = erasure::Service::new(erasure::Options::default(), Arc::clone(&store) as _, Arc::clone(&clock));
         let orgs = orgs::Service::new(orgs::Options::default(), Arc::clone(&store) as _, Arc::clone(&clock));
         let replays = replay::Service::new(replay::Options::default(), replays);
+        let acceptances = acceptance::Parts {
+            findings: Arc::clone(&store) as _,
+            clock: Arc::clone(&clock),
+            entropy: Arc::clone(&entropy),
+        };
+        let acceptances = acceptance::Service::new(acceptance::Options::default(), acceptances);
 
         let (spool, content) = document_folders(config)?;
         let documents = evidence::Parts {
@@ -213,6 +219,7 @@ impl Node {
 
         let shutdown = CancellationToken::new();
         let loops = Loops::default();
+        loops.spawn("acceptance", acceptances.run(shutdown.clone()));
         loops.spawn("delivery", deliveries.run(shutdown.clone()));
         loops.spawn("erasure", erasures.run(shutdown.clone()));
         loops.spawn("orgs", orgs.run(shutdown.clone()));

@@ -91,6 +91,8 @@ CREATE TABLE endpoint (
   max_attempts   INTEGER,
   rate_limit     TEXT,
   ordered        TEXT    NOT NULL DEFAULT 'any',
+  min_severity   TEXT,
+  storm_threshold INTEGER,
   transport      BLOB,
   not_before     INTEGER,
   created_at     INTEGER NOT NULL,
@@ -133,22 +135,58 @@ CREATE TABLE scan (
   FOREIGN KEY (org_id, project_id) REFERENCES project (org_id, id)
 ) STRICT, WITHOUT ROWID;
 
--- `observation` is JSON.
+-- Findings and their life.
+-- `observation`, `sights`, `names` and `judgement` are JSON; `severity` and `accepted_until` stand in them too and
+-- are here to be looked for. What was merged into another stays as a row that leads there.
 CREATE TABLE finding (
-  org_id        BLOB    NOT NULL,
-  id            BLOB    NOT NULL,
-  project_id    BLOB    NOT NULL,
-  identity      TEXT    NOT NULL,
-  status        TEXT    NOT NULL,
-  observation   TEXT    NOT NULL,
-  first_seen_at INTEGER NOT NULL,
-  last_seen_at  INTEGER NOT NULL,
-  remediated_at INTEGER,
+  org_id         BLOB    NOT NULL,
+  id             BLOB    NOT NULL,
+  project_id     BLOB    NOT NULL,
+  identity       TEXT    NOT NULL,
+  names          TEXT    NOT NULL,
+  status         TEXT    NOT NULL,
+  severity       TEXT    NOT NULL,
+  observation    TEXT    NOT NULL,
+  sights         TEXT    NOT NULL,
+  judgement      TEXT,
+  accepted_until INTEGER,
+  first_seen_at  INTEGER NOT NULL,
+  last_seen_at   INTEGER NOT NULL,
+  remediated_at  INTEGER,
+  merged_into    BLOB,
+  changes        INTEGER NOT NULL,
   PRIMARY KEY (org_id, id),
   UNIQUE (org_id, project_id, identity),
   FOREIGN KEY (org_id, project_id) REFERENCES project (org_id, id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX finding_project ON finding (org_id, project_id, id);
+CREATE INDEX finding_merged ON finding (org_id, merged_into) WHERE merged_into IS NOT NULL;
+CREATE INDEX finding_accepted ON finding (accepted_until) WHERE accepted_until IS NOT NULL;
+
+-- A finding's history: one row a transition, added and never changed. `changed_by` is JSON. Ids sort by when they were made.
+CREATE TABLE finding_change (
+  org_id      BLOB    NOT NULL,
+  finding_id  BLOB    NOT NULL,
+  id          BLOB    NOT NULL,
+  number      INTEGER NOT NULL,
+  changed_at  INTEGER NOT NULL,
+  from_status TEXT,
+  to_status   TEXT    NOT NULL,
+  changed_by  TEXT    NOT NULL,
+  reason      TEXT    NOT NULL,
+  PRIMARY KEY (org_id, finding_id, id)
+) STRICT, WITHOUT ROWID;
+
+-- Up to when a tool has looked, at everything (an empty target) or at one: what an older scan is measured by.
+CREATE TABLE scan_coverage (
+  org_id     BLOB    NOT NULL,
+  project_id BLOB    NOT NULL,
+  tool       TEXT    NOT NULL,
+  target     TEXT    NOT NULL,
+  looked_at  INTEGER NOT NULL,
+  PRIMARY KEY (org_id, project_id, tool, target),
+  FOREIGN KEY (org_id, project_id) REFERENCES project (org_id, id)
+) STRICT, WITHOUT ROWID;
 
 -- `data` is the JSON text as it was posted, byte for byte. `skipped` is 17 bytes an endpoint: id, reason.
 -- The rows are large: by number they stand in leaf pages alone, several to a page, and the index beside them is small.

@@ -33,6 +33,7 @@ use crate::edge::{Edge, Making};
 use crate::once;
 use crate::page::Cursors;
 use crate::problem::{Problem, Result};
+use crate::rest::events::HOPS;
 use crate::serve::Busy;
 
 /// Longest time that a query may take. Writes are not cut off: what they did would not be known.
@@ -129,6 +130,7 @@ async fn ask(State(graphql): State<Graphql>, request: Request) -> Result<Respons
 struct Asked {
     method: Method,
     org: Option<String>,
+    hops: Vec<HeaderValue>,
     once: Result<Option<String>>,
     wants_stream: bool,
     media_type: &'static str,
@@ -144,6 +146,7 @@ impl Asked {
         Self {
             method: head.method.clone(),
             org,
+            hops: head.headers.get_all(HOPS).iter().cloned().collect(),
             once: once::given(&head.headers),
             wants_stream: accepts(&head.headers, EVENT_STREAM),
             media_type: if accepts(&head.headers, GRAPHQL_JSON) { GRAPHQL_JSON } else { JSON },
@@ -233,6 +236,7 @@ impl Graphql {
                 .request_id
                 .unwrap_or_else(|| RequestId::make(self.making.clock.now(), &*self.making.entropy)),
             once: asked.once.clone()?,
+            hops: asked.hops.clone(),
             has_many_roots: document.roots > 1,
             kind,
             progress: super::operation::Progress::default(),

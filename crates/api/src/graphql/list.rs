@@ -11,7 +11,7 @@ use super::operation::{Path, Session};
 use crate::problem::{Problem, Result};
 
 /// Entries of a page, where `first` is left out.
-pub(super) const FIRST: u16 = 50;
+const FIRST: u16 = 50;
 /// Most entries of a page.
 const FIRST_MAX: i32 = 250;
 
@@ -43,11 +43,7 @@ struct Answered<T> {
 impl Session {
     /// A page of the list `path`, whose cursors REST makes for `scope` below the organisation.
     pub(super) async fn list<T: Node>(&self, org: &str, path: Path, scope: &str, wanted: Wanted) -> Result<Page<T>> {
-        let first = match wanted.first {
-            None => FIRST,
-            Some(first @ 1..=FIRST_MAX) => u16::try_from(first).unwrap_or(FIRST),
-            Some(_) => return Err(Problem::QueryInvalid("first is a number from 1 to 250".to_owned())),
-        };
+        let first = first(wanted.first)?;
         let has_previous = wanted.after.is_some();
         let path = path.with("limit", Some(first)).with("cursor", wanted.after);
         let answered: Answered<T> = self.get(path).await?;
@@ -58,6 +54,15 @@ impl Session {
             Edge::new(cursor, item.within(org))
         }));
         Ok(page)
+    }
+}
+
+/// How many entries are wanted.
+pub(super) fn first(given: Option<i32>) -> Result<u16> {
+    match given {
+        None => Ok(FIRST),
+        Some(first @ 1..=FIRST_MAX) => Ok(u16::try_from(first).unwrap_or(FIRST)),
+        Some(_) => Err(Problem::QueryInvalid("first is a number from 1 to 250".to_owned())),
     }
 }
 

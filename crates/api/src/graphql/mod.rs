@@ -14,6 +14,7 @@
 
 use async_graphql::{MergedObject, Schema};
 
+mod advisory;
 mod console;
 mod delivery;
 mod endpoint;
@@ -22,6 +23,7 @@ mod erasure;
 mod error;
 mod event;
 mod event_type;
+mod evidence;
 mod http;
 mod key;
 mod limit;
@@ -39,7 +41,7 @@ pub(crate) use live::Live;
 
 /// Reads.
 #[derive(Debug, Default, MergedObject)]
-struct Query(org::OrgQuery, webhook::WebhookQuery);
+struct Query(org::OrgQuery, webhook::WebhookQuery, advisory::AdvisoryQuery);
 
 /// Writes, one after the other.
 #[derive(Debug, Default, MergedObject)]
@@ -53,6 +55,8 @@ struct Mutation(
     project::ProjectMutation,
     erasure::ErasureMutation,
     key::KeyMutation,
+    evidence::EvidenceMutation,
+    advisory::AdvisoryMutation,
 );
 
 type Root = Schema<Query, Mutation, live::Subscription>;

@@ -31,6 +31,7 @@ use crate::auth::{Caller, Peer};
 use crate::once;
 use crate::page::Cursors;
 use crate::problem::{Problem, Result};
+use crate::rest::events::HOPS;
 
 /// Most operations that one request may cause.
 pub(super) const OPERATIONS_MAX: usize = 300;
@@ -46,6 +47,11 @@ impl Path {
     /// `/api/v1/orgs`
     pub(super) fn orgs() -> Self {
         Self { text: "/api/v1/orgs".to_owned(), has_query: false }
+    }
+
+    /// `/api/v1/advisories`
+    pub(super) fn advisories() -> Self {
+        Self { text: "/api/v1/advisories".to_owned(), has_query: false }
     }
 
     /// `/api/v1/orgs/{org}`
@@ -104,6 +110,8 @@ pub(super) struct Session {
     pub(super) org: String,
     /// The client's `Idempotency-Key`.
     pub(super) once: Option<String>,
+    /// Over how many webhooks the request has come, where somebody counted.
+    pub(super) hops: Vec<HeaderValue>,
     /// Whether the document has several fields at its root: then the key is told apart by theirs.
     pub(super) has_many_roots: bool,
     pub(super) kind: Kind,
@@ -232,6 +240,9 @@ impl Session {
         if let Some(key) = once {
             let unfit = |_| Problem::HeaderInvalid("Idempotency-Key is not visible ASCII".to_owned());
             request = request.header(once::HEADER, HeaderValue::try_from(key).map_err(unfit)?);
+        }
+        for hops in &self.hops {
+            request = request.header(HOPS, hops);
         }
         if let Some((kind, _)) = &body {
             request = request.header(header::CONTENT_TYPE, *kind);

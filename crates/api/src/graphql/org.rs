@@ -10,6 +10,7 @@ use super::erasure::Erasure;
 use super::error::Answer;
 use super::event::Event;
 use super::event_type::EventType;
+use super::evidence::Evidence;
 use super::key::Key;
 use super::list::{Node, Page, Wanted};
 use super::operation::{Path, Session, session};
@@ -27,6 +28,8 @@ pub(super) struct Org {
     slug: String,
     /// Its name for people.
     name: String,
+    /// Its share when deliveries take turns.
+    weight: i32,
     created_at: DateTime,
 }
 
@@ -135,6 +138,24 @@ impl Org {
         self.one(ctx, "erasures", &id).await
     }
 
+    /// Documents, newest first.
+    #[graphql(complexity = "first.unwrap_or(50).max(1) as usize * child_complexity")]
+    async fn evidence(
+        &self,
+        ctx: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+        #[graphql(desc = "Of this project.")] project: Option<ID>,
+    ) -> Answer<Page<Evidence>> {
+        let path = Path::org(&self.id).then("evidence").with("project", project.map(|id| id.0));
+        Ok(session(ctx).list(&self.id, path, "evidence", Wanted { first, after }).await?)
+    }
+
+    /// A document.
+    async fn document(&self, ctx: &Context<'_>, id: ID) -> Answer<Option<Evidence>> {
+        self.one(ctx, "evidence", &id).await
+    }
+
     /// API keys, without the keys themselves, newest first.
     #[graphql(complexity = "first.unwrap_or(50).max(1) as usize * child_complexity")]
     async fn keys(&self, ctx: &Context<'_>, first: Option<i32>, after: Option<String>) -> Answer<Page<Key>> {
@@ -231,6 +252,7 @@ pub(super) enum AnyNode {
     Project(Project),
     Replay(Replay),
     Erasure(Erasure),
+    Evidence(Evidence),
 }
 
 #[derive(Debug, Default)]
@@ -263,6 +285,7 @@ impl OrgQuery {
             "prj" => own.one(ctx, "projects", &id).await?.map(AnyNode::Project),
             "rpl" => own.one(ctx, "replays", &id).await?.map(AnyNode::Replay),
             "ers" => own.one(ctx, "erasures", &id).await?.map(AnyNode::Erasure),
+            "evd" => own.one(ctx, "evidence", &id).await?.map(AnyNode::Evidence),
             _ => return Err(Problem::NotFound.into()),
         };
         Ok(found)
@@ -278,6 +301,13 @@ pub(super) struct NewOrgInput {
     slug: Option<String>,
 }
 
+/// What of an organisation is to change.
+#[derive(Debug, InputObject, Serialize)]
+pub(super) struct OrgChangeInput {
+    /// Its share when deliveries take turns, 1 to 100: twice the weight, twice the starts while others wait as well.
+    weight: u32,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct OrgMutation;
 
@@ -286,5 +316,10 @@ impl OrgMutation {
     /// Make an organisation. Takes a key that reaches every one.
     async fn create_org(&self, ctx: &Context<'_>, input: NewOrgInput) -> Answer<Org> {
         Ok(session(ctx).write(ctx, Method::POST, Path::orgs(), &input).await?)
+    }
+
+    /// Change what an organisation weighs. Takes a key that reaches every one.
+    async fn update_org(&self, ctx: &Context<'_>, id: ID, input: OrgChangeInput) -> Answer<Org> {
+        Ok(session(ctx).write(ctx, Method::PATCH, Path::org(&id), &input).await?)
     }
 }

@@ -29,7 +29,7 @@ use crate::problem::{At, Body, Problem, Result};
 /// Most events of a batch.
 const BATCH_LENGTH_MAX: usize = 1000;
 /// Counts the webhooks that an event has come over.
-const HOPS: &str = "webhook-hops";
+pub(crate) const HOPS: &str = "webhook-hops";
 /// Pages of deliveries read for one event's journey.
 const JOURNEY_PAGES_MAX: usize = 40;
 

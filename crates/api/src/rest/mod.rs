@@ -22,8 +22,10 @@ pub(crate) mod endpoint_view;
 pub(crate) mod endpoints;
 mod erase;
 mod event_types;
-mod events;
+pub(crate) mod events;
 mod evidence;
+mod finding_view;
+mod findings;
 mod groups;
 mod keys;
 mod members;
@@ -96,6 +98,7 @@ fn areas() -> OpenApiRouter<Edge> {
         .merge(replay::routes())
         .merge(replays::routes())
         .merge(projects::routes())
+        .merge(findings::routes())
         .merge(audit::routes())
         .merge(groups::routes())
         .merge(members::routes())

@@ -71,6 +71,7 @@ fn body_for(path: &str) -> String {
         "keys" if path.contains("/members/") => json!({"name": "k"}),
         "keys" => json!({"name": "k", "scopes": ["events:read"]}),
         "projects" => json!({"name": "q"}),
+        "{id}" if path.contains("/findings/") => json!({"status": "suppressed"}),
         "members" => json!({"email": "c@example.com", "role": "viewer"}),
         "group" => json!({"group": null}),
         "groups" => json!({"name": "g"}),

@@ -17,6 +17,7 @@ mod endpoints;
 mod erasures;
 mod events;
 mod evidence;
+mod findings;
 mod graphql;
 mod hostile;
 mod idempotency;

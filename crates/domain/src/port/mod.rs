@@ -19,6 +19,7 @@ mod audit;
 mod deliver;
 mod erase;
 mod evidence;
+mod finding;
 mod replay;
 mod retention;
 mod scan;
@@ -34,6 +35,7 @@ pub use audit::*;
 pub use deliver::*;
 pub use erase::*;
 pub use evidence::*;
+pub use finding::*;
 pub use replay::*;
 pub use retention::*;
 pub use scan::*;
@@ -69,6 +71,7 @@ pub trait Store:
     + EventStore
     + DeliveryStore
     + ProjectStore
+    + FindingStore
     + RoomStore
     + RetentionStore
     + ReplayStore
@@ -76,9 +79,9 @@ pub trait Store:
     + AdvisoryStore
     + EvidenceStore
     + AuditStore
+    + WatchStore
     + MemberStore
     + GroupStore
-    + WatchStore
 {
 }
 
@@ -89,6 +92,7 @@ impl<T> Store for T where
         + EventStore
         + DeliveryStore
         + ProjectStore
+        + FindingStore
         + RoomStore
         + RetentionStore
         + ReplayStore
@@ -96,9 +100,9 @@ impl<T> Store for T where
         + AdvisoryStore
         + EvidenceStore
         + AuditStore
+        + WatchStore
         + MemberStore
         + GroupStore
-        + WatchStore
 {
 }
 

@@ -18,6 +18,7 @@ mod endpoint;
 mod endpoint_flags;
 mod event;
 mod evidence;
+mod finding;
 mod graphql_schema;
 mod key;
 mod member;
@@ -87,6 +88,8 @@ enum Command {
     Endpoint(Box<endpoint::Args>),
     /// Events: what happened
     Event(event::Args),
+    /// Findings: what scans saw, and what is to become of it
+    Finding(finding::Args),
     /// Deliveries: an event on its way to an endpoint
     Delivery(delivery::Args),
     /// Organisations
@@ -130,6 +133,7 @@ impl Cli {
             Command::Advisories(args) => args.run(out),
             Command::Endpoint(args) => args.run(out),
             Command::Event(args) => args.run(out),
+            Command::Finding(args) => args.run(out),
             Command::Delivery(args) => args.run(out),
             Command::Org(args) => args.run(out),
             Command::Member(args) => args.run(out),

@@ -29,6 +29,7 @@ pub mod erasures;
 pub mod events;
 pub mod evidence;
 pub mod failing;
+pub mod findings;
 pub mod hand_over;
 pub mod histories;
 pub mod isolation;
@@ -77,7 +78,13 @@ macro_rules! conformance {
             deliveries {
                 listed_by_filter_and_page retried_now cancelled replayed_alone replayed_by_event replayed_by_window counted
             }
-            projects { found_and_listed scans_apply_in_turn findings_change_and_are_listed failed_whole }
+            projects {
+                found_and_listed scans_apply_in_turn findings_change_and_are_listed failed_whole coverage_grows
+            }
+            findings {
+                kept_whole judged_in_turn merged_ones_lead_on listed_by_filter lapse_in_order storms_are_digested
+                mild_ones_are_filtered
+            }
             replays {
                 matched_by_filter the_newest_of_an_event_counts advances_to_the_end steps_at_once_make_nothing_twice
                 cancelled_meanwhile made_once_and_not_too_many endpoints_that_rest_or_are_gone

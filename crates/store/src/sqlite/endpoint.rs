@@ -10,6 +10,7 @@ use watchbell_domain::delivery::CancelReason;
 use watchbell_domain::endpoint::{Endpoint, EndpointState, Order};
 use watchbell_domain::id::{EndpointId, OrgId};
 use watchbell_domain::port::{EndpointCreation, EndpointStore, Page, PageRequest, Pending, StoreError, Terms, Written};
+use watchbell_wire::Severity;
 
 use super::error::{OrConflict, Result};
 use super::page::{self, before};
@@ -21,13 +22,13 @@ use super::{SqliteStore, audit, delivery, endpoint_row, event};
 const INSERT: &str = "INSERT INTO endpoint \
     (org_id, id, url, dialect, description, events, state, state_since, state_reason, secrets, headers, \
      retry_schedule, timeout, max_in_flight, not_before, created_at, updated_at, \
-     transport, max_attempts, rate_limit, ordered) \
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)";
+     transport, max_attempts, rate_limit, ordered, min_severity, storm_threshold) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)";
 const UPDATE: &str = "UPDATE endpoint SET \
     url = ?3, dialect = ?4, description = ?5, events = ?6, state = ?7, state_since = ?8, state_reason = ?9, \
     secrets = ?10, headers = ?11, retry_schedule = ?12, timeout = ?13, max_in_flight = ?14, not_before = ?15, \
     created_at = ?16, updated_at = ?17, \
-    transport = ?18, max_attempts = ?19, rate_limit = ?20, ordered = ?21 \
+    transport = ?18, max_attempts = ?19, rate_limit = ?20, ordered = ?21, min_severity = ?22, storm_threshold = ?23 \
     WHERE org_id = ?1 AND id = ?2";
 
 const HOLD: &str = "UPDATE delivery INDEXED BY delivery_pending SET state = 'held', due_at = NULL \
@@ -270,6 +271,8 @@ fn write(tx: &mut Tx<'_>, statement: &'static str, endpoint: &Endpoint, taken: &
         endpoint.policy.max_attempts,
         endpoint.policy.rate_limit.map(|rate| rate.to_string()),
         endpoint.policy.order.as_str(),
+        endpoint.policy.min_severity.map(Severity::as_str),
+        endpoint_row::storm_column(endpoint),
     ]);
     written.or_conflict(taken)?;
     tx.hand_over.changed(endpoint.id);

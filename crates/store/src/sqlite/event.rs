@@ -12,7 +12,7 @@ use watchbell_domain::id::{DeliveryId, EndpointId, EventId, OrgId, ProjectId};
 use watchbell_domain::port::{
     Acceptance, Change, ClaimedDelivery, EventFilter, EventStore, Once, Page, PageRequest, Pending, Taken, Written,
 };
-use watchbell_domain::route::{self, Route, SkipReason};
+use watchbell_domain::route::{self, Route, SkipReason, Storm, Told};
 use watchbell_wire::{Data, Event};
 
 use super::SqliteStore;
@@ -59,17 +59,41 @@ impl EventStore for SqliteStore {
 pub(super) fn accept(tx: &mut Tx<'_>, acceptance: &Acceptance) -> Result<Vec<Accepted>> {
     let endpoints = tx.endpoints.of_org(tx.conn, tx.vault, acceptance.org_id)?;
     let mut ids = Ids::new(&acceptance.delivery_ids, acceptance.accepted_at);
-    acceptance.events.iter().map(|new| accept_one(tx, acceptance, new, &endpoints, &mut ids)).collect()
+    let accept = |new| accept_routed(tx, acceptance, new, route(new, &endpoints, route::decide), &mut ids);
+    acceptance.events.iter().map(accept).collect()
 }
 
-fn accept_one(
+/// As [`accept`] for the events of a scan. The digest is written only if an endpoint gets it.
+pub(super) fn accept_scan(
+    tx: &mut Tx<'_>,
+    acceptance: &Acceptance,
+    storm: Option<&(Storm, NewEvent)>,
+) -> Result<Vec<Accepted>> {
+    let Some((storm, digest)) = storm else {
+        return accept(tx, acceptance);
+    };
+    let endpoints = tx.endpoints.of_org(tx.conn, tx.vault, acceptance.org_id)?;
+    let mut ids = Ids::new(&acceptance.delivery_ids, acceptance.accepted_at);
+    let mut accepted = Vec::with_capacity(acceptance.events.len());
+    for new in &acceptance.events {
+        let routed = route(new, &endpoints, |told, endpoint| route::decide_in_storm(told, storm, endpoint));
+        accepted.push(accept_routed(tx, acceptance, new, routed, &mut ids)?);
+    }
+    let routed = route(digest, &endpoints, |_, endpoint| route::decide_digest(storm, endpoint));
+    if !routed.0.is_empty() {
+        accepted.push(accept_routed(tx, acceptance, digest, routed, &mut ids)?);
+    }
+    Ok(accepted)
+}
+
+fn accept_routed(
     tx: &mut Tx<'_>,
     acceptance: &Acceptance,
     new: &NewEvent,
-    endpoints: &OrgEndpoints,
+    routed: Routed<'_>,
     ids: &mut Ids,
 ) -> Result<Accepted> {
-    let (routed, skipped) = route(new, endpoints);
+    let (routed, skipped) = routed;
     let inserted = tx.conn.prepare_cached(INSERT)?.execute(params![
         acceptance.org_id.0.as_bytes(),
         new.event.id.as_bytes(),
@@ -130,8 +154,10 @@ fn first_attempt(id: DeliveryId, event: Arc<Event>, hops: u8) -> ClaimedDelivery
     }
 }
 
-/// The endpoints that get the event, each with whether its delivery is held, and the others, packed.
-fn route<'e>(new: &NewEvent, endpoints: &'e OrgEndpoints) -> (Vec<(&'e Arc<Endpoint>, bool)>, Vec<u8>) {
+/// The endpoints that get an event, each with whether its delivery is held, and the others, packed.
+type Routed<'e> = (Vec<(&'e Arc<Endpoint>, bool)>, Vec<u8>);
+
+fn route<'e>(new: &NewEvent, endpoints: &'e OrgEndpoints, decide: impl Fn(Told<'_>, &Endpoint) -> Route) -> Routed<'e> {
     let mut routed = Vec::new();
     let mut skipped = Vec::new();
     let mut decided = |endpoint: &'e Arc<Endpoint>, route: Route| match route {
@@ -150,8 +176,14 @@ fn route<'e>(new: &NewEvent, endpoints: &'e OrgEndpoints) -> (Vec<(&'e Arc<Endpo
             }
         }
         None => {
+            // What it says is read only where somebody minds.
+            let minds = endpoints.values().any(|endpoint| endpoint.policy.min_severity.is_some());
+            let told = match minds {
+                true => Told::of(event_type, &new.event.data),
+                false => Told { event_type, severity: None },
+            };
             for endpoint in endpoints.values() {
-                decided(endpoint, route::decide(event_type, endpoint));
+                decided(endpoint, decide(told, endpoint));
             }
         }
     }
@@ -162,6 +194,8 @@ const fn skip_code(reason: SkipReason) -> u8 {
     match reason {
         SkipReason::NotSubscribed => 1,
         SkipReason::DialectHasNoSuchEvent => 2,
+        SkipReason::Filtered => 3,
+        SkipReason::Digested => 4,
     }
 }
 

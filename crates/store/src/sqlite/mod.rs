@@ -30,6 +30,8 @@ mod error;
 mod event;
 mod evidence;
 mod failing;
+mod finding;
+mod finding_row;
 mod group;
 mod hand_over;
 mod in_hand;

@@ -180,6 +180,22 @@ async fn projects_scans_findings_and_the_rest() {
     world.data("mutation($id: ID!) { revokeKey(id: $id) }", revoke).await;
     let types = world.data("{ org { eventTypes { type dialects { dialect name } example schema } } }", json!({})).await;
     assert!(types["org"]["eventTypes"].as_array().unwrap().len() > 10);
+    let upload =
+        "mutation($input: EvidenceInput!) { uploadEvidence(input: $input) { id fileName bytes state contentPath } }";
+    let kept =
+        world.data(upload, json!({"input": {"fileName": "a.bin", "base64": "AAEC/w=="}})).await["uploadEvidence"]
+            .clone();
+    assert_eq!((&kept["bytes"], &kept["state"]), (&json!(4), &json!("PENDING")));
+    let content = world.get(kept["contentPath"].as_str().unwrap()).await.is(200);
+    assert_eq!(content.body, [0, 1, 2, 255]);
+    let listed = world
+        .data(
+            "{ org { evidence { nodes { id } } } advisoryStats { advisories } advisories { nodes { id } } }",
+            json!({}),
+        )
+        .await;
+    assert_eq!(listed["org"]["evidence"]["nodes"][0]["id"], kept["id"]);
+    assert_eq!((&listed["advisoryStats"]["advisories"], &listed["advisories"]["nodes"]), (&json!(0), &json!([])));
     let dry = "mutation { createReplay(input: {state: DEAD_LETTERED, dryRun: true}) { replay { id } matched complete sample } }";
     let dry = world.data(dry, json!({})).await["createReplay"].clone();
     assert_eq!(dry, json!({"replay": null, "matched": 0, "complete": true, "sample": []}));

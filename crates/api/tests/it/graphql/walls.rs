@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use http::Method;
 use serde_json::{Value, json};
 use watchbell_domain::access::Scope;
 use watchbell_domain::id::OrgId;
@@ -25,6 +26,8 @@ async fn theirs(world: &World) -> BTreeMap<String, String> {
     made.push(world.post(&path("/keys"), json!({"name": "k", "scopes": ["events:read"]})).await.is(201).json());
     made.push(world.post(&path("/replays"), json!({"state": "dead_lettered"})).await.is(202).json());
     made.push(world.post(&path("/erasures"), json!({"text": "nobody"})).await.is(202).json());
+    let upload = world.call(crate::world::ROOT, Method::POST, &path("/evidence?file_name=f"), Some("{}".to_owned()));
+    made.push(upload.await.is(202).json());
     made.push(json!({"id": org.to_string()}));
     made.iter()
         .map(|thing| thing["id"].as_str().unwrap())
