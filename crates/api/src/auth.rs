@@ -80,21 +80,6 @@ impl Authenticator {
         self.remembered.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    /// Who sends a request with these headers.
-    pub(crate) async fn caller(&self, headers: &HeaderMap, extensions: &Extensions) -> Result<Caller> {
-        self.admit(credential(headers).map(Secret::new), self.origin(extensions)).await
-    }
-
-    /// Whether a caller's key still works.
-    pub(crate) async fn is_live(&self, caller: &Caller) -> Result<bool> {
-        let hash = caller.key.hash;
-        let found = match self.recall(hash) {
-            Some(known) => Some(known),
-            None => self.look_up(hash).await?,
-        };
-        Ok(found.is_some_and(|known| known.key.is_live(self.clock.now())))
-    }
-
     /// Where a request came from.
     pub(crate) fn origin(&self, extensions: &Extensions) -> Origin {
         Origin {
@@ -106,6 +91,24 @@ impl Authenticator {
     /// Counts something that was to prove who somebody is, and did not: what it is answered with.
     pub(crate) fn failed(&self, from: &Origin) -> Problem {
         self.limiter.failure(from.address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)))
+    }
+
+    /// Who sends a request with these headers.
+    pub(crate) async fn caller(&self, headers: &HeaderMap, extensions: &Extensions) -> Result<Caller> {
+        let credential = credential(headers).map(Secret::new);
+        self.admit(credential, self.origin(extensions)).await
+    }
+
+    /// Whether a caller's key still works, and may still do what it could.
+    pub(crate) async fn is_live(&self, caller: &Caller) -> Result<bool> {
+        let hash = caller.key.hash;
+        let found = match self.recall(hash) {
+            Some(known) => Some(known),
+            None => self.look_up(hash).await?,
+        };
+        let role = |key: &ApiKey| key.member.as_ref().map(|member| member.role);
+        let is_same = |known: Known| role(&known.key) == role(&caller.key) && known.orgs == caller.orgs;
+        Ok(found.is_some_and(|known| known.key.is_live(self.clock.now()) && is_same(known)))
     }
 
     async fn admit(&self, credential: Option<Secret>, from: Origin) -> Result<Caller> {

@@ -190,6 +190,9 @@ async fn change_org(
         }
         return weigh(&*orgs, &tenant.caller, seen, standing, weight, making.clock.now(), &write.once).await;
     }
+    if given.name.is_none() && given.slug.is_none() {
+        return Err(Problem::payload("", "name, slug or weight is wanted"));
+    }
     let changed = org::rename(&seen, given.name, given.slug).map_err(refused)?;
     let now = making.clock.now();
     let view = OrgView::new(changed.clone(), standing);

@@ -105,6 +105,7 @@ fn remove_rows(tx: &Tx<'_>, id: OrgId, limit: u32, now: Timestamp) -> Result<boo
     let mut waits = false;
     for table in tables(tx.conn)? {
         let key = names(tx.conn, KEY_OF, &table)?.join(", ");
+        let key = if key.is_empty() { "rowid".to_owned() } else { key };
         // What an attempt is being made of goes when that has ended.
         let unless = match table.as_str() {
             "delivery" => "AND NOT (state = 'sending' AND lease_until > ?3)",
