@@ -3,12 +3,13 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use watchbell_domain::finding::identity;
 use watchbell_domain::scan;
 
 fuzz_target!(|bytes: &[u8]| {
     if let Ok(report) = scan::read(bytes, None) {
         for observation in &report.observations {
-            assert!(!observation.identity().is_empty());
+            assert!(!identity::label(observation, 1).is_empty());
         }
     }
 });

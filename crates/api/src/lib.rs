@@ -1,7 +1,7 @@
 //! Watchbell's HTTP edge: REST, vendors' APIs, contract, operation.
 //!
 //! ```text
-//!  connection ─▶ serve ─▶ edge (id, limits, panics, problems) ─▶ auth ─▶ rest | vendor ─▶ engine ─▶ ports
+//!  connection ─▶ serve ─▶ edge (id, limits, panics, problems) ─▶ auth ─▶ rest | vendor | graphql ─▶ engine ─▶ ports
 //! ```
 //!
 //! A handler parses, calls one port, renders. It takes the ports it uses as axum substates; only [`Edge`] knows them
@@ -15,6 +15,7 @@ pub mod auth;
 pub mod body;
 mod clock;
 mod edge;
+pub mod graphql;
 pub mod limits;
 pub mod metrics;
 mod once;

@@ -4,7 +4,7 @@
 
 use axum::extract::{MatchedPath, Request};
 use axum::response::{IntoResponse, Response};
-use http::{HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use watchbell_domain::audit::Deed;
@@ -29,11 +29,8 @@ pub(crate) struct OnceKey {
 impl OnceKey {
     /// Takes the header of a request whose body is not read yet.
     pub(crate) fn of(request: &Request) -> Result<Self> {
-        let mut lines = request.headers().get_all(HEADER).iter();
-        let key = match (lines.next(), lines.next()) {
-            (None, _) => return Ok(Self { given: None }),
-            (Some(line), None) => checked(line)?,
-            (Some(_), Some(_)) => return Err(Problem::HeaderInvalid("Idempotency-Key is given more than once".into())),
+        let Some(key) = given(request.headers())? else {
+            return Ok(Self { given: None });
         };
         let route = request.extensions().get::<MatchedPath>();
         let route = route.map_or_else(|| request.uri().path(), MatchedPath::as_str);
@@ -75,6 +72,16 @@ impl OnceKey {
             request: hash.clone().finalize().into(),
             answer: answer.clone(),
         })
+    }
+}
+
+/// The client's key, where there is one.
+pub(crate) fn given(headers: &HeaderMap) -> Result<Option<String>> {
+    let mut lines = headers.get_all(HEADER).iter();
+    match (lines.next(), lines.next()) {
+        (None, _) => Ok(None),
+        (Some(line), None) => checked(line).map(Some),
+        (Some(_), Some(_)) => Err(Problem::HeaderInvalid("Idempotency-Key is given more than once".into())),
     }
 }
 

@@ -90,7 +90,8 @@ impl Cursors {
         List { items: page.items.into_iter().map(show).collect(), next_cursor: last.map(|id| self.make(scope, id)) }
     }
 
-    fn make(&self, scope: &str, id: Uuid) -> String {
+    /// The cursor that stands behind an entry of the list `scope`.
+    pub(crate) fn make(&self, scope: &str, id: Uuid) -> String {
         let mut bytes = id.as_bytes().to_vec();
         bytes.extend_from_slice(&self.mac(scope, id).finalize().into_bytes());
         URL_SAFE_NO_PAD.encode(bytes)

@@ -131,6 +131,16 @@ problems! {
     NothingToSend = "nothing_to_send", UNPROCESSABLE_ENTITY, "The dialect has no test";
     /// The report cannot be read.
     ReportInvalid(String) = "report_invalid", UNPROCESSABLE_ENTITY, "The report cannot be read";
+    /// The GraphQL document cannot be read.
+    GraphqlSyntax(String) = "graphql_syntax", BAD_REQUEST, "The document cannot be read";
+    /// The GraphQL request does not fit the schema, or what it is sent with.
+    GraphqlInvalid(String) = "graphql_invalid", BAD_REQUEST, "The GraphQL request is invalid";
+    /// The GraphQL request is more than we do in one.
+    GraphqlLimit(String) = "graphql_limit", BAD_REQUEST, "The GraphQL request asks for too much";
+    /// More streams at once than we carry.
+    TooManyStreams(String) = "too_many_streams", TOO_MANY_REQUESTS, "Too many streams";
+    /// The client does not read what it asked for.
+    TooSlow(String) = "too_slow", TOO_MANY_REQUESTS, "The stream is read too slowly";
     /// The store cannot answer now.
     StorageUnavailable = "storage_unavailable", SERVICE_UNAVAILABLE, "The storage is unavailable";
     /// The disk is full.
@@ -177,7 +187,12 @@ impl Problem {
             | Self::EndpointUrlPort(text)
             | Self::EndpointSecretRequired(text)
             | Self::HeaderForbidden(text)
-            | Self::ReportInvalid(text) => text.clone(),
+            | Self::ReportInvalid(text)
+            | Self::GraphqlSyntax(text)
+            | Self::GraphqlInvalid(text)
+            | Self::GraphqlLimit(text)
+            | Self::TooManyStreams(text)
+            | Self::TooSlow(text) => text.clone(),
             Self::SecretInvalid(at) => at.detail.clone(),
             Self::PayloadInvalid(places) => places
                 .iter()
@@ -219,7 +234,7 @@ impl Problem {
         if let Self::RateLimited(seconds) | Self::TooManyFailures(seconds) = self {
             return Some(*seconds);
         }
-        if matches!(self, Self::StorageFull) {
+        if matches!(self, Self::StorageFull | Self::TooManyStreams(_)) {
             return Some(10);
         }
         match self.status() {

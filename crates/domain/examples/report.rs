@@ -16,6 +16,7 @@ use watchbell_domain::Timestamp;
 use watchbell_domain::id::{OrgId, ProjectId, ScanId};
 use watchbell_domain::org::{Org, Project};
 use watchbell_domain::port::testing::SeededEntropy;
+use watchbell_domain::port::{Coverage, ProjectState};
 use watchbell_domain::scan;
 use watchbell_domain::snapshot::{self, ScanFacts};
 
@@ -41,14 +42,16 @@ fn main() {
         version: 1,
         last_scan_at: Some(at),
     };
-    let facts = ScanFacts { scan_id: ScanId::make(at, &entropy), received_at: at, partial: false };
+    let facts = ScanFacts { scan_id: ScanId::make(at, &entropy), received_at: at, scanned_at: None, partial: false };
     let began = Instant::now();
-    let outcome = snapshot::weigh(&org, &project, &[], &report, facts, &entropy);
+    let mut known = ProjectState { project, findings: Vec::new(), coverage: Coverage::default() };
+    let outcome = snapshot::weigh(&org, &known, &report, facts, &entropy);
     let events = outcome.acceptance.events.len();
     let bytes: usize = outcome.acceptance.events.iter().map(|new| new.event.data.text().len()).sum();
     say(&format!("weighed, all new: {events} events, {:.0} MB of data", bytes as f64 / 1e6), findings, Some(began));
     let began = Instant::now();
-    let again = snapshot::weigh(&org, &project, &outcome.findings, &report, facts, &entropy);
+    known.findings = outcome.findings;
+    let again = snapshot::weigh(&org, &known, &report, facts, &entropy);
     say(&format!("weighed again: {} events", again.acceptance.events.len()), findings, Some(began));
 }
 

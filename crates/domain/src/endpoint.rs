@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
-use watchbell_wire::{Dialect, EventType, Secret};
+use watchbell_wire::{Dialect, EventType, Secret, Severity};
 
 use crate::id::{EndpointId, OrgId};
 
@@ -106,14 +106,17 @@ pub enum DisabledReason {
     Gone,
     /// Nothing but failures for a long time.
     Failing,
+    /// Its organisation is suspended; it becomes active again with it.
+    OrgSuspended,
 }
 
 impl DisabledReason {
-    /// `gone`, `failing`.
+    /// `gone`, `failing`, `org_suspended`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Gone => "gone",
             Self::Failing => "failing",
+            Self::OrgSuspended => "org_suspended",
         }
     }
 }
@@ -133,6 +136,20 @@ pub struct EndpointPolicy {
     pub rate_limit: Option<RateLimit>,
     /// Which deliveries wait for one another.
     pub order: Order,
+    /// Events about vulnerabilities that are known to be milder are not wanted. `None`: all are.
+    pub min_severity: Option<Severity>,
+    /// Of how many new findings in one scan the endpoint gets a digest instead. `None`: the default of its dialect, see
+    /// [`Storm::exceeds`](crate::route::Storm::exceeds).
+    pub storm_threshold: Option<StormThreshold>,
+}
+
+/// Of how many new findings in one scan an endpoint gets a digest instead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StormThreshold {
+    /// However many there are, each is told.
+    Off,
+    /// Of more than so many.
+    Above(u32),
 }
 
 /// What of an endpoint's policy says when its attempts may begin. `None`: the server's own value, or no limit.

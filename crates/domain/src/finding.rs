@@ -1,34 +1,28 @@
 //! Findings: a vulnerability of a project, with an identity and a life.
 //!
-//! # Identity
-//!
-//! What makes a vulnerability the same one in the next scan, for all scanners and whatever they call their runs:
-//!
-//! | where | identity |
-//! |---|---|
-//! | in a component | its best name (CVE, else GHSA, else the report's id) and the package URL without version and qualifiers |
-//! | in code, with `fingerprints` | tool, rule, fingerprint |
-//! | in code, with `partialFingerprints` | tool, rule, file, fingerprint |
-//! | in code, with a snippet | tool, rule, file, hash of the snippet's first line with its white space squeezed |
-//! | in code, without | tool, rule, file, hash of the message |
-//! | at a resource | rule, resource address |
-//!
-//! Line numbers are no part of it, so code that moves keeps its findings; nor are versions, so an upgrade that does not
-//! help keeps them too. A component's or resource's finding is the same one whichever tool saw it. Several of one identity
-//! in one report are told apart by a number, in the order of their lines or versions: see [`crate::snapshot`].
-//!
-//! Known limits: a renamed file, a changed line, or a vulnerability that is given a CVE later, is a new finding and the
-//! old one is gone.
+//! - What makes it the same one in the next scan: [`identity`]; `docs/identity.md` has the rule of every format.
+//! - Where it stands is never set but follows from what is known: which tools still see it ([`Sight`]), what was judged of
+//!   it ([`Judgement`]), and what the reports themselves say ([`Observation::suppressed`]). See [`Finding::standing`]. So
+//!   the order in which things become known plays no part.
+//! - What happened to it, when, by whom and why: [`FindingChange`], one for each transition, each with its event.
 
-use std::str::FromStr;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use packageurl::PackageUrl;
-use sha2::{Digest, Sha256};
 use watchbell_wire::Severity;
 use watchbell_wire::event::Component;
 
 use crate::id::{FindingId, OrgId, ProjectId};
+
+mod history;
+pub mod identity;
+mod judge;
+pub(crate) mod merge;
+mod names;
+mod package;
+
+pub use history::{ChangedBy, FindingChange};
+pub use judge::{Judged, Judgement, Unjudgeable, Verdict, expire, judge};
 
 /// A vulnerability of a project.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,34 +33,63 @@ pub struct Finding {
     pub org_id: OrgId,
     /// Where it was found.
     pub project_id: ProjectId,
-    /// What makes it the same finding in the next scan; unique in the project. See [`Observation::identity`].
+    /// A label that no other finding of the project has: what it was first known as. See [`identity`].
     pub identity: String,
-    /// Where it stands.
+    /// Every name of the vulnerability that any report ever gave it: CVE, GHSA, the vendor's. Empty in code.
+    pub names: BTreeSet<String>,
+    /// Where it stands: [`Finding::standing`] as it was written.
     pub status: FindingStatus,
-    /// What is known of it, from the last scan that saw it.
+    /// What is known of it: what the leading tool says, see [`Finding::lead`].
     pub observation: Observation,
+    /// What each tool last said, by tool.
+    pub sights: BTreeMap<String, Sight>,
+    /// What was judged of it, beside the reports.
+    pub judgement: Option<Judgement>,
     /// First seen.
     pub first_seen_at: Timestamp,
     /// Last seen.
     pub last_seen_at: Timestamp,
     /// When it was found gone, if it is.
     pub remediated_at: Option<Timestamp>,
+    /// It turned out to be the same as this one, under another name: this is where it lives on.
+    pub merged_into: Option<FindingId>,
+    /// How many entries its history has.
+    pub changes: u64,
+}
+
+/// What one tool last said of a finding.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Sight {
+    /// When the tool first saw it.
+    pub since: Timestamp,
+    /// The time of the scan that this is from.
+    pub at: Timestamp,
+    /// Whether it was there.
+    pub there: bool,
+    /// What the tool said; `None` for the leading tool, whose words are the finding's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observation: Option<Box<Observation>>,
 }
 
 /// Where a finding stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum FindingStatus {
-    /// There.
+    /// There, and somebody ought to act.
     Open,
     /// Gone.
     Remediated,
-    /// There, and the report says that nobody need act (SARIF suppressions, VEX).
+    /// There, and nobody need act: the report, a VEX document or a person says so.
     Suppressed,
+    /// There, and somebody has taken the risk, mostly for a time.
+    Accepted,
+    /// Not there in truth.
+    FalsePositive,
 }
 
 impl FindingStatus {
     /// Every status.
-    pub const ALL: [Self; 3] = [Self::Open, Self::Remediated, Self::Suppressed];
+    pub const ALL: [Self; 5] = [Self::Open, Self::Remediated, Self::Suppressed, Self::Accepted, Self::FalsePositive];
 
     /// The name in API and store.
     pub const fn as_str(self) -> &'static str {
@@ -74,12 +97,22 @@ impl FindingStatus {
             Self::Open => "open",
             Self::Remediated => "remediated",
             Self::Suppressed => "suppressed",
+            Self::Accepted => "accepted",
+            Self::FalsePositive => "false_positive",
         }
     }
 
     /// Reads the name.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|status| status.as_str() == text)
+    }
+
+    /// Whether nobody need act although it is there.
+    pub const fn is_muted(self) -> bool {
+        match self {
+            Self::Open | Self::Remediated => false,
+            Self::Suppressed | Self::Accepted | Self::FalsePositive => true,
+        }
     }
 }
 
@@ -111,7 +144,7 @@ pub struct Observation {
     pub component: Option<Component>,
     /// Versions in which it is fixed.
     pub fixed_in: Vec<String>,
-    /// File with line, or resource address.
+    /// File with line, or resource address; of a component the lock file or path that it was found in.
     pub location: Option<String>,
     /// What tells it from others of its rule in code: `full:`, `partial:`, `snippet:` or `message:` and a hash, after what
     /// the hash is of. `None` in components and at resources.
@@ -125,17 +158,6 @@ pub struct Observation {
 }
 
 impl Observation {
-    /// What makes it the same finding in the next scan. The module says how.
-    pub fn identity(&self) -> String {
-        let rule = self.rule_id.as_str();
-        match (&self.component, &self.fingerprint) {
-            (Some(component), _) => joined(&["component", self.best_name(), &package(component)]),
-            (None, Some(print)) if print.starts_with("full:") => joined(&["code", &self.tool, rule, print]),
-            (None, Some(print)) => joined(&["code", &self.tool, rule, self.file(), print]),
-            (None, None) => joined(&["resource", self.best_name(), self.location.as_deref().unwrap_or_default()]),
-        }
-    }
-
     /// The file of a finding in code, without the line.
     pub fn file(&self) -> &str {
         let location = self.location.as_deref().unwrap_or_default();
@@ -149,122 +171,82 @@ impl Observation {
     pub fn line(&self) -> Option<u64> {
         self.location.as_deref()?.rsplit_once(':')?.1.parse().ok()
     }
+}
 
-    fn best_name(&self) -> &str {
-        let ghsa = || self.aliases.iter().filter(|alias| alias.starts_with("GHSA-")).min();
-        let best = self.cve_id.as_ref().or_else(ghsa);
-        best.unwrap_or(&self.rule_id)
+impl Finding {
+    /// The tool whose words are the finding's: of those that see it the one that saw it first, so that two tools that
+    /// rate it differently do not take turns. When none sees it any more, the same among all.
+    pub fn lead(&self) -> Option<&str> {
+        let rank = |(tool, sight): &(&String, &Sight)| (!sight.there, sight.since, (*tool).clone());
+        self.sights.iter().min_by_key(rank).map(|(tool, _)| tool.as_str())
+    }
+
+    /// Whether any tool sees it.
+    pub fn is_there(&self) -> bool {
+        self.sights.values().any(|sight| sight.there)
+    }
+
+    /// What a tool last said.
+    pub fn said_by(&self, tool: &str) -> Option<&Observation> {
+        let sight = self.sights.get(tool)?;
+        Some(sight.observation.as_deref().unwrap_or(&self.observation))
+    }
+
+    /// Where it stands, from all that is known: gone when no tool sees it, else what was judged of it, else suppressed
+    /// when a report that sees it says so, else open.
+    pub fn standing(&self) -> FindingStatus {
+        if !self.is_there() {
+            return FindingStatus::Remediated;
+        }
+        if let Some(judgement) = self.judgement.as_ref().filter(|judgement| judgement.holds_for(&self.observation)) {
+            return judgement.status;
+        }
+        let seeing = self.sights.iter().filter(|(_, sight)| sight.there);
+        let mut said = seeing.filter_map(|(tool, _)| self.said_by(tool));
+        match said.any(|observation| observation.suppressed) {
+            true => FindingStatus::Suppressed,
+            false => FindingStatus::Open,
+        }
+    }
+
+    /// Since when it is gone, if it stands so: since the last tool no longer saw it, or since a document said so.
+    pub fn gone_since(&self) -> Option<Timestamp> {
+        if self.standing() != FindingStatus::Remediated {
+            return None;
+        }
+        match self.is_there() {
+            true => self.judgement.as_ref().map(|judgement| judgement.at),
+            false => self.sights.values().map(|sight| sight.at).max(),
+        }
+    }
+
+    /// The vulnerability's CVE, whichever tool knows it.
+    pub fn cve_id(&self) -> Option<&str> {
+        let any = || self.names.iter().find(|name| name.starts_with("CVE-"));
+        self.observation.cve_id.as_ref().or_else(any).map(String::as_str)
+    }
+
+    /// Every other name of the vulnerability, whichever tool knows it.
+    pub fn aliases(&self) -> Vec<String> {
+        let own = &self.observation.aliases;
+        let main = [self.cve_id().unwrap_or_default(), &self.observation.rule_id];
+        let normal: BTreeSet<String> = own.iter().map(|name| identity::normal_name(name)).collect();
+        let is_new = |name: &&String| !name.is_empty() && !main.contains(&name.as_str()) && !normal.contains(*name);
+        own.iter().chain(self.names.iter().filter(is_new)).cloned().collect()
+    }
+
+    /// Until when the risk is accepted, if it is and that ends.
+    pub fn accepted_until(&self) -> Option<Timestamp> {
+        self.judgement.as_ref().and_then(|judgement| judgement.until)
+    }
+
+    /// The vulnerability's name as it was first known, which never changes: vendors' consumers close issues by it.
+    pub fn first_name(&self) -> &str {
+        identity::name_in(&self.identity)
     }
 }
 
-/// The package URL without version, qualifiers and subpath, else the name.
+/// The package of a component: its package URL in one spelling, without version, qualifiers and subpath, else its name.
 pub(crate) fn package(component: &Component) -> String {
-    let purl = component.purl.as_deref().and_then(|purl| PackageUrl::from_str(purl).ok());
-    match purl {
-        Some(mut purl) => {
-            purl.without_version().clear_qualifiers().without_subpath();
-            purl.to_string()
-        }
-        None => component.name.clone(),
-    }
-}
-
-/// Longest identity, in bytes; of a longer one the end is a hash of all of it.
-const IDENTITY_BYTES_MAX: usize = 512;
-
-fn joined(parts: &[&str]) -> String {
-    let identity = parts.iter().map(|part| escaped(part)).collect::<Vec<_>>().join("|");
-    if identity.len() <= IDENTITY_BYTES_MAX {
-        return identity;
-    }
-    let hash = hex::encode(Sha256::digest(identity.as_bytes()));
-    let kept = IDENTITY_BYTES_MAX - hash.len() - 1;
-    let mut short: String = identity.chars().take(kept).collect();
-    while short.len() > kept {
-        short.pop();
-    }
-    format!("{short}|{hash}")
-}
-
-/// Without the characters that part an identity and number it.
-fn escaped(part: &str) -> String {
-    part.replace('%', "%25").replace('|', "%7C").replace('#', "%23")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn component(cve: Option<&str>, aliases: &[&str], purl: &str) -> Observation {
-        Observation {
-            rule_id: "PYSEC-2021-142".to_owned(),
-            cve_id: cve.map(str::to_owned),
-            aliases: aliases.iter().map(|&alias| alias.to_owned()).collect(),
-            component: Some(Component { name: "PyYAML".to_owned(), version: None, purl: Some(purl.to_owned()) }),
-            ..Observation::default()
-        }
-    }
-
-    fn code(location: &str, fingerprint: &str) -> Observation {
-        Observation {
-            tool: "bandit".to_owned(),
-            rule_id: "B602".to_owned(),
-            location: Some(location.to_owned()),
-            fingerprint: Some(fingerprint.to_owned()),
-            ..Observation::default()
-        }
-    }
-
-    #[test]
-    fn a_component_is_named_by_its_best_name_and_its_package() {
-        let purl = "pkg:pypi/pyyaml@5.3.1?arch=x86#src";
-        let ghsa = &["GHSA-8q59-q68h-6hv4"];
-        let by_cve = component(Some("CVE-2020-14343"), ghsa, purl);
-        assert_eq!(by_cve.identity(), "component|CVE-2020-14343|pkg:pypi/pyyaml");
-        assert_eq!(component(None, ghsa, purl).identity(), "component|GHSA-8q59-q68h-6hv4|pkg:pypi/pyyaml");
-        assert_eq!(component(None, &[], purl).identity(), "component|PYSEC-2021-142|pkg:pypi/pyyaml");
-    }
-
-    #[test]
-    fn another_tool_sees_the_same_component_but_its_own_code() {
-        let other = |observation: &Observation| Observation { tool: "other".to_owned(), ..observation.clone() };
-        let in_component = component(Some("CVE-2020-14343"), &[], "pkg:pypi/pyyaml@5.3.1");
-        assert_eq!(in_component.identity(), other(&in_component).identity());
-        let in_code = code("shop.py:3", "snippet:00");
-        assert_ne!(in_code.identity(), other(&in_code).identity());
-    }
-
-    #[test]
-    fn lines_play_no_part_and_files_do_unless_the_tool_says_who_is_who() {
-        assert_eq!(code("shop.py:3", "snippet:00").identity(), code("shop.py:99", "snippet:00").identity());
-        assert_ne!(code("shop.py:3", "snippet:00").identity(), code("other.py:3", "snippet:00").identity());
-        assert_ne!(code("shop.py:3", "partial:00").identity(), code("other.py:3", "partial:00").identity());
-        assert_eq!(code("shop.py:3", "full:00").identity(), code("other.py:3", "full:00").identity());
-    }
-
-    #[test]
-    fn a_resource_is_its_address() {
-        let at = |tool: &str| Observation {
-            tool: tool.to_owned(),
-            rule_id: "AVD-AWS-0088".to_owned(),
-            location: Some("aws_s3_bucket.invoices:8080".to_owned()),
-            ..Observation::default()
-        };
-        assert_eq!(at("a").identity(), "resource|AVD-AWS-0088|aws_s3_bucket.invoices:8080");
-        assert_eq!(at("a").identity(), at("b").identity());
-    }
-
-    #[test]
-    fn parts_do_not_run_into_each_other() {
-        assert_ne!(code("a|b", "snippet:0").identity(), code("a", "b|snippet:0").identity());
-        assert_ne!(code("a#2", "snippet:0").identity(), code("a%232", "snippet:0").identity());
-    }
-
-    #[test]
-    fn a_long_identity_is_cut_and_still_its_own() {
-        let long = |end: &str| code(&format!("{}{end}", "ä".repeat(2_000)), "snippet:00").identity();
-        assert_eq!(long("x").len(), long("y").len());
-        assert!(long("x").len() <= IDENTITY_BYTES_MAX);
-        assert_ne!(long("x"), long("y"));
-    }
+    package::of(component)
 }

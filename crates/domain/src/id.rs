@@ -90,12 +90,22 @@ ids! {
     ScanId = "scn",
     /// A finding.
     FindingId = "fnd",
+    /// An entry in a finding's history.
+    ChangeId = "chg",
     /// A replay that runs as a job.
     ReplayId = "rpl",
     /// An erasure by subject.
     ErasureId = "ers",
+    /// A group of organisations.
+    GroupId = "grp",
+    /// A member of an organisation.
+    MemberId = "mbr",
     /// A document uploaded as evidence.
     EvidenceId = "evd",
+    /// A plan of action.
+    PoamId = "poam",
+    /// A completed lesson.
+    TrainingId = "trn",
     /// One request to our API.
     RequestId = "req",
 }

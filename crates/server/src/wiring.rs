@@ -23,7 +23,7 @@ use watchbell_domain::access::{ApiKey, KeyHash, Scope};
 use watchbell_domain::audit::{Action, Deed};
 use watchbell_domain::id::{KeyId, OrgId};
 use watchbell_domain::org::{DEFAULT_SLUG, Org};
-use watchbell_domain::port::{Clock, Entropy, KeyStore, OrgStore, StoreError};
+use watchbell_domain::port::{Clock, Entropy, KeyStore, OrgStore, PageRequest, StoreError};
 use watchbell_engine::delivery;
 use watchbell_engine::evidence::{self, Content};
 use watchbell_engine::net::client::Client;
@@ -32,7 +32,7 @@ use watchbell_engine::net::guard::{DeniedPorts, EgressPolicy};
 use watchbell_engine::net::resolver::{self, DnsResolver};
 use watchbell_engine::net::tls::Tls;
 use watchbell_engine::spool::Spool;
-use watchbell_engine::upkeep::{erasure, replay, retention};
+use watchbell_engine::upkeep::{acceptance, erasure, orgs, poam, replay, retention};
 use watchbell_store::key_file::{self, KeyFileError};
 use watchbell_store::seal::{SealingKey, SealingKeys};
 pub(crate) use watchbell_store::sqlite::DATABASE_FILE;
@@ -168,7 +168,15 @@ impl Node {
             entropy: Arc::clone(&entropy),
         };
         let erasures = erasure::Service::new(erasure::Options::default(), Arc::clone(&store) as _, Arc::clone(&clock));
+        let orgs = orgs::Service::new(orgs::Options::default(), Arc::clone(&store) as _, Arc::clone(&clock));
+        let plans = poam::Service::new(poam::Options::default(), Arc::clone(&store) as _, Arc::clone(&clock));
         let replays = replay::Service::new(replay::Options::default(), replays);
+        let acceptances = acceptance::Parts {
+            findings: Arc::clone(&store) as _,
+            clock: Arc::clone(&clock),
+            entropy: Arc::clone(&entropy),
+        };
+        let acceptances = acceptance::Service::new(acceptance::Options::default(), acceptances);
 
         let (spool, content) = document_folders(config)?;
         let documents = evidence::Parts {
@@ -212,9 +220,12 @@ impl Node {
 
         let shutdown = CancellationToken::new();
         let loops = Loops::default();
+        loops.spawn("acceptance", acceptances.run(shutdown.clone()));
         loops.spawn("delivery", deliveries.run(shutdown.clone()));
         loops.spawn("erasure", erasures.run(shutdown.clone()));
+        loops.spawn("orgs", orgs.run(shutdown.clone()));
         loops.spawn("evidence", documents.run(shutdown.clone()));
+        loops.spawn("poam", plans.run(shutdown.clone()));
         loops.spawn("replay", replays.run(shutdown.clone()));
         loops.spawn("retention", retention.run(shutdown.clone()));
         loops.spawn("server", server.run(listener, shutdown.clone()));
@@ -323,7 +334,8 @@ async fn first_key<S: OrgStore + KeyStore>(
     now: Timestamp,
     entropy: &dyn Entropy,
 ) -> Result<Option<Secret>, StartError> {
-    let is_first_start = store.org_by_slug(DEFAULT_SLUG.to_owned()).await?.is_none();
+    // Not by the slug: it can be changed. The last organisation stays.
+    let is_first_start = store.orgs(PageRequest { before: None, limit: 1 }).await?.items.is_empty();
     let made = (given.is_none() && is_first_start).then(|| make_key(entropy));
     if let Some(key) = given.as_ref().or(made.as_ref()) {
         let root = ApiKey {
@@ -335,6 +347,9 @@ async fn first_key<S: OrgStore + KeyStore>(
             created_at: now,
             expires_at: None,
             revoked_at: None,
+            group_id: None,
+            member: None,
+            last_used_at: None,
         };
         let deed = Deed::of_system("start", Action::ServerRootKey, root.id, now);
         store.set_root_key(root, Some(deed)).await?;

@@ -10,7 +10,7 @@ use watchbell_engine::admin::endpoint::{Change, Given, OVERLAP, Spec};
 use watchbell_wire::Secret;
 
 use super::duration::Text;
-use super::endpoint_policy::{Ordered, Rate};
+use super::endpoint_policy::{MinSeverity, Ordered, Rate, StormLimit};
 use super::endpoint_transport::{Auth, HttpVersion, Tls};
 use crate::problem::Result as Read;
 
@@ -45,6 +45,11 @@ pub(super) struct NewEndpoint {
     /// First in, first out: `true` for the whole endpoint, `"project"` for each project.
     #[serde(default)]
     ordered: Ordered,
+    /// Events about vulnerabilities that are known to be milder are not wanted; all are when left out.
+    min_severity: Option<MinSeverity>,
+    /// Of more new findings in one scan than this the endpoint gets one digest instead; `"off"`: each is told. When left
+    /// out 100, for dialects that can say a digest.
+    storm_threshold: Option<StormLimit>,
     /// What the `Authorization` header says.
     auth: Option<Auth>,
     /// A certificate to show, CAs to trust.
@@ -52,6 +57,9 @@ pub(super) struct NewEndpoint {
     /// Which HTTP is spoken.
     #[serde(default)]
     http_version: HttpVersion,
+    /// It begins paused: deliveries are held until it is resumed.
+    #[serde(default)]
+    paused: bool,
 }
 
 /// What may be changed. Members left out stay; null takes a value away.
@@ -92,6 +100,14 @@ pub(super) struct EndpointChange {
     #[schema(value_type = Option<Rate>)]
     rate_limit: Option<Option<Rate>>,
     ordered: Option<Ordered>,
+    /// Null: all are wanted.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<MinSeverity>)]
+    min_severity: Option<Option<MinSeverity>>,
+    /// Null: the default of the dialect.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<StormLimit>)]
+    storm_threshold: Option<Option<StormLimit>>,
     /// All of it; null takes it away.
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<Auth>)]
@@ -101,6 +117,8 @@ pub(super) struct EndpointChange {
     #[schema(value_type = Option<Tls>)]
     tls: Option<Option<Tls>>,
     http_version: Option<HttpVersion>,
+    /// Paused, or active again.
+    paused: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -162,7 +180,10 @@ impl NewEndpoint {
                 max_attempts: self.max_attempts,
                 rate_limit: self.rate_limit.and_then(|rate| rate.0),
                 order: self.ordered.0,
+                min_severity: self.min_severity.map(|severity| severity.0),
+                storm_threshold: self.storm_threshold.map(|limit| limit.0),
             },
+            paused: self.paused,
         })
     }
 }
@@ -186,6 +207,7 @@ impl EndpointChange {
             },
             http_version: self.http_version.map(Into::into),
             policy,
+            paused: self.paused,
         })
     }
 
@@ -208,6 +230,12 @@ impl EndpointChange {
         }
         if let Some(ordered) = self.ordered {
             policy.order = ordered.0;
+        }
+        if let Some(severity) = self.min_severity {
+            policy.min_severity = severity.map(|severity| severity.0);
+        }
+        if let Some(limit) = self.storm_threshold {
+            policy.storm_threshold = limit.map(|limit| limit.0);
         }
         (policy != *seen).then_some(policy)
     }
@@ -236,6 +264,8 @@ fn headers_of(given: BTreeMap<String, SecretText>) -> Vec<(String, Secret)> {
 }
 
 /// Tells null from absent.
-fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
+pub(super) fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<T>>, D::Error> {
     Option::<T>::deserialize(deserializer).map(Some)
 }

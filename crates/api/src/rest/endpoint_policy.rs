@@ -1,11 +1,13 @@
-//! An endpoint's limits as JSON: `"rate_limit": "50/s burst 200"`, `"ordered": "project"`.
+//! An endpoint's limits as JSON: `"rate_limit": "50/s burst 200"`, `"ordered": "project"`, `"min_severity": "high"`,
+//! `"storm_threshold": 100`.
 
 use std::borrow::Cow;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
-use watchbell_domain::endpoint::{Order, RateLimit};
+use watchbell_domain::endpoint::{Order, RateLimit, StormThreshold};
+use watchbell_wire::Severity;
 
 /// A rate, or `off`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,3 +71,75 @@ impl PartialSchema for Ordered {
 }
 
 impl ToSchema for Ordered {}
+
+/// The mildest severity that is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct MinSeverity(pub(super) Severity);
+
+/// The names that can be given: of what nobody rated it is not known whether it is mild.
+const SEVERITIES: [Severity; 5] = [Severity::Critical, Severity::High, Severity::Medium, Severity::Low, Severity::Info];
+
+impl<'de> Deserialize<'de> for MinSeverity {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<'de, str>::deserialize(deserializer)?;
+        let known = SEVERITIES.into_iter().find(|severity| severity.as_str() == text);
+        known.map(Self).ok_or_else(|| de::Error::custom("critical, high, medium, low or info is wanted"))
+    }
+}
+
+impl Serialize for MinSeverity {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.as_str())
+    }
+}
+
+impl PartialSchema for MinSeverity {
+    fn schema() -> utoipa::openapi::RefOr<Schema> {
+        ObjectBuilder::new().schema_type(Type::String).enum_values(Some(SEVERITIES.map(Severity::as_str))).into()
+    }
+}
+
+impl ToSchema for MinSeverity {}
+
+/// A number, or `"off"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct StormLimit(pub(super) StormThreshold);
+
+/// What is read.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Counted {
+    Number(u32),
+    Named(String),
+}
+
+impl<'de> Deserialize<'de> for StormLimit {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let wanted = || de::Error::custom("a number from 1, or \"off\", is wanted");
+        match Counted::deserialize(deserializer).map_err(|_| wanted())? {
+            Counted::Number(0) => Err(wanted()),
+            Counted::Number(count) => Ok(Self(StormThreshold::Above(count))),
+            Counted::Named(name) if name == "off" => Ok(Self(StormThreshold::Off)),
+            Counted::Named(_) => Err(wanted()),
+        }
+    }
+}
+
+impl Serialize for StormLimit {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            StormThreshold::Off => serializer.serialize_str("off"),
+            StormThreshold::Above(count) => serializer.serialize_u32(count),
+        }
+    }
+}
+
+impl PartialSchema for StormLimit {
+    fn schema() -> utoipa::openapi::RefOr<Schema> {
+        let number = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1));
+        let named = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(["off"]));
+        OneOfBuilder::new().item(number).item(named).into()
+    }
+}
+
+impl ToSchema for StormLimit {}

@@ -14,7 +14,7 @@ use watchbell_wire::Secret;
 use watchbell_wire::dialect::Credential;
 
 use super::duration::Text;
-use super::endpoint_policy::Ordered;
+use super::endpoint_policy::{MinSeverity, Ordered, StormLimit};
 use super::endpoint_transport::{Auth, HttpVersion, Tls};
 
 /// An endpoint.
@@ -56,6 +56,11 @@ pub(super) struct EndpointView {
     rate_limit: Option<String>,
     /// First in, first out: `true` for the whole endpoint, `"project"` for each project.
     ordered: Ordered,
+    /// Events about vulnerabilities that are known to be milder are not sent. Null: all are.
+    min_severity: Option<MinSeverity>,
+    /// Of more new findings in one scan than this the endpoint gets one digest instead. Null: 100, where the dialect can
+    /// say a digest.
+    storm_threshold: Option<StormLimit>,
     /// Secrets are `[redacted]`.
     auth: Option<Auth>,
     /// The key is `[redacted]`.
@@ -120,6 +125,8 @@ impl EndpointView {
             max_attempts: endpoint.policy.max_attempts,
             rate_limit: endpoint.policy.rate_limit.map(|rate| rate.to_string()),
             ordered: Ordered(endpoint.policy.order),
+            min_severity: endpoint.policy.min_severity.map(MinSeverity),
+            storm_threshold: endpoint.policy.storm_threshold.map(StormLimit),
             auth: endpoint.transport.auth.as_ref().map(Auth::from),
             tls: Tls::shown(&endpoint.transport.tls),
             http_version: endpoint.transport.http_version.into(),

@@ -1,4 +1,4 @@
-//! Projects, their scans and findings.
+//! Projects and their scans.
 
 use std::sync::Arc;
 
@@ -11,14 +11,12 @@ use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 use watchbell_domain::audit::Action;
-use watchbell_domain::finding::{Finding, FindingStatus};
 use watchbell_domain::id::{ProjectId, ScanId};
 use watchbell_domain::org::Project;
 use watchbell_domain::port::{OrgStore, ProjectStore, Written};
 use watchbell_domain::scan::{Scan, ScanStatus};
 use watchbell_engine::admin::org;
 use watchbell_engine::ingest::scan::{self, Document, Submission};
-use watchbell_wire::event::Component;
 
 use crate::auth::{Tenant, right};
 use crate::body::BodyReader;
@@ -33,7 +31,6 @@ pub(super) fn routes() -> OpenApiRouter<Edge> {
         .routes(routes!(list_projects, create_project))
         .routes(routes!(get_project))
         .routes(routes!(post_scan))
-        .routes(routes!(list_findings))
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -92,62 +89,6 @@ impl From<&Scan> for ScanView {
             findings_new: scan.findings_new,
             findings_removed: scan.findings_removed,
             error: scan.error.clone(),
-        }
-    }
-}
-
-/// A vulnerability of a project.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Finding)]
-struct FindingView {
-    id: String,
-    project_id: String,
-    /// `open`, `remediated`, `suppressed`.
-    status: &'static str,
-    title: String,
-    description: String,
-    severity: &'static str,
-    tool: String,
-    rule_id: String,
-    cve_id: Option<String>,
-    aliases: Vec<String>,
-    cwes: Vec<String>,
-    cvss_score: Option<f64>,
-    cvss_vector: Option<String>,
-    #[schema(value_type = Option<Object>)]
-    component: Option<Component>,
-    fixed_in: Vec<String>,
-    resource_path: Option<String>,
-    url: Option<String>,
-    first_seen_at: Timestamp,
-    last_seen_at: Timestamp,
-    remediated_at: Option<Timestamp>,
-}
-
-impl From<Finding> for FindingView {
-    fn from(finding: Finding) -> Self {
-        let seen = finding.observation;
-        Self {
-            id: finding.id.to_string(),
-            project_id: finding.project_id.to_string(),
-            status: finding.status.as_str(),
-            title: seen.title,
-            description: seen.description,
-            severity: seen.severity.as_str(),
-            tool: seen.tool,
-            rule_id: seen.rule_id,
-            cve_id: seen.cve_id,
-            aliases: seen.aliases,
-            cwes: seen.cwes,
-            cvss_score: seen.cvss_score,
-            cvss_vector: seen.cvss_vector,
-            component: seen.component,
-            fixed_in: seen.fixed_in,
-            resource_path: seen.location,
-            url: seen.url,
-            first_seen_at: finding.first_seen_at,
-            last_seen_at: finding.last_seen_at,
-            remediated_at: finding.remediated_at,
         }
     }
 }
@@ -211,6 +152,9 @@ struct ScanQuery {
     partial: bool,
     /// The tool, where the report does not say it.
     tool: Option<String>,
+    /// When the tool looked, where the report does not say it: a scan that comes late is put where it belongs.
+    #[param(value_type = Option<String>, format = DateTime)]
+    scanned_at: Option<Timestamp>,
 }
 
 /// What posting a scan takes.
@@ -257,6 +201,7 @@ async fn post_scan(
         report: Document::Spooled(upload.body),
         tool: query.tool,
         partial: query.partial,
+        scanned_at: query.scanned_at,
         received_at: now,
     };
     let promised = |scan: &Scan| answer(StatusCode::CREATED, &ScanView::from(scan));
@@ -279,37 +224,4 @@ impl From<scan::Error> for Problem {
             scan::Error::Store(error) => error.into(),
         }
     }
-}
-
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-struct FindingsQuery {
-    /// `open`, `remediated`, `suppressed`; every status when left out.
-    status: Option<String>,
-    #[serde(flatten)]
-    #[param(ignore)]
-    page: PageQuery,
-}
-
-/// A project's findings.
-#[utoipa::path(get, path = "/api/v1/orgs/{org}/projects/{id}/findings", tag = "projects",
-    params(("org" = String, Path, description = "Id or slug"), ("id" = String, Path), FindingsQuery, PageQuery),
-    responses((status = 200, body = List<FindingView>), (status = "4XX", body = Body, content_type = "application/problem+json")))]
-async fn list_findings(
-    tenant: Tenant<right::ProjectsRead>,
-    IdIn(id): IdIn<ProjectId>,
-    State(projects): State<Arc<dyn ProjectStore>>,
-    State(cursors): State<Cursors>,
-    QueryOf(query): QueryOf<FindingsQuery>,
-) -> Result<axum::Json<List<FindingView>>> {
-    let unknown = || Problem::QueryInvalid("status is one of: open, remediated, suppressed".into());
-    let status = match query.status {
-        Some(text) => Some(FindingStatus::parse(&text).ok_or_else(unknown)?),
-        None => None,
-    };
-    projects.project(tenant.org, id).await?.ok_or(Problem::NotFound)?;
-    let scope = format!("{}/{id}/findings", tenant.org);
-    let page = cursors.page(&scope, &query.page)?;
-    let found = projects.findings(tenant.org, id, status, page).await?;
-    Ok(axum::Json(cursors.list(&scope, found, |finding| finding.id.0, FindingView::from)))
 }

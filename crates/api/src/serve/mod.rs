@@ -29,7 +29,7 @@ use crate::edge::Ready;
 use admission::{Admission, Place};
 use proxies::TrustedProxies;
 use stream::Watched;
-use watch::{Activity, Verdict, Watch};
+use watch::{Activity, Verdict, Watch, Working};
 
 mod admission;
 mod frames;
@@ -195,6 +195,11 @@ impl Server {
     }
 }
 
+/// Goes with every request. Whoever holds it keeps the connection from being idle: for an answer that is begun and takes
+/// its time to go on.
+#[derive(Debug, Clone)]
+pub(crate) struct Busy(#[expect(dead_code, reason = "it is held, not read")] Arc<Working>);
+
 /// Goes with a request whose head leaves open where it ends.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ambiguous;
@@ -215,6 +220,7 @@ fn answer(
         request.extensions_mut().insert(Ambiguous);
     }
     let working = activity.begin(is_http2);
+    request.extensions_mut().insert(Busy(Arc::clone(&working)));
     let router = router.clone();
     async move {
         let _working = working;

@@ -28,10 +28,10 @@ pub(super) struct Activity {
 
 impl Activity {
     /// A request's head is complete. The guard is held until its answer is.
-    pub(super) fn begin(self: Arc<Self>, is_http2: bool) -> Working {
+    pub(super) fn begin(self: Arc<Self>, is_http2: bool) -> Arc<Working> {
         self.begun.fetch_add(1, Ordering::AcqRel);
         self.is_http2.fetch_or(is_http2, Ordering::AcqRel);
-        Working(self)
+        Arc::new(Working(self))
     }
 
     pub(super) fn has_read(&self, bytes: usize) {

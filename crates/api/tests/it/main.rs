@@ -9,19 +9,26 @@
     reason = "helpers of tests are tests too; answers are read through `Limited`"
 )]
 
+mod audit;
 mod auth;
 mod bodies;
+mod catalogue;
 mod contract;
 mod endpoints;
 mod erasures;
 mod events;
 mod evidence;
+mod findings;
+mod graphql;
 mod hostile;
 mod idempotency;
 mod isolation;
 mod lists;
+mod members;
+mod poam;
 mod problems;
 mod replays;
+mod reports;
 mod room;
 mod running;
 mod scans;

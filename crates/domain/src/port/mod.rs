@@ -16,25 +16,39 @@ mod accept;
 mod admin;
 mod advisory;
 mod audit;
+mod custom_type;
 mod deliver;
 mod erase;
 mod evidence;
+mod finding;
+mod poam;
 mod replay;
 mod retention;
 mod scan;
+mod scan_run;
+mod tenant;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod training;
+mod watch;
 
 pub use accept::*;
 pub use admin::*;
 pub use advisory::*;
 pub use audit::*;
+pub use custom_type::*;
 pub use deliver::*;
 pub use erase::*;
 pub use evidence::*;
+pub use finding::*;
+pub use poam::*;
 pub use replay::*;
 pub use retention::*;
 pub use scan::*;
+pub use scan_run::*;
+pub use tenant::*;
+pub use training::*;
+pub use watch::*;
 
 /// A storage call under way. Boxed so that the ports are object-safe.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
@@ -65,6 +79,7 @@ pub trait Store:
     + EventStore
     + DeliveryStore
     + ProjectStore
+    + FindingStore
     + RoomStore
     + RetentionStore
     + ReplayStore
@@ -72,6 +87,13 @@ pub trait Store:
     + AdvisoryStore
     + EvidenceStore
     + AuditStore
+    + WatchStore
+    + MemberStore
+    + GroupStore
+    + PoamStore
+    + TrainingStore
+    + ScanRunStore
+    + CustomTypeStore
 {
 }
 
@@ -82,6 +104,7 @@ impl<T> Store for T where
         + EventStore
         + DeliveryStore
         + ProjectStore
+        + FindingStore
         + RoomStore
         + RetentionStore
         + ReplayStore
@@ -89,6 +112,13 @@ impl<T> Store for T where
         + AdvisoryStore
         + EvidenceStore
         + AuditStore
+        + WatchStore
+        + MemberStore
+        + GroupStore
+        + PoamStore
+        + TrainingStore
+        + ScanRunStore
+        + CustomTypeStore
 {
 }
 

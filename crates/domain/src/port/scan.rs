@@ -1,10 +1,15 @@
 //! Projects, their scans and findings.
 
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
 use super::{Acceptance, Once, Page, PageRequest, Pending, Terms, Written};
-use crate::event::Accepted;
-use crate::finding::{Finding, FindingStatus};
+use crate::event::{Accepted, NewEvent};
+use crate::finding::{Finding, FindingChange, FindingStatus};
 use crate::id::{FindingId, OrgId, ProjectId, ScanId};
 use crate::org::Project;
+use crate::route::Storm;
 use crate::scan::Scan;
 
 /// Projects, scans, findings.
@@ -21,14 +26,14 @@ pub trait ProjectStore: Send + Sync {
     /// An organisation's, newest first.
     fn projects(&self, org: OrgId, page: PageRequest) -> Pending<'_, Page<Project>>;
 
-    /// A project with all its findings, of every status: what a scan is compared with.
-    fn project_state(&self, org: OrgId, id: ProjectId) -> Pending<'_, Option<(Project, Vec<Finding>)>>;
+    /// A project as it is known: what a scan is compared with.
+    fn project_state(&self, org: OrgId, id: ProjectId) -> Pending<'_, Option<ProjectState>>;
 
-    /// Writes a scan, the findings it changed, and its events with their deliveries, in one commit, if the project is
-    /// still at the version the scan was compared with; else `Conflict`.
+    /// Writes a scan, the findings it changed with their history, and its events with their deliveries, in one commit, if
+    /// the project is still at the version the scan was compared with; else `Conflict`.
     fn apply_scan(&self, outcome: ScanOutcome, once: Option<Once>) -> Pending<'_, Written<Vec<Accepted>>>;
 
-    /// A project's findings, newest first.
+    /// A project's findings, newest first, without those that were merged into others.
     fn findings(
         &self,
         org: OrgId,
@@ -37,11 +42,34 @@ pub trait ProjectStore: Send + Sync {
         page: PageRequest,
     ) -> Pending<'_, Page<Finding>>;
 
-    /// One finding.
+    /// One finding. The id of one that was merged into another leads to that one.
     fn finding(&self, org: OrgId, id: FindingId) -> Pending<'_, Option<Finding>>;
 
     /// One scan.
     fn scan(&self, org: OrgId, id: ScanId) -> Pending<'_, Option<Scan>>;
+}
+
+/// A project as it is known.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ProjectState {
+    /// The project.
+    pub project: Project,
+    /// Its findings, of every status, without those that were merged into others.
+    pub findings: Vec<Finding>,
+    /// Up to when its tools have looked.
+    pub coverage: Coverage,
+}
+
+/// Up to when a tool has looked at everything, or at a target: what an older scan is measured by.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Coverage(pub BTreeMap<(String, Option<String>), Timestamp>);
+
+impl Coverage {
+    /// When `tool` last looked at `target`, on its own or with everything.
+    pub fn at(&self, tool: &str, target: Option<&str>) -> Option<Timestamp> {
+        let of = |target: Option<&str>| self.0.get(&(tool.to_owned(), target.map(str::to_owned))).copied();
+        of(None).max(target.and_then(|target| of(Some(target))))
+    }
 }
 
 /// A scan, weighed.
@@ -51,8 +79,14 @@ pub struct ScanOutcome {
     pub scan: Scan,
     /// The project's version that the scan was compared with.
     pub seen_version: u64,
-    /// Findings new or changed, each as it is now.
+    /// Findings new or changed, each as it is now; those that were merged into others too.
     pub findings: Vec<Finding>,
+    /// What happened to them.
+    pub history: Vec<FindingChange>,
+    /// What the scan's tools have now looked at, and up to when.
+    pub coverage: Coverage,
     /// What is told of it.
     pub acceptance: Acceptance,
+    /// How much of that is told at once, and what is told instead where that is too much.
+    pub storm: Option<(Storm, NewEvent)>,
 }

@@ -10,7 +10,7 @@ use super::error::ReportError;
 use super::lax::{Lax, Many, each, each_member};
 use super::lenient::{self, Raw, limit_text};
 use super::package::Ecosystem;
-use super::vulnerability::{named, rating_of, versions, versions_of_requirement};
+use super::vulnerability::{checked, named, rating_of, versions, versions_of_requirement};
 use super::{Report, ReportFormat, limit, names};
 use crate::finding::Observation;
 
@@ -86,8 +86,10 @@ fn observe(tool: &str, entry: &Entry, warning: Option<&str>) -> Option<Observati
     let unnamed = Advisory::default();
     // A yanked version has no advisory: it is known by what became of it.
     let advisory = entry.advisory.as_ref().or(warning.is_some().then_some(&unnamed))?;
-    let id = advisory.id.text().or(warning)?;
-    let seen = named(tool, std::iter::once(id).chain(advisory.aliases.iter().map(String::as_str)))?;
+    let seen = match advisory.id.text() {
+        Some(id) => named(tool, std::iter::once(id).chain(advisory.aliases.iter().map(String::as_str)))?,
+        None => checked(tool, warning)?,
+    };
     let ratings = advisory.cvss.text().map(|vector| rating_of(Some(vector), None));
     let patched = entry.versions.iter().flat_map(|it| it.patched.iter());
     let fixed: Vec<String> = patched.flat_map(|requirement| versions_of_requirement(requirement)).collect();

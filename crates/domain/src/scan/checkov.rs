@@ -17,7 +17,7 @@ use super::error::ReportError;
 use super::lax::{Lax, Many, Number, each};
 use super::lenient::{self, Raw, limit_text};
 use super::package::Ecosystem;
-use super::vulnerability::{named, rating_of, versions};
+use super::vulnerability::{checked, named, rating_of, versions};
 use super::{Report, ReportFormat, code, limit, names};
 use crate::finding::Observation;
 
@@ -122,7 +122,7 @@ fn observe(tool: &str, kind: &str, raw: Raw<'_>) -> Option<Observation> {
     if let Some(details) = check.vulnerability_details.as_ref().filter(|it| it.package_name.text().is_some()) {
         return package(tool, &check, details);
     }
-    let seen = named(tool, check.check_id.text())?;
+    let seen = checked(tool, check.check_id.text())?;
     let file = check.file_path.text().unwrap_or_default().trim_start_matches('/');
     let line = check.file_line_range.first().copied().filter(|line| *line > 0);
     let resource = check.resource_address.text().or(check.resource.text());

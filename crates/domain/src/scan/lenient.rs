@@ -40,6 +40,11 @@ pub(super) fn parse<'a, T: Deserialize<'a>>(raw: Raw<'a>) -> Option<T> {
     serde_json::from_str(raw.get()).ok()
 }
 
+/// Whether there is something in it to look into.
+pub(super) fn is_nested(raw: Raw<'_>) -> bool {
+    raw.get().starts_with(['[', '{'])
+}
+
 /// For `#[serde(deserialize_with)]`: a member of the wrong type is as good as absent.
 pub(super) fn member<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where

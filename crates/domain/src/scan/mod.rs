@@ -100,11 +100,13 @@ pub struct Report {
     pub statements: Vec<Statement>,
     /// The components themselves, at most [`limit::INVENTORY_MAX`] of them.
     pub inventory: Vec<Component>,
+    /// When the tool looked, where the report says it. Scans that come late are put where they belong by this.
+    pub scanned_at: Option<Timestamp>,
 }
 
 impl Report {
     /// Nothing is in it yet.
-    pub(crate) fn of(format: ReportFormat) -> Self {
+    pub fn of(format: ReportFormat) -> Self {
         Self {
             format,
             tools: BTreeSet::new(),
@@ -117,6 +119,7 @@ impl Report {
             components: None,
             statements: Vec::new(),
             inventory: Vec::new(),
+            scanned_at: None,
         }
     }
 
@@ -148,16 +151,14 @@ impl Report {
         self
     }
 
-    /// Whether the tools looked where this finding of an earlier report is, so that their silence says that it is gone.
+    /// Whether the tools looked where this was seen in an earlier report, so that their silence says that it is gone.
     pub fn looked_at(&self, known: &Observation) -> bool {
         let file = known.file();
         let is_unseen = || {
             let package = known.component.as_ref().map(package);
             self.unseen.contains(file) || package.is_some_and(|package| self.unseen.contains(&package))
         };
-        self.scope.contains(&known.tool)
-            && self.targets.as_ref().is_none_or(|targets| targets.contains(file))
-            && (self.unseen.is_empty() || !is_unseen())
+        self.targets.as_ref().is_none_or(|targets| targets.contains(file)) && (self.unseen.is_empty() || !is_unseen())
     }
 }
 

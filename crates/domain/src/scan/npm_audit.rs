@@ -16,7 +16,7 @@ use super::error::ReportError;
 use super::lax::{Lax, Many, Number, each, each_member};
 use super::lenient::{self, Raw, limit_text};
 use super::package::Ecosystem;
-use super::vulnerability::{named, only, rating_of, versions, versions_of_requirement};
+use super::vulnerability::{named, only, rating_of, versions, versions_of_range, versions_of_requirement};
 use super::{Report, ReportFormat, limit, names};
 use crate::finding::Observation;
 
@@ -72,6 +72,8 @@ struct Advisory {
     cvss: Lax<Cvss>,
     module_name: Lax<String>,
     patched_versions: Lax<String>,
+    /// Of version 2.
+    range: Lax<String>,
     findings: Many<Installed>,
 }
 
@@ -128,8 +130,10 @@ fn read_package(tool: &str, name: &str, package: &Package<'_>, report: &mut Repo
         let seen = lenient::parse::<Advisory>(raw).and_then(|advisory| {
             let component = Ecosystem::of("npm").component(name, None);
             let seen = observe(tool, &advisory, component)?;
+            let ends = advisory.range.text().map(versions_of_range).unwrap_or_default();
+            let fixes = ends.iter().map(String::as_str).chain(fix.and_then(|fix| fix.version.text()));
             Some(Observation {
-                fixed_in: versions(fix.and_then(|fix| fix.version.text())),
+                fixed_in: versions(fixes),
                 location: package.nodes.first().map(|node| names::path(node)),
                 ..seen
             })

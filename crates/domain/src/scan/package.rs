@@ -12,7 +12,8 @@ use super::limit;
 /// Where a package comes from: the type of its package URL and, for distributions, the namespace.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Ecosystem {
-    kind: &'static str,
+    /// `None` when the word is not known: a package of it is told by its name alone.
+    kind: Option<&'static str>,
     namespace: Option<String>,
 }
 
@@ -43,14 +44,14 @@ impl Ecosystem {
             "rpm" | "redhat" | "red hat" | "rhel" | "centos" | "rocky" | "rocky linux" | "alma" | "almalinux"
             | "amazon" | "oracle" | "fedora" | "photon" | "mageia" | "azurelinux" | "cbl-mariner" => "rpm",
             suse if suse.contains("suse") => "rpm",
-            _ => "generic",
+            _ => return Self { kind: None, namespace: None },
         };
         let is_distribution = matches!(kind, "deb" | "apk" | "rpm") && !matches!(word, "deb" | "apk" | "rpm");
         let namespace = is_distribution.then(|| match word {
             "red hat" | "rhel" => "redhat".to_owned(),
             other => other.replace(' ', "-"),
         });
-        Self { kind, namespace }
+        Self { kind: Some(kind), namespace }
     }
 
     /// A package of it.
@@ -62,7 +63,8 @@ impl Ecosystem {
     }
 
     fn purl(&self, name: &str, version: Option<&str>) -> Option<String> {
-        let (namespace, own) = match self.kind {
+        let kind = self.kind?;
+        let (namespace, own) = match kind {
             "maven" => name.split_once(':').or_else(|| name.rsplit_once('/')).unzip(),
             "npm" | "composer" | "golang" | "swift" | "github" => name.rsplit_once('/').unzip(),
             // Snyk writes `source/binary`.
@@ -71,8 +73,8 @@ impl Ecosystem {
         };
         let namespace = self.namespace.as_deref().or(namespace);
         let own = own.unwrap_or(name);
-        let own = if self.kind == "pypi" { python_name(own) } else { Cow::Borrowed(own) };
-        let mut purl = PackageUrl::new(self.kind, own).ok()?;
+        let own = if kind == "pypi" { python_name(own) } else { Cow::Borrowed(own) };
+        let mut purl = PackageUrl::new(kind, own).ok()?;
         if let Some(namespace) = namespace.filter(|namespace| !namespace.is_empty()) {
             purl.with_namespace(namespace).ok()?;
         }
@@ -142,7 +144,7 @@ mod tests {
     #[case("Alpine:v3.18", "musl", None, "pkg:apk/alpine/musl")]
     #[case("rhel", "bash", Some("5.1-6.el9"), "pkg:rpm/redhat/bash@5.1-6.el9")]
     #[case("openSUSE Leap", "bash", None, "pkg:rpm/opensuse-leap/bash")]
-    #[case("something", "x", None, "pkg:generic/x")]
+    #[case("deb", "apt/libapt-pkg5.0", None, "pkg:deb/libapt-pkg5.0")]
     fn packages_have_one_url(
         #[case] word: &str,
         #[case] name: &str,
@@ -150,6 +152,12 @@ mod tests {
         #[case] expected: &str,
     ) {
         assert_eq!(Ecosystem::of(word).component(name, version).purl.as_deref(), Some(expected));
+    }
+
+    #[test]
+    fn what_is_not_known_has_a_name_and_no_url() {
+        let component = Ecosystem::of("something").component("x", Some("1"));
+        assert_eq!((component.name.as_str(), component.purl), ("x", None));
     }
 
     #[test]

@@ -81,10 +81,7 @@ impl Rating {
             });
         let score = score.filter(is_score).or_else(|| {
             let vector = vector.as_deref().filter(|_| method != Method::Other)?;
-            // CVSS 2 writes no prefix, and the parser wants one.
-            let is_bare = method == Method::Cvss2 && !vector.starts_with("CVSS:");
-            let prefixed = if is_bare { format!("CVSS:2.0/{vector}") } else { vector.to_owned() };
-            Cvss::from_str(&prefixed).ok().map(|vector| vector.score()).filter(is_score)
+            Cvss::from_str(vector).ok().map(|vector| vector.score()).filter(is_score)
         });
         let severity = match (word.map(severity_of_word), score) {
             (Some(severity), _) if severity != Severity::Unknown => severity,

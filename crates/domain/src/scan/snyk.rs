@@ -19,7 +19,7 @@ use super::error::ReportError;
 use super::lax::{Lax, Many, Number, each};
 use super::lenient::{self, Raw, limit_text};
 use super::package::Ecosystem;
-use super::vulnerability::{named, only, rating_of, versions};
+use super::vulnerability::{checked, named, only, rating_of, versions};
 use super::{Report, ReportFormat, code, limit, names, rating};
 use crate::finding::Observation;
 
@@ -210,7 +210,7 @@ fn vulnerability(tool: &str, entry: &Vulnerability, manager: &str, file: &str) -
 
 /// Told apart by the path in the file, which survives moved lines.
 fn misconfiguration(tool: &str, entry: &Misconfiguration, file: &str) -> Option<Observation> {
-    let seen = named(tool, entry.public_id.text().or(entry.id.text()))?;
+    let seen = checked(tool, entry.public_id.text().or(entry.id.text()))?;
     let address = entry.path.join(".");
     let told = [entry.issue.text(), entry.resolve.text()].into_iter().flatten().collect::<Vec<_>>().join("\n\n");
     Some(Observation {

@@ -65,3 +65,25 @@ fn more_findings_than_are_read_are_refused() {
     let bom = format!("{bom}[{affects}]}}]}}");
     assert!(matches!(read(bom.as_bytes(), None), Err(ReportError::TooMany { .. })));
 }
+
+/// SARIF and CycloneDX count in their own ways, all others in one: three of them, by list, by object and by XML.
+#[test]
+fn every_reader_refuses_more_findings_than_are_read() {
+    let count = limit::OBSERVATIONS_MAX + 1;
+    let grype = vec![json!({"vulnerability": {"id": "CVE-2020-0001"}, "artifact": {"name": "x"}}); count];
+    let secret = json!([{"type": "t", "hashed_secret": "0"}]);
+    let secrets: serde_json::Map<String, Value> = (0..count).map(|n| (n.to_string(), secret.clone())).collect();
+    let xml = "<vulnerability><name>CVE-2020-0001</name></vulnerability>".repeat(count);
+    let xml = format!(
+        "<analysis xmlns='x/dependency-check.xsd'><dependency><fileName>x</fileName><vulnerabilities>{xml}</vulnerabilities></dependency></analysis>"
+    );
+    let reports = [
+        json!({"matches": grype, "descriptor": {}}).to_string(),
+        json!({"plugins_used": [], "results": secrets}).to_string(),
+        xml,
+    ];
+    for report in reports {
+        let refused = read(report.as_bytes(), None);
+        assert!(matches!(refused, Err(ReportError::TooMany { .. })), "{:?}", refused.map(|it| it.observations.len()));
+    }
+}

@@ -1,154 +1,159 @@
-//! What changed between what was known and what a scan saw. Values in, values out; who wrote first plays no part.
+//! What a scan changes, before anything is changed: which findings it saw, which it found gone, which turn out to be one.
+//! Values in, values out; who wrote first plays no part.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use watchbell_wire::Severity;
 
-use crate::finding::{Finding, FindingStatus, Observation};
-use crate::id::{FindingId, OrgId, ProjectId};
+use super::group::groups;
+use super::instances::slots;
+use crate::finding::{Finding, Observation, identity};
+use crate::port::Coverage;
+use crate::scan::Report;
 
-/// What a scan saw, by identity.
-pub type Seen = BTreeMap<String, Observation>;
-
-/// What happened to one finding.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum ChangeKind {
-    /// Never seen before.
-    Created,
-    /// Gone or suppressed until now, and open again.
-    Reopened,
-    /// Nobody need act on it any more, or from the first.
-    Suppressed,
-    /// Open as before, with another severity.
-    Changed,
-    /// As before.
-    Unchanged,
-    /// Gone.
-    Remediated,
+/// What a scan looked at, and saw.
+#[derive(Debug, Clone, Copy)]
+pub struct View<'a> {
+    /// The report.
+    pub report: &'a Report,
+    /// It covers a part of the project: its silence says nothing.
+    pub partial: bool,
+    /// When the tools looked.
+    pub at: Timestamp,
+    /// Up to when tools had looked before.
+    pub coverage: &'a Coverage,
 }
 
 /// One finding's change.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Change<'a> {
-    /// What happened.
-    pub kind: ChangeKind,
-    /// To which finding.
-    pub identity: &'a str,
-    /// The finding as it was known.
-    pub before: Option<&'a Finding>,
-    /// What the scan saw; `None`: it is gone.
-    pub seen: Option<&'a Observation>,
+    /// The label it has afterwards.
+    pub identity: String,
+    /// Every name that the report gives it, also those of entries that say the same again.
+    pub names: BTreeSet<String>,
+    /// As it was known, the eldest first. None: it is new. Several: they turned out to be one.
+    pub before: Vec<&'a Finding>,
+    /// What each tool saw of it.
+    pub seen: Vec<&'a Observation>,
+    /// The tools that looked and do not see it any more.
+    pub gone: Vec<&'a str>,
 }
 
-/// The observations by identity. Those of one identity are numbered, in an order that does not depend on the report's:
-/// by line, then version, then everything else. The same version of the same component twice is one, the worse one.
-pub fn by_identity(observations: &[Observation]) -> Seen {
-    let mut groups: BTreeMap<String, Vec<&Observation>> = BTreeMap::new();
-    for observation in observations {
-        groups.entry(observation.identity()).or_default().push(observation);
-    }
-    let mut seen = Seen::new();
-    for (identity, mut group) in groups {
-        group.sort_by_cached_key(|observation| sort_key(observation));
-        group.dedup_by(|next, kept| kept.component.is_some() && next.component == kept.component);
-        for (index, observation) in group.into_iter().enumerate() {
-            let numbered = match index {
-                0 => identity.clone(),
-                _ => format!("{identity}#{}", index + 1),
+/// What a scan changes. Findings that it has nothing to say of are not mentioned. In the order of their labels.
+pub fn diff<'a>(known: &'a [Finding], view: &View<'a>) -> Vec<Change<'a>> {
+    let mut changes = Vec::new();
+    for group in groups(known, &view.report.observations) {
+        let names: BTreeSet<String> = group.seen.iter().flat_map(|seen| identity::names(seen)).collect();
+        for (number, slot) in slots(&group) {
+            let identity = match (slot.known.first(), lead(&slot.seen)) {
+                (Some(known), _) => known.identity.clone(),
+                (None, Some(seen)) => identity::label(seen, number),
+                (None, None) => continue,
             };
-            seen.insert(numbered, observation.clone());
-        }
-    }
-    seen
-}
-
-/// Line and version, then the worst first, then anything that tells two apart.
-fn sort_key(observation: &Observation) -> impl Ord + use<> {
-    let component = observation.component.clone().unwrap_or_default();
-    (
-        observation.line(),
-        (component.version, component.purl, component.name),
-        std::cmp::Reverse(observation.severity),
-        // `Debug` shows all members, and this is asked only where there are several of one identity.
-        format!("{observation:?}"),
-    )
-}
-
-/// What a scan changes. Findings of tools outside `scope` that it did not see stay as they are, and are not mentioned;
-/// nor are those that are gone and stay so. In the order of identities.
-pub fn diff<'a>(before: &'a [Finding], seen: &'a Seen, scope: &BTreeSet<String>) -> Vec<Change<'a>> {
-    let known: BTreeMap<&str, &Finding> = before.iter().map(|finding| (finding.identity.as_str(), finding)).collect();
-    let identities: BTreeSet<&str> = known.keys().copied().chain(seen.keys().map(String::as_str)).collect();
-    let change = |identity| {
-        let before = known.get(identity).copied();
-        let seen = seen.get(identity);
-        Some(Change { kind: kind(before, seen, scope)?, identity, before, seen })
-    };
-    identities.into_iter().filter_map(change).collect()
-}
-
-fn kind(before: Option<&Finding>, seen: Option<&Observation>, scope: &BTreeSet<String>) -> Option<ChangeKind> {
-    let status = before.map(|finding| finding.status);
-    let Some(seen) = seen else {
-        let is_there = matches!(status, Some(FindingStatus::Open | FindingStatus::Suppressed));
-        let is_ours = before.is_some_and(|finding| scope.contains(&finding.observation.tool));
-        return (is_there && is_ours).then_some(ChangeKind::Remediated);
-    };
-    let severity_before = before.map(|finding| finding.observation.severity);
-    Some(match (status, seen.suppressed) {
-        (Some(FindingStatus::Suppressed), true) => ChangeKind::Unchanged,
-        (None | Some(FindingStatus::Open | FindingStatus::Remediated), true) => ChangeKind::Suppressed,
-        (None, false) => ChangeKind::Created,
-        (Some(FindingStatus::Remediated | FindingStatus::Suppressed), false) => ChangeKind::Reopened,
-        (Some(FindingStatus::Open), false) if is_other(severity_before, seen.severity) => ChangeKind::Changed,
-        (Some(FindingStatus::Open), false) => ChangeKind::Unchanged,
-    })
-}
-
-fn is_other(before: Option<Severity>, now: Severity) -> bool {
-    before.is_some_and(|before| before != now)
-}
-
-/// Whose finding a new one is, and when it was seen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Sighting {
-    /// The organisation.
-    pub org_id: OrgId,
-    /// The project.
-    pub project_id: ProjectId,
-    /// The scan's time.
-    pub at: Timestamp,
-}
-
-impl Change<'_> {
-    /// The finding as it is after the change. `id` makes the id of a new one.
-    pub fn apply(&self, sighting: Sighting, id: impl FnOnce() -> FindingId) -> Finding {
-        let status = match self.seen {
-            None => FindingStatus::Remediated,
-            Some(seen) if seen.suppressed => FindingStatus::Suppressed,
-            Some(_) => FindingStatus::Open,
-        };
-        let mut after = self.before.cloned().unwrap_or_else(|| Finding {
-            id: id(),
-            org_id: sighting.org_id,
-            project_id: sighting.project_id,
-            identity: self.identity.to_owned(),
-            status,
-            observation: Observation::default(),
-            first_seen_at: sighting.at,
-            last_seen_at: sighting.at,
-            remediated_at: None,
-        });
-        after.status = status;
-        match self.seen {
-            Some(seen) => {
-                after.observation = seen.clone();
-                after.last_seen_at = sighting.at;
-                after.remediated_at = None;
+            let gone = gone(&slot.known, &slot.seen, view);
+            let change = Change { identity, names: names.clone(), before: slot.known, seen: slot.seen, gone };
+            let says_something = change.before.len() > 1 || !change.seen.is_empty() || !change.gone.is_empty();
+            if says_something {
+                changes.push(change);
             }
-            None => after.remediated_at = Some(sighting.at),
         }
-        after
     }
+    let mut changes = moved(changes);
+    changes.sort_by(|a, b| a.identity.cmp(&b.identity));
+    changes
+}
+
+/// What was seen, each vulnerability of a place once, by the label it would have as new.
+pub fn by_identity(observations: &[Observation]) -> BTreeMap<String, &Observation> {
+    let groups = groups(&[], observations);
+    let labelled = groups.iter().flat_map(slots).filter_map(|(number, slot)| {
+        let seen = lead(&slot.seen)?;
+        Some((identity::label(seen, number), seen))
+    });
+    labelled.collect()
+}
+
+/// Of several tools that see it first in one report.
+fn lead<'a>(seen: &[&'a Observation]) -> Option<&'a Observation> {
+    seen.iter().copied().min_by_key(|observation| &observation.tool)
+}
+
+/// The tools that looked, saw it before and do not now; unless what they said before is from a newer scan.
+fn gone<'a>(known: &[&'a Finding], seen: &[&Observation], view: &View<'a>) -> Vec<&'a str> {
+    let is_gone = |tool: &&'a String| {
+        let is_seen = seen.iter().any(|observation| observation.tool == **tool);
+        !is_seen && known.iter().any(|finding| no_longer_seen(finding, tool, view))
+    };
+    if view.partial {
+        return Vec::new();
+    }
+    view.report.scope.iter().filter(is_gone).map(String::as_str).collect()
+}
+
+fn no_longer_seen(finding: &Finding, tool: &str, view: &View<'_>) -> bool {
+    let was_there = finding.sights.get(tool).is_some_and(|sight| sight.there && sight.at <= view.at);
+    was_there && finding.said_by(tool).is_some_and(|said| view.report.looked_at(said))
+}
+
+/// Code that went to another file takes its finding along: what is gone from one file and new in another, of the same
+/// tool, rule and code, is one. A file of the same name is preferred.
+fn moved(changes: Vec<Change<'_>>) -> Vec<Change<'_>> {
+    let mut ends: BTreeMap<String, (Vec<usize>, Vec<usize>)> = BTreeMap::new();
+    for (index, change) in changes.iter().enumerate() {
+        match (change.before.as_slice(), change.seen.as_slice()) {
+            ([left], []) if change.gone.len() == left.sights.len() => {
+                if let Some(code) = identity::roaming(&left.observation) {
+                    ends.entry(code).or_default().0.push(index);
+                }
+            }
+            ([], [arrived]) => {
+                if let Some(code) = identity::roaming(arrived) {
+                    ends.entry(code).or_default().1.push(index);
+                }
+            }
+            _ => {}
+        }
+    }
+    let mut pairs: BTreeMap<usize, usize> = BTreeMap::new();
+    for (left, arrived) in ends.into_values().filter(|(left, arrived)| !left.is_empty() && !arrived.is_empty()) {
+        pair(&changes, left, arrived, &mut pairs);
+    }
+    if pairs.is_empty() {
+        return changes;
+    }
+    let origins: BTreeMap<usize, Vec<&Finding>> =
+        pairs.iter().filter_map(|(to, from)| Some((*to, changes.get(*from)?.before.clone()))).collect();
+    let left: BTreeSet<usize> = pairs.into_values().collect();
+    let kept = changes.into_iter().enumerate().filter(|(index, _)| !left.contains(index));
+    kept.map(|(index, change)| match origins.get(&index) {
+        Some(before) => Change { before: before.clone(), ..change },
+        None => change,
+    })
+    .collect()
+}
+
+/// Pairs what arrived with what left: those in files of one name, then the others, each in the order of their labels.
+fn pair(changes: &[Change<'_>], left: Vec<usize>, arrived: Vec<usize>, pairs: &mut BTreeMap<usize, usize>) {
+    let label = |index: &usize| changes.get(*index).map(|change| change.identity.clone());
+    let name = |index: &usize| {
+        let change = changes.get(*index)?;
+        let known = change.before.first().map(|finding| &finding.observation);
+        let file = known.or(change.seen.first().copied())?.file();
+        Some(file.rsplit('/').next().unwrap_or(file).to_owned())
+    };
+    let (mut left, mut arrived) = (left, arrived);
+    left.sort_by_key(label);
+    arrived.sort_by_key(label);
+    let mut by_name: BTreeMap<Option<String>, Vec<usize>> = BTreeMap::new();
+    left.iter().rev().for_each(|index| by_name.entry(name(index)).or_default().push(*index));
+    arrived.retain(|index| match by_name.get_mut(&name(index)).and_then(Vec::pop) {
+        Some(from) => {
+            pairs.insert(*index, from);
+            false
+        }
+        None => true,
+    });
+    let used: BTreeSet<usize> = pairs.values().copied().collect();
+    left.retain(|index| !used.contains(index));
+    pairs.extend(arrived.into_iter().zip(left));
 }

@@ -10,7 +10,7 @@ use watchbell_wire::Severity;
 use watchbell_wire::event::{Issue, IssueData};
 
 use super::{purl_type, short};
-use crate::finding::{Finding, FindingStatus, Observation};
+use crate::finding::{Finding, Observation};
 
 /// Characters of an issue's description; the finding itself keeps more.
 const DESCRIPTION_MAX: usize = 1_000;
@@ -27,7 +27,7 @@ pub(super) fn issue(finding: &Finding) -> Issue {
         priority: priority(observation),
         issue_data: issue_data(&id, observation, &nearest),
         is_patched: false,
-        is_ignored: finding.status == FindingStatus::Suppressed || observation.suppressed,
+        is_ignored: finding.status.is_muted() || observation.suppressed,
         fix_info: json!({
             "isUpgradable": is_upgradable(observation),
             "isPinnable": false,
@@ -37,17 +37,19 @@ pub(super) fn issue(finding: &Finding) -> Issue {
             "nearestFixedInVersion": nearest,
             "fixedIn": observation.fixed_in,
         }),
-        more: Map::new(),
+        // Not in the documented example, and in real payloads.
+        more: members(json!({
+            "priorityScore": priority(observation).get("score"),
+            "ignoreReasons": ignore_reasons(finding),
+        })),
         id,
     }
 }
 
-/// Unique in the project, as Snyk's are (one id each vulnerability and package), since consumers close issues by it: the
-/// rule or vulnerability, a colon, and the finding.
+/// Unique in the project, as Snyk's are (one id each vulnerability and package), and the same for its whole life, since
+/// consumers close issues by it: the name it was first known by, a colon, and the finding.
 fn issue_id(finding: &Finding) -> String {
-    let observation = &finding.observation;
-    let name = observation.cve_id.as_ref().unwrap_or(&observation.rule_id);
-    format!("{name}:{}", finding.id.bare())
+    format!("{}:{}", finding.first_name(), finding.id.bare())
 }
 
 fn issue_data(id: &str, observation: &Observation, nearest: &str) -> IssueData {
@@ -63,6 +65,11 @@ fn issue_data(id: &str, observation: &Observation, nearest: &str) -> IssueData {
         "language": language(observation),
         "patches": [],
         "nearestFixedInVersion": nearest,
+        // From here on not in the documented example, and in real payloads.
+        "originalSeverity": severity,
+        "cvssDetails": [],
+        "functions": [],
+        "isMaliciousPackage": is_malicious(observation),
     });
     IssueData {
         id: id.to_owned(),
@@ -75,6 +82,22 @@ fn issue_data(id: &str, observation: &Observation, nearest: &str) -> IssueData {
         cvss_score: observation.cvss_score,
         more: members(more),
     }
+}
+
+/// Why nobody need act, where that is so.
+fn ignore_reasons(finding: &Finding) -> Value {
+    let judged = finding.judgement.as_ref().filter(|judgement| judgement.status.is_muted());
+    let judged = judged.map(|it| json!({"reason": it.reason, "expires": it.until, "source": it.by.kind()}));
+    let observation = &finding.observation;
+    let said = || json!({"reason": observation.suppression_reason.clone().unwrap_or_default(), "expires": null, "source": "scan"});
+    let reason = judged.or_else(|| observation.suppressed.then(said));
+    Value::Array(reason.into_iter().collect())
+}
+
+/// The databases of malicious packages give ids of their own.
+fn is_malicious(observation: &Observation) -> bool {
+    let mut names = observation.aliases.iter().chain([&observation.rule_id]);
+    names.any(|name| name.starts_with("MAL-"))
 }
 
 /// CVE, CWE and ALTERNATIVE always, GHSA where there is one.

@@ -13,7 +13,7 @@ use serde_json::json;
 use watchbell_wire::event::{Data, EventType, Issue, ProjectSnapshot, SnapshotGroup, SnapshotOrg, SnapshotProject};
 
 use super::issue::{self, issue, members};
-use super::{ChangeKind, EVENT_BYTES_MAX, purl_type};
+use super::{ChangeKind, EVENT_BYTES_MAX, Weighed, purl_type};
 use crate::finding::{Finding, FindingStatus};
 use crate::id::FindingId;
 use crate::org::{Org, Project};
@@ -21,26 +21,27 @@ use crate::scan::Report;
 
 /// The project's findings after the scan.
 pub(super) struct After<'a> {
-    changed: &'a [(ChangeKind, Finding)],
+    changed: &'a [Weighed],
     untouched: Vec<&'a Finding>,
 }
 
 impl<'a> After<'a> {
-    pub(super) fn new(existing: &'a [Finding], changed: &'a [(ChangeKind, Finding)]) -> Self {
-        let touched: HashSet<FindingId> = changed.iter().map(|(_, finding)| finding.id).collect();
+    pub(super) fn new(existing: &'a [Finding], changed: &'a [Weighed], merged: &[Finding]) -> Self {
+        let gone = merged.iter().map(|finding| finding.id);
+        let touched: HashSet<FindingId> = changed.iter().map(|one| one.finding.id).chain(gone).collect();
         let untouched = existing.iter().filter(|finding| !touched.contains(&finding.id)).collect();
         Self { changed, untouched }
     }
 
     fn open(&self) -> impl Iterator<Item = &Finding> {
-        let changed = self.changed.iter().map(|(_, finding)| finding);
+        let changed = self.changed.iter().map(|one| &one.finding);
         let all = changed.chain(self.untouched.iter().copied());
         all.filter(|finding| finding.status == FindingStatus::Open)
     }
 
-    fn issues(&self, kinds: &[ChangeKind]) -> Vec<Issue> {
-        let wanted = self.changed.iter().filter(|(kind, _)| kinds.contains(kind));
-        wanted.map(|(_, finding)| issue(finding)).collect()
+    fn issues(&self, kinds: &[ChangeKind]) -> impl Iterator<Item = Issue> {
+        let wanted = self.changed.iter().filter(move |one| kinds.contains(&one.kind));
+        wanted.map(|one| issue(&one.finding))
     }
 }
 
@@ -64,7 +65,7 @@ pub(super) fn snapshots(
     let frame_bytes = Data::from_typed(&empty).text().len();
     let mut parts = vec![empty.clone()];
     let mut bytes = frame_bytes;
-    let all = new.into_iter().map(|issue| (true, issue)).chain(removed.into_iter().map(|issue| (false, issue)));
+    let all = new.map(|issue| (true, issue)).chain(removed.map(|issue| (false, issue)));
     for (is_new, issue) in all {
         let size = Data::from_typed(&issue).text().len() + 1;
         if bytes + size > EVENT_BYTES_MAX {

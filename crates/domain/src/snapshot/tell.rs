@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use watchbell_wire::Severity;
 use watchbell_wire::event::{Data, EventType, Scan as ScanData, Vulnerability};
 
-use super::{ChangeKind, EVENT_BYTES_MAX, short};
+use super::{ChangeKind, EVENT_BYTES_MAX, Weighed, short};
 use crate::finding::{Finding, FindingStatus, Observation};
 use crate::scan::Scan;
 
@@ -14,8 +14,9 @@ const DETAILS_MAX: usize = 1_000;
 const DETAIL_TEXT_MAX: usize = 300;
 
 /// `scan.completed`: the threats are the findings that this scan saw and somebody ought to act on.
-pub(super) fn scan_completed(scan: &Scan, changed: &[(ChangeKind, Finding)]) -> Vec<(EventType, Data)> {
-    let threats = || changed.iter().map(|(_, finding)| finding).filter(|finding| finding.status == FindingStatus::Open);
+pub(super) fn scan_completed(scan: &Scan, changed: &[Weighed]) -> Vec<(EventType, Data)> {
+    let is_threat = |one: &&Weighed| one.seen && one.finding.status == FindingStatus::Open;
+    let threats = || changed.iter().filter(is_threat).map(|one| &one.finding);
     let mut details = Vec::new();
     let mut bytes = 0;
     for finding in threats().take(DETAILS_MAX) {
@@ -40,7 +41,7 @@ pub(super) fn scan_completed(scan: &Scan, changed: &[(ChangeKind, Finding)]) -> 
 fn detail(finding: &Finding) -> Value {
     let observation = &finding.observation;
     json!({
-        "id": observation.cve_id.as_ref().unwrap_or(&observation.rule_id),
+        "id": finding.cve_id().unwrap_or(&observation.rule_id),
         "name": short(&observation.title, DETAIL_TEXT_MAX),
         "severity": observation.severity.as_str(),
         "path": short(&path(observation).unwrap_or_default(), DETAIL_TEXT_MAX),
@@ -56,9 +57,9 @@ fn path(observation: &Observation) -> Option<String> {
 }
 
 /// The events of one finding's change.
-pub(super) fn finding(kind: ChangeKind, finding: &Finding) -> Vec<(EventType, Data)> {
-    let types: &[EventType] = match kind {
-        ChangeKind::Created if finding.observation.severity == Severity::Critical => {
+pub(super) fn finding(one: &Weighed) -> Vec<(EventType, Data)> {
+    let types: &[EventType] = match one.kind {
+        ChangeKind::Created if one.finding.observation.severity == Severity::Critical => {
             &[EventType::VulnerabilityCreated, EventType::VulnerabilityCritical]
         }
         ChangeKind::Created => &[EventType::VulnerabilityCreated],
@@ -66,20 +67,28 @@ pub(super) fn finding(kind: ChangeKind, finding: &Finding) -> Vec<(EventType, Da
         ChangeKind::Suppressed => &[EventType::VulnerabilitySuppressed],
         ChangeKind::Changed => &[EventType::VulnerabilityChanged],
         ChangeKind::Remediated => &[EventType::VulnerabilityRemediated],
-        ChangeKind::Unchanged => &[],
+        ChangeKind::Unchanged | ChangeKind::Recorded => &[],
     };
-    let data = |event_type: &EventType| (event_type.clone(), Data::from_typed(&vulnerability(finding)));
-    types.iter().map(data).collect()
+    let Some((last, others)) = types.split_last() else {
+        return Vec::new();
+    };
+    let data = Data::from_typed(&vulnerability(one));
+    let mut told: Vec<_> = others.iter().map(|event_type| (event_type.clone(), data.clone())).collect();
+    told.push((last.clone(), data));
+    told
 }
 
-fn vulnerability(finding: &Finding) -> Vulnerability {
+/// What is said of a finding.
+pub(super) fn vulnerability(one: &Weighed) -> Vulnerability {
+    let finding = &one.finding;
     let observation = finding.observation.clone();
+    let is_created = one.kind == ChangeKind::Created;
     Vulnerability {
         finding_id: Some(finding.id.bare()),
         title: Some(observation.title),
         severity: observation.severity,
-        cve_id: observation.cve_id,
-        aliases: observation.aliases,
+        cve_id: finding.cve_id().map(str::to_owned),
+        aliases: finding.aliases(),
         cvss_score: observation.cvss_score,
         cvss_vector: observation.cvss_vector,
         component: observation.component,
@@ -89,5 +98,10 @@ fn vulnerability(finding: &Finding) -> Vulnerability {
         project_id: Some(finding.project_id.bare()),
         detected_at: Some(finding.first_seen_at),
         remediated_at: finding.remediated_at,
+        status: Some(finding.status.as_str().to_owned()),
+        // That it is new is what the event says.
+        reason: one.reason.clone().filter(|_| !is_created),
+        accepted_until: finding.accepted_until().filter(|_| finding.status == FindingStatus::Accepted),
+        merged_finding_ids: one.merged.iter().map(|id| id.bare()).collect(),
     }
 }

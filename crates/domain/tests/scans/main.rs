@@ -3,7 +3,15 @@
 #[cfg(test)]
 mod documents;
 #[cfg(test)]
+mod fixtures;
+#[cfg(test)]
+mod formats;
+#[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod laws;
+#[cfg(test)]
+mod life;
 #[cfg(test)]
 mod reports;
 #[cfg(test)]

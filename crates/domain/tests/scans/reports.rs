@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use watchbell_domain::finding::Observation;
+use watchbell_domain::finding::identity;
 use watchbell_domain::scan::{self, Report, ReportError};
 use watchbell_wire::Severity;
 
@@ -124,7 +125,7 @@ fn places_are_files_with_lines_or_resources() {
     let resource =
         location(json!({"logicalLocations": [{"fullyQualifiedName": "aws_s3_bucket.b", "kind": "resource"}]}));
     assert_eq!(resource.location.as_deref(), Some("aws_s3_bucket.b"));
-    assert_eq!(resource.identity(), "resource|R0|aws_s3_bucket.b");
+    assert_eq!(identity::label(&resource, 1), "resource|R0|aws_s3_bucket.b");
     let listed = read(&json!({"runs": [{"tool": {"driver": {"name": "T"}},
         "artifacts": [{}, {"location": {"uri": "src/listed.c"}}],
         "results": [{"ruleId": "R", "locations": [{"physicalLocation": {"artifactLocation": {"index": 1}}}]}]}]}));
@@ -205,7 +206,7 @@ fn components_are_found_wherever_they_are() {
     assert_eq!(first.cve_id.as_deref(), Some("CVE-2021-0001"));
     assert_eq!(first.aliases, ["GHSA-aaaa-bbbb-cccc", "OSV-1"]);
     assert_eq!(first.rule_id, "GHSA-aaaa-bbbb-cccc");
-    assert_eq!(first.identity(), "component|CVE-2021-0001|pkg:npm/%2540scope/inner");
+    assert_eq!(identity::label(first, 1), "component|CVE-2021-0001|pkg:npm/@scope/inner");
     assert_eq!(first.title, "CVE-2021-0001 in @scope/inner 2.0.0");
 }
 

@@ -1,12 +1,12 @@
 //! What the tests of scans and snapshots share: the example reports, and a project to weigh them in.
 
 use watchbell_domain::Timestamp;
-use watchbell_domain::finding::{Finding, FindingStatus};
-use watchbell_domain::id::{OrgId, ProjectId, ScanId};
+use watchbell_domain::finding::{Finding, FindingChange, FindingStatus};
+use watchbell_domain::id::{FindingId, OrgId, ProjectId, ScanId};
 use watchbell_domain::org::{Org, Project};
-use watchbell_domain::port::ScanOutcome;
 use watchbell_domain::port::testing::SeededEntropy;
-use watchbell_domain::scan::{self, Report};
+use watchbell_domain::port::{Coverage, ProjectState, ScanOutcome};
+use watchbell_domain::scan::{self, Report, ScanStatus};
 use watchbell_domain::snapshot::{self, ScanFacts};
 
 macro_rules! example {
@@ -37,7 +37,12 @@ pub(crate) fn example(name: &str) -> Report {
 pub(crate) struct Shop {
     pub(crate) org: Org,
     pub(crate) project: Project,
+    /// Those that live, in the order in which they came.
     pub(crate) findings: Vec<Finding>,
+    /// Those that were merged into others.
+    pub(crate) merged: Vec<Finding>,
+    pub(crate) history: Vec<FindingChange>,
+    coverage: Coverage,
     pub(crate) entropy: SeededEntropy,
     hour: i64,
 }
@@ -61,13 +66,14 @@ impl Shop {
             version: 0,
             last_scan_at: None,
         };
-        Self { org, project, findings: Vec::new(), entropy, hour: 0 }
+        let (findings, merged, history) = (Vec::new(), Vec::new(), Vec::new());
+        Self { org, project, findings, merged, history, coverage: Coverage::default(), entropy, hour: 0 }
     }
 
     pub(crate) fn facts(&mut self) -> ScanFacts {
         self.hour += 1;
         let received_at = self.project.created_at + watchbell_domain::SignedDuration::from_hours(self.hour);
-        ScanFacts { scan_id: ScanId::make(received_at, &self.entropy), received_at, partial: false }
+        ScanFacts { scan_id: ScanId::make(received_at, &self.entropy), received_at, scanned_at: None, partial: false }
     }
 
     /// Weighs a report and keeps the outcome, as a store would.
@@ -77,19 +83,44 @@ impl Shop {
     }
 
     pub(crate) fn scan_with(&mut self, report: &Report, facts: ScanFacts) -> ScanOutcome {
-        let outcome = snapshot::weigh(&self.org, &self.project, &self.findings, report, facts, &self.entropy);
+        let outcome = snapshot::weigh(&self.org, &self.state(), report, facts, &self.entropy);
         self.keep(&outcome);
         outcome
     }
 
+    pub(crate) fn state(&self) -> ProjectState {
+        ProjectState { project: self.project.clone(), findings: self.findings.clone(), coverage: self.coverage.clone() }
+    }
+
     pub(crate) fn keep(&mut self, outcome: &ScanOutcome) {
         for changed in &outcome.findings {
-            match self.findings.iter_mut().find(|known| known.id == changed.id) {
-                Some(known) => *known = changed.clone(),
-                None => self.findings.push(changed.clone()),
-            }
+            self.put(changed.clone());
+        }
+        self.history.extend(outcome.history.iter().cloned());
+        for (key, at) in &outcome.coverage.0 {
+            let known = self.coverage.0.entry(key.clone()).or_insert(*at);
+            *known = (*known).max(*at);
         }
         self.project.version += 1;
+        if outcome.scan.status == ScanStatus::Completed {
+            self.project.last_scan_at = Some(outcome.scan.received_at);
+        }
+    }
+
+    pub(crate) fn put(&mut self, finding: Finding) {
+        self.findings.retain(|known| known.id != finding.id || finding.merged_into.is_none());
+        if finding.merged_into.is_some() {
+            return self.merged.push(finding);
+        }
+        match self.findings.iter_mut().find(|known| known.id == finding.id) {
+            Some(known) => *known = finding,
+            None => self.findings.push(finding),
+        }
+    }
+
+    pub(crate) fn history_of(&self, id: FindingId) -> Vec<(Option<FindingStatus>, FindingStatus, &str)> {
+        let own = self.history.iter().filter(|change| change.finding_id == id);
+        own.map(|change| (change.from, change.to, change.by.kind())).collect()
     }
 
     pub(crate) fn open(&self) -> Vec<&Finding> {

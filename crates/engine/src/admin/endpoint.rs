@@ -63,6 +63,8 @@ pub struct Spec {
     pub transport: Transport,
     /// What differs from the server.
     pub policy: EndpointPolicy,
+    /// Whether it begins paused.
+    pub paused: bool,
 }
 
 /// The credential as it was given, under one of its two names.
@@ -97,6 +99,8 @@ pub struct Change {
     pub http_version: Option<HttpVersion>,
     /// What differs from the server.
     pub policy: Option<EndpointPolicy>,
+    /// Paused, or active again: as [`with_state`].
+    pub paused: Option<bool>,
 }
 
 impl Change {
@@ -177,7 +181,7 @@ pub fn create(
         dialect,
         description: spec.description,
         events,
-        state: EndpointState::Active,
+        state: if spec.paused { EndpointState::Paused { since: now } } else { EndpointState::Active },
         secrets: vec![EndpointSecret { text: secret.clone(), created_at: now, expires_at: None }],
         headers: spec.headers,
         transport: spec.transport,
@@ -205,7 +209,8 @@ pub fn change(
     now: Timestamp,
     entropy: &dyn Entropy,
 ) -> Result<Made, Refused> {
-    let mut endpoint = seen.clone();
+    let turned = change.paused.and_then(|paused| with_state(seen, paused, now));
+    let mut endpoint = turned.unwrap_or_else(|| seen.clone());
     endpoint.updated_at = after(seen.updated_at, now);
     let renews = change.renews();
     if let Some(text) = &change.url {

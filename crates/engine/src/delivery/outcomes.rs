@@ -10,8 +10,9 @@ use watchbell_domain::port::{Settled, Settlement, StoreError};
 
 use super::observer::Observer;
 
-/// Most outcomes of one commit.
-const TOGETHER_MAX: usize = 256;
+/// Most outcomes of one commit. As many acceptances share a commit as there are callers, each with a delivery for every
+/// endpoint: with fewer outcomes than that, outcomes gather, lines stay full, and what is made has to wait in the store.
+const TOGETHER_MAX: usize = 1024;
 
 /// First wait before outcomes are offered to the store again; doubles up to [`WAIT_MAX`].
 const WAIT: SignedDuration = SignedDuration::from_millis(100);

@@ -189,10 +189,11 @@ impl Service {
         let Some(project_id) = evidence.project_id else { return Ok(None) };
         let org = self.parts.orgs.org(evidence.org_id).await?;
         let state = self.parts.projects.project_state(evidence.org_id, project_id).await?;
-        let (Some(org), Some((project, known))) = (org, state) else { return Ok(None) };
+        let (Some(org), Some(known)) = (org, state) else { return Ok(None) };
         let entropy = &*self.parts.entropy;
-        let facts = ScanFacts { scan_id: ScanId::make(received_at, entropy), received_at, partial: false };
-        Ok(Some(snapshot::weigh(&org, &project, &known, report, facts, entropy)))
+        let scan_id = ScanId::make(received_at, entropy);
+        let facts = ScanFacts { scan_id, received_at, scanned_at: None, partial: false };
+        Ok(Some(snapshot::weigh(&org, &known, report, facts, entropy)))
     }
 
     fn told(&self, evidence: &Evidence, state: &EvidenceState, found: &Found, at: Timestamp) -> NewEvent {

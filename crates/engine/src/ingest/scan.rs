@@ -8,10 +8,8 @@
 use bytes::Bytes;
 use jiff::Timestamp;
 use watchbell_domain::event::Accepted;
-use watchbell_domain::finding::Finding;
 use watchbell_domain::id::{OrgId, ProjectId, ScanId};
-use watchbell_domain::org::Project;
-use watchbell_domain::port::{Entropy, Once, OrgStore, ProjectStore, ScanOutcome, StoreError, Written};
+use watchbell_domain::port::{Entropy, Once, OrgStore, ProjectState, ProjectStore, ScanOutcome, StoreError, Written};
 use watchbell_domain::scan::{self, Report, ReportError, Scan};
 use watchbell_domain::snapshot::{self, ScanFacts};
 
@@ -31,6 +29,8 @@ pub struct Submission {
     pub tool: Option<String>,
     /// The report covers a part of the project: what it does not mention is not gone.
     pub partial: bool,
+    /// When the tool looked, where the caller says it.
+    pub scanned_at: Option<Timestamp>,
     /// When it came in.
     pub received_at: Timestamp,
 }
@@ -104,12 +104,16 @@ pub async fn apply(
     let org = ports.orgs.org(org_id).await?.ok_or(Error::NoSuchProject)?;
     // A report that nobody will keep need not be read.
     ports.projects.project(org_id, project_id).await?.ok_or(Error::NoSuchProject)?;
-    let facts =
-        ScanFacts { scan_id: submission.scan_id, received_at: submission.received_at, partial: submission.partial };
+    let facts = ScanFacts {
+        scan_id: submission.scan_id,
+        received_at: submission.received_at,
+        scanned_at: submission.scanned_at,
+        partial: submission.partial,
+    };
     let (report, tool) = read(submission).await;
-    let weigh = |project: &Project, known: &[Finding]| match &report {
-        Ok(report) => snapshot::weigh(&org, project, known, report, facts, ports.entropy),
-        Err(error) => snapshot::unreadable(project, tool.as_deref(), error, facts, ports.entropy),
+    let weigh = |known: &ProjectState| match &report {
+        Ok(report) => snapshot::weigh(&org, known, report, facts, ports.entropy),
+        Err(error) => snapshot::unreadable(&known.project, tool.as_deref(), error, facts, ports.entropy),
     };
     apply_weighed(ports, org_id, project_id, weigh, once).await
 }
@@ -129,15 +133,16 @@ async fn apply_weighed(
     ports: Ports<'_>,
     org_id: OrgId,
     project_id: ProjectId,
-    weigh: impl Fn(&Project, &[Finding]) -> ScanOutcome + Send,
+    weigh: impl Fn(&ProjectState) -> ScanOutcome + Send,
     once: impl Fn(&Scan) -> Option<Once> + Send,
 ) -> Result<Applied, Error> {
     let mut round = 1;
     loop {
-        let Some((project, known)) = ports.projects.project_state(org_id, project_id).await? else {
+        let Some(known) = ports.projects.project_state(org_id, project_id).await? else {
             return Err(Error::NoSuchProject);
         };
-        let outcome = weigh(&project, &known);
+        let outcome = weigh(&known);
+        drop(known);
         let scan = outcome.scan.clone();
         let once = once(&scan);
         match ports.projects.apply_scan(outcome, once).await {

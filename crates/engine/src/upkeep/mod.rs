@@ -3,6 +3,9 @@
 //! Each loop does one small thing in one commit and then rests for longer than it worked: whatever it has to do, what is
 //! accepted and delivered meanwhile does not notice.
 
+pub mod acceptance;
 pub mod erasure;
+pub mod orgs;
+pub mod poam;
 pub mod replay;
 pub mod retention;

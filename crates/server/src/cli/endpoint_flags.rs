@@ -25,6 +25,12 @@ pub(super) struct Flags {
     /// First in, first out: for the whole endpoint, or for each project
     #[arg(long, value_name = "WHAT", help_heading = "Limits")]
     ordered: Option<Ordered>,
+    /// Only events about vulnerabilities at least so bad (what nobody rated comes too); "all" for every one
+    #[arg(long, value_name = "SEVERITY", help_heading = "Limits")]
+    min_severity: Option<String>,
+    /// One digest instead of more new findings of a scan than this; "off" for none, "default" for the dialect's own
+    #[arg(long, value_name = "N", help_heading = "Limits")]
+    storm_threshold: Option<String>,
     /// What the Authorization header says
     #[arg(long, value_name = "HOW", help_heading = "Connection")]
     auth: Option<Auth>,
@@ -103,6 +109,11 @@ impl Flags {
         put("rate_limit", self.rate_limit.as_deref().map(Value::from));
         put("max_in_flight", self.max_in_flight.map(Value::from));
         put("ordered", self.ordered.map(Ordered::member));
+        put(
+            "min_severity",
+            self.min_severity.as_deref().map(|text| if text == "all" { Value::Null } else { text.into() }),
+        );
+        put("storm_threshold", self.storm_threshold.as_deref().map(storm_threshold));
         put("http_version", self.http_version.map(named));
         put("tls", self.tls()?);
         put("auth", self.auth()?);
@@ -146,6 +157,15 @@ impl Flags {
                 "auth_style": named(self.auth_style.unwrap_or(AuthStyle::Basic)),
             }),
         }))
+    }
+}
+
+/// A number where it is one; what else it may be the server says.
+fn storm_threshold(text: &str) -> Value {
+    match text.parse::<u32>() {
+        Ok(count) => count.into(),
+        Err(_) if text == "default" => Value::Null,
+        Err(_) => text.into(),
     }
 }
 

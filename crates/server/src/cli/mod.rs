@@ -5,6 +5,7 @@
 //! (`UPDATE_DOCS=1 cargo nextest run -p watchbell` writes it).
 
 mod advisories;
+mod audit;
 mod backup;
 mod bench;
 mod completions;
@@ -16,16 +17,23 @@ mod doctor;
 mod endpoint;
 mod endpoint_flags;
 mod event;
+mod event_type;
 mod evidence;
+mod finding;
+mod graphql_schema;
+mod kev;
 mod key;
+mod member;
 mod message;
 mod org;
 pub(crate) mod output;
+mod poam;
 mod replay;
 mod scan;
 mod send;
 mod serve;
 mod sign;
+mod training;
 mod verify;
 
 use std::fmt;
@@ -84,12 +92,26 @@ enum Command {
     Endpoint(Box<endpoint::Args>),
     /// Events: what happened
     Event(event::Args),
+    /// Findings: what scans saw, and what is to become of it
+    Finding(finding::Args),
+    /// Event types: the catalogue, and types of your own
+    EventType(event_type::Args),
+    /// Plans of action and milestones: what is to be remediated until when
+    Poam(Box<poam::Args>),
+    /// The catalogue of known exploited vulnerabilities
+    Kev(kev::Args),
+    /// Completed lessons
+    Training(training::Args),
     /// Deliveries: an event on its way to an endpoint
     Delivery(delivery::Args),
-    /// API keys
-    Key(key::Args),
     /// Organisations
     Org(org::Args),
+    /// Members of an organisation and their roles
+    Member(member::Args),
+    /// API keys
+    Key(key::Args),
+    /// Who changed what, and whether the record still holds
+    Audit(audit::Args),
     /// Deliver again what an endpoint was sent in a window of time
     Replay(Box<replay::Args>),
     /// Copy the database into a file, beside a running server
@@ -98,6 +120,8 @@ enum Command {
     Restore(backup::Restore),
     /// Check the configuration, print it, or its schema
     Config(config::Args),
+    /// Print the schema of /graphql in GraphQL's own language
+    GraphqlSchema(graphql_schema::Args),
     /// Look for what is wrong with a server, its configuration or its data directory
     Doctor(doctor::Args),
     /// Measure the whole path on this machine, and the machine itself
@@ -121,13 +145,21 @@ impl Cli {
             Command::Advisories(args) => args.run(out),
             Command::Endpoint(args) => args.run(out),
             Command::Event(args) => args.run(out),
+            Command::Finding(args) => args.run(out),
+            Command::EventType(args) => args.run(out),
+            Command::Poam(args) => args.run(out),
+            Command::Kev(args) => args.run(out),
+            Command::Training(args) => args.run(out),
             Command::Delivery(args) => args.run(out),
-            Command::Key(args) => args.run(out),
             Command::Org(args) => args.run(out),
+            Command::Member(args) => args.run(out),
+            Command::Key(args) => args.run(out),
+            Command::Audit(args) => args.run(out),
             Command::Replay(args) => args.run(out),
             Command::Backup(args) => args.run(out, variables),
             Command::Restore(args) => args.run(out, variables),
             Command::Config(args) => args.run(out, variables),
+            Command::GraphqlSchema(args) => args.run(out),
             Command::Doctor(args) => args.run(out, variables),
             Command::Bench(args) => args.run(out, variables),
             Command::Completions(args) => args.run(),

@@ -39,6 +39,9 @@ pub(super) struct Args {
     /// The report covers a part of the project: what it does not mention is not gone
     #[arg(long)]
     partial: bool,
+    /// When the tool looked, where the report does not say (RFC 3339): a late scan is put where it belongs
+    #[arg(long, value_name = "TIME")]
+    scanned_at: Option<String>,
     /// Post once, however often this command is repeated with the same key
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
@@ -59,6 +62,7 @@ impl Args {
             let mut request = Request::new(Method::POST, format!("{projects}/{}/scans", segment(&project)))
                 .with("tool", self.tool.as_ref())
                 .with("partial", self.partial.then_some(true))
+                .with("scanned_at", self.scanned_at.as_ref())
                 .once(self.idempotency_key.clone());
             request.upload = Some(report);
             let scan = client.json(request).await?;

@@ -2,6 +2,7 @@
 //!
 //! - [`backup`]: a copy taken under load, put back elsewhere.
 //! - [`bench`]: the bench counts what it sent and what arrived, and notices what is missing.
+//! - [`clients`]: clients of GraphQL and of Snyk's API that are not ours work unchanged.
 //! - [`crash`]: `kill -9` at random moments under load; nothing that was acknowledged is lost.
 //! - [`crowd`]: clients take every file descriptor there is; once they go, all is as before.
 //! - [`evidence`]: advisories, a bill of materials, what is found in it; and that a kill loses none.
@@ -9,6 +10,7 @@
 //! - [`fire`]: every fail point, killed, panicking, failing and slow (with the feature `failpoints`).
 //! - [`full`]: no file can grow any more; what is said then, and that it ends by itself.
 //! - [`isolation`]: one of ten endpoints hangs; the other nine do not notice.
+//! - [`poam`]: an overdue plan of action rings at once, a remediation completes it, its export is OSCAL.
 //! - [`power`]: what was not synced is gone; what was acknowledged is not.
 //! - [`vendors`]: the vendors' own way of verifying, in Python and Node, accepts what is sent.
 
@@ -24,6 +26,7 @@ use std::io::Write as _;
 mod backup;
 mod bench;
 mod client;
+mod clients;
 mod crash;
 mod crowd;
 mod evidence;
@@ -32,6 +35,7 @@ mod figures;
 mod fire;
 mod full;
 mod isolation;
+mod poam;
 mod power;
 mod process;
 mod sink;

@@ -59,6 +59,7 @@ const COMMANDS: &[&str] = &[
     "config check",
     "config schema",
     "config dump",
+    "graphql-schema",
     "doctor",
     "bench deliver",
     "bench floor",

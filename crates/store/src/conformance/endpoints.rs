@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 use watchbell_domain::delivery::{CancelReason, DeliveryState};
 use watchbell_domain::endpoint::{
     Auth, AuthStyle, ClientIdentity, DisabledReason, Endpoint, EndpointPolicy, EndpointSecret, EndpointState,
-    HttpVersion, OAuth2Client, Order, TlsSettings, Transport,
+    HttpVersion, OAuth2Client, Order, StormThreshold, TlsSettings, Transport,
 };
 use watchbell_domain::port::{EndpointCreation, Next, StoreError, Terms};
 use watchbell_wire::{EventType, Secret};
@@ -35,6 +35,8 @@ pub async fn kept_whole(world: World) {
             ],
             headers: vec![("X-Token".into(), Secret::new("t0ken")), ("X-Token".into(), Secret::new(""))],
             policy: EndpointPolicy {
+                min_severity: Some(watchbell_wire::Severity::High),
+                storm_threshold: Some(StormThreshold::Above(7)),
                 retry_schedule: Some(vec![SignedDuration::ZERO, SignedDuration::from_millis(1500)]),
                 timeout: Some(SignedDuration::from_secs(7)),
                 max_in_flight: Some(3),

@@ -2,15 +2,15 @@
 
 use watchbell_domain::endpoint::Endpoint;
 use watchbell_domain::event::NewEvent;
-use watchbell_domain::finding::{Finding, FindingStatus, Observation};
+use watchbell_domain::finding::Finding;
+use watchbell_domain::id::ScanId;
 use watchbell_domain::id::{EndpointId, EventId, OrgId};
-use watchbell_domain::id::{FindingId, ScanId};
 use watchbell_domain::org::Project;
 use watchbell_domain::port::{
-    Claim, DeliveryFilter, EventFilter, Next, PageRequest, Replay, ReplayWhat, ScanOutcome, Settlement, StoreError,
-    Terms,
+    Claim, DeliveryFilter, EventFilter, FindingFilter, FindingJudgement, Next, PageRequest, Replay, ReplayWhat,
+    ScanOutcome, Settlement, StoreError, Terms,
 };
-use watchbell_domain::scan::{Scan, ScanStatus};
+use watchbell_domain::scan::Scan;
 use watchbell_wire::EventType;
 
 use super::World;
@@ -28,37 +28,9 @@ struct Owned {
 async fn owned(world: &World, org: OrgId) -> Owned {
     let endpoint = world.endpoint(org).await;
     let project = world.project(org, "api").await;
-    let scan = Scan {
-        id: ScanId(world.uuid(1)),
-        org_id: org,
-        project_id: project.id,
-        tool: "t".into(),
-        received_at: at(1),
-        status: ScanStatus::Completed,
-        findings_seen: 0,
-        findings_new: 0,
-        findings_removed: 0,
-        error: None,
-    };
-    let finding = Finding {
-        id: FindingId(world.uuid(1)),
-        org_id: org,
-        project_id: project.id,
-        identity: "i".into(),
-        status: FindingStatus::Open,
-        observation: Observation::default(),
-        first_seen_at: at(1),
-        last_seen_at: at(1),
-        remediated_at: None,
-    };
-    let event = world.event(EventType::ScanCompleted, "{}", 1);
-    let id = EventId(event.event.id);
-    let outcome = ScanOutcome {
-        scan: scan.clone(),
-        seen_version: 0,
-        findings: vec![finding.clone()],
-        acceptance: world.acceptance(org, vec![event], 1),
-    };
+    let finding = world.finding(&project, "i", 1);
+    let outcome = world.outcome(&project, vec![finding.clone()], 1);
+    let (scan, id) = (outcome.scan.clone(), EventId(outcome.acceptance.events[0].event.id));
     fresh(world.store.apply_scan(outcome, None).await.unwrap());
     Owned { endpoint, event: id, project, scan, finding }
 }
@@ -81,6 +53,7 @@ pub async fn reads_see_nothing(world: World) {
     assert_eq!(store.project_state(mine, own.project.id).await.unwrap(), None);
     assert_eq!(store.finding(mine, own.finding.id).await.unwrap(), None);
     assert_eq!(store.scan(mine, own.scan.id).await.unwrap(), None);
+    assert_eq!(store.finding_state(mine, own.finding.id).await.unwrap(), None);
 
     // A cursor of theirs opens nothing either.
     for page in [first(250), PageRequest { before: Some(world.uuid(99)), limit: 250 }] {
@@ -88,7 +61,11 @@ pub async fn reads_see_nothing(world: World) {
         assert!(store.endpoints(mine, page).await.unwrap().items.is_empty());
         assert!(store.projects(mine, page).await.unwrap().items.is_empty());
         assert!(store.findings(mine, own.project.id, None, page).await.unwrap().items.is_empty());
+        assert!(store.finding_history(mine, own.finding.id, page).await.unwrap().items.is_empty());
         let project_id = Some(own.project.id);
+        for filter in [FindingFilter::default(), FindingFilter { project_id, ..FindingFilter::default() }] {
+            assert!(store.org_findings(mine, filter, page).await.unwrap().items.is_empty());
+        }
         for filter in [EventFilter::default(), EventFilter { project_id, ..EventFilter::default() }] {
             assert!(store.events(mine, filter, page).await.unwrap().items.is_empty());
         }
@@ -153,8 +130,13 @@ pub async fn writes_change_nothing(world: World) {
 
     let scan = Scan { id: ScanId(world.uuid(5)), org_id: mine, ..own.scan.clone() };
     let acceptance = world.acceptance(mine, Vec::new(), 5);
-    let outcome = ScanOutcome { scan, seen_version: 1, findings: vec![own.finding.clone()], acceptance };
+    let outcome = world.outcome(&own.project, vec![own.finding.clone()], 5);
+    let outcome = ScanOutcome { scan, seen_version: 1, acceptance, ..outcome };
     let refused = store.apply_scan(outcome, None).await;
+    assert!(matches!(refused, Err(StoreError::Conflict(_))), "{refused:?}");
+    let judged = super::findings::judged(&world, &own.project, &own.finding, 5);
+    let acceptance = world.acceptance(mine, Vec::new(), 5);
+    let refused = store.judge(FindingJudgement { acceptance, ..judged }, Terms::default()).await;
     assert!(matches!(refused, Err(StoreError::Conflict(_))), "{refused:?}");
     assert_eq!(store.finding(theirs, own.finding.id).await.unwrap(), Some(own.finding));
     assert_eq!(world.load(&own.endpoint).await, own.endpoint);

@@ -1,53 +1,13 @@
 //! Projects, scans and findings.
 
-use watchbell_domain::finding::{Finding, FindingStatus, Observation};
-use watchbell_domain::id::{FindingId, OrgId, ProjectId, ScanId};
+use watchbell_domain::finding::{Finding, FindingStatus};
+use watchbell_domain::id::ProjectId;
 use watchbell_domain::org::Project;
-use watchbell_domain::port::{PageRequest, ScanOutcome, StoreError, Terms, Written};
-use watchbell_domain::scan::{Scan, ScanStatus};
-use watchbell_wire::{EventType, Severity};
+use watchbell_domain::port::{Coverage, PageRequest, ScanOutcome, StoreError, Terms, Written};
+use watchbell_domain::scan::ScanStatus;
 
 use super::World;
 use super::world::{at, first, fresh, once};
-
-fn finding(world: &World, org: OrgId, project: ProjectId, identity: &str, seconds: i64) -> Finding {
-    Finding {
-        id: FindingId(world.uuid(seconds)),
-        org_id: org,
-        project_id: project,
-        identity: identity.to_owned(),
-        status: FindingStatus::Open,
-        observation: Observation {
-            tool: "grype".into(),
-            title: "a \"title\" 🦀".into(),
-            severity: Severity::High,
-            cvss_score: Some(9.8),
-            aliases: vec!["GHSA-1".into()],
-            ..Observation::default()
-        },
-        first_seen_at: at(seconds),
-        last_seen_at: at(seconds),
-        remediated_at: None,
-    }
-}
-
-fn outcome(world: &World, project: &Project, findings: Vec<Finding>, seconds: i64) -> ScanOutcome {
-    let scan = Scan {
-        id: ScanId(world.uuid(seconds)),
-        org_id: project.org_id,
-        project_id: project.id,
-        tool: "grype".into(),
-        received_at: at(seconds),
-        status: ScanStatus::Completed,
-        findings_seen: 5,
-        findings_new: 4,
-        findings_removed: 3,
-        error: Some("but".into()),
-    };
-    let event = world.event(EventType::ScanCompleted, "{}", seconds);
-    let acceptance = world.acceptance(project.org_id, vec![event], seconds);
-    ScanOutcome { scan, seen_version: project.version, findings, acceptance }
-}
 
 /// What was stored comes back; a name belongs to one project of an organisation.
 pub async fn found_and_listed(world: World) {
@@ -73,21 +33,22 @@ pub async fn scans_apply_in_turn(world: World) {
     let org = world.org("acme").await;
     let endpoint = world.endpoint(org).await;
     let project = world.project(org, "api").await;
-    let new = finding(&world, org, project.id, "a", 5);
-    let applied = outcome(&world, &project, vec![new.clone()], 5);
+    let new = world.finding(&project, "a", 5);
+    let applied = world.outcome(&project, vec![new.clone()], 5);
     let accepted = fresh(world.store.apply_scan(applied.clone(), once("scan", 1)).await.unwrap());
     assert_eq!((accepted.len(), accepted[0].deliveries.len()), (1, 1));
     assert!(matches!(world.store.apply_scan(applied.clone(), once("scan", 1)).await.unwrap(), Written::Repeated(_)));
     assert_eq!(world.store.scan(org, applied.scan.id).await.unwrap(), Some(applied.scan));
-    let (now, findings) = world.store.project_state(org, project.id).await.unwrap().unwrap();
+    let state = world.store.project_state(org, project.id).await.unwrap().unwrap();
+    let now = state.project;
     assert_eq!((now.version, now.last_scan_at), (project.version + 1, Some(at(5))));
-    assert_eq!(findings, [new]);
+    assert_eq!(state.findings, [new]);
 
-    let late = outcome(&world, &project, vec![finding(&world, org, project.id, "b", 6)], 6);
+    let late = world.outcome(&project, vec![world.finding(&project, "b", 6)], 6);
     let refused = world.store.apply_scan(late.clone(), None).await;
     assert!(matches!(refused, Err(StoreError::Conflict(_))), "{refused:?}");
     assert_eq!(world.store.scan(org, late.scan.id).await.unwrap(), None);
-    assert_eq!(world.store.project_state(org, project.id).await.unwrap().unwrap().1.len(), 1);
+    assert_eq!(world.store.project_state(org, project.id).await.unwrap().unwrap().findings.len(), 1);
     assert_eq!(world.claim(&endpoint, 9, 9).await.deliveries.len(), 1);
     fresh(world.store.apply_scan(ScanOutcome { seen_version: now.version, ..late }, None).await.unwrap());
 }
@@ -97,8 +58,8 @@ pub async fn findings_change_and_are_listed(world: World) {
     let org = world.org("acme").await;
     let project = world.project(org, "api").await;
     let mut findings: Vec<_> =
-        (0..5).map(|index| finding(&world, org, project.id, &format!("identity {index}"), index)).collect();
-    fresh(world.store.apply_scan(outcome(&world, &project, findings.clone(), 5), None).await.unwrap());
+        (0..5).map(|index| world.finding(&project, &format!("identity {index}"), index)).collect();
+    fresh(world.store.apply_scan(world.outcome(&project, findings.clone(), 5), None).await.unwrap());
     findings[1].status = FindingStatus::Remediated;
     findings[1].remediated_at = Some(at(9));
     findings[3].status = FindingStatus::Suppressed;
@@ -106,7 +67,7 @@ pub async fn findings_change_and_are_listed(world: World) {
     findings[3].last_seen_at = at(9);
     let changed = vec![findings[1].clone(), findings[3].clone()];
     let project = world.store.project(org, project.id).await.unwrap().unwrap();
-    fresh(world.store.apply_scan(outcome(&world, &project, changed, 9), None).await.unwrap());
+    fresh(world.store.apply_scan(world.outcome(&project, changed, 9), None).await.unwrap());
 
     findings.reverse();
     let list = async |status, before, limit| {
@@ -127,15 +88,38 @@ pub async fn findings_change_and_are_listed(world: World) {
 pub async fn failed_whole(world: World) {
     let org = world.org("acme").await;
     let (project, other) = (world.project(org, "api").await, world.project(org, "web").await);
-    let known = finding(&world, org, other.id, "a", 1);
-    fresh(world.store.apply_scan(outcome(&world, &other, vec![known.clone()], 1), None).await.unwrap());
-    let same_identity = vec![finding(&world, org, project.id, "b", 2), finding(&world, org, project.id, "b", 2)];
+    let known = world.finding(&other, "a", 1);
+    fresh(world.store.apply_scan(world.outcome(&other, vec![known.clone()], 1), None).await.unwrap());
+    let same_identity = vec![world.finding(&project, "b", 2), world.finding(&project, "b", 2)];
     let of_another_project = vec![Finding { project_id: project.id, ..known.clone() }];
     for findings in [same_identity, of_another_project] {
-        let refused = world.store.apply_scan(outcome(&world, &project, findings, 3), None).await;
+        let refused = world.store.apply_scan(world.outcome(&project, findings, 3), None).await;
         assert!(matches!(refused, Err(StoreError::Conflict(_))), "{refused:?}");
     }
     let state = world.store.project_state(org, project.id).await.unwrap().unwrap();
-    assert_eq!(state, (project, Vec::new()));
+    assert_eq!((state.project, state.findings), (project, Vec::new()));
     assert_eq!(world.store.finding(org, known.id).await.unwrap(), Some(known));
+}
+
+/// What tools have looked at only grows; a failed scan is no test of the project.
+pub async fn coverage_grows(world: World) {
+    let org = world.org("acme").await;
+    let project = world.project(org, "api").await;
+    let covered = |target: Option<&str>, seconds| {
+        Coverage([(("grype".to_owned(), target.map(str::to_owned)), at(seconds))].into())
+    };
+    let mut failed = world.outcome(&project, Vec::new(), 1);
+    failed.scan.status = ScanStatus::Failed;
+    fresh(world.store.apply_scan(failed, None).await.unwrap());
+    for (target, seconds) in [(None, 5), (Some("a.lock"), 7), (None, 3)] {
+        let project = world.store.project(org, project.id).await.unwrap().unwrap();
+        assert_eq!(project.last_scan_at.is_some(), seconds != 5, "only the first was preceded by failures alone");
+        let outcome = ScanOutcome { coverage: covered(target, seconds), ..world.outcome(&project, Vec::new(), 9) };
+        fresh(world.store.apply_scan(outcome, None).await.unwrap());
+    }
+    let coverage = world.store.project_state(org, project.id).await.unwrap().unwrap().coverage;
+    assert_eq!(coverage.at("grype", None), Some(at(5)));
+    assert_eq!(coverage.at("grype", Some("a.lock")), Some(at(7)));
+    assert_eq!(coverage.at("grype", Some("b.lock")), Some(at(5)));
+    assert_eq!(coverage.at("trivy", None), None);
 }

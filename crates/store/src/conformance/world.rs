@@ -9,15 +9,17 @@ use watchbell_domain::access::{ApiKey, KeyHash, Scope};
 use watchbell_domain::delivery::{Attempt, AttemptResult, Delivery, DeliveryState, Lease};
 use watchbell_domain::endpoint::{Endpoint, EndpointPolicy, EndpointSecret, EndpointState, Transport};
 use watchbell_domain::event::{Accepted, NewEvent};
-use watchbell_domain::id::{DeliveryId, EndpointId, EventId, KeyId, OrgId, ProjectId};
+use watchbell_domain::finding::{Finding, FindingStatus, Observation, Sight};
+use watchbell_domain::id::{DeliveryId, EndpointId, EventId, FindingId, KeyId, OrgId, ProjectId, ScanId};
 use watchbell_domain::notice;
 use watchbell_domain::org::{Org, Project};
 use watchbell_domain::port::testing::SeededEntropy;
 use watchbell_domain::port::{
-    Acceptance, Answer, Claim, Claimed, ClaimedDelivery, DeliveryIds, EndpointCreation, Entropy, Next, Once,
-    PageRequest, Settled, Settlement, Store, StoreError, Terms, Written,
+    Acceptance, Answer, Claim, Claimed, ClaimedDelivery, Coverage, DeliveryIds, EndpointCreation, Entropy, Next, Once,
+    PageRequest, ScanOutcome, Settled, Settlement, Store, StoreError, Terms, Written,
 };
-use watchbell_wire::{Data, Event, EventType, Secret};
+use watchbell_domain::scan::{Scan, ScanStatus};
+use watchbell_wire::{Data, Event, EventType, Secret, Severity};
 
 use super::dialects;
 
@@ -269,17 +271,84 @@ impl World {
         self.delivery(org, id).await.0.state
     }
 
-    pub(crate) async fn project(&self, org: OrgId, name: &str) -> Project {
-        let project = Project {
+    pub(crate) fn new_project(&self, org: OrgId, name: &str) -> Project {
+        Project {
             id: ProjectId(self.uuid(0)),
             org_id: org,
             name: name.to_owned(),
             created_at: at(0),
             version: 0,
             last_scan_at: None,
-        };
+        }
+    }
+
+    pub(crate) async fn project(&self, org: OrgId, name: &str) -> Project {
+        let project = self.new_project(org, name);
         fresh(self.store.create_project(project.clone(), Terms::default()).await.unwrap());
         project
+    }
+
+    /// A finding that a tool sees.
+    pub(crate) fn finding(&self, project: &Project, identity: &str, seconds: i64) -> Finding {
+        let sight = Sight { since: at(seconds), at: at(seconds), there: true, observation: None };
+        Finding {
+            id: FindingId(self.uuid(seconds)),
+            org_id: project.org_id,
+            project_id: project.id,
+            identity: identity.to_owned(),
+            names: ["CVE-2020-14343".to_owned(), "GHSA-1".to_owned()].into(),
+            status: FindingStatus::Open,
+            observation: Observation {
+                tool: "grype".into(),
+                title: "a \"title\" 🦀".into(),
+                severity: Severity::High,
+                cvss_score: Some(9.8),
+                aliases: vec!["GHSA-1".into()],
+                ..Observation::default()
+            },
+            sights: [("grype".to_owned(), sight)].into(),
+            judgement: None,
+            first_seen_at: at(seconds),
+            last_seen_at: at(seconds),
+            remediated_at: None,
+            merged_into: None,
+            changes: 0,
+        }
+    }
+
+    /// A scan of a project that changed these findings, with one event.
+    pub(crate) fn outcome(&self, project: &Project, findings: Vec<Finding>, seconds: i64) -> ScanOutcome {
+        let scan = Scan {
+            id: ScanId(self.uuid(seconds)),
+            org_id: project.org_id,
+            project_id: project.id,
+            tool: "grype".into(),
+            received_at: at(seconds),
+            status: ScanStatus::Completed,
+            findings_seen: 5,
+            findings_new: 4,
+            findings_removed: 3,
+            error: Some("but".into()),
+        };
+        let event = self.event(EventType::ScanCompleted, "{}", seconds);
+        let acceptance = self.acceptance(project.org_id, vec![event], seconds);
+        ScanOutcome {
+            scan,
+            seen_version: project.version,
+            findings,
+            history: Vec::new(),
+            coverage: Coverage::default(),
+            acceptance,
+            storm: None,
+        }
+    }
+
+    /// A project with these findings.
+    pub(crate) async fn project_with(&self, org: OrgId, name: &str, findings: &[&str]) -> (Project, Vec<Finding>) {
+        let project = self.project(org, name).await;
+        let findings: Vec<_> = findings.iter().map(|identity| self.finding(&project, identity, 1)).collect();
+        fresh(self.store.apply_scan(self.outcome(&project, findings.clone(), 1), None).await.unwrap());
+        (self.store.project(org, project.id).await.unwrap().unwrap(), findings)
     }
 
     pub(crate) fn key(&self, org: Option<OrgId>, text: &str) -> ApiKey {
@@ -292,6 +361,9 @@ impl World {
             created_at: at(0),
             expires_at: Some(at(100)),
             revoked_at: None,
+            group_id: None,
+            member: None,
+            last_used_at: None,
         }
     }
 }

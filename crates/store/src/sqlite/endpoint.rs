@@ -10,6 +10,7 @@ use watchbell_domain::delivery::CancelReason;
 use watchbell_domain::endpoint::{Endpoint, EndpointState, Order};
 use watchbell_domain::id::{EndpointId, OrgId};
 use watchbell_domain::port::{EndpointCreation, EndpointStore, Page, PageRequest, Pending, StoreError, Terms, Written};
+use watchbell_wire::Severity;
 
 use super::error::{OrConflict, Result};
 use super::page::{self, before};
@@ -21,13 +22,13 @@ use super::{SqliteStore, audit, delivery, endpoint_row, event};
 const INSERT: &str = "INSERT INTO endpoint \
     (org_id, id, url, dialect, description, events, state, state_since, state_reason, secrets, headers, \
      retry_schedule, timeout, max_in_flight, not_before, created_at, updated_at, \
-     transport, max_attempts, rate_limit, ordered) \
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)";
+     transport, max_attempts, rate_limit, ordered, min_severity, storm_threshold) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)";
 const UPDATE: &str = "UPDATE endpoint SET \
     url = ?3, dialect = ?4, description = ?5, events = ?6, state = ?7, state_since = ?8, state_reason = ?9, \
     secrets = ?10, headers = ?11, retry_schedule = ?12, timeout = ?13, max_in_flight = ?14, not_before = ?15, \
     created_at = ?16, updated_at = ?17, \
-    transport = ?18, max_attempts = ?19, rate_limit = ?20, ordered = ?21 \
+    transport = ?18, max_attempts = ?19, rate_limit = ?20, ordered = ?21, min_severity = ?22, storm_threshold = ?23 \
     WHERE org_id = ?1 AND id = ?2";
 
 const HOLD: &str = "UPDATE delivery INDEXED BY delivery_pending SET state = 'held', due_at = NULL \
@@ -159,16 +160,23 @@ fn update(tx: &mut Tx<'_>, seen: Endpoint, mut changed: Endpoint) -> Result<()> 
     if changed.policy.order == Order::Project && current.policy.order != Order::Project {
         delivery::keep_keys(tx.conn, changed.org_id, changed.id)?;
     }
-    let is_active_again = current.state != EndpointState::Active && changed.state == EndpointState::Active;
-    if is_active_again || current.url != changed.url {
+    if current.url != changed.url {
         tx.failures.forget(tx.conn, changed.org_id, changed.id)?;
     }
-    match (&current.state, &changed.state) {
+    follow(tx, &current.state, &changed, changed.updated_at)
+}
+
+/// What a change of an endpoint's state means for what waits for it.
+fn follow(tx: &mut Tx<'_>, before: &EndpointState, changed: &Endpoint, at: Timestamp) -> Result<()> {
+    if *before != EndpointState::Active && changed.state == EndpointState::Active {
+        tx.failures.forget(tx.conn, changed.org_id, changed.id)?;
+    }
+    match (before, &changed.state) {
         (EndpointState::Active, EndpointState::Paused { .. } | EndpointState::Disabled { .. }) => {
             hold(tx, changed.org_id, changed.id)
         }
         (EndpointState::Paused { .. } | EndpointState::Disabled { .. }, EndpointState::Active) => {
-            let due_at = micros(changed.updated_at);
+            let due_at = micros(at);
             let resume = match changed.policy.order {
                 Order::Any => RESUME,
                 Order::Endpoint | Order::Project => RESUME_IN_ORDER,
@@ -186,6 +194,36 @@ fn update(tx: &mut Tx<'_>, seen: Endpoint, mut changed: Endpoint) -> Result<()> 
             EndpointState::Paused { .. } | EndpointState::Disabled { .. },
         ) => Ok(()),
     }
+}
+
+/// Puts endpoints into another state because their organisation is in another. Answers whether there may be more.
+pub(super) fn move_all(
+    tx: &mut Tx<'_>,
+    org: OrgId,
+    limit: u32,
+    now: Timestamp,
+    to: impl Fn(&EndpointState) -> Option<EndpointState>,
+) -> Result<bool> {
+    let endpoints = tx.endpoints.of_org(tx.conn, tx.vault, org)?;
+    let moving = endpoints.values().filter_map(|endpoint| Some((Arc::clone(endpoint), to(&endpoint.state)?)));
+    let moving: Vec<_> = moving.take(usize::try_from(limit).unwrap_or(usize::MAX)).collect();
+    let has_moved = !moving.is_empty();
+    for (before, state) in moving {
+        let changed = Endpoint { state, ..Endpoint::clone(&before) };
+        write_back(tx, changed.clone())?;
+        follow(tx, &before.state, &changed, now)?;
+    }
+    Ok(has_moved)
+}
+
+/// Deletes endpoints because their organisation is. Answers whether there may be more.
+pub(super) fn delete_some(tx: &mut Tx<'_>, org: OrgId, limit: u32, now: Timestamp) -> Result<bool> {
+    let endpoints = tx.endpoints.of_org(tx.conn, tx.vault, org)?;
+    let going: Vec<EndpointId> = endpoints.keys().copied().take(usize::try_from(limit).unwrap_or(usize::MAX)).collect();
+    for id in &going {
+        delete(tx, org, *id, now)?;
+    }
+    Ok(!going.is_empty())
 }
 
 fn delete(tx: &mut Tx<'_>, org: OrgId, id: EndpointId, now: Timestamp) -> Result<bool> {
@@ -233,6 +271,8 @@ fn write(tx: &mut Tx<'_>, statement: &'static str, endpoint: &Endpoint, taken: &
         endpoint.policy.max_attempts,
         endpoint.policy.rate_limit.map(|rate| rate.to_string()),
         endpoint.policy.order.as_str(),
+        endpoint.policy.min_severity.map(Severity::as_str),
+        endpoint_row::storm_column(endpoint),
     ]);
     written.or_conflict(taken)?;
     tx.hand_over.changed(endpoint.id);

@@ -6,10 +6,10 @@ use jiff::{SignedDuration, Timestamp};
 use rusqlite::Row;
 use serde::{Deserialize, Serialize};
 use watchbell_domain::endpoint::{
-    DisabledReason, Endpoint, EndpointPolicy, EndpointSecret, EndpointState, Flow, Order, Transport,
+    DisabledReason, Endpoint, EndpointPolicy, EndpointSecret, EndpointState, Flow, Order, StormThreshold, Transport,
 };
 use watchbell_domain::id::{EndpointId, OrgId};
-use watchbell_wire::{EventType, Secret};
+use watchbell_wire::{EventType, Secret, Severity};
 use zeroize::Zeroizing;
 
 use super::endpoint_transport::StoredTransport;
@@ -83,6 +83,11 @@ pub(super) fn decode(row: &Row<'_>, vault: &Vault) -> Result<Endpoint> {
             max_attempts: columns.get("max_attempts")?,
             rate_limit: flow.rate_limit,
             order: flow.order,
+            min_severity: match columns.get::<Option<String>>("min_severity")? {
+                Some(_) => Some(columns.named("min_severity", Severity::parse)?),
+                None => None,
+            },
+            storm_threshold: columns.get::<Option<i64>>("storm_threshold")?.map(storm_threshold),
         },
         not_before: columns.maybe_time("not_before")?,
         created_at: columns.time("created_at")?,
@@ -103,6 +108,21 @@ pub(super) fn flow(columns: &Columns<'_, '_>) -> Result<Flow> {
             Some(_) => columns.named("ordered", Order::parse)?,
             None => Order::default(),
         },
+    })
+}
+
+/// Told one by one however many there are: less than any count.
+const STORM_OFF: i64 = -1;
+
+fn storm_threshold(column: i64) -> StormThreshold {
+    u32::try_from(column).map_or(StormThreshold::Off, StormThreshold::Above)
+}
+
+/// The threshold as a number.
+pub(super) fn storm_column(endpoint: &Endpoint) -> Option<i64> {
+    endpoint.policy.storm_threshold.map(|threshold| match threshold {
+        StormThreshold::Off => STORM_OFF,
+        StormThreshold::Above(count) => i64::from(count),
     })
 }
 
@@ -147,7 +167,9 @@ fn state(columns: &Columns<'_, '_>) -> Result<EndpointState> {
         "disabled" => EndpointState::Disabled {
             since: columns.time("state_since")?,
             reason: columns.named("state_reason", |text| {
-                [DisabledReason::Gone, DisabledReason::Failing].into_iter().find(|reason| reason.as_str() == text)
+                [DisabledReason::Gone, DisabledReason::Failing, DisabledReason::OrgSuspended]
+                    .into_iter()
+                    .find(|reason| reason.as_str() == text)
             })?,
         },
         _ => return Err(columns.corrupt("state", "an unknown state")),

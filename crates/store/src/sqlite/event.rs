@@ -10,9 +10,9 @@ use watchbell_domain::endpoint::Endpoint;
 use watchbell_domain::event::{Accepted, AcceptedEvent, NewEvent, Skip};
 use watchbell_domain::id::{DeliveryId, EndpointId, EventId, OrgId, ProjectId};
 use watchbell_domain::port::{
-    Acceptance, ClaimedDelivery, EventFilter, EventStore, Once, Page, PageRequest, Pending, Taken, Written,
+    Acceptance, Change, ClaimedDelivery, EventFilter, EventStore, Once, Page, PageRequest, Pending, Taken, Written,
 };
-use watchbell_domain::route::{self, Route, SkipReason};
+use watchbell_domain::route::{self, Route, SkipReason, Storm, Told};
 use watchbell_wire::{Data, Event};
 
 use super::SqliteStore;
@@ -22,6 +22,7 @@ use super::error::{OrConflict, Result};
 use super::in_hand::Handed;
 use super::once::once;
 use super::page::{self, before};
+use super::poam;
 use super::row::{Columns, micros};
 use super::writer::Tx;
 use crate::delivery_ids::Ids;
@@ -32,10 +33,10 @@ const INSERT: &str = "INSERT INTO event (org_id, id, type, occurred_at, accepted
 impl EventStore for SqliteStore {
     fn accept(&self, acceptance: Acceptance, key: Option<Once>) -> Pending<'_, Written<Vec<Accepted>>> {
         let Some(key) = key else {
-            return self.add_often(move |tx| accept(tx, &acceptance).map(Written::Fresh));
+            return self.add_often(move |tx| accept_said(tx, &acceptance).map(Written::Fresh));
         };
         self.add(move |tx| {
-            once(tx, acceptance.org_id, acceptance.accepted_at, Some(&key), |tx| accept(tx, &acceptance))
+            once(tx, acceptance.org_id, acceptance.accepted_at, Some(&key), |tx| accept_said(tx, &acceptance))
         })
     }
 
@@ -55,21 +56,52 @@ impl EventStore for SqliteStore {
     }
 }
 
+/// As [`accept`], for what others say happened: what they say of findings, plans of action follow.
+fn accept_said(tx: &mut Tx<'_>, acceptance: &Acceptance) -> Result<Vec<Accepted>> {
+    let accepted = accept(tx, acceptance)?;
+    poam::said(tx, acceptance)?;
+    Ok(accepted)
+}
+
 /// Writes events and a delivery for every endpoint that gets them.
 pub(super) fn accept(tx: &mut Tx<'_>, acceptance: &Acceptance) -> Result<Vec<Accepted>> {
     let endpoints = tx.endpoints.of_org(tx.conn, tx.vault, acceptance.org_id)?;
     let mut ids = Ids::new(&acceptance.delivery_ids, acceptance.accepted_at);
-    acceptance.events.iter().map(|new| accept_one(tx, acceptance, new, &endpoints, &mut ids)).collect()
+    let accept = |new| accept_routed(tx, acceptance, new, route(new, &endpoints, route::decide), &mut ids);
+    acceptance.events.iter().map(accept).collect()
 }
 
-fn accept_one(
+/// As [`accept`] for the events of a scan. The digest is written only if an endpoint gets it.
+pub(super) fn accept_scan(
+    tx: &mut Tx<'_>,
+    acceptance: &Acceptance,
+    storm: Option<&(Storm, NewEvent)>,
+) -> Result<Vec<Accepted>> {
+    let Some((storm, digest)) = storm else {
+        return accept(tx, acceptance);
+    };
+    let endpoints = tx.endpoints.of_org(tx.conn, tx.vault, acceptance.org_id)?;
+    let mut ids = Ids::new(&acceptance.delivery_ids, acceptance.accepted_at);
+    let mut accepted = Vec::with_capacity(acceptance.events.len());
+    for new in &acceptance.events {
+        let routed = route(new, &endpoints, |told, endpoint| route::decide_in_storm(told, storm, endpoint));
+        accepted.push(accept_routed(tx, acceptance, new, routed, &mut ids)?);
+    }
+    let routed = route(digest, &endpoints, |_, endpoint| route::decide_digest(storm, endpoint));
+    if !routed.0.is_empty() {
+        accepted.push(accept_routed(tx, acceptance, digest, routed, &mut ids)?);
+    }
+    Ok(accepted)
+}
+
+fn accept_routed(
     tx: &mut Tx<'_>,
     acceptance: &Acceptance,
     new: &NewEvent,
-    endpoints: &OrgEndpoints,
+    routed: Routed<'_>,
     ids: &mut Ids,
 ) -> Result<Accepted> {
-    let (routed, skipped) = route(new, endpoints);
+    let (routed, skipped) = routed;
     let inserted = tx.conn.prepare_cached(INSERT)?.execute(params![
         acceptance.org_id.0.as_bytes(),
         new.event.id.as_bytes(),
@@ -84,6 +116,7 @@ fn accept_one(
     inserted.or_conflict("an event of this id exists")?;
     let event_number = tx.conn.last_insert_rowid();
     let (org_id, event_id, accepted_at) = (acceptance.org_id, EventId(new.event.id), acceptance.accepted_at);
+    tx.hand_over.told.tell(Change::Event { org: org_id, id: event_id });
     watchbell_domain::failpoint::at("store.accept")?;
     let mut deliveries = Vec::with_capacity(routed.len());
     let mut handed = Vec::new();
@@ -91,6 +124,7 @@ fn accept_one(
     for (endpoint, held) in routed {
         let (id, endpoint_id) = (ids.next(), endpoint.id);
         deliveries.push((id, endpoint_id));
+        tx.hand_over.told.tell(Change::Delivery { org: org_id, id });
         let claimed_until = if held { None } else { tx.hand_over.claim(endpoint) };
         if let Some(lease_until) = claimed_until {
             handed.push(Handed { org_id, id, event_id, endpoint_id, claimed_at: accepted_at, lease_until });
@@ -128,8 +162,10 @@ fn first_attempt(id: DeliveryId, event: Arc<Event>, hops: u8) -> ClaimedDelivery
     }
 }
 
-/// The endpoints that get the event, each with whether its delivery is held, and the others, packed.
-fn route<'e>(new: &NewEvent, endpoints: &'e OrgEndpoints) -> (Vec<(&'e Arc<Endpoint>, bool)>, Vec<u8>) {
+/// The endpoints that get an event, each with whether its delivery is held, and the others, packed.
+type Routed<'e> = (Vec<(&'e Arc<Endpoint>, bool)>, Vec<u8>);
+
+fn route<'e>(new: &NewEvent, endpoints: &'e OrgEndpoints, decide: impl Fn(Told<'_>, &Endpoint) -> Route) -> Routed<'e> {
     let mut routed = Vec::new();
     let mut skipped = Vec::new();
     let mut decided = |endpoint: &'e Arc<Endpoint>, route: Route| match route {
@@ -148,8 +184,14 @@ fn route<'e>(new: &NewEvent, endpoints: &'e OrgEndpoints) -> (Vec<(&'e Arc<Endpo
             }
         }
         None => {
+            // What it says is read only where somebody minds.
+            let minds = endpoints.values().any(|endpoint| endpoint.policy.min_severity.is_some());
+            let told = match minds {
+                true => Told::of(event_type, &new.event.data),
+                false => Told { event_type, severity: None },
+            };
             for endpoint in endpoints.values() {
-                decided(endpoint, route::decide(event_type, endpoint));
+                decided(endpoint, decide(told, endpoint));
             }
         }
     }
@@ -160,6 +202,8 @@ const fn skip_code(reason: SkipReason) -> u8 {
     match reason {
         SkipReason::NotSubscribed => 1,
         SkipReason::DialectHasNoSuchEvent => 2,
+        SkipReason::Filtered => 3,
+        SkipReason::Digested => 4,
     }
 }
 

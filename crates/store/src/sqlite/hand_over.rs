@@ -12,6 +12,7 @@ use watchbell_domain::port::{Taken, Taker};
 
 use super::in_hand::InHand;
 use super::row::truncated;
+use super::told::Told;
 
 /// Who takes. Not there until a loop says so.
 #[derive(Debug, Clone, Default)]
@@ -36,13 +37,15 @@ pub(super) struct HandOver {
     changed: Vec<EndpointId>,
     /// What was handed over and not heard of since.
     pub(super) in_hand: InHand,
+    /// What is told to whoever watches.
+    pub(super) told: Told,
     /// How much of these was there when the running unit began.
     before_unit: (usize, usize, usize),
 }
 
 impl HandOver {
-    pub(super) fn new(slot: TakerSlot) -> Self {
-        Self { slot, ..Self::default() }
+    pub(super) fn new(slot: TakerSlot, told: Told) -> Self {
+        Self { slot, told, ..Self::default() }
     }
 
     /// Until when a new delivery to `endpoint` is claimed; `None`: there is no room for it, it waits.
@@ -72,11 +75,13 @@ impl HandOver {
         }
         self.before_unit = (self.taken.len(), self.due.len(), self.changed.len());
         self.in_hand.unit_ended(done);
+        self.told.unit_ended(done);
     }
 
     /// The group is durable.
     pub(super) fn committed(&mut self) {
         self.before_unit = (0, 0, 0);
+        self.told.committed();
         let Some(taker) = self.slot.0.get() else {
             self.changed.clear();
             return;
@@ -98,6 +103,7 @@ impl HandOver {
     /// The group was not committed: nothing of it was made.
     pub(super) fn abandoned(&mut self) {
         self.in_hand.forget();
+        self.told.abandoned();
         self.before_unit = (0, 0, 0);
         self.taken.clear();
         self.due.clear();

@@ -20,6 +20,7 @@ mod advisory;
 mod audit;
 pub mod backup;
 mod checkpoint;
+mod custom_type;
 mod delivery;
 mod endpoint;
 mod endpoint_cache;
@@ -30,13 +31,20 @@ mod error;
 mod event;
 mod evidence;
 mod failing;
+mod finding;
+mod finding_row;
+mod group;
 mod hand_over;
 mod in_hand;
+mod key;
+mod member;
 mod notice;
 mod once;
 mod open;
 mod org;
+mod org_state;
 mod page;
+mod poam;
 mod project;
 mod pull_in;
 mod reader;
@@ -44,8 +52,11 @@ mod replay;
 mod retention;
 mod room;
 mod row;
+mod scan_run;
 #[cfg(test)]
 mod tests;
+mod told;
+mod training;
 mod vault;
 mod writer;
 
@@ -57,6 +68,7 @@ use error::Result;
 use hand_over::TakerSlot;
 use reader::{Read, Readers};
 use room::Room;
+use told::WatcherSlot;
 use writer::{Counters, TakenBack, Tx, Unit, Writer, gone, unit};
 
 /// Watchbell's store on SQLite. Cheap to share in an `Arc`; dropping it ends its threads and gives up the file.
@@ -65,6 +77,7 @@ pub struct SqliteStore {
     writing: Writing,
     readers: Arc<Readers>,
     taker: TakerSlot,
+    watcher: WatcherSlot,
     counters: Arc<Counters>,
     room: Arc<Room>,
     /// By which long work ends itself.

@@ -22,6 +22,7 @@ use super::hand_over::{HandOver, TakerSlot};
 use super::pull_in::pull_in;
 use super::reader::Readers;
 use super::room::{FreeSpace, Room};
+use super::told::{Told, WatcherSlot};
 use super::vault::{FindDialect, Vault};
 use super::writer::{Counters, Writer};
 use super::{SqliteStore, Writing, configure, delivery};
@@ -169,7 +170,8 @@ impl SqliteStore {
         let room = Room::new(directory, options.min_free_bytes, options.free_space, Arc::clone(&clock));
         let room = Arc::new(room);
         let taker = TakerSlot::default();
-        let hand_over = HandOver::new(taker.clone());
+        let watcher = WatcherSlot::default();
+        let hand_over = HandOver::new(taker.clone(), Told::new(watcher.clone()));
         let start = Start {
             conn,
             path: &path,
@@ -183,7 +185,7 @@ impl SqliteStore {
             Threads::Own { queue, .. } => start.threads(queue)?,
             Threads::Inline => start.inline().map_err(wrong)?,
         };
-        Ok(Self { writing, readers, taker, counters, room, clock, _lock: lock })
+        Ok(Self { writing, readers, taker, watcher, counters, room, clock, _lock: lock })
     }
 }
 

@@ -1,36 +1,34 @@
 //! Projects, their scans and findings.
 
-use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use watchbell_domain::event::Accepted;
 use watchbell_domain::finding::{Finding, FindingStatus};
 use watchbell_domain::id::{FindingId, OrgId, ProjectId, ScanId};
 use watchbell_domain::org::Project;
-use watchbell_domain::port::{Once, Page, PageRequest, Pending, ProjectStore, ScanOutcome, StoreError, Terms, Written};
+use watchbell_domain::port::{
+    Coverage, FindingFilter, Once, Page, PageRequest, Pending, ProjectState, ProjectStore, ScanOutcome, StoreError,
+    Terms, Written,
+};
 use watchbell_domain::scan::{Scan, ScanStatus};
 
 use super::error::{OrConflict, Result};
 use super::once::once;
 use super::page::{self, before};
-use super::row::{Columns, corrupt, micros, signed};
+use super::row::{Columns, micros, signed};
 use super::writer::Tx;
-use super::{SqliteStore, audit, event};
+use super::{SqliteStore, audit, event, finding_row, poam};
 
 const INSERT: &str = "INSERT INTO project (org_id, id, name, created_at, version, last_scan_at) \
                       VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-const ADVANCE: &str = "UPDATE project SET version = version + 1, last_scan_at = ?4 \
+const ADVANCE: &str = "UPDATE project SET version = version + 1, last_scan_at = coalesce(?4, last_scan_at) \
                        WHERE org_id = ?1 AND id = ?2 AND version = ?3";
 const INSERT_SCAN: &str = "INSERT INTO scan \
     (org_id, id, project_id, tool, received_at, status, findings_seen, findings_new, findings_removed, error) \
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
-// Identity and project never change: a finding of this id elsewhere is not this finding.
-const WRITE_FINDING: &str = "INSERT INTO finding \
-    (org_id, id, project_id, identity, status, observation, first_seen_at, last_seen_at, remediated_at) \
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) \
-    ON CONFLICT (org_id, id) DO UPDATE SET status = excluded.status, observation = excluded.observation, \
-      first_seen_at = excluded.first_seen_at, last_seen_at = excluded.last_seen_at, \
-      remediated_at = excluded.remediated_at \
-    WHERE project_id = excluded.project_id AND identity = excluded.identity";
+const COVERAGE: &str = "SELECT tool, target, looked_at FROM scan_coverage WHERE org_id = ?1 AND project_id = ?2";
+const COVER: &str = "INSERT INTO scan_coverage (org_id, project_id, tool, target, looked_at) VALUES (?1, ?2, ?3, ?4, ?5) \
+    ON CONFLICT (org_id, project_id, tool, target) DO UPDATE SET looked_at = max(looked_at, excluded.looked_at)";
 
 impl ProjectStore for SqliteStore {
     fn create_project(&self, project: Project, terms: Terms) -> Pending<'_, Written<()>> {
@@ -59,19 +57,13 @@ impl ProjectStore for SqliteStore {
         })
     }
 
-    fn project_state(&self, org: OrgId, id: ProjectId) -> Pending<'_, Option<(Project, Vec<Finding>)>> {
+    fn project_state(&self, org: OrgId, id: ProjectId) -> Pending<'_, Option<ProjectState>> {
         self.read(move |read| {
             let Some(project) = find(read.conn, org, id)? else {
                 return Ok(None);
             };
-            let mut query =
-                read.conn.prepare_cached("SELECT * FROM finding WHERE org_id = ?1 AND project_id = ?2 ORDER BY id")?;
-            let mut rows = query.query(params![org.0.as_bytes(), id.0.as_bytes()])?;
-            let mut findings = Vec::new();
-            while let Some(row) = rows.next()? {
-                findings.push(finding(row)?);
-            }
-            Ok(Some((project, findings)))
+            let findings = finding_row::of_project(read.conn, org, id)?;
+            Ok(Some(ProjectState { project, findings, coverage: coverage(read.conn, org, id)? }))
         })
     }
 
@@ -89,15 +81,12 @@ impl ProjectStore for SqliteStore {
         status: Option<FindingStatus>,
         page: PageRequest,
     ) -> Pending<'_, Page<Finding>> {
-        self.read(move |read| list(read.conn, org, project, status, page))
+        let filter = FindingFilter { project_id: Some(project), status, ..FindingFilter::default() };
+        self.read(move |read| finding_row::list(read.conn, org, &filter, page))
     }
 
     fn finding(&self, org: OrgId, id: FindingId) -> Pending<'_, Option<Finding>> {
-        self.read(move |read| {
-            let mut query = read.conn.prepare_cached("SELECT * FROM finding WHERE org_id = ?1 AND id = ?2")?;
-            let found = query.query_row(params![org.0.as_bytes(), id.0.as_bytes()], |row| Ok(finding(row)));
-            found.optional()?.transpose()
-        })
+        self.read(move |read| finding_row::find(read.conn, org, id))
     }
 
     fn scan(&self, org: OrgId, id: ScanId) -> Pending<'_, Option<Scan>> {
@@ -125,15 +114,8 @@ fn insert(tx: &Tx<'_>, project: &Project) -> Result<()> {
 /// Writes a scan and what it changed, if its project is still as it was when it was weighed.
 pub(super) fn apply(tx: &mut Tx<'_>, outcome: &ScanOutcome) -> Result<Vec<Accepted>> {
     let scan = &outcome.scan;
-    let advanced = tx.conn.prepare_cached(ADVANCE)?.execute(params![
-        scan.org_id.0.as_bytes(),
-        scan.project_id.0.as_bytes(),
-        signed(outcome.seen_version),
-        micros(scan.received_at),
-    ])?;
-    if advanced == 0 {
-        return Err(StoreError::Conflict("another scan of the project came first").into());
-    }
+    let completed_at = (scan.status == ScanStatus::Completed).then_some(scan.received_at);
+    advance(tx.conn, scan.org_id, scan.project_id, outcome.seen_version, completed_at)?;
     let inserted = tx.conn.prepare_cached(INSERT_SCAN)?.execute(params![
         scan.org_id.0.as_bytes(),
         scan.id.0.as_bytes(),
@@ -147,58 +129,58 @@ pub(super) fn apply(tx: &mut Tx<'_>, outcome: &ScanOutcome) -> Result<Vec<Accept
         scan.error,
     ]);
     inserted.or_conflict("a scan of this id exists")?;
+    poam::findings_change(tx, &outcome.findings, &outcome.acceptance)?;
     for finding in &outcome.findings {
-        write_finding(tx, scan, finding)?;
+        finding_row::write(tx.conn, scan.org_id, scan.project_id, finding)?;
     }
-    event::accept(tx, &outcome.acceptance)
+    for change in &outcome.history {
+        finding_row::add_change(tx.conn, scan.org_id, change)?;
+    }
+    for ((tool, target), looked_at) in &outcome.coverage.0 {
+        tx.conn.prepare_cached(COVER)?.execute(params![
+            scan.org_id.0.as_bytes(),
+            scan.project_id.0.as_bytes(),
+            tool,
+            target.as_deref().unwrap_or_default(),
+            micros(*looked_at),
+        ])?;
+    }
+    event::accept_scan(tx, &outcome.acceptance, outcome.storm.as_ref())
 }
 
-/// Under the organisation and project of the scan, whatever the finding says.
-fn write_finding(tx: &Tx<'_>, scan: &Scan, finding: &Finding) -> Result<()> {
-    let observation = serde_json::to_string(&finding.observation)
-        .map_err(|problem| corrupt("finding", "observation", finding.id.to_string(), problem))?;
-    let written = tx.conn.prepare_cached(WRITE_FINDING)?.execute(params![
-        scan.org_id.0.as_bytes(),
-        finding.id.0.as_bytes(),
-        scan.project_id.0.as_bytes(),
-        finding.identity,
-        finding.status.as_str(),
-        observation,
-        micros(finding.first_seen_at),
-        micros(finding.last_seen_at),
-        finding.remediated_at.map(micros),
-    ]);
-    match written.or_conflict("another finding has this identity")? {
-        1 => Ok(()),
-        _ => Err(StoreError::Conflict("the finding's id is taken").into()),
+/// The project moves on: what was computed against it as it was is refused.
+pub(super) fn advance(
+    conn: &Connection,
+    org: OrgId,
+    id: ProjectId,
+    seen_version: u64,
+    scanned_at: Option<Timestamp>,
+) -> Result<()> {
+    let key = (org.0.as_bytes(), id.0.as_bytes());
+    let advanced =
+        conn.prepare_cached(ADVANCE)?.execute(params![key.0, key.1, signed(seen_version), scanned_at.map(micros)])?;
+    match advanced {
+        0 => Err(StoreError::Conflict("the project has changed meanwhile").into()),
+        _ => Ok(()),
     }
 }
 
-fn find(conn: &Connection, org: OrgId, id: ProjectId) -> Result<Option<Project>> {
+fn coverage(conn: &Connection, org: OrgId, id: ProjectId) -> Result<Coverage> {
+    let mut query = conn.prepare_cached(COVERAGE)?;
+    let mut rows = query.query(params![org.0.as_bytes(), id.0.as_bytes()])?;
+    let mut coverage = Coverage::default();
+    while let Some(row) = rows.next()? {
+        let columns = Columns::of("scan_coverage", row);
+        let target = Some(columns.get::<String>("target")?).filter(|target| !target.is_empty());
+        coverage.0.insert((columns.get("tool")?, target), columns.time("looked_at")?);
+    }
+    Ok(coverage)
+}
+
+pub(super) fn find(conn: &Connection, org: OrgId, id: ProjectId) -> Result<Option<Project>> {
     let mut query = conn.prepare_cached("SELECT * FROM project WHERE org_id = ?1 AND id = ?2")?;
     let found = query.query_row(params![org.0.as_bytes(), id.0.as_bytes()], |row| Ok(project(row)));
     found.optional()?.transpose()
-}
-
-fn list(
-    conn: &Connection,
-    org: OrgId,
-    project: ProjectId,
-    status: Option<FindingStatus>,
-    page: PageRequest,
-) -> Result<Page<Finding>> {
-    let mut statement =
-        "SELECT * FROM finding INDEXED BY finding_project WHERE org_id = ? AND project_id = ? AND id < ?".to_owned();
-    let mut values: Vec<Value> =
-        vec![org.0.as_bytes().to_vec().into(), project.0.as_bytes().to_vec().into(), before(page).to_vec().into()];
-    if let Some(status) = status {
-        statement.push_str(" AND status = ?");
-        values.push(status.as_str().to_owned().into());
-    }
-    statement.push_str(" ORDER BY id DESC LIMIT ?");
-    values.push(i64::from(page::fetch(page)).into());
-    let mut query = conn.prepare_cached(&statement)?;
-    page::collect(page, query.query(params_from_iter(values))?, finding)
 }
 
 fn project(row: &Row<'_>) -> Result<Project> {
@@ -210,21 +192,6 @@ fn project(row: &Row<'_>) -> Result<Project> {
         created_at: columns.time("created_at")?,
         version: columns.count("version")?,
         last_scan_at: columns.maybe_time("last_scan_at")?,
-    })
-}
-
-fn finding(row: &Row<'_>) -> Result<Finding> {
-    let columns = Columns::of("finding", row);
-    Ok(Finding {
-        id: FindingId(columns.uuid("id")?),
-        org_id: OrgId(columns.uuid("org_id")?),
-        project_id: ProjectId(columns.uuid("project_id")?),
-        identity: columns.get("identity")?,
-        status: columns.named("status", FindingStatus::parse)?,
-        observation: columns.json("observation")?,
-        first_seen_at: columns.time("first_seen_at")?,
-        last_seen_at: columns.time("last_seen_at")?,
-        remediated_at: columns.maybe_time("remediated_at")?,
     })
 }
 

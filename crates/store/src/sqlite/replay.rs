@@ -14,7 +14,7 @@ use watchbell_domain::delivery::StateKind;
 use watchbell_domain::endpoint::EndpointState;
 use watchbell_domain::id::{DeliveryId, EndpointId, EventId, OrgId, ReplayId};
 use watchbell_domain::port::{
-    Advanced, EndReason, Matched, Page, PageRequest, Pending, RUNNING_REPLAYS_MAX, ReplayFilter, ReplayJob,
+    Advanced, Change, EndReason, Matched, Page, PageRequest, Pending, RUNNING_REPLAYS_MAX, ReplayFilter, ReplayJob,
     ReplayProgress, ReplayState, ReplayStep, ReplayStore, StoreError, Terms, Written,
 };
 
@@ -367,6 +367,7 @@ fn repeat(
     let start = if is_due { Start::Due } else { Start::Held };
     insert(tx.conn, &NewDelivery { org_id, id, event_id, endpoint_id, start, created_at: now, replay_of: Some(old) })?;
     super::delivery::keep_key(tx.conn, &endpoint, id)?;
+    tx.hand_over.told.tell(Change::Delivery { org: org_id, id });
     Ok(Some((endpoint_id, is_due)))
 }
 

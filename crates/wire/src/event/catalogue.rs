@@ -4,8 +4,8 @@ use schemars::{JsonSchema, schema_for};
 use serde_json::Value;
 
 use super::{
-    Data, DeliveryDeadLettered, EndpointDisabled, EventType, Evidence, Ping, Poam, ProjectSnapshot, Scan, SourceSilent,
-    Training, Vulnerability,
+    Data, DeliveryDeadLettered, EndpointDisabled, EventType, Evidence, Ping, Poam, ProjectSnapshot, Scan, ScanDigest,
+    SourceSilent, Training, Vulnerability,
 };
 use crate::json::tree;
 
@@ -18,6 +18,9 @@ impl EventType {
             Self::ScanStarted => "A scan began.",
             Self::ScanCompleted => "A scan ended.",
             Self::ScanFailed => "A scan could not be carried out, or its report could not be read.",
+            Self::ScanDigest => {
+                "A scan found more new vulnerabilities than the endpoint wants to hear of one by one; this counts them."
+            }
             Self::VulnerabilityCreated => "A finding was seen for the first time.",
             Self::VulnerabilityCritical => "Told beside vulnerability.created when the severity is critical.",
             Self::VulnerabilityRemediated => "A finding is gone: the latest test no longer sees it.",
@@ -43,6 +46,7 @@ impl EventType {
             Self::WebhookPing => schema::<Ping>(),
             Self::ProjectSnapshot => schema::<ProjectSnapshot>(),
             Self::ScanStarted | Self::ScanCompleted | Self::ScanFailed => schema::<Scan>(),
+            Self::ScanDigest => schema::<ScanDigest>(),
             Self::VulnerabilityCreated
             | Self::VulnerabilityCritical
             | Self::VulnerabilityRemediated
@@ -67,11 +71,12 @@ impl EventType {
             Self::ScanStarted => r#"{"scan_id": "abc125", "details": []}"#.to_owned(),
             Self::ScanCompleted => SCAN.to_owned(),
             Self::ScanFailed => r#"{"scan_id": "abc126", "details": [], "error": "the report is cut off"}"#.to_owned(),
+            Self::ScanDigest => DIGEST.to_owned(),
             Self::VulnerabilityCreated => vulnerability("high", "detected_at"),
             Self::VulnerabilityCritical => vulnerability("critical", "detected_at"),
             Self::VulnerabilityRemediated => vulnerability("high", "remediated_at"),
             Self::VulnerabilityReopened => vulnerability("high", "detected_at"),
-            Self::VulnerabilitySuppressed => vulnerability("low", "detected_at"),
+            Self::VulnerabilitySuppressed => suppressed(),
             Self::VulnerabilityChanged => vulnerability("medium", "detected_at"),
             Self::PoamDeadlineApproaching => poam("days_remaining", 7),
             Self::PoamOverdue => poam("days_overdue", 5),
@@ -110,6 +115,12 @@ fn vulnerability(severity: &str, at: &str) -> String {
     )
 }
 
+fn suppressed() -> String {
+    let more = r#", "status": "accepted", "reason": "behind the firewall until the release", "accepted_until": "2024-12-31T00:00:00Z"}"#;
+    let data = vulnerability("low", "detected_at");
+    format!("{}{more}", data.trim_end().trim_end_matches('}'))
+}
+
 fn poam(days: &str, count: u8) -> String {
     format!(
         r#"{{
@@ -126,6 +137,16 @@ const SCAN: &str = r#"{
         {"id": "T-2", "name": "Eicar-Signature", "severity": "low", "path": "/uploads/archive.zip!eicar.com"}
     ],
     "project_id": "123e4567-e89b-12d3-a456-426614174000", "tool": "clamav"
+}"#;
+
+const DIGEST: &str = r#"{
+    "scan_id": "01926fe4-2c1f-7cc0-8f4b-6f3c5a1e9b7d", "new_findings": 214,
+    "counts": {"critical": 3, "high": 40, "medium": 120, "low": 51, "info": 0, "unknown": 0},
+    "worst": [{
+        "finding_id": "0ef8ac7e-1b9d-48d9-82eb-2f2355ba2b31", "title": "Prototype pollution in lodash", "severity": "critical",
+        "cve_id": "CVE-2019-10744", "component": {"name": "lodash", "version": "4.17.11", "purl": "pkg:npm/lodash@4.17.11"}
+    }],
+    "project_id": "123e4567-e89b-12d3-a456-426614174000", "tool": "grype"
 }"#;
 
 const EVIDENCE: &str = r#"{

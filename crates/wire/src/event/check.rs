@@ -7,8 +7,8 @@ use serde::de::DeserializeOwned;
 use serde_path_to_error::Segment;
 
 use super::{
-    Data, DeliveryDeadLettered, EndpointDisabled, EventType, Evidence, Ping, Poam, ProjectSnapshot, Scan, SourceSilent,
-    Training, Vulnerability,
+    Data, DeliveryDeadLettered, EndpointDisabled, EventType, Evidence, Ping, Poam, ProjectSnapshot, Scan, ScanDigest,
+    SourceSilent, Training, Vulnerability,
 };
 use crate::json::tree::Value;
 
@@ -37,6 +37,7 @@ pub fn check(event_type: &EventType, data: &Data) -> Result<(), Mismatch> {
         EventType::WebhookPing => fits::<Ping>(data),
         EventType::ProjectSnapshot => fits::<ProjectSnapshot>(data),
         EventType::ScanStarted | EventType::ScanCompleted | EventType::ScanFailed => fits::<Scan>(data),
+        EventType::ScanDigest => fits::<ScanDigest>(data),
         EventType::VulnerabilityCreated
         | EventType::VulnerabilityCritical
         | EventType::VulnerabilityRemediated
@@ -94,7 +95,9 @@ const fn required(event_type: &EventType) -> &'static [(&'static str, Wanted)] {
             ("/org/id", Wanted::Text),
             ("/newIssues", Wanted::List),
         ],
-        EventType::ScanStarted | EventType::ScanCompleted | EventType::ScanFailed => &[("/scan_id", Wanted::Text)],
+        EventType::ScanStarted | EventType::ScanCompleted | EventType::ScanFailed | EventType::ScanDigest => {
+            &[("/scan_id", Wanted::Text)]
+        }
         EventType::PoamDeadlineApproaching | EventType::PoamOverdue | EventType::PoamCompleted => {
             &[("/poam_id", Wanted::Text), ("/scheduled_completion_date", Wanted::Text)]
         }

@@ -110,6 +110,14 @@ pub enum Severity {
 }
 
 impl Severity {
+    /// Every severity, the mildest first.
+    pub const ALL: [Self; 6] = [Self::Unknown, Self::Info, Self::Low, Self::Medium, Self::High, Self::Critical];
+
+    /// Reads the name.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|severity| severity.as_str() == text)
+    }
+
     /// `critical`, `high`, `medium`, `low`, `info`, `unknown`.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -170,6 +178,8 @@ event_types! {
     ScanCompleted = "scan.completed",
     /// A scan could not be carried out, or its report not be read.
     ScanFailed = "scan.failed",
+    /// A scan found so many new vulnerabilities that they are told at once.
+    ScanDigest = "scan.digest",
     /// A finding was seen for the first time.
     VulnerabilityCreated = "vulnerability.created",
     /// Told beside `created` when the severity is critical.

@@ -4,6 +4,8 @@ use jiff::{Timestamp, civil::Date};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::{Severity, Vulnerability};
+
 /// Data of `scan.started`, `scan.completed`, `scan.failed`.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
@@ -26,6 +28,44 @@ pub struct Scan {
     pub tool: Option<String>,
 }
 
+/// Data of `scan.digest`: the new findings of one scan, counted instead of told one by one.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct ScanDigest {
+    /// Unique per scan.
+    pub scan_id: String,
+    /// How many there are.
+    pub new_findings: u64,
+    /// How many of each severity.
+    pub counts: SeverityCounts,
+    /// The worst of them.
+    pub worst: Vec<Vulnerability>,
+    /// The project scanned, bare UUID.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub project_id: Option<String>,
+    /// The tool that scanned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tool: Option<String>,
+}
+
+/// How many findings of each severity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct SeverityCounts {
+    /// Critical.
+    pub critical: u64,
+    /// High.
+    pub high: u64,
+    /// Medium.
+    pub medium: u64,
+    /// Low.
+    pub low: u64,
+    /// Worth knowing, no risk.
+    pub info: u64,
+    /// Nobody said.
+    pub unknown: u64,
+}
+
 /// Data of `poam.deadline_approaching`, `poam.overdue`, `poam.completed`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Poam {
@@ -45,6 +85,18 @@ pub struct Poam {
     /// Whole days since the date.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub days_overdue: Option<i64>,
+    /// One line for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// The finding's severity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub severity: Option<Severity>,
+    /// Who sees to it. Personal data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// The finding's project, bare UUID.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project_id: Option<String>,
 }
 
 /// Data of `evidence.completed`, `evidence.failed`.
@@ -79,4 +131,7 @@ pub struct Training {
     pub started_at: Timestamp,
     /// Ended.
     pub completed_at: Timestamp,
+    /// UUID of the report of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub training_id: Option<String>,
 }

@@ -42,7 +42,9 @@ pub(super) fn read(text: &str, hint: Option<&str>) -> Result<Report, ReportError
     };
     let tool = hint.map_or_else(|| tool(bom.metadata.as_ref()), str::to_owned);
     let is_vex = bom.components.is_none();
-    let mut report = Report { tools: BTreeSet::from([tool.clone()]), ..Report::of(ReportFormat::CycloneDx) };
+    let scanned_at = bom.metadata.as_ref().and_then(|metadata| metadata.timestamp);
+    let tools = BTreeSet::from([tool.clone()]);
+    let mut report = Report { tools, scanned_at, ..Report::of(ReportFormat::CycloneDx) };
     let components = Components::read(bom.components, bom.metadata.as_ref(), &mut report);
     let mut dated = Vec::new();
     for raw in entries {

@@ -17,6 +17,8 @@ pub(super) struct Bom<'a> {
 
 #[derive(Deserialize)]
 pub(super) struct Metadata<'a> {
+    #[serde(default, deserialize_with = "lenient::member")]
+    pub(super) timestamp: Option<Timestamp>,
     #[serde(borrow, default)]
     pub(super) tools: Option<Raw<'a>>,
     #[serde(borrow, default)]

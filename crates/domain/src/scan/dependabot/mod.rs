@@ -27,6 +27,8 @@ mod schema;
 
 /// Deepest place in an answer where alerts are looked for.
 const SEARCH_DEPTH_MAX: usize = 16;
+/// Places of an answer that wait to be looked at. An answer that is wider is not taken as the whole.
+const SEARCH_WIDTH_MAX: usize = limit::OBSERVATIONS_MAX;
 /// Pages are of 10, 30, 50, 100 by habit.
 const PAGE: u64 = 10;
 
@@ -67,8 +69,15 @@ impl Reading<'_> {
         while let Some((depth, raw)) = open.pop() {
             let mut inner = Vec::new();
             let mut found = None;
+            let room = SEARCH_WIDTH_MAX.saturating_sub(open.len());
+            let mut is_wide = false;
+            let mut add = |raw| match lenient::is_nested(raw) {
+                true if inner.len() < room => inner.push(raw),
+                true => is_wide = true,
+                false => {}
+            };
             each(raw, |raw| {
-                inner.push(raw);
+                add(raw);
                 Ok(())
             })?;
             each_member(raw, |name, raw| {
@@ -76,7 +85,7 @@ impl Reading<'_> {
                     "vulnerabilityAlerts" => found = Some(raw),
                     "errors" if depth == 0 => self.is_whole = false,
                     "pageInfo" => self.note_page(raw),
-                    _ => inner.push(raw),
+                    _ => add(raw),
                 }
                 Ok(())
             })?;
@@ -84,9 +93,9 @@ impl Reading<'_> {
                 let repository: Repository = lenient::parse(raw).unwrap_or_default();
                 self.alerts(alerts, repository.shown())?;
             }
-            let is_nested = |raw: &Raw<'_>| raw.get().starts_with(['[', '{']);
+            self.is_whole &= !is_wide;
             if depth < SEARCH_DEPTH_MAX {
-                open.extend(inner.into_iter().filter(is_nested).rev().map(|raw| (depth + 1, raw)));
+                open.extend(inner.into_iter().rev().map(|raw| (depth + 1, raw)));
             }
         }
         Ok(())

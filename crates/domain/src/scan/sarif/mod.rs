@@ -7,6 +7,8 @@
 //! | `security-severity` of the result, else of the rule | score and severity |
 //! | `level`, else the rule's default, else `warning` (another `kind` than `fail`: `none`) | severity |
 //! | no `results` in a run | the tool did not look: its findings stay as they are |
+//! | empty `results` beside execution notifications of level `error` | the same: it saw nothing for another reason |
+//! | `invocations[].endTimeUtc` | when it was scanned |
 //! | `executionSuccessful: false` in any run | the scan failed: all findings stay as they are |
 
 use std::collections::BTreeSet;
@@ -48,7 +50,7 @@ pub(super) fn read_from<R: Read + Seek>(mut source: R, hint: Option<&str>) -> Re
     }
     let mut report = Report::of(ReportFormat::Sarif);
     let mut silent = BTreeSet::new();
-    let mut described = Vec::new();
+    let (mut described, mut erring) = (Vec::new(), Vec::new());
     for run in &outline.runs {
         let tool: Option<Tool<'_>> = run.tool.as_deref().and_then(lenient::parse);
         let name = tool_name(tool.as_ref(), hint)?;
@@ -56,13 +58,19 @@ pub(super) fn read_from<R: Read + Seek>(mut source: R, hint: Option<&str>) -> Re
         let invocations = run.invocations.as_deref().and_then(lenient::parse::<Vec<Raw<'_>>>).unwrap_or_default();
         let invocations: Vec<Invocation> = invocations.into_iter().filter_map(lenient::parse).collect();
         report.failure = report.failure.take().or_else(|| failure(&invocations));
+        report.scanned_at = report.scanned_at.max(invocations.iter().filter_map(|it| it.end_time_utc).max());
         if !run.has_results {
             silent.insert(name.clone());
         }
-        described.push(Described { tool: name, rules: Rules::new(tool), artifacts: &run.artifacts });
+        erring.push(tells_errors(&invocations));
+        described.push(Described { tool: name, rules: Rules::new(tool), artifacts: &run.artifacts, results: 0 });
     }
     source.seek(SeekFrom::Start(start)).map_err(ReportError::of_io)?;
-    stream::walk(&mut source, &mut Results { runs: described, begun: 0, report: &mut report })?;
+    let mut results = Results { runs: described, begun: 0, report: &mut report };
+    stream::walk(&mut source, &mut results)?;
+    let is_empty_by_error = |(run, erring): &(&Described<'_>, bool)| *erring && run.results == 0;
+    let by_error = results.runs.iter().zip(erring).filter(is_empty_by_error);
+    silent.extend(by_error.map(|(run, _)| run.tool.clone()));
     report.scope = match report.skipped {
         0 => report.tools.difference(&silent).cloned().collect(),
         _ => BTreeSet::new(),
@@ -134,6 +142,8 @@ struct Described<'o> {
     tool: String,
     rules: Rules<'o>,
     artifacts: &'o [Option<String>],
+    /// How many there were.
+    results: u64,
 }
 
 /// The results: the second time through.
@@ -161,6 +171,7 @@ impl Handler for Results<'_, '_> {
         let Some(run) = self.begun.checked_sub(1).and_then(|index| self.runs.get_mut(index)) else {
             return Ok(());
         };
+        run.results += 1;
         let Some(entry) = lenient::parse::<Entry>(raw) else {
             self.report.skipped += 1;
             return Ok(());
@@ -199,6 +210,12 @@ fn failure(invocations: &[Invocation]) -> Option<String> {
     Some(limit_text(&reason, limit::DESCRIPTION_MAX))
 }
 
+/// A tool that saw nothing and tells errors of itself has not looked.
+fn tells_errors(invocations: &[Invocation]) -> bool {
+    let mut notifications = invocations.iter().flat_map(|invocation| &invocation.tool_execution_notifications);
+    notifications.any(|notification| notification.level.as_deref() == Some("error"))
+}
+
 fn is_finding(entry: &Entry) -> bool {
     let is_clean = matches!(entry.kind.as_deref(), Some("pass" | "notApplicable"));
     !is_clean && entry.baseline_state.as_deref() != Some("absent")
@@ -227,6 +244,7 @@ fn observe(tool: &str, entry: &Entry, rule: &Rule, artifacts: &[Option<String>])
         location: place.shown(),
         url: rule.help_uri.as_deref().and_then(names::url),
         suppressed: is_suppressed(entry),
+        suppression_reason: suppression_reason(entry),
         rule_id,
         ..Observation::default()
     })
@@ -254,6 +272,11 @@ fn is_suppressed(entry: &Entry) -> bool {
     let is_accepted = |status: Option<&str>| matches!(status, None | Some("accepted"));
     let suppressions = &entry.suppressions;
     !suppressions.is_empty() && suppressions.iter().all(|one| is_accepted(one.status.as_deref()))
+}
+
+fn suppression_reason(entry: &Entry) -> Option<String> {
+    let given = entry.suppressions.iter().find_map(|one| one.justification.as_deref());
+    given.filter(|_| is_suppressed(entry)).map(|reason| limit_text(reason, limit::DESCRIPTION_MAX))
 }
 
 fn cwes(entry: &Entry, rule: &Rule) -> Vec<String> {

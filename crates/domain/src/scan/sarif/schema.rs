@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use serde::Deserialize;
 
 use crate::scan::lenient::{self, Raw};
@@ -33,6 +34,8 @@ pub(super) struct Invocation {
     pub(super) exit_code_description: Option<String>,
     #[serde(default, deserialize_with = "lenient::list")]
     pub(super) tool_execution_notifications: Vec<Notification>,
+    #[serde(default, deserialize_with = "lenient::member")]
+    pub(super) end_time_utc: Option<Timestamp>,
 }
 
 #[derive(Deserialize)]
@@ -157,6 +160,8 @@ pub(super) struct Entry {
 
 #[derive(Deserialize)]
 pub(super) struct Suppression {
+    #[serde(default, deserialize_with = "lenient::member")]
+    pub(super) justification: Option<String>,
     #[serde(default, deserialize_with = "lenient::member")]
     pub(super) status: Option<String>,
 }

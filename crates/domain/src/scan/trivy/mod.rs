@@ -25,7 +25,7 @@ use super::lax::{each, each_member};
 use super::lenient::{self, Raw, limit_text};
 use super::package::{self, Ecosystem};
 use super::rating::{self, Rating};
-use super::vulnerability::{named, rating_of, versions};
+use super::vulnerability::{checked, named, rating_of, versions};
 use super::{Report, ReportFormat, code, limit, names};
 use crate::finding::Observation;
 
@@ -221,7 +221,7 @@ impl Entry {
 }
 
 fn misconfiguration(tool: &str, entry: &Misconfiguration, place: &Place<'_>) -> Option<Observation> {
-    let seen = named(tool, entry.id.text().into_iter().chain(entry.avd_id.text()))?;
+    let seen = checked(tool, entry.id.text().or(entry.avd_id.text()))?;
     let cause = entry.cause.as_ref();
     let resource = cause.and_then(|cause| cause.resource.text()).map(|it| limit_text(it, limit::PATH_MAX));
     let message = entry.message.text().unwrap_or_default();
@@ -249,7 +249,7 @@ fn misconfiguration(tool: &str, entry: &Misconfiguration, place: &Place<'_>) -> 
 }
 
 fn secret(tool: &str, entry: &Secret, place: &Place<'_>) -> Option<Observation> {
-    let seen = named(tool, entry.rule_id.text())?;
+    let seen = checked(tool, entry.rule_id.text())?;
     // The line, with the secret masked by Trivy; not even that is shown.
     let masked = entry.matched.text().and_then(code::by_snippet);
     let title = entry.title.text().unwrap_or(&seen.rule_id);
@@ -264,7 +264,7 @@ fn secret(tool: &str, entry: &Secret, place: &Place<'_>) -> Option<Observation> 
 
 fn license(tool: &str, entry: &License, place: &Place<'_>) -> Option<Observation> {
     let name = entry.name.text()?;
-    let seen = named(tool, [name])?;
+    let seen = checked(tool, Some(name))?;
     let category = entry.category.text().unwrap_or("unknown");
     let file = entry.file.text().map(names::path);
     let component = entry.package.text().map(|package| Ecosystem::of(place.ecosystem).component(package, None));
@@ -274,7 +274,7 @@ fn license(tool: &str, entry: &License, place: &Place<'_>) -> Option<Observation
         title: limit_text(&format!("{name} ({category}) in {of}"), limit::TITLE_MAX),
         severity: entry.severity.text().map(rating::severity_of_word).unwrap_or_default(),
         location: Some(file.unwrap_or_else(|| place.shown())),
-        component: component.map(|it| Component { purl: it.purl.filter(|_| !place.ecosystem.is_empty()), ..it }),
+        component,
         fingerprint,
         url: entry.link.text().and_then(names::url),
         ..seen

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use rusqlite::params;
 use watchbell_domain::delivery::{CancelReason, Delivery, DeliveryState, StateKind};
 use watchbell_domain::id::{DeliveryId, EventId, OrgId};
-use watchbell_domain::port::StoreError;
+use watchbell_domain::port::{Change, StoreError};
 
 use super::row::{self, Heard};
 use crate::sqlite::error::Result;
@@ -13,7 +13,7 @@ use crate::sqlite::row::{micros, truncated};
 use crate::sqlite::writer::Tx;
 
 /// Makes a pending delivery due now. A held one waits for its endpoint, not for a time: it is not waiting in this sense.
-pub(super) fn retry_now(tx: &Tx<'_>, org: OrgId, id: DeliveryId, now: Timestamp) -> Result<Option<Delivery>> {
+pub(super) fn retry_now(tx: &mut Tx<'_>, org: OrgId, id: DeliveryId, now: Timestamp) -> Result<Option<Delivery>> {
     let Some(mut delivery) = row::find(tx.conn, org, id)? else {
         return Ok(None);
     };
@@ -24,6 +24,7 @@ pub(super) fn retry_now(tx: &Tx<'_>, org: OrgId, id: DeliveryId, now: Timestamp)
                 .prepare_cached("UPDATE delivery SET due_at = ?3 WHERE org_id = ?1 AND id = ?2")?
                 .execute(params![org.0.as_bytes(), id.0.as_bytes(), micros(due_at)])?;
             delivery.state = DeliveryState::Pending { due_at };
+            tx.hand_over.told.tell(Change::Delivery { org, id });
             Ok(Some(delivery))
         }
         DeliveryState::Held => Err(StoreError::Conflict("the delivery waits for its endpoint to become active").into()),
@@ -35,7 +36,7 @@ pub(super) fn retry_now(tx: &Tx<'_>, org: OrgId, id: DeliveryId, now: Timestamp)
 }
 
 /// Cancels a delivery that waits, for its time or for its endpoint.
-pub(super) fn cancel(tx: &Tx<'_>, org: OrgId, id: DeliveryId, now: Timestamp) -> Result<Option<Delivery>> {
+pub(super) fn cancel(tx: &mut Tx<'_>, org: OrgId, id: DeliveryId, now: Timestamp) -> Result<Option<Delivery>> {
     let Some(mut delivery) = row::find(tx.conn, org, id)? else {
         return Ok(None);
     };
@@ -58,6 +59,7 @@ pub(super) fn cancel(tx: &Tx<'_>, org: OrgId, id: DeliveryId, now: Timestamp) ->
         .prepare_cached("DELETE FROM delivery_body WHERE org_id = ?1 AND delivery_id = ?2")?
         .execute(params![key.0, key.1])?;
     delivery.state = DeliveryState::Cancelled { at, reason };
+    tx.hand_over.told.tell(Change::Delivery { org, id });
     Ok(Some(delivery))
 }
 

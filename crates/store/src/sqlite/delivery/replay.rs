@@ -6,7 +6,7 @@ use rusqlite::{Connection, params};
 use watchbell_domain::delivery::{Delivery, DeliveryState};
 use watchbell_domain::endpoint::EndpointState;
 use watchbell_domain::id::{DeliveryId, EndpointId, EventId};
-use watchbell_domain::port::{Replay, ReplayWhat};
+use watchbell_domain::port::{Change, Replay, ReplayWhat};
 
 use super::list::{first_id, of_event};
 use super::order::keep_key;
@@ -58,6 +58,7 @@ pub(super) fn replay(tx: &mut Tx<'_>, replay: &Replay) -> Result<Vec<Delivery>> 
         };
         insert(tx.conn, &new)?;
         keep_key(tx.conn, &endpoint, new.id)?;
+        tx.hand_over.told.tell(Change::Delivery { org: new.org_id, id: new.id });
         made.push(Delivery {
             id: new.id,
             org_id: new.org_id,

@@ -10,7 +10,7 @@ use watchbell_domain::audit::{Action, Deed};
 use watchbell_domain::delivery::{CancelReason, Lease, StateKind};
 use watchbell_domain::endpoint::{DisabledReason, Endpoint, EndpointState};
 use watchbell_domain::id::EventId;
-use watchbell_domain::port::{Next, Settled, Settlement, StoreError};
+use watchbell_domain::port::{Change, Next, Settled, Settlement, StoreError};
 
 use super::order;
 use super::row::{self, FIRST_LEASE, Heard};
@@ -82,6 +82,7 @@ pub(super) fn settle(tx: &mut Tx<'_>, settlement: &Settlement) -> Result<std::re
     let Some((attempts, event_id)) = settled else {
         return Ok(Err(StoreError::LeaseLost));
     };
+    tx.hand_over.told.tell(Change::Delivery { org, id });
     watchbell_domain::failpoint::at("store.settle")?;
     if let Some(attempt) = attempt {
         row::insert_attempt(tx.conn, org, id, attempt)

@@ -1,0 +1,78 @@
+//! `/graphql`: Aegis's webhook API, grown to the whole model.
+//!
+//! ```text
+//!  request ─▶ http (key, limits, media types) ─▶ limit (measure) ─▶ schema ─▶ resolver ─▶ operation ─▶ REST's handler
+//!                                                                     └─ live ◀─ what the store has committed
+//! ```
+//!
+//! Nothing is decided here that REST decides: see [`operation`]. A file for each noun holds its types, its fields of
+//! `Query` and `Mutation` and nothing else.
+//!
+//! *To add a noun*: a type that REST's answer can be read as, its list and its way by id in [`org`], its writes in a
+//! `…Mutation` that is merged below, then `UPDATE_SCHEMA=1 cargo test -p watchbell-api` for `docs/schema.graphql`. A test
+//! says which of REST's operations and members have no counterpart here.
+
+use async_graphql::{MergedObject, Schema};
+
+mod advisory;
+mod console;
+mod delivery;
+mod endpoint;
+mod endpoint_input;
+mod erasure;
+mod error;
+mod event;
+mod event_type;
+mod evidence;
+mod finding;
+mod http;
+mod key;
+mod limit;
+mod list;
+mod live;
+mod operation;
+mod org;
+mod project;
+mod replay;
+mod scalar;
+mod webhook;
+mod webhook_input;
+
+pub(crate) use http::router;
+pub(crate) use live::Live;
+
+/// Reads.
+#[derive(Debug, Default, MergedObject)]
+struct Query(org::OrgQuery, webhook::WebhookQuery, advisory::AdvisoryQuery);
+
+/// Writes, one after the other.
+#[derive(Debug, Default, MergedObject)]
+struct Mutation(
+    webhook::WebhookMutation,
+    org::OrgMutation,
+    endpoint::EndpointMutation,
+    event::EventMutation,
+    delivery::DeliveryMutation,
+    replay::ReplayMutation,
+    project::ProjectMutation,
+    erasure::ErasureMutation,
+    key::KeyMutation,
+    evidence::EvidenceMutation,
+    finding::FindingMutation,
+    advisory::AdvisoryMutation,
+);
+
+type Root = Schema<Query, Mutation, live::Subscription>;
+
+fn schema() -> Root {
+    Schema::build(Query::default(), Mutation::default(), live::Subscription)
+        .limit_complexity(limit::COMPLEXITY_MAX)
+        .limit_directives(limit::DIRECTIVES_MAX)
+        .limit_recursive_depth(limit::RECURSION_MAX)
+        .finish()
+}
+
+/// The schema in its own language.
+pub fn sdl() -> String {
+    schema().sdl()
+}

@@ -1,0 +1,143 @@
+//! A finding and its history as JSON.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use utoipa::ToSchema;
+use watchbell_domain::finding::{Finding, FindingChange, FindingStatus};
+use watchbell_wire::event::Component;
+
+/// A vulnerability of a project.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Finding)]
+pub(super) struct FindingView {
+    id: String,
+    project_id: String,
+    /// `open`, `remediated`, `suppressed`, `accepted`, `false_positive`.
+    status: &'static str,
+    title: String,
+    description: String,
+    severity: &'static str,
+    /// The tool whose words these are: of those that see it the one that saw it first.
+    tool: String,
+    /// Every tool that sees it.
+    tools: Vec<String>,
+    rule_id: String,
+    cve_id: Option<String>,
+    aliases: Vec<String>,
+    cwes: Vec<String>,
+    cvss_score: Option<f64>,
+    cvss_vector: Option<String>,
+    #[schema(value_type = Option<Object>)]
+    component: Option<Component>,
+    fixed_in: Vec<String>,
+    resource_path: Option<String>,
+    url: Option<String>,
+    first_seen_at: Timestamp,
+    last_seen_at: Timestamp,
+    remediated_at: Option<Timestamp>,
+    /// Until when the risk is accepted; null: it is not, or without an end.
+    accepted_until: Option<Timestamp>,
+    /// What was judged of it beside the reports.
+    judgement: Option<JudgementView>,
+}
+
+/// What was judged of a finding.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Judgement)]
+struct JudgementView {
+    /// Where it stands for it, while it is there.
+    status: &'static str,
+    reason: String,
+    at: Timestamp,
+    by: ByView,
+}
+
+/// Who changed where a finding stands.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ChangedBy)]
+struct ByView {
+    /// `scan`, `vex`, `key`, `policy`, `expiry`.
+    kind: &'static str,
+    /// The scan or key.
+    id: Option<String>,
+    /// Tool, author, key or policy.
+    name: Option<String>,
+}
+
+impl From<&watchbell_domain::finding::ChangedBy> for ByView {
+    fn from(by: &watchbell_domain::finding::ChangedBy) -> Self {
+        Self { kind: by.kind(), id: by.id(), name: by.name().map(str::to_owned) }
+    }
+}
+
+impl From<Finding> for FindingView {
+    fn from(finding: Finding) -> Self {
+        let seeing = finding.sights.iter().filter(|(_, sight)| sight.there);
+        let judgement = finding.judgement.as_ref().map(|judgement| JudgementView {
+            status: judgement.status.as_str(),
+            reason: judgement.reason.clone(),
+            at: judgement.at,
+            by: ByView::from(&judgement.by),
+        });
+        let accepted_until = finding.accepted_until().filter(|_| finding.status == FindingStatus::Accepted);
+        Self {
+            id: finding.id.to_string(),
+            project_id: finding.project_id.to_string(),
+            status: finding.status.as_str(),
+            tools: seeing.map(|(tool, _)| tool.clone()).collect(),
+            cve_id: finding.cve_id().map(str::to_owned),
+            aliases: finding.aliases(),
+            first_seen_at: finding.first_seen_at,
+            last_seen_at: finding.last_seen_at,
+            remediated_at: finding.remediated_at,
+            accepted_until,
+            judgement,
+            title: finding.observation.title,
+            description: finding.observation.description,
+            severity: finding.observation.severity.as_str(),
+            tool: finding.observation.tool,
+            rule_id: finding.observation.rule_id,
+            cwes: finding.observation.cwes,
+            cvss_score: finding.observation.cvss_score,
+            cvss_vector: finding.observation.cvss_vector,
+            component: finding.observation.component,
+            fixed_in: finding.observation.fixed_in,
+            resource_path: finding.observation.location,
+            url: finding.observation.url,
+        }
+    }
+}
+
+/// One transition of a finding.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = FindingChange)]
+pub(super) struct ChangeView {
+    id: String,
+    /// The finding it happened to: another than asked for, where that one was merged into it.
+    finding_id: String,
+    /// Counts the finding's transitions, from 1.
+    number: u64,
+    /// When it became so: the time of the scan, or of the call.
+    at: Timestamp,
+    /// Where it stood; null: it was not known.
+    from: Option<&'static str>,
+    /// Where it stands since.
+    to: &'static str,
+    by: ByView,
+    reason: String,
+}
+
+impl From<FindingChange> for ChangeView {
+    fn from(change: FindingChange) -> Self {
+        Self {
+            id: change.id.to_string(),
+            finding_id: change.finding_id.to_string(),
+            number: change.number,
+            at: change.at,
+            from: change.from.map(FindingStatus::as_str),
+            to: change.to.as_str(),
+            by: ByView::from(&change.by),
+            reason: change.reason,
+        }
+    }
+}
