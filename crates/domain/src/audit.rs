@@ -347,10 +347,11 @@ impl Entry {
             return broken("the entry does not have the hash that was kept with it");
         }
         let value: Value = serde_json::from_str(&self.text).unwrap_or_default();
-        if value["previous"].as_str() != Some(&hex::encode(head.hash)) {
+        if value.get("previous").and_then(Value::as_str) != Some(&hex::encode(head.hash)) {
             return broken("the entry does not name the hash of the one before it");
         }
-        if value["number"] != self.number || value["org"] != chain.json() {
+        let is = |member: &str, wanted: Value| value.get(member) == Some(&wanted);
+        if !is("number", self.number.into()) || !is("org", chain.json()) {
             return broken("the entry belongs to another place");
         }
         Ok(())

@@ -174,7 +174,7 @@ async fn add_training(
         Written::Fresh(known) if known != training => {
             finish(Written::Fresh(()), answer(StatusCode::OK, &TrainingView::from(known)))
         }
-        written => finish(written, fresh),
+        written @ (Written::Fresh(_) | Written::Repeated(_) | Written::KeyReused) => finish(written, fresh),
     }
 }
 

@@ -31,8 +31,11 @@ type Schemas = BTreeMap<EventType, Schema>;
 pub struct Catalogue {
     types: Arc<dyn CustomTypeStore>,
     clock: Arc<dyn Clock>,
-    remembered: Arc<Mutex<BTreeMap<OrgId, (Arc<Schemas>, SignedDuration)>>>,
+    remembered: Arc<Mutex<Remembered>>,
 }
+
+/// An organisation's schemas, each with when they were looked up.
+type Remembered = BTreeMap<OrgId, (Arc<Schemas>, SignedDuration)>;
 
 impl fmt::Debug for Catalogue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,6 +1,7 @@
 //! `watchbell audit …`: who changed what, and whether the record still holds.
 
 use clap::Subcommand;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::connect::{Connect, Paging};
@@ -117,26 +118,46 @@ impl Args {
     }
 }
 
+/// What one walk of the server found.
+#[derive(Deserialize)]
+struct Walked {
+    checked: u64,
+    head: Head,
+    broken: Option<Broken>,
+    complete: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Head {
+    number: u64,
+    hash: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Broken {
+    number: u64,
+    problem: String,
+}
+
 /// The server checks so many entries a request; this goes on where it stopped.
 fn verify(out: Output, of: &Of, mut known: Option<(u64, String)>) -> Done {
     let mut checked = 0;
     loop {
         let (number, hash) = known.clone().unzip();
         let walked = of.connect.ask(Request::get(of.path("/verify")).with("number", number).with("hash", hash))?;
-        checked += walked["checked"].as_u64().unwrap_or_default();
-        let head = &walked["head"];
-        let (number, hash) = (head["number"].as_u64().unwrap_or_default(), head["hash"].as_str().unwrap_or_default());
-        if walked["ok"] != true {
-            let (place, problem) = (&walked["broken"]["number"], walked["broken"]["problem"].as_str());
+        let walked: Walked = serde_json::from_value(walked).map_err(|error| Failure::failed(error.to_string()))?;
+        checked += walked.checked;
+        let Head { number, hash } = &walked.head;
+        if let Some(broken) = &walked.broken {
             if out.json {
-                out.value(&json!({"ok": false, "checked": checked, "head": head, "broken": walked["broken"]}));
+                out.value(&json!({"ok": false, "checked": checked, "head": walked.head, "broken": broken}));
             }
-            let problem = problem.unwrap_or("the server does not say why");
-            return Err(Failure::failed(format!("the audit log is broken at entry {place}: {problem}")));
+            let Broken { number, problem } = broken;
+            return Err(Failure::failed(format!("the audit log is broken at entry {number}: {problem}")));
         }
-        if walked["complete"] == true {
+        if walked.complete {
             match out.json {
-                true => out.value(&json!({"ok": true, "checked": checked, "head": head})),
+                true => out.value(&json!({"ok": true, "checked": checked, "head": walked.head})),
                 false => {
                     out.line(format!("{checked} entries hold"));
                     out.line(format!("head {number}:{hash}"));
@@ -144,7 +165,7 @@ fn verify(out: Output, of: &Of, mut known: Option<(u64, String)>) -> Done {
             }
             return Ok(());
         }
-        known = Some((number, hash.to_owned()));
+        known = Some((*number, hash.clone()));
     }
 }
 
@@ -158,7 +179,7 @@ fn export(out: Output, of: &Of, mut after: u64) -> Done {
         let Some(last) = lines.lines().last() else { return Ok(()) };
         let entry: Value = serde_json::from_str(last).unwrap_or_default();
         out.line(lines.trim_end());
-        match entry["number"].as_u64() {
+        match entry.get("number").and_then(Value::as_u64) {
             Some(number) if number > after => after = number,
             _ => return Ok(()),
         }

@@ -33,7 +33,9 @@ async fn next(sink: &mut Sink, event_type: &str) -> Value {
             }
         }
     };
-    tokio::time::timeout(LONGEST, arrived).await.unwrap_or_else(|_| panic!("no {event_type} in {LONGEST:?}"))
+    let arrived = tokio::time::timeout(LONGEST, arrived).await;
+    assert!(arrived.is_ok(), "no {event_type} in {LONGEST:?}");
+    arrived.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

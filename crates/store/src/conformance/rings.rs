@@ -87,10 +87,12 @@ async fn run(world: &World, life: &[Step]) {
     model.look(world).await;
     let mut said: Vec<(String, i64)> = Vec::new();
     for (event_type, data) in told(world, org).await {
-        match event_type {
-            EventType::PoamDeadlineApproaching => said.push((data.poam_id, 0)),
-            EventType::PoamOverdue => said.push((data.poam_id, data.days_overdue.unwrap())),
-            other => assert_eq!(other, EventType::PoamCompleted),
+        if event_type == EventType::PoamDeadlineApproaching {
+            said.push((data.poam_id, 0));
+        } else if event_type == EventType::PoamOverdue {
+            said.push((data.poam_id, data.days_overdue.unwrap()));
+        } else {
+            assert_eq!(event_type, EventType::PoamCompleted);
         }
     }
     said.sort();

@@ -132,9 +132,8 @@ impl KeyStore for SqliteStore {
                 key.expires_at.map(micros),
                 key.revoked_at.map(micros),
             ]);
-            match changed.or_conflict("another key has this hash")? {
-                0 => insert_key(tx, &key, true)?,
-                _ => {}
+            if changed.or_conflict("another key has this hash")? == 0 {
+                insert_key(tx, &key, true)?;
             }
             // It is set at every start; only another one is news.
             if is_known { Ok(()) } else { audit::note(tx, NO_ORG, deed.as_ref()) }

@@ -39,7 +39,7 @@ fn run(mut a: &str, mut b: &str) -> Ordering {
         let ((left, after_left), (right, after_right)) = (digits(a), digits(b));
         match by_value(left, right) {
             Ordering::Equal => (a, b) = (after_left, after_right),
-            other => return other,
+            other @ (Ordering::Less | Ordering::Greater) => return other,
         }
     }
     Ordering::Equal
