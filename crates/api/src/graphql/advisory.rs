@@ -6,9 +6,9 @@ use http::Method;
 use serde::{Deserialize, Serialize};
 
 use super::error::Answer;
+use super::finding::Severity;
 use super::list::{Page, first};
 use super::operation::{Path, session};
-use super::project::Severity;
 use super::scalar::{DateTime, Json};
 
 /// An advisory.

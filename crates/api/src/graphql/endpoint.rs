@@ -9,10 +9,11 @@ use serde::{Deserialize, Serialize};
 use super::delivery::{Delivery, HeaderLine};
 use super::endpoint_input::{EndpointChangeInput, EndpointInput, RotationInput};
 use super::error::Answer;
+use super::finding::Severity;
 use super::list::{Node, Page, Wanted};
 use super::operation::{Path, Session, session};
 use super::org::{DeliveryFilter, deliveries};
-use super::scalar::DateTime;
+use super::scalar::{DateTime, NumberOrOff};
 use crate::problem::Result;
 
 /// Whether an endpoint gets deliveries.
@@ -114,6 +115,11 @@ pub(super) struct Endpoint {
     /// Null: no limit.
     rate_limit: Option<String>,
     ordered: Order,
+    /// Events about vulnerabilities that are known to be milder are not sent. Null: all are.
+    min_severity: Option<Severity>,
+    /// Of more new findings in one scan than this the endpoint gets one digest instead. Null: 100, where the dialect can
+    /// say a digest.
+    storm_threshold: Option<NumberOrOff>,
     /// What the `Authorization` header says. Secrets are left out.
     auth: Option<EndpointAuth>,
     tls: Option<EndpointTls>,

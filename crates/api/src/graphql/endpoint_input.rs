@@ -5,6 +5,8 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use super::endpoint::{HttpVersion, Order, is_left_out};
+use super::finding::Severity;
+use super::scalar::NumberOrOff;
 
 /// A header sent beside the dialect's own. Its value is a secret.
 #[derive(InputObject)]
@@ -118,6 +120,13 @@ pub(super) struct EndpointInput {
     /// First in, first out.
     #[serde(skip_serializing_if = "Option::is_none")]
     ordered: Option<Order>,
+    /// Events about vulnerabilities that are known to be milder are not wanted; all are when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    min_severity: Option<Severity>,
+    /// Of more new findings in one scan than this the endpoint gets one digest instead; `"off"`: each is told. When left
+    /// out 100, for dialects that can say a digest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    storm_threshold: Option<NumberOrOff>,
     /// What the `Authorization` header says.
     #[serde(skip_serializing_if = "Option::is_none")]
     auth: Option<EndpointAuthInput>,
@@ -168,6 +177,12 @@ pub(super) struct EndpointChangeInput {
     rate_limit: MaybeUndefined<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     ordered: Option<Order>,
+    /// Null: all are wanted.
+    #[serde(skip_serializing_if = "is_left_out")]
+    min_severity: MaybeUndefined<Severity>,
+    /// Null: 100, where the dialect can say a digest.
+    #[serde(skip_serializing_if = "is_left_out")]
+    storm_threshold: MaybeUndefined<NumberOrOff>,
     /// All of it; null takes it away.
     #[serde(skip_serializing_if = "is_left_out")]
     auth: MaybeUndefined<EndpointAuthInput>,

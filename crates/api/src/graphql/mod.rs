@@ -24,6 +24,7 @@ mod error;
 mod event;
 mod event_type;
 mod evidence;
+mod finding;
 mod http;
 mod key;
 mod limit;
@@ -57,6 +58,7 @@ struct Mutation(
     erasure::ErasureMutation,
     key::KeyMutation,
     evidence::EvidenceMutation,
+    finding::FindingMutation,
     advisory::AdvisoryMutation,
 );
 

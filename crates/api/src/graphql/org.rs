@@ -11,6 +11,7 @@ use super::error::Answer;
 use super::event::Event;
 use super::event_type::EventType;
 use super::evidence::Evidence;
+use super::finding::{Finding, FindingFilter};
 use super::key::Key;
 use super::list::{Node, Page, Wanted};
 use super::operation::{Path, Session, session};
@@ -112,6 +113,24 @@ impl Org {
     /// A project.
     async fn project(&self, ctx: &Context<'_>, id: ID) -> Answer<Option<Project>> {
         self.one(ctx, "projects", &id).await
+    }
+
+    /// Findings of every project, newest first.
+    #[graphql(complexity = "first.unwrap_or(50).max(1) as usize * child_complexity")]
+    async fn findings(
+        &self,
+        ctx: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+        #[graphql(default)] filter: FindingFilter,
+    ) -> Answer<Page<Finding>> {
+        let path = filter.on(Path::org(&self.id).then("findings"));
+        Ok(session(ctx).list(&self.id, path, "findings", Wanted { first, after }).await?)
+    }
+
+    /// A finding. The id of one that was merged into another leads to that one.
+    async fn finding(&self, ctx: &Context<'_>, id: ID) -> Answer<Option<Finding>> {
+        self.one(ctx, "findings", &id).await
     }
 
     /// Replays that run as jobs, newest first.
@@ -253,6 +272,7 @@ pub(super) enum AnyNode {
     Replay(Replay),
     Erasure(Erasure),
     Evidence(Evidence),
+    Finding(Finding),
 }
 
 #[derive(Debug, Default)]
@@ -285,6 +305,7 @@ impl OrgQuery {
             "prj" => own.one(ctx, "projects", &id).await?.map(AnyNode::Project),
             "rpl" => own.one(ctx, "replays", &id).await?.map(AnyNode::Replay),
             "ers" => own.one(ctx, "erasures", &id).await?.map(AnyNode::Erasure),
+            "fnd" => own.one(ctx, "findings", &id).await?.map(AnyNode::Finding),
             "evd" => own.one(ctx, "evidence", &id).await?.map(AnyNode::Evidence),
             _ => return Err(Problem::NotFound.into()),
         };

@@ -1,11 +1,12 @@
-//! Projects, their scans and findings.
+//! Projects and their scans.
 
-use async_graphql::{ComplexObject, Context, Enum, ID, InputObject, Object, SimpleObject};
+use async_graphql::{ComplexObject, Context, ID, InputObject, Object, SimpleObject};
 use http::Method;
 use serde::{Deserialize, Serialize};
 
 use super::error::Answer;
 use super::event::Event;
+use super::finding::{Finding, FindingStatus};
 use super::list::{Node, Page, Wanted};
 use super::operation::{Path, session};
 use super::scalar::{DateTime, Json};
@@ -60,99 +61,6 @@ impl Project {
     }
 }
 
-/// Where a finding stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum FindingStatus {
-    /// It is there.
-    Open,
-    /// It is gone.
-    Remediated,
-    /// A report says that it does not count.
-    Suppressed,
-}
-
-impl FindingStatus {
-    /// Its name in REST.
-    fn name(self) -> &'static str {
-        match self {
-            Self::Open => "open",
-            Self::Remediated => "remediated",
-            Self::Suppressed => "suppressed",
-        }
-    }
-}
-
-/// How bad.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Severity {
-    Critical,
-    High,
-    Medium,
-    Low,
-    Info,
-    Unknown,
-}
-
-/// A vulnerability of a project.
-#[derive(Debug, Clone, SimpleObject, Deserialize)]
-#[graphql(complex)]
-pub(super) struct Finding {
-    pub(super) id: ID,
-    project_id: ID,
-    status: FindingStatus,
-    title: String,
-    description: String,
-    severity: Severity,
-    tool: String,
-    rule_id: String,
-    cve_id: Option<String>,
-    aliases: Vec<String>,
-    cwes: Vec<String>,
-    cvss_score: Option<f64>,
-    cvss_vector: Option<String>,
-    component: Option<Component>,
-    fixed_in: Vec<String>,
-    resource_path: Option<String>,
-    url: Option<String>,
-    first_seen_at: DateTime,
-    last_seen_at: DateTime,
-    remediated_at: Option<DateTime>,
-    #[graphql(skip)]
-    #[serde(skip)]
-    org: String,
-}
-
-/// What a finding is in.
-#[derive(Debug, Clone, SimpleObject, Deserialize)]
-struct Component {
-    name: Option<String>,
-    version: Option<String>,
-    purl: Option<String>,
-}
-
-impl Node for Finding {
-    fn key(&self) -> &str {
-        &self.id
-    }
-
-    fn within(mut self, org: &str) -> Self {
-        org.clone_into(&mut self.org);
-        self
-    }
-}
-
-#[ComplexObject]
-impl Finding {
-    /// Whose finding it is.
-    async fn project(&self, ctx: &Context<'_>) -> Answer<Option<Project>> {
-        let found: Option<Project> =
-            session(ctx).find(Path::org(&self.org).then("projects").id(&self.project_id)).await?;
-        Ok(found.map(|project| project.within(&self.org)))
-    }
-}
-
 /// A project that is to be made.
 #[derive(Debug, InputObject, Serialize)]
 pub(super) struct ProjectInput {
@@ -170,6 +78,8 @@ pub(super) struct ScanInput {
     partial: bool,
     /// The tool, where the report does not say it.
     tool: Option<String>,
+    /// When the tool looked, where the report does not say it: a scan that comes late is put where it belongs.
+    scanned_at: Option<DateTime>,
 }
 
 /// One test of a project.
@@ -210,6 +120,7 @@ impl ProjectMutation {
         let own = session(ctx).org(org.as_ref()).await?;
         let path = Path::org(&own.id).then("projects").id(&project).then("scans");
         let path = path.with("partial", input.partial.then_some(true)).with("tool", input.tool);
+        let path = path.with("scanned_at", input.scanned_at.map(|at| at.0));
         Ok(session(ctx).upload(ctx, path, kind, report).await?)
     }
 }

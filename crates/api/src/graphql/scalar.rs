@@ -23,6 +23,27 @@ impl ScalarType for DateTime {
     }
 }
 
+/// A number, or the word "off".
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(super) struct NumberOrOff(ConstValue);
+
+#[Scalar(name = "NumberOrOff")]
+impl ScalarType for NumberOrOff {
+    fn parse(value: ConstValue) -> InputValueResult<Self> {
+        let is_off = matches!(&value, ConstValue::String(text) if text == "off");
+        let is_number = matches!(&value, ConstValue::Number(number) if number.is_u64());
+        match is_off || is_number {
+            true => Ok(Self(value)),
+            false => Err(InputValueError::custom("a number or \"off\" is wanted")),
+        }
+    }
+
+    fn to_value(&self) -> ConstValue {
+        self.0.clone()
+    }
+}
+
 /// JSON of any shape.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -44,7 +44,6 @@ pub(crate) fn audited<T: Serialize>(view: &T) -> Value {
 
 /// Who did something.
 #[derive(Debug, Serialize, ToSchema)]
-#[expect(dead_code, reason = "says in the contract what an entry holds; entries are kept as they are answered")]
 struct AuditActor {
     /// `key`, `member`, `system`.
     kind: String,
@@ -58,7 +57,6 @@ struct AuditActor {
 
 /// An entry of the audit log. `hash` is SHA-256 of the rest as JSON with sorted members and without white space.
 #[derive(Debug, Serialize, ToSchema)]
-#[expect(dead_code, reason = "as above")]
 struct AuditEntry {
     /// Counts from 1, without gaps.
     number: u64,

@@ -34,7 +34,7 @@ pub(super) struct TypeView {
     #[serde(rename = "type")]
     pub(super) name: String,
     /// Whether it is one of ours: these cannot be changed.
-    built_in: bool,
+    pub(super) built_in: bool,
     /// When it is told.
     pub(super) description: String,
     /// An example of its data.

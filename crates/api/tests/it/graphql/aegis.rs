@@ -51,8 +51,14 @@ async fn inline_with_strings_and_with_enum_words_and_without_a_secret() {
         assert!(made["secret"].as_str().unwrap().len() >= 16, "{made}");
         assert!(made["createdAt"].as_str().unwrap().ends_with('Z'), "{made}");
     }
+    // From the integrations guide.
+    let filtered = "mutation { createWebhook(input: { url: \"https://hooks.example.com/c\", \
+                    events: [\"VULNERABILITY_DETECTED\"], filters: { severities: [\"CRITICAL\"] } }) { id } }";
+    let filtered = world.data(filtered, json!({})).await["createWebhook"]["id"].clone();
+    let endpoint = world.get(&world.path(&format!("/endpoints/{}", filtered.as_str().unwrap()))).await.json();
+    assert_eq!(endpoint["min_severity"], "critical");
     let listed = world.data("{ webhooks { id secret events } }", json!({})).await;
-    assert_eq!(listed["webhooks"].as_array().unwrap().len(), 3);
+    assert_eq!(listed["webhooks"].as_array().unwrap().len(), 4);
     assert!(listed["webhooks"].as_array().unwrap().iter().all(|hook| hook["secret"].is_null()), "{listed}");
 }
 

@@ -167,6 +167,15 @@ async fn projects_scans_findings_and_the_rest() {
     let found = world.data(find, json!({"id": project})).await["org"]["project"]["findings"]["nodes"].clone();
     assert_eq!(found[0]["ruleId"], "R1", "{found}");
     assert_eq!(found[0]["project"]["id"], project);
+    let judge = "mutation($id: ID!) { judgeFinding(id: $id, input: {status: ACCEPTED, reason: \"later\"}) { status judgement { reason by { kind } } \
+                 history(first: 5) { nodes { to reason } } } }";
+    let judged = world.data(judge, json!({"id": found[0]["id"]})).await["judgeFinding"].clone();
+    assert_eq!((&judged["status"], &judged["judgement"]["by"]["kind"]), (&json!("ACCEPTED"), &json!("key")));
+    assert_eq!(judged["history"]["nodes"][0], json!({"to": "ACCEPTED", "reason": "later"}));
+    let all = world
+        .data("{ org { findings(filter: {status: ACCEPTED, severity: HIGH}) { nodes { id } } } }", json!({}))
+        .await;
+    assert_eq!(all["org"]["findings"]["nodes"][0]["id"], found[0]["id"], "{all}");
     let broken = world.error(post, json!({"id": project, "input": {"reportText": "no report"}})).await;
     assert_eq!(broken["extensions"]["code"], "report_invalid");
     let key = world

@@ -26,6 +26,11 @@ async fn theirs(world: &World) -> BTreeMap<String, String> {
     made.push(world.post(&path("/keys"), json!({"name": "k", "scopes": ["events:read"]})).await.is(201).json());
     made.push(world.post(&path("/replays"), json!({"state": "dead_lettered"})).await.is(202).json());
     made.push(world.post(&path("/erasures"), json!({"text": "nobody"})).await.is(202).json());
+    let project = made[3]["id"].as_str().unwrap();
+    let sarif = json!({"version": "2.1.0", "runs": [{"tool": {"driver": {"name": "t"}},
+        "results": [{"ruleId": "R1", "message": {"text": "bad"}}]}]});
+    world.post(&path(&format!("/projects/{project}/scans")), sarif).await.is(201);
+    made.push(world.get(&path("/findings")).await.is(200).json()["items"][0].clone());
     let upload = path("/evidence?file_name=f");
     made.push(world.call(ROOT, Method::POST, &upload, Some("{}".to_owned())).await.is(202).json());
     made.push(json!({"id": org.to_string()}));
@@ -49,6 +54,7 @@ fn literal(types: &[Value], argument: &Value, id_argument: &str) -> Option<Strin
     Some(match (found["kind"].as_str().unwrap(), bare) {
         ("INPUT_OBJECT", "WindowInput") => "{since: \"2020-01-01T00:00:00Z\"}".to_owned(),
         ("INPUT_OBJECT", "OrgChangeInput") => "{weight: 1}".to_owned(),
+        ("INPUT_OBJECT", "VerdictInput") => "{status: SUPPRESSED}".to_owned(),
         ("INPUT_OBJECT", "ScanInput") => "{reportText: \"{}\"}".to_owned(),
         ("INPUT_OBJECT", _) => {
             let fields = found["inputFields"].as_array().unwrap().iter();
@@ -132,12 +138,22 @@ async fn e2_every_field_answers_another_organisations_things_like_nothing() {
         }
     }
     // Nothing of it had an effect.
-    let things =
-        [("endpoints", "ep"), ("events", "evt"), ("deliveries", "dlv"), ("projects", "prj"), ("replays", "rpl")];
+    let things = [
+        ("endpoints", "ep"),
+        ("events", "evt"),
+        ("deliveries", "dlv"),
+        ("projects", "prj"),
+        ("replays", "rpl"),
+        ("findings", "fnd"),
+    ];
     for (area, prefix) in things {
         let path = format!("/api/v1/orgs/{}/{area}/{}", theirs["org"], theirs[prefix]);
         let thing = world.get(&path).await.is(200).json();
-        assert!(!["cancelled", "paused"].contains(&thing["state"].as_str().unwrap_or_default()), "{thing}");
+        assert!(
+            !["cancelled", "paused", "suppressed"]
+                .contains(&thing["state"].as_str().or(thing["status"].as_str()).unwrap_or_default()),
+            "{thing}"
+        );
     }
     // Filters by ids of others find nothing.
     let query = "query($id: ID!) { org { events(filter: {project: $id}) { nodes { id } } } }";
