@@ -158,11 +158,6 @@ pub struct Observation {
 }
 
 impl Observation {
-    /// What a finding of it is labelled when it is the first of its kind.
-    pub fn identity(&self) -> String {
-        identity::label(self, 1)
-    }
-
     /// The file of a finding in code, without the line.
     pub fn file(&self) -> &str {
         let location = self.location.as_deref().unwrap_or_default();
