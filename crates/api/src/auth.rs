@@ -4,7 +4,7 @@
 //! [`Tenant`], which names a scope in its type: there is no other way to an `OrgId`, so none can forget the check. An
 //! organisation that the key may not see is answered exactly like one that does not exist.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::marker::PhantomData;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,8 +18,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use watchbell_domain::access::{ApiKey, KeyHash, Scope};
 use watchbell_domain::audit::{Action, Actor, Deed};
-use watchbell_domain::id::{OrgId, RequestId};
-use watchbell_domain::port::{Clock, KeyStore};
+use watchbell_domain::id::{GroupId, OrgId, RequestId};
+use watchbell_domain::port::{Clock, GroupStore, KeyStore, PageRequest};
 use watchbell_wire::Secret;
 
 use crate::limits::Limiter;
@@ -37,14 +37,33 @@ const KEY_BYTES_MAX: usize = 512;
 #[derive(Debug, Clone, Copy)]
 pub struct Peer(pub SocketAddr);
 
+/// How old a key's last use may be before it is written anew: a write now and then, not one a request.
+const USE_WRITTEN_EVERY: SignedDuration = SignedDuration::from_mins(5);
+
 /// Keys by their hash, each with when it was looked up.
-type Remembered = BTreeMap<KeyHash, (Arc<ApiKey>, SignedDuration)>;
+type Remembered = BTreeMap<KeyHash, (Known, SignedDuration)>;
+
+/// A key, and what it reaches.
+#[derive(Debug, Clone)]
+struct Known {
+    key: Arc<ApiKey>,
+    /// A group's organisations.
+    orgs: Arc<BTreeSet<OrgId>>,
+}
+
+/// Where a request came from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Origin {
+    pub(crate) address: Option<IpAddr>,
+    pub(crate) request_id: Option<RequestId>,
+}
 
 /// Finds keys.
 #[derive(Clone)]
 #[expect(missing_debug_implementations, reason = "ports are object-safe and say nothing about themselves")]
 pub struct Authenticator {
     keys: Arc<dyn KeyStore>,
+    groups: Arc<dyn GroupStore>,
     clock: Arc<dyn Clock>,
     limiter: Limiter,
     remembered: Arc<Mutex<Remembered>>,
@@ -52,8 +71,8 @@ pub struct Authenticator {
 
 impl Authenticator {
     /// Looks keys up in `keys`.
-    pub fn new(keys: Arc<dyn KeyStore>, clock: Arc<dyn Clock>, limiter: Limiter) -> Self {
-        Self { keys, clock, limiter, remembered: Arc::default() }
+    pub fn new(keys: Arc<dyn KeyStore>, groups: Arc<dyn GroupStore>, clock: Arc<dyn Clock>, limiter: Limiter) -> Self {
+        Self { keys, groups, clock, limiter, remembered: Arc::default() }
     }
 
     /// Forgets every key, so that the next request sees what the store says.
@@ -61,62 +80,104 @@ impl Authenticator {
         self.remembered.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
+    /// Where a request came from.
+    pub(crate) fn origin(&self, extensions: &Extensions) -> Origin {
+        Origin {
+            address: extensions.get::<Peer>().map(|peer| peer.0.ip()),
+            request_id: extensions.get::<RequestId>().copied(),
+        }
+    }
+
+    /// Counts something that was to prove who somebody is, and did not: what it is answered with.
+    pub(crate) fn failed(&self, from: &Origin) -> Problem {
+        self.limiter.failure(from.address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)))
+    }
+
     /// Who sends a request with these headers.
     pub(crate) async fn caller(&self, headers: &HeaderMap, extensions: &Extensions) -> Result<Caller> {
         let credential = credential(headers).map(Secret::new);
-        let address = extensions.get::<Peer>().map(|peer| peer.0.ip());
-        let request_id = extensions.get::<RequestId>().copied();
-        let key = self.admit(credential, address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))).await?;
-        Ok(Caller { key, address, request_id })
+        self.admit(credential, self.origin(extensions)).await
     }
 
-    /// Whether a caller's key still works.
+    /// Whether a caller's key still works, and may still do what it could.
     pub(crate) async fn is_live(&self, caller: &Caller) -> Result<bool> {
         let hash = caller.key.hash;
         let found = match self.recall(hash) {
-            Some(key) => Some(key),
+            Some(known) => Some(known),
             None => self.look_up(hash).await?,
         };
-        Ok(found.is_some_and(|key| key.is_live(self.clock.now())))
+        let role = |key: &ApiKey| key.member.as_ref().map(|member| member.role);
+        let is_same = |known: Known| role(&known.key) == role(&caller.key) && known.orgs == caller.orgs;
+        Ok(found.is_some_and(|known| known.key.is_live(self.clock.now()) && is_same(known)))
     }
 
-    async fn admit(&self, credential: Option<Secret>, address: IpAddr) -> Result<Arc<ApiKey>> {
-        let key = match credential {
-            Some(text) => self.key(text.expose()).await?,
+    async fn admit(&self, credential: Option<Secret>, from: Origin) -> Result<Caller> {
+        let known = match credential {
+            Some(text) => self.known(text.expose()).await?,
             None => None,
         };
-        let key = key.ok_or_else(|| self.limiter.failure(address))?;
+        let Known { key, orgs } = known.ok_or_else(|| self.failed(&from))?;
         self.limiter.request(key.id)?;
-        Ok(key)
+        Ok(Caller { key, orgs, from })
     }
 
-    async fn key(&self, text: &str) -> Result<Option<Arc<ApiKey>>> {
+    async fn known(&self, text: &str) -> Result<Option<Known>> {
         let hash = KeyHash::of(text);
         let found = match self.recall(hash) {
-            Some(key) => Some(key),
+            Some(known) => Some(known),
             None => self.look_up(hash).await?,
         };
-        Ok(found.filter(|key| key.is_live(self.clock.now())))
+        Ok(found.filter(|known| known.key.is_live(self.clock.now())))
     }
 
-    fn recall(&self, hash: KeyHash) -> Option<Arc<ApiKey>> {
+    fn recall(&self, hash: KeyHash) -> Option<Known> {
         let remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
-        let (key, since) = remembered.get(&hash)?;
+        let (known, since) = remembered.get(&hash)?;
         let age = self.clock.monotonic().saturating_sub(*since);
-        (age < REMEMBERED_FOR).then(|| Arc::clone(key))
+        (age < REMEMBERED_FOR).then(|| known.clone())
     }
 
-    async fn look_up(&self, hash: KeyHash) -> Result<Option<Arc<ApiKey>>> {
+    async fn look_up(&self, hash: KeyHash) -> Result<Option<Known>> {
         let since = self.clock.monotonic();
         let Some(key) = self.keys.key_by_hash(hash).await?.map(Arc::new) else {
             return Ok(None);
         };
+        self.touch(&key).await;
+        let orgs = match key.group_id {
+            Some(group) => Arc::new(self.orgs_of(group).await?),
+            None => Arc::default(),
+        };
+        let known = Known { key, orgs };
         let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
         if remembered.len() >= REMEMBERED_MAX {
             remembered.clear();
         }
-        remembered.insert(hash, (Arc::clone(&key), since));
-        Ok(Some(key))
+        remembered.insert(hash, (known.clone(), since));
+        Ok(Some(known))
+    }
+
+    async fn orgs_of(&self, group: GroupId) -> Result<BTreeSet<OrgId>> {
+        let (mut orgs, mut before) = (BTreeSet::new(), None);
+        loop {
+            let page = self.groups.orgs_of_group(group, PageRequest { before, limit: 250 }).await?;
+            before = page.items.last().map(|org| org.id.0);
+            orgs.extend(page.items.into_iter().map(|org| org.id));
+            if !page.more {
+                return Ok(orgs);
+            }
+        }
+    }
+
+    /// Remembers that a key is used, where that was not done a short while ago. What cannot be written is let go.
+    async fn touch(&self, key: &ApiKey) {
+        let now = self.clock.now();
+        let is_recent = key.last_used_at.is_some_and(|last| last.duration_until(now) < USE_WRITTEN_EVERY);
+        if key.is_live(now)
+            && !is_recent
+            && let Err(problem) = self.keys.touch_key(key.id, now).await
+        {
+            tracing::debug!(%problem, "the use of a key is not remembered");
+        }
     }
 }
 
@@ -148,14 +209,18 @@ fn credential(headers: &HeaderMap) -> Option<&str> {
 pub struct Caller {
     /// The key.
     pub key: Arc<ApiKey>,
-    address: Option<IpAddr>,
-    request_id: Option<RequestId>,
+    /// A group's organisations.
+    orgs: Arc<BTreeSet<OrgId>>,
+    from: Origin,
 }
 
 impl Caller {
     /// Whether the key is good for this organisation.
     pub fn sees(&self, org: OrgId) -> bool {
-        self.key.org_id.is_none_or(|own| own == org)
+        match self.key.org_id {
+            Some(own) => own == org,
+            None => self.key.is_operators() || self.orgs.contains(&org),
+        }
     }
 
     /// # Errors
@@ -170,20 +235,23 @@ impl Caller {
     /// # Errors
     /// Unless the key reaches every organisation.
     pub fn must_be_operator(&self) -> Result<()> {
-        match self.key.org_id {
-            None => self.must(Scope::Admin),
-            Some(_) => Err(Problem::Forbidden(Scope::Admin)),
+        match self.key.is_operators() {
+            true => self.must(Scope::Admin),
+            false => Err(Problem::Forbidden(Scope::Admin)),
         }
     }
 
     /// What the caller does to `subject`, for the audit log. `detail` says what changed, its secrets masked.
     pub(crate) fn deed(&self, action: Action, subject: impl ToString, at: Timestamp, detail: Value) -> Deed {
         Deed {
-            actor: Actor::Key { id: self.key.id, name: self.key.name.clone() },
+            actor: match &self.key.member {
+                Some(member) => Actor::Member { id: member.id, name: member.name.clone(), key: self.key.id },
+                None => Actor::Key { id: self.key.id, name: self.key.name.clone() },
+            },
             action,
             subject: Some(subject.to_string()),
-            address: self.address,
-            request_id: self.request_id,
+            address: self.from.address,
+            request_id: self.from.request_id,
             detail,
             at,
         }
@@ -230,6 +298,16 @@ rights! {
     DeliveriesReplay = Some(Scope::DeliveriesReplay),
     ProjectsRead = Some(Scope::ProjectsRead),
     ProjectsWrite = Some(Scope::ProjectsWrite),
+    FindingsRead = Some(Scope::FindingsRead),
+    FindingsWrite = Some(Scope::FindingsWrite),
+    PoamRead = Some(Scope::PoamRead),
+    PoamWrite = Some(Scope::PoamWrite),
+    SourcesRead = Some(Scope::SourcesRead),
+    SourcesWrite = Some(Scope::SourcesWrite),
+    MembersRead = Some(Scope::MembersRead),
+    MembersWrite = Some(Scope::MembersWrite),
+    OrgWrite = Some(Scope::OrgWrite),
+    AuditRead = Some(Scope::AuditRead),
     EvidenceRead = Some(Scope::EvidenceRead),
     EvidenceWrite = Some(Scope::EvidenceWrite),
     KeysRead = Some(Scope::KeysRead),

@@ -14,9 +14,11 @@ use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::OpenApiRouter;
 use watchbell_domain::id::RequestId;
 use watchbell_domain::port::{
-    AdvisoryStore, Clock, DeliveryStore, EndpointStore, Entropy, ErasureStore, EventStore, EvidenceStore, FindingStore,
-    KeyStore, OrgStore, ProjectStore, ReplayStore, RoomStore, Store,
+    AdvisoryStore, AuditStore, Clock, CustomTypeStore, DeliveryStore, EndpointStore, Entropy, ErasureStore, EventStore,
+    EvidenceStore, FindingStore, GroupStore, KeyStore, MemberStore, OrgStore, PoamStore, ProjectStore, ReplayStore,
+    RoomStore, ScanRunStore, Store, TrainingStore,
 };
+use watchbell_engine::catalogue::Catalogue;
 use watchbell_engine::delivery::Handle;
 use watchbell_engine::evidence::Content;
 use watchbell_engine::net::guard::EgressPolicy;
@@ -104,6 +106,7 @@ struct Inner {
     limiter: Limiter,
     bodies: BodyReader,
     cursors: Cursors,
+    catalogue: Catalogue,
     ready: Ready,
     live: Arc<Live>,
     slots: Semaphore,
@@ -155,17 +158,19 @@ impl Edge {
     /// An edge that is not ready yet: see [`Self::ready`].
     pub fn new(parts: Parts, options: Options) -> Self {
         let keys: Arc<dyn KeyStore> = Arc::clone(&parts.store) as _;
+        let groups: Arc<dyn GroupStore> = Arc::clone(&parts.store) as _;
         let limiter = Limiter::new(options.rate_limit, options.failures_per_minute, Arc::clone(&parts.clock));
         let ready = Ready::default();
         let live = Live::new(Arc::clone(&parts.clock), ready.clone());
         parts.store.watch(Arc::clone(&live) as _);
         Self(Arc::new(Inner {
             making: Making { clock: Arc::clone(&parts.clock), entropy: Arc::clone(&parts.entropy) },
-            auth: Authenticator::new(keys, Arc::clone(&parts.clock), limiter.clone()),
-            org_names: OrgNames::new(Arc::clone(&parts.store) as _),
+            auth: Authenticator::new(keys, groups, Arc::clone(&parts.clock), limiter.clone()),
+            org_names: OrgNames::new(Arc::clone(&parts.store) as _, Arc::clone(&parts.clock)),
             limiter,
             bodies: BodyReader::new(options.bodies, Arc::clone(&parts.clock)),
             cursors: Cursors::new(options.cursor_key),
+            catalogue: Catalogue::new(Arc::clone(&parts.store) as _, Arc::clone(&parts.clock)),
             ready,
             live,
             slots: Semaphore::new(options.requests_max),
@@ -301,6 +306,9 @@ macro_rules! substates {
 substates! {
     Limiter = |edge| edge.0.limiter.clone();
     Arc<dyn OrgStore> = |edge| Arc::clone(&edge.0.parts.store) as _;
+    Arc<dyn AuditStore> = |edge| Arc::clone(&edge.0.parts.store) as _;
+    Arc<dyn GroupStore> = |edge| Arc::clone(&edge.0.parts.store) as _;
+    Arc<dyn MemberStore> = |edge| Arc::clone(&edge.0.parts.store) as _;
     Arc<dyn KeyStore> = |edge| Arc::clone(&edge.0.parts.store) as _;
     Arc<dyn EndpointStore> = |edge| Arc::clone(&edge.0.parts.store) as _;
     Arc<dyn EventStore> = |edge| Arc::clone(&edge.0.parts.store) as _;
@@ -313,6 +321,11 @@ substates! {
     Arc<dyn EvidenceStore> = |edge| Arc::clone(&edge.0.parts.store) as _;
     Arc<Content> = |edge| Arc::clone(&edge.0.parts.content);
     Room = |edge| Room { spool: edge.0.parts.spool.clone(), store: Arc::clone(&edge.0.parts.store) as _ };
+    Arc<dyn PoamStore> = |edge| Arc::clone(&edge.0.parts.store) as _;
+    Arc<dyn TrainingStore> = |edge| Arc::clone(&edge.0.parts.store) as _;
+    Arc<dyn ScanRunStore> = |edge| Arc::clone(&edge.0.parts.store) as _;
+    Arc<dyn CustomTypeStore> = |edge| Arc::clone(&edge.0.parts.store) as _;
+    Catalogue = |edge| edge.0.catalogue.clone();
     Arc<dyn RoomStore> = |edge| Arc::clone(&edge.0.parts.store) as _;
     Arc<EgressPolicy> = |edge| Arc::clone(&edge.0.parts.egress);
     Handle = |edge| edge.0.parts.wake.clone();

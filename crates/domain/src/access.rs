@@ -7,7 +7,8 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
-use crate::id::{KeyId, OrgId};
+use crate::id::{GroupId, KeyId, OrgId};
+use crate::member::Membership;
 
 macro_rules! scopes {
     ($( $(#[$doc:meta])* $variant:ident = $text:literal, )+) => {
@@ -57,6 +58,26 @@ scopes! {
     ProjectsRead = "projects:read",
     /// Make projects, post scans.
     ProjectsWrite = "projects:write",
+    /// Read findings and their history.
+    FindingsRead = "findings:read",
+    /// Decide about findings: suppress, accept, reopen.
+    FindingsWrite = "findings:write",
+    /// Read plans of action.
+    PoamRead = "poam:read",
+    /// Make, change and close plans of action.
+    PoamWrite = "poam:write",
+    /// Read sources, their receipts and captures.
+    SourcesRead = "sources:read",
+    /// Create, change, delete sources.
+    SourcesWrite = "sources:write",
+    /// Read who is a member.
+    MembersRead = "members:read",
+    /// Invite, change and remove members, with at most one's own rights.
+    MembersWrite = "members:write",
+    /// Rename the organisation.
+    OrgWrite = "org:write",
+    /// Read the audit log.
+    AuditRead = "audit:read",
     /// Read evidence and its content.
     EvidenceRead = "evidence:read",
     /// Upload and delete evidence.
@@ -67,6 +88,20 @@ scopes! {
     KeysWrite = "keys:write",
     /// Everything, in every organisation.
     Admin = "admin",
+}
+
+impl Scope {
+    /// The scopes that a text names: one by its name, or all of a family by `sources:*`.
+    ///
+    /// # Errors
+    /// It names none.
+    pub fn named(text: &str) -> Result<Vec<Self>, UnknownScope> {
+        let Some(family) = text.strip_suffix('*').filter(|family| family.ends_with(':')) else {
+            return text.parse().map(|scope| vec![scope]);
+        };
+        let found: Vec<Self> = Self::ALL.iter().copied().filter(|scope| scope.as_str().starts_with(family)).collect();
+        if found.is_empty() { Err(UnknownScope(text.chars().take(40).collect())) } else { Ok(found) }
+    }
 }
 
 impl fmt::Display for Scope {
@@ -85,8 +120,12 @@ pub struct UnknownScope(pub String);
 pub struct ApiKey {
     /// Names the key in lists and the audit log.
     pub id: KeyId,
-    /// The organisation it is good for; `None`: every organisation (keys with `admin` only).
+    /// The organisation it is good for; `None`: those of a group, or every one (keys with `admin` only).
     pub org_id: Option<OrgId>,
+    /// The group whose organisations it is good for.
+    pub group_id: Option<GroupId>,
+    /// Whose own it is: it may do what it says and their role allows.
+    pub member: Option<Membership>,
     /// For people.
     pub name: String,
     /// What it may do.
@@ -99,12 +138,20 @@ pub struct ApiKey {
     pub expires_at: Option<Timestamp>,
     /// When it was revoked, if it was.
     pub revoked_at: Option<Timestamp>,
+    /// When it was last used, to within a few minutes.
+    pub last_used_at: Option<Timestamp>,
 }
 
 impl ApiKey {
-    /// Whether it may do `scope`. `admin` includes every scope.
+    /// Whether it may do `scope`. `admin` includes every scope; a member's key may no more than their role.
     pub fn may(&self, scope: Scope) -> bool {
-        self.scopes.contains(&scope) || self.scopes.contains(&Scope::Admin)
+        let is_given = self.scopes.contains(&scope) || self.scopes.contains(&Scope::Admin);
+        is_given && self.member.as_ref().is_none_or(|member| member.role.allows(scope))
+    }
+
+    /// Whether it is good for the whole server.
+    pub const fn is_operators(&self) -> bool {
+        self.org_id.is_none() && self.group_id.is_none()
     }
 
     /// Whether it works at `now`.
@@ -132,12 +179,15 @@ mod tests {
         ApiKey {
             id: KeyId(uuid::Uuid::nil()),
             org_id: None,
+            group_id: None,
+            member: None,
             name: String::new(),
             scopes: scopes.iter().copied().collect(),
             hash: KeyHash::of("text"),
             created_at: Timestamp::UNIX_EPOCH,
             expires_at: None,
             revoked_at: None,
+            last_used_at: None,
         }
     }
 
@@ -147,6 +197,26 @@ mod tests {
             assert!(key(&[Scope::Admin]).may(*scope));
             assert_eq!(key(&[Scope::EventsRead]).may(*scope), *scope == Scope::EventsRead);
             assert_eq!(scope.as_str().parse(), Ok(*scope));
+        }
+    }
+
+    #[test]
+    fn a_members_key_may_no_more_than_their_role() {
+        use crate::member::Role;
+        let member =
+            Membership { id: crate::id::MemberId(uuid::Uuid::nil()), name: String::new(), role: Role::Operator };
+        let key = ApiKey { member: Some(member), ..key(&[Scope::Admin]) };
+        for scope in Scope::ALL {
+            assert_eq!(key.may(*scope), Role::Operator.allows(*scope), "{scope}");
+        }
+    }
+
+    #[test]
+    fn a_family_is_named_by_a_star() {
+        assert_eq!(Scope::named("sources:*").unwrap(), [Scope::SourcesRead, Scope::SourcesWrite]);
+        assert_eq!(Scope::named("admin").unwrap(), [Scope::Admin]);
+        for none in ["*", ":*", "source:*", "sources*", "sources:"] {
+            assert!(Scope::named(none).is_err(), "{none}");
         }
     }
 

@@ -19,7 +19,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::id::{KeyId, OrgId, RequestId};
+use crate::id::{KeyId, MemberId, OrgId, RequestId};
 
 /// Longest detail, in bytes of JSON. A longer one is left out of the entry, and its length noted.
 const DETAIL_BYTES_MAX: usize = 32 * 1024;
@@ -47,10 +47,38 @@ actions! {
     ServerRootKey = "server.root_key",
     /// An organisation was made.
     OrgCreate = "org.create",
+    /// An organisation got another name.
+    OrgUpdate = "org.update",
+    /// An organisation was put into a group, or taken out of one.
+    OrgGroup = "org.group",
+    /// An organisation was suspended.
+    OrgSuspend = "org.suspend",
+    /// An organisation may work again.
+    OrgResume = "org.resume",
+    /// An organisation was deleted: its keys are dead from here on.
+    OrgDelete = "org.delete",
+    /// The last of an organisation was removed; says where its own audit log ends.
+    OrgRemoved = "org.removed",
+    /// A group was made.
+    GroupCreate = "group.create",
+    /// A group got another name.
+    GroupUpdate = "group.update",
+    /// A group was deleted.
+    GroupDelete = "group.delete",
+    /// Somebody was invited.
+    MemberInvite = "member.invite",
+    /// Somebody took an invitation.
+    MemberJoin = "member.join",
+    /// A member got another name or role.
+    MemberUpdate = "member.update",
+    /// A member was removed, with their keys.
+    MemberRemove = "member.remove",
     /// What an organisation weighs was changed.
     OrgWeight = "org.weight",
     /// A key was made.
     KeyCreate = "key.create",
+    /// A key was replaced by another with the same rights.
+    KeyRotate = "key.rotate",
     /// A key was revoked.
     KeyRevoke = "key.revoke",
     /// An endpoint was made.
@@ -97,6 +125,22 @@ actions! {
     EvidenceDelete = "evidence.delete",
     /// Advisories were taken in.
     AdvisoryImport = "advisory.import",
+    /// A plan of action was made.
+    PoamCreate = "poam.create",
+    /// A plan of action was changed.
+    PoamUpdate = "poam.update",
+    /// How plans of action ring was set.
+    PoamSettings = "poam.settings",
+    /// The policy that makes plans of action was set.
+    PoamPolicy = "poam.policy",
+    /// The catalogue of known exploited vulnerabilities was replaced.
+    KevImport = "kev.import",
+    /// An event type was defined.
+    EventTypeCreate = "event_type.create",
+    /// An event type was changed.
+    EventTypeUpdate = "event_type.update",
+    /// An event type was deleted.
+    EventTypeDelete = "event_type.delete",
 }
 
 /// Who did something.
@@ -109,6 +153,22 @@ pub enum Actor {
         /// Its name at that time.
         name: String,
     },
+    /// A member, with a key of their own.
+    Member {
+        /// Who.
+        id: MemberId,
+        /// Their name at that time.
+        name: String,
+        /// The key.
+        key: KeyId,
+    },
+    /// Somebody who takes an invitation, and has no key yet.
+    Invited {
+        /// Who.
+        id: MemberId,
+        /// Their name at that time.
+        name: String,
+    },
     /// The server itself: the part of it that did so.
     System(&'static str),
 }
@@ -117,6 +177,10 @@ impl Actor {
     fn json(&self) -> Value {
         match self {
             Self::Key { id, name } => json!({"kind": "key", "id": id.to_string(), "name": name}),
+            Self::Member { id, name, key } => {
+                json!({"kind": "member", "id": id.to_string(), "name": name, "key": key.to_string()})
+            }
+            Self::Invited { id, name } => json!({"kind": "member", "id": id.to_string(), "name": name, "key": null}),
             Self::System(part) => json!({"kind": "system", "id": part, "name": part}),
         }
     }
@@ -283,10 +347,11 @@ impl Entry {
             return broken("the entry does not have the hash that was kept with it");
         }
         let value: Value = serde_json::from_str(&self.text).unwrap_or_default();
-        if value["previous"].as_str() != Some(&hex::encode(head.hash)) {
+        if value.get("previous").and_then(Value::as_str) != Some(&hex::encode(head.hash)) {
             return broken("the entry does not name the hash of the one before it");
         }
-        if value["number"] != self.number || value["org"] != chain.json() {
+        let is = |member: &str, wanted: Value| value.get(member) == Some(&wanted);
+        if !is("number", self.number.into()) || !is("org", chain.json()) {
             return broken("the entry belongs to another place");
         }
         Ok(())

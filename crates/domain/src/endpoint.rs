@@ -106,14 +106,17 @@ pub enum DisabledReason {
     Gone,
     /// Nothing but failures for a long time.
     Failing,
+    /// Its organisation is suspended; it becomes active again with it.
+    OrgSuspended,
 }
 
 impl DisabledReason {
-    /// `gone`, `failing`.
+    /// `gone`, `failing`, `org_suspended`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Gone => "gone",
             Self::Failing => "failing",
+            Self::OrgSuspended => "org_suspended",
         }
     }
 }

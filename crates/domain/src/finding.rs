@@ -209,6 +209,17 @@ impl Finding {
         }
     }
 
+    /// Since when it is gone, if it stands so: since the last tool no longer saw it, or since a document said so.
+    pub fn gone_since(&self) -> Option<Timestamp> {
+        if self.standing() != FindingStatus::Remediated {
+            return None;
+        }
+        match self.is_there() {
+            true => self.judgement.as_ref().map(|judgement| judgement.at),
+            false => self.sights.values().map(|sight| sight.at).max(),
+        }
+    }
+
     /// The vulnerability's CVE, whichever tool knows it.
     pub fn cve_id(&self) -> Option<&str> {
         let any = || self.names.iter().find(|name| name.starts_with("CVE-"));

@@ -96,8 +96,16 @@ ids! {
     ReplayId = "rpl",
     /// An erasure by subject.
     ErasureId = "ers",
+    /// A group of organisations.
+    GroupId = "grp",
+    /// A member of an organisation.
+    MemberId = "mbr",
     /// A document uploaded as evidence.
     EvidenceId = "evd",
+    /// A plan of action.
+    PoamId = "poam",
+    /// A completed lesson.
+    TrainingId = "trn",
     /// One request to our API.
     RequestId = "req",
 }

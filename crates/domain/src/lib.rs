@@ -10,6 +10,7 @@
 pub mod access;
 pub mod advisory;
 pub mod audit;
+pub mod custom_type;
 pub mod delivery;
 pub mod endpoint;
 pub mod event;
@@ -17,12 +18,17 @@ pub mod evidence;
 pub mod failpoint;
 pub mod finding;
 pub mod id;
+pub mod member;
 pub mod notice;
 pub mod org;
+pub mod poam;
 pub mod port;
 pub mod retry;
 pub mod route;
 pub mod scan;
+pub mod scan_run;
 pub mod snapshot;
+pub mod training;
+pub mod zone;
 
 pub use jiff::{SignedDuration, Timestamp};

@@ -152,10 +152,9 @@ pub fn decide(told: Told<'_>, endpoint: &Endpoint) -> Route {
 /// digest instead, whether or not it asked for digests.
 pub fn decide_in_storm(told: Told<'_>, storm: &Storm, endpoint: &Endpoint) -> Route {
     let is_one_of_many = matches!(told.event_type, EventType::VulnerabilityCreated | EventType::VulnerabilityCritical);
-    match decide(told, endpoint) {
-        Route::Deliver | Route::Hold if is_one_of_many && storm.exceeds(endpoint) => Route::Skip(SkipReason::Digested),
-        route => route,
-    }
+    let route = decide(told, endpoint);
+    let would_hear = matches!(route, Route::Deliver | Route::Hold);
+    if would_hear && is_one_of_many && storm.exceeds(endpoint) { Route::Skip(SkipReason::Digested) } else { route }
 }
 
 /// Who gets the digest: whoever does not get what it stands for.

@@ -6,9 +6,11 @@
 //! - [`evidence`]: documents that are uploaded, kept, and read in the background.
 //! - [`spool`]: large bodies on their way.
 //! - [`upkeep`]: what is done beside: forgetting what is old.
+//! - [`catalogue`]: an organisation's own event types, and whether data fits them.
 //! - [`admin`]: what operators do (organisations, keys, endpoints), as values ready for the store.
 
 pub mod admin;
+pub mod catalogue;
 pub mod delivery;
 pub mod evidence;
 pub mod ingest;

@@ -23,16 +23,16 @@ use watchbell_domain::access::{ApiKey, KeyHash, Scope};
 use watchbell_domain::audit::{Action, Deed};
 use watchbell_domain::id::{KeyId, OrgId};
 use watchbell_domain::org::{DEFAULT_SLUG, Org};
-use watchbell_domain::port::{Clock, Entropy, KeyStore, OrgStore, StoreError};
+use watchbell_domain::port::{Clock, Entropy, KeyStore, OrgStore, PageRequest, StoreError};
 use watchbell_engine::delivery;
-use watchbell_engine::evidence::{self, Content};
+use watchbell_engine::evidence::Content;
 use watchbell_engine::net::client::Client;
 use watchbell_engine::net::connector::{Connector, TcpDial};
 use watchbell_engine::net::guard::{DeniedPorts, EgressPolicy};
 use watchbell_engine::net::resolver::{self, DnsResolver};
 use watchbell_engine::net::tls::Tls;
 use watchbell_engine::spool::Spool;
-use watchbell_engine::upkeep::{acceptance, erasure, replay, retention};
+use watchbell_engine::upkeep::retention;
 use watchbell_store::key_file::{self, KeyFileError};
 use watchbell_store::seal::{SealingKey, SealingKeys};
 pub(crate) use watchbell_store::sqlite::DATABASE_FILE;
@@ -43,6 +43,10 @@ use crate::clock::SystemClock;
 use crate::config::{self, Config};
 use crate::entropy::OsEntropy;
 use crate::figures::Figures;
+
+mod upkeep;
+
+use upkeep::Upkeep;
 
 /// The sealing key's name in the data directory, unless `secrets.key_file` names another.
 const KEY_FILE: &str = "secrets.key";
@@ -155,51 +159,18 @@ impl Node {
             .map_err(|error| StartError::Setting { key: "delivery", problem: error.to_string() })?;
 
         let forgotten = Arc::<retention::Observer>::default();
-        let retention = retention::Service::new(
-            config::retention_options(config),
-            Arc::clone(&store) as _,
-            Arc::clone(&clock),
-            Arc::clone(&forgotten),
-        );
-        let replays = replay::Parts {
-            store: Arc::clone(&store) as _,
-            wake: wake.clone(),
-            clock: Arc::clone(&clock),
-            entropy: Arc::clone(&entropy),
-        };
-        let erasures = erasure::Service::new(erasure::Options::default(), Arc::clone(&store) as _, Arc::clone(&clock));
-        let replays = replay::Service::new(replay::Options::default(), replays);
-        let acceptances = acceptance::Parts {
-            findings: Arc::clone(&store) as _,
-            clock: Arc::clone(&clock),
-            entropy: Arc::clone(&entropy),
-        };
-        let acceptances = acceptance::Service::new(acceptance::Options::default(), acceptances);
-
         let (spool, content) = document_folders(config)?;
-        let documents = evidence::Parts {
-            evidence: Arc::clone(&store) as _,
-            content: Arc::clone(&content),
-            advisories: Arc::clone(&store) as _,
-            projects: Arc::clone(&store) as _,
-            orgs: Arc::clone(&store) as _,
-            clock: Arc::clone(&clock),
-            entropy: Arc::clone(&entropy),
-        };
-        let documents = evidence::Service::new(config::evidence_options(config), documents);
-
         let mut registry = prometheus_client::registry::Registry::default();
         let requests = Requests::register(&mut registry);
         registry.register_collector(Box::new(Figures { observer, forgotten, store: Arc::clone(&store) }));
-        let edge_clock = Arc::clone(&clock);
         let parts = Parts {
             store: Arc::clone(&store) as _,
-            clock,
-            entropy,
-            wake,
+            clock: Arc::clone(&clock),
+            entropy: Arc::clone(&entropy),
+            wake: wake.clone(),
             egress: Arc::new(policy),
             spool,
-            content,
+            content: Arc::clone(&content),
             metrics: Metrics::new(requests, Arc::new(registry)),
         };
         let edge = Edge::new(parts, config::edge_options(config, cursor_key));
@@ -212,18 +183,23 @@ impl Node {
         let server = Server {
             router: edge.router(),
             ready: ready.clone(),
-            clock: edge_clock,
+            clock: Arc::clone(&clock),
             options: config::serve_options(config),
         };
 
         let shutdown = CancellationToken::new();
         let loops = Loops::default();
-        loops.spawn("acceptance", acceptances.run(shutdown.clone()));
+        let upkeep = Upkeep {
+            config,
+            store: &store,
+            clock: &clock,
+            entropy: &entropy,
+            wake: &wake,
+            content: &content,
+            forgotten: &forgotten,
+        };
+        upkeep.spawn(&loops, &shutdown);
         loops.spawn("delivery", deliveries.run(shutdown.clone()));
-        loops.spawn("erasure", erasures.run(shutdown.clone()));
-        loops.spawn("evidence", documents.run(shutdown.clone()));
-        loops.spawn("replay", replays.run(shutdown.clone()));
-        loops.spawn("retention", retention.run(shutdown.clone()));
         loops.spawn("server", server.run(listener, shutdown.clone()));
         ready.set(true);
         let Loops { tasks, failed } = loops;
@@ -330,7 +306,8 @@ async fn first_key<S: OrgStore + KeyStore>(
     now: Timestamp,
     entropy: &dyn Entropy,
 ) -> Result<Option<Secret>, StartError> {
-    let is_first_start = store.org_by_slug(DEFAULT_SLUG.to_owned()).await?.is_none();
+    // Not by the slug: it can be changed. The last organisation stays.
+    let is_first_start = store.orgs(PageRequest { before: None, limit: 1 }).await?.items.is_empty();
     let made = (given.is_none() && is_first_start).then(|| make_key(entropy));
     if let Some(key) = given.as_ref().or(made.as_ref()) {
         let root = ApiKey {
@@ -342,6 +319,9 @@ async fn first_key<S: OrgStore + KeyStore>(
             created_at: now,
             expires_at: None,
             revoked_at: None,
+            group_id: None,
+            member: None,
+            last_used_at: None,
         };
         let deed = Deed::of_system("start", Action::ServerRootKey, root.id, now);
         store.set_root_key(root, Some(deed)).await?;

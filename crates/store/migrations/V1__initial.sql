@@ -5,15 +5,44 @@ CREATE TABLE sealing_key (
   key_id BLOB NOT NULL PRIMARY KEY
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE org (
+CREATE TABLE org_group (
   id         BLOB    NOT NULL PRIMARY KEY,
-  slug       TEXT    NOT NULL UNIQUE,
-  name       TEXT    NOT NULL,
-  weight     INTEGER NOT NULL DEFAULT 1,
+  name       TEXT    NOT NULL UNIQUE,
   created_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- `root` marks the one key that the server's configuration names.
+-- `settling` while not all follows yet from the last change of `state`.
+CREATE TABLE org (
+  id          BLOB    NOT NULL PRIMARY KEY,
+  slug        TEXT    NOT NULL UNIQUE,
+  name        TEXT    NOT NULL,
+  weight      INTEGER NOT NULL DEFAULT 1,
+  created_at  INTEGER NOT NULL,
+  group_id    BLOB    REFERENCES org_group (id),
+  state       TEXT    NOT NULL DEFAULT 'active',
+  state_since INTEGER,
+  settling    INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
+CREATE INDEX org_of_group ON org (group_id, id) WHERE group_id IS NOT NULL;
+CREATE INDEX org_settling ON org (id) WHERE settling = 1;
+
+-- `invitation` is the hash of a token that becomes a key.
+CREATE TABLE member (
+  org_id           BLOB    NOT NULL REFERENCES org (id),
+  id               BLOB    NOT NULL,
+  email            TEXT    NOT NULL,
+  name             TEXT    NOT NULL,
+  role             TEXT    NOT NULL,
+  invitation       BLOB    UNIQUE,
+  invitation_until INTEGER,
+  created_at       INTEGER NOT NULL,
+  joined_at        INTEGER,
+  PRIMARY KEY (org_id, id),
+  UNIQUE (org_id, email)
+) STRICT, WITHOUT ROWID;
+
+-- `root` marks the one key that the server's configuration names. Without an organisation a key is good for those of its
+-- group, or for all.
 CREATE TABLE api_key (
   id         BLOB    NOT NULL PRIMARY KEY,
   org_id     BLOB    REFERENCES org (id),
@@ -23,9 +52,13 @@ CREATE TABLE api_key (
   created_at INTEGER NOT NULL,
   expires_at INTEGER,
   revoked_at INTEGER,
-  root       INTEGER NOT NULL DEFAULT 0
+  root       INTEGER NOT NULL DEFAULT 0,
+  group_id   BLOB    REFERENCES org_group (id),
+  member_id  BLOB,
+  last_used_at INTEGER
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX api_key_org ON api_key (org_id, id);
+CREATE INDEX api_key_group ON api_key (group_id, id) WHERE group_id IS NOT NULL;
 CREATE UNIQUE INDEX api_key_root ON api_key (root) WHERE root = 1;
 
 -- `answer` is sealed.
@@ -350,3 +383,94 @@ CREATE INDEX evidence_project ON evidence (org_id, project_id, id) WHERE project
 CREATE INDEX evidence_content ON evidence (org_id, sha256);
 CREATE INDEX evidence_waiting ON evidence (created_at) WHERE ended_at IS NULL;
 CREATE INDEX evidence_ended ON evidence (ended_at) WHERE ended_at IS NOT NULL;
+
+-- Plans of action: how an organisation's items ring, and which findings get one by themselves (JSON).
+CREATE TABLE poam_setting (
+  org_id    BLOB NOT NULL PRIMARY KEY REFERENCES org (id),
+  time_zone TEXT NOT NULL DEFAULT 'UTC',
+  leads     TEXT NOT NULL,
+  overdue   TEXT NOT NULL,
+  policy    TEXT NOT NULL DEFAULT '{"rules":[]}'
+) STRICT, WITHOUT ROWID;
+
+-- `about` and `milestones` are JSON. `told` is how far along its time an item has rung, `next_ring_at` when to look at it
+-- again. No foreign key to the finding: events speak of findings that have no row here.
+CREATE TABLE poam_item (
+  org_id       BLOB    NOT NULL REFERENCES org (id),
+  id           BLOB    NOT NULL,
+  finding_id   BLOB    NOT NULL,
+  project_id   BLOB,
+  about        TEXT    NOT NULL,
+  title        TEXT,
+  owner        TEXT,
+  notes        TEXT,
+  due          TEXT    NOT NULL,
+  deadline_at  INTEGER NOT NULL,
+  milestones   TEXT    NOT NULL,
+  state        TEXT    NOT NULL,
+  state_at     INTEGER,
+  completed_by TEXT,
+  origin       TEXT    NOT NULL,
+  told         INTEGER,
+  next_ring_at INTEGER,
+  version      INTEGER NOT NULL,
+  created_at   INTEGER NOT NULL,
+  updated_at   INTEGER NOT NULL,
+  PRIMARY KEY (org_id, id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX poam_item_ring ON poam_item (next_ring_at) WHERE next_ring_at IS NOT NULL;
+CREATE INDEX poam_item_finding ON poam_item (org_id, finding_id);
+
+-- The catalogue of known exploited vulnerabilities, for every organisation, and the one row about it.
+CREATE TABLE kev (
+  cve_id TEXT NOT NULL PRIMARY KEY
+) STRICT, WITHOUT ROWID;
+CREATE TABLE kev_catalogue (
+  only        INTEGER NOT NULL PRIMARY KEY CHECK (only = 1),
+  version     TEXT    NOT NULL,
+  count       INTEGER NOT NULL,
+  imported_at INTEGER NOT NULL
+) STRICT;
+
+-- Completed lessons.
+CREATE TABLE training (
+  org_id       BLOB    NOT NULL REFERENCES org (id),
+  id           BLOB    NOT NULL,
+  user_email   TEXT    NOT NULL,
+  user_name    TEXT,
+  lesson       TEXT    NOT NULL,
+  lesson_id    TEXT,
+  score        INTEGER NOT NULL,
+  started_at   INTEGER NOT NULL,
+  completed_at INTEGER NOT NULL,
+  created_at   INTEGER NOT NULL,
+  PRIMARY KEY (org_id, id)
+) STRICT, WITHOUT ROWID;
+
+-- Scans that are announced and ended by a word.
+CREATE TABLE scan_run (
+  org_id        BLOB    NOT NULL,
+  id            BLOB    NOT NULL,
+  project_id    BLOB    NOT NULL,
+  tool          TEXT,
+  started_at    INTEGER NOT NULL,
+  state         TEXT    NOT NULL,
+  ended_at      INTEGER,
+  threats_found INTEGER,
+  error         TEXT,
+  PRIMARY KEY (org_id, id),
+  FOREIGN KEY (org_id, project_id) REFERENCES project (org_id, id)
+) STRICT, WITHOUT ROWID;
+
+-- Event types of an organisation's own. `schema` and `example` are JSON. Events do not refer to it: they outlive it.
+CREATE TABLE custom_type (
+  org_id      BLOB    NOT NULL REFERENCES org (id),
+  name        TEXT    NOT NULL,
+  description TEXT    NOT NULL,
+  schema      TEXT,
+  example     TEXT,
+  version     INTEGER NOT NULL,
+  created_at  INTEGER NOT NULL,
+  updated_at  INTEGER NOT NULL,
+  PRIMARY KEY (org_id, name)
+) STRICT, WITHOUT ROWID;

@@ -14,7 +14,8 @@ use watchbell_domain::delivery::{Attempt, Delivery};
 use watchbell_domain::event::HOPS_MAX;
 use watchbell_domain::id::{EventId, OrgId, ProjectId};
 use watchbell_domain::port::{DeliveryFilter, DeliveryStore, EventFilter, EventStore, PageRequest, ProjectStore};
-use watchbell_engine::ingest::event::{Intake, Post, Taken};
+use watchbell_engine::catalogue::Catalogue;
+use watchbell_engine::ingest::event::{Intake, Post, Taken, Unfit};
 use watchbell_wire::{Data, EventType};
 
 use super::show::{self, EventView};
@@ -183,17 +184,23 @@ pub(crate) fn hops(headers: &HeaderMap) -> Result<u8> {
     }
 }
 
-/// What accepting takes: two stores, time and chance.
+/// What accepting takes: two stores, what types there are, time and chance.
 #[derive(Clone)]
 struct Accepting {
     events: Arc<dyn EventStore>,
     projects: Arc<dyn ProjectStore>,
+    catalogue: Catalogue,
     making: Making,
 }
 
 impl axum::extract::FromRef<Edge> for Accepting {
     fn from_ref(edge: &Edge) -> Self {
-        Self { events: Arc::from_ref(edge), projects: Arc::from_ref(edge), making: Making::from_ref(edge) }
+        Self {
+            events: Arc::from_ref(edge),
+            projects: Arc::from_ref(edge),
+            catalogue: Catalogue::from_ref(edge),
+            making: Making::from_ref(edge),
+        }
     }
 }
 
@@ -210,6 +217,7 @@ impl Accepting {
             Some(text) => Some(self.project(org, text).await?),
             None => None,
         };
+        self.catalogue.check(org, &event_type, &data).await?.map_err(unfit)?;
         Ok(Post { event_type, occurred_at: given.occurred_at, project_id, data })
     }
 
@@ -231,7 +239,11 @@ fn read_item(raw: &RawValue, bytes_max: u64) -> Result<NewEvent<'_>> {
 }
 
 fn take(intake: &mut Intake<'_>, post: Post) -> Result<Taken> {
-    intake.take(post).map_err(|unfit| Problem::payload(format!("/data{}", unfit.pointer), unfit.detail))
+    intake.take(post).map_err(unfit)
+}
+
+fn unfit(unfit: Unfit) -> Problem {
+    Problem::payload(format!("/data{}", unfit.pointer), unfit.detail)
 }
 
 fn accepted(taken: Taken, now: Timestamp) -> AcceptedEvent {

@@ -13,6 +13,7 @@ use crate::edge::Edge;
 
 mod advisories;
 pub(crate) mod audit;
+mod custom_types;
 mod deliveries;
 mod duration;
 mod endpoint_given;
@@ -23,16 +24,27 @@ pub(crate) mod endpoints;
 mod erase;
 mod event_types;
 pub(crate) mod events;
+mod events_page;
 mod evidence;
 mod finding_view;
 mod findings;
+mod groups;
 mod keys;
+mod members;
 mod operation;
+mod org_state;
 mod orgs;
+mod poam;
+mod poam_export;
+mod poam_settings;
+mod poam_view;
 mod projects;
 mod replay;
 mod replays;
+mod scan_runs;
 mod show;
+mod trainings;
+mod webhooks;
 
 /// Routes that need a key.
 pub(crate) fn guarded(edge: &Edge) -> OpenApiRouter<Edge> {
@@ -46,7 +58,7 @@ pub(crate) fn operations() -> OpenApiRouter<Edge> {
 
 /// Routes for everybody.
 pub(crate) fn open() -> OpenApiRouter<Edge> {
-    operation::open()
+    operation::open().merge(events_page::routes()).merge(members::open())
 }
 
 /// The contract of both.
@@ -64,6 +76,7 @@ pub(crate) fn contract() -> utoipa::openapi::OpenApi {
         .build();
     let mut contract = OpenApiRouter::<Edge>::with_openapi(base).merge(areas()).merge(open()).into_openapi();
     contract.paths.paths.values_mut().for_each(describe_responses);
+    contract.webhooks = Some(webhooks::all());
     contract
 }
 
@@ -91,12 +104,22 @@ fn areas() -> OpenApiRouter<Edge> {
         .merge(events::routes())
         .merge(erase::routes())
         .merge(event_types::routes())
+        .merge(custom_types::routes())
         .merge(deliveries::routes())
         .merge(replay::routes())
         .merge(replays::routes())
         .merge(projects::routes())
         .merge(findings::routes())
+        .merge(audit::routes())
+        .merge(groups::routes())
+        .merge(members::routes())
+        .merge(org_state::routes())
         .merge(evidence::routes())
         .merge(advisories::routes())
+        .merge(scan_runs::routes())
+        .merge(poam::routes())
+        .merge(poam_export::routes())
+        .merge(poam_settings::routes())
+        .merge(trainings::routes())
         .merge(operation::guarded())
 }

@@ -219,8 +219,7 @@ async fn projects_keep_to_themselves() {
         let about: Vec<_> = about.inspect(|event| assert_eq!(event["data"]["project_id"], bare)).collect();
         assert_eq!(about.len(), expected);
     }
-    let seen = &world;
-    let of = |project: String| async move { list(seen, &format!("/projects/{project}/findings")).await };
+    let of = async |project: String| list(&world, &format!("/projects/{project}/findings")).await;
     assert_eq!(of(shop).await[0]["status"], "suppressed");
     assert_eq!(of(site).await[0]["status"], "open");
 }

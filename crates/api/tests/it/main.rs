@@ -9,8 +9,10 @@
     reason = "helpers of tests are tests too; answers are read through `Limited`"
 )]
 
+mod audit;
 mod auth;
 mod bodies;
+mod catalogue;
 mod contract;
 mod endpoints;
 mod erasures;
@@ -22,8 +24,11 @@ mod hostile;
 mod idempotency;
 mod isolation;
 mod lists;
+mod members;
+mod poam;
 mod problems;
 mod replays;
+mod reports;
 mod room;
 mod running;
 mod scans;

@@ -19,6 +19,7 @@ use watchbell_api::metrics::{Metrics, Requests};
 use watchbell_api::{Edge, Options, Parts};
 use watchbell_domain::access::{ApiKey, KeyHash, Scope};
 use watchbell_domain::id::{KeyId, OrgId};
+use watchbell_domain::member::Role;
 use watchbell_domain::org::Org;
 use watchbell_domain::port::testing::{ManualClock, SeededEntropy};
 use watchbell_domain::port::{Clock, OrgStore, Store, Terms};
@@ -160,6 +161,9 @@ impl World {
             created_at: self.clock.now(),
             expires_at: None,
             revoked_at: None,
+            group_id: None,
+            member: None,
+            last_used_at: None,
         };
         let id = key.id;
         match org {
@@ -167,6 +171,16 @@ impl World {
             None => self.store.set_root_key(key, None).await.unwrap(),
         }
         id
+    }
+
+    /// Somebody who has taken an invitation: id and key.
+    pub(crate) async fn member(&self, email: &str, role: Role) -> (String, String) {
+        let given = json!({"email": email, "role": role.as_str()});
+        let invited = self.post(&self.path("/members"), given).await.is(201).json();
+        let taken = json!({"token": invited["invitation"]}).to_string();
+        let joined = self.call("", Method::POST, "/api/v1/invitations/accept", Some(taken)).await.is(201).json();
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        (text(&invited["id"]), text(&joined["key"]["key"]))
     }
 
     /// A folder of the data directory.

@@ -26,7 +26,13 @@ fn walk(entries: &[Entry]) -> Result<Head, Broken> {
 #[test]
 fn an_entry_is_canonical_json_that_names_the_one_before_it() {
     let entry = Head::START.next(Chain::Operator, &deed(json!({"b": "ü\n\"", "a": [1, {"d": null, "c": true}]})));
-    insta::assert_snapshot!(entry.text, @"");
+    let wanted = format!(
+        "{}{}{}",
+        r#"{"action":"endpoint.update","actor":{"id":"test","kind":"system","name":"test"},"address":null,"#,
+        r#""at":"2027-01-15T08:00:00.000000Z","detail":{"a":[1,{"c":true,"d":null}],"b":"ü\n\""},"number":1,"#,
+        format_args!(r#""org":null,"previous":"{}","request_id":null,"subject":"ep_1"}}"#, "0".repeat(64)),
+    );
+    assert_eq!(entry.text, wanted);
     assert_eq!(entry.json()["hash"], hex::encode(Sha256::digest(entry.text.as_bytes())));
 }
 

@@ -129,12 +129,7 @@ fn settled(
     if after.status == before.status && said(before) == said(&after) {
         return Judged { finding: before.clone(), change: None };
     }
-    after.remediated_at = match after.status {
-        FindingStatus::Remediated => before.remediated_at.or(Some(now)),
-        FindingStatus::Open | FindingStatus::Suppressed | FindingStatus::Accepted | FindingStatus::FalsePositive => {
-            None
-        }
-    };
+    after.remediated_at = after.gone_since();
     after.changes += 1;
     let change = FindingChange {
         id: ChangeId::make(now, entropy),

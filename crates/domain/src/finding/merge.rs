@@ -1,6 +1,6 @@
 //! Two findings that turn out to be one.
 
-use super::{Finding, FindingStatus, Judgement, Sight};
+use super::{Finding, Judgement, Sight};
 
 /// The two as one: the elder, with all that is known of both. Which is given first plays no part, nor, of several, which
 /// two are made one first. Its history stays its own; the younger keeps its entries under its own id.
@@ -24,10 +24,9 @@ pub fn merge(a: &Finding, b: &Finding) -> Finding {
     };
     one.first_seen_at = one.first_seen_at.min(other.first_seen_at);
     one.last_seen_at = one.last_seen_at.max(other.last_seen_at);
-    let gone_at = one.remediated_at.max(other.remediated_at);
     let mut one = packed(one);
     one.status = one.standing();
-    one.remediated_at = gone_at.filter(|_| one.status == FindingStatus::Remediated);
+    one.remediated_at = one.gone_since();
     one
 }
 

@@ -39,10 +39,6 @@ pub trait AuditStore: Send + Sync {
 
     /// The last entry that was dropped for its age; [`Head::START`] while all are there.
     fn audit_checkpoint(&self, chain: Chain) -> Pending<'_, Head>;
-
-    /// Drops entries made before `before`, the oldest first and at most so many of a chain, but never the last. Answers
-    /// how many went.
-    fn expire_audit(&self, before: Timestamp, limit: u32) -> Pending<'_, u64>;
 }
 
 /// Which entries.

@@ -16,28 +16,38 @@ mod accept;
 mod admin;
 mod advisory;
 mod audit;
+mod custom_type;
 mod deliver;
 mod erase;
 mod evidence;
 mod finding;
+mod poam;
 mod replay;
 mod retention;
 mod scan;
+mod scan_run;
+mod tenant;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod training;
 mod watch;
 
 pub use accept::*;
 pub use admin::*;
 pub use advisory::*;
 pub use audit::*;
+pub use custom_type::*;
 pub use deliver::*;
 pub use erase::*;
 pub use evidence::*;
 pub use finding::*;
+pub use poam::*;
 pub use replay::*;
 pub use retention::*;
 pub use scan::*;
+pub use scan_run::*;
+pub use tenant::*;
+pub use training::*;
 pub use watch::*;
 
 /// A storage call under way. Boxed so that the ports are object-safe.
@@ -78,6 +88,12 @@ pub trait Store:
     + EvidenceStore
     + AuditStore
     + WatchStore
+    + MemberStore
+    + GroupStore
+    + PoamStore
+    + TrainingStore
+    + ScanRunStore
+    + CustomTypeStore
 {
 }
 
@@ -97,6 +113,12 @@ impl<T> Store for T where
         + EvidenceStore
         + AuditStore
         + WatchStore
+        + MemberStore
+        + GroupStore
+        + PoamStore
+        + TrainingStore
+        + ScanRunStore
+        + CustomTypeStore
 {
 }
 

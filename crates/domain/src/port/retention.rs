@@ -85,6 +85,10 @@ pub trait RetentionStore: Send + Sync {
     /// Forgets answers kept for idempotency that are not good any more at `now`, at most so many. Answers how many.
     fn forget_answers(&self, now: Timestamp, limit: u32) -> Pending<'_, u64>;
 
+    /// Drops entries of the audit log made before `before`, the oldest first and at most so many of a chain, but never the
+    /// last. Answers how many went.
+    fn forget_audit(&self, before: Timestamp, limit: u32) -> Pending<'_, u64>;
+
     /// Gives back space that removals left, unless it is so little that it is better kept for what comes.
     fn give_back(&self, bounds: Bounds) -> Pending<'_, GivenBack>;
 

@@ -1,6 +1,6 @@
 //! What all reports of weaknesses in code and of secrets have in common: places and fingerprints.
 //!
-//! The forms of a fingerprint are those of [`crate::finding::Observation::identity`], the same as for SARIF: what a tool
+//! The forms of a fingerprint are those of [`crate::finding::identity`], the same as for SARIF: what a tool
 //! says in its own JSON and what it says in SARIF is one finding.
 
 use sha2::{Digest, Sha256};

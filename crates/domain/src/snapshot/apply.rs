@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::diff::Change;
 use crate::finding::merge::{merge, packed, unpacked};
-use crate::finding::{Finding, FindingStatus, Observation, Sight, identity};
+use crate::finding::{Finding, FindingStatus, Observation, Sight};
 use crate::id::{FindingId, OrgId, ProjectId};
 use crate::port::Coverage;
 
@@ -80,6 +80,7 @@ impl Change<'_> {
         let known = self.before.iter().skip(1).fold(before.cloned(), |one, other| one.map(|one| merge(&one, other)));
         let mut after = unpacked(known.unwrap_or_else(|| self.blank(sighting, id)));
         after.identity.clone_from(&self.identity);
+        after.names.extend(self.names.iter().cloned());
         for tool in &self.gone {
             if let Some(sight) = after.sights.get_mut(*tool) {
                 (sight.at, sight.there) = (sighting.at, false);
@@ -90,7 +91,7 @@ impl Change<'_> {
         }
         let mut after = packed(after);
         let from = before.map(|finding| finding.status);
-        stand(&mut after, from);
+        stand(&mut after);
         let severity = before.map(|finding| finding.observation.severity);
         let is_other = self.before.len() > 1 || severity.is_some_and(|severity| severity != after.observation.severity);
         let kind = ChangeKind::of(from, after.status, is_other);
@@ -121,7 +122,6 @@ impl Change<'_> {
 
 /// Takes in what a tool saw. What an older scan saw says only that it was there then.
 fn see(finding: &mut Finding, seen: &Observation, sighting: Sighting<'_>) {
-    finding.names.extend(identity::names(seen));
     finding.first_seen_at = finding.first_seen_at.min(sighting.at);
     finding.last_seen_at = finding.last_seen_at.max(sighting.at);
     let covered = sighting.coverage.at(&seen.tool, Some(seen.file())).filter(|covered| *covered > sighting.at);
@@ -139,17 +139,7 @@ fn see(finding: &mut Finding, seen: &Observation, sighting: Sighting<'_>) {
 }
 
 /// Puts the finding where what is known says it stands.
-pub(super) fn stand(finding: &mut Finding, from: Option<FindingStatus>) {
+pub(super) fn stand(finding: &mut Finding) {
     finding.status = finding.standing();
-    let is_gone = finding.status == FindingStatus::Remediated;
-    let since = match from {
-        Some(FindingStatus::Remediated) => finding.remediated_at,
-        _ => None,
-    };
-    let newest = match finding.is_there() {
-        // A document says so, whatever is seen.
-        true => finding.judgement.as_ref().map(|judgement| judgement.at),
-        false => finding.sights.values().map(|sight| sight.at).max(),
-    };
-    finding.remediated_at = since.or(newest).filter(|_| is_gone);
+    finding.remediated_at = finding.gone_since();
 }

@@ -29,6 +29,8 @@ pub struct View<'a> {
 pub struct Change<'a> {
     /// The label it has afterwards.
     pub identity: String,
+    /// Every name that the report gives it, also those of entries that say the same again.
+    pub names: BTreeSet<String>,
     /// As it was known, the eldest first. None: it is new. Several: they turned out to be one.
     pub before: Vec<&'a Finding>,
     /// What each tool saw of it.
@@ -41,6 +43,7 @@ pub struct Change<'a> {
 pub fn diff<'a>(known: &'a [Finding], view: &View<'a>) -> Vec<Change<'a>> {
     let mut changes = Vec::new();
     for group in groups(known, &view.report.observations) {
+        let names: BTreeSet<String> = group.seen.iter().flat_map(|seen| identity::names(seen)).collect();
         for (number, slot) in slots(&group) {
             let identity = match (slot.known.first(), lead(&slot.seen)) {
                 (Some(known), _) => known.identity.clone(),
@@ -48,7 +51,7 @@ pub fn diff<'a>(known: &'a [Finding], view: &View<'a>) -> Vec<Change<'a>> {
                 (None, None) => continue,
             };
             let gone = gone(&slot.known, &slot.seen, view);
-            let change = Change { identity, before: slot.known, seen: slot.seen, gone };
+            let change = Change { identity, names: names.clone(), before: slot.known, seen: slot.seen, gone };
             let says_something = change.before.len() > 1 || !change.seen.is_empty() || !change.gone.is_empty();
             if says_something {
                 changes.push(change);

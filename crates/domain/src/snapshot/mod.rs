@@ -153,7 +153,7 @@ impl Weighing<'_> {
 
     fn take(&mut self, was: Option<&Finding>, applied: Applied, is_seen: bool, statements: &vex::Statements<'_>) {
         let Applied { mut finding, from, kind, merged } = applied;
-        let ids = merged.iter().map(|finding| finding.id).collect();
+        let ids: Vec<FindingId> = merged.iter().map(|finding| finding.id).collect();
         self.merged.extend(merged);
         let mut by = ChangedBy::Scan { id: self.facts.scan_id, tool: self.tool.to_owned() };
         let mut why = reason::of(kind, was, &finding, &ids);

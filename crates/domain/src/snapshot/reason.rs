@@ -5,7 +5,7 @@ use crate::finding::{Finding, FindingStatus};
 use crate::id::FindingId;
 
 /// `was`: as it was known. `merged`: those that turned out to be it.
-pub(super) fn of(kind: ChangeKind, was: Option<&Finding>, now: &Finding, merged: &Vec<FindingId>) -> String {
+pub(super) fn of(kind: ChangeKind, was: Option<&Finding>, now: &Finding, merged: &[FindingId]) -> String {
     if !merged.is_empty() {
         let ids: Vec<String> = merged.iter().map(FindingId::to_string).collect();
         return format!("the same vulnerability as {}: {}", ids.join(", "), common(now));

@@ -63,8 +63,7 @@ impl<'a> Statements<'a> {
         let judged =
             |status| Judgement { status, by: by.clone(), at: self.at, reason: reason.clone(), until: None, version };
         finding.judgement = status.map(judged);
-        let before = finding.status;
-        stand(finding, Some(before));
+        stand(finding);
         Some((by, reason))
     }
 }

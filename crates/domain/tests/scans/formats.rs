@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
-use watchbell_domain::finding::Observation;
+use watchbell_domain::finding::{Observation, identity};
 use watchbell_domain::scan::{self, Report, ReportError, ReportFormat};
 use watchbell_wire::Severity;
 
@@ -175,7 +175,7 @@ fn trivys_silence_is_that_of_the_scanners_that_looked() {
     assert!(empty.scope.is_empty() && empty.tools.contains("trivy"));
     let cluster = report("trivy-k8s.json");
     assert!(cluster.unseen.contains("jobs/CronJob/archive"));
-    let identities: BTreeSet<_> = cluster.observations.iter().map(Observation::identity).collect();
+    let identities: BTreeSet<_> = cluster.observations.iter().map(|seen| identity::label(seen, 1)).collect();
     assert_eq!(identities.len(), 3, "two containers of one deployment are two findings");
 }
 
@@ -303,7 +303,7 @@ fn bandit_finds_the_same_in_json_and_sarif() {
         &json!({"runs": [{"tool": {"driver": {"name": "Bandit"}}, "results": [{"ruleId": "B602", "locations": [
         {"physicalLocation": {"artifactLocation": {"uri": "shop.py"}, "region": {"startLine": 3, "snippet": {"text": "return run(number)"}}}}]}]}]}),
     );
-    assert_eq!(json.identity(), sarif.observations[0].identity());
+    assert_eq!(identity::label(&json, 1), identity::label(&sarif.observations[0], 1));
     let empty = read(&json!({"errors": [], "results": [], "metrics": {"_totals": {"loc": 0}}}));
     assert!(empty.scope.is_empty());
 }
@@ -323,7 +323,7 @@ fn checkovs_frameworks_speak_for_themselves() {
         &json!({"check_type": "sca_package", "results": {"failed_checks": [{"check_id": "BC_CVE_2020_1", "file_path": "/requirements.txt",
         "vulnerability_details": {"id": "CVE-2020-14343", "severity": "critical", "package_name": "pyyaml", "package_version": "5.3.1", "package_type": "python"}}]}}),
     );
-    assert_eq!(package.observations[0].identity(), "component|CVE-2020-14343|pkg:pypi/pyyaml");
+    assert_eq!(identity::label(&package.observations[0], 1), "component|CVE-2020-14343|pkg:pypi/pyyaml");
 }
 
 #[test]
@@ -333,7 +333,7 @@ fn dependabots_pages_and_states_are_minded() {
         assert_eq!((report.observations.len(), suppressed(report)), (2, 1));
         assert!(report.scope.contains("dependabot"));
         let yaml = &report.observations[0];
-        assert_eq!(yaml.identity(), "component|CVE-2020-14343|pkg:pypi/pyyaml");
+        assert_eq!(identity::label(yaml, 1), "component|CVE-2020-14343|pkg:pypi/pyyaml");
         assert_eq!(
             (yaml.cwes.as_slice(), yaml.cvss_score, yaml.fixed_in.as_slice()),
             (&["CWE-20".to_owned()][..], Some(9.8), &["5.4".to_owned()][..])

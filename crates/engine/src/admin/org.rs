@@ -31,11 +31,25 @@ pub fn create(name: &str, slug: Option<&str>, now: Timestamp, entropy: &dyn Entr
         Some(slug) => slug.to_owned(),
         None => slug_of(name),
     };
-    // An id in the place of a slug would name two organisations at once.
-    if !is_slug(&slug) || slug.parse::<OrgId>().is_ok() {
-        return Err(Refused::Slug);
-    }
+    check_slug(&slug)?;
     Ok(Org { id: OrgId::make(now, entropy), slug, name: name.to_owned(), weight: WEIGHT_DEFAULT, created_at: now })
+}
+
+/// An organisation under another name.
+///
+/// # Errors
+/// [`Refused`]
+pub fn rename(org: &Org, name: Option<String>, slug: Option<String>) -> Result<Org, Refused> {
+    let name = name.unwrap_or_else(|| org.name.clone());
+    let slug = slug.unwrap_or_else(|| org.slug.clone());
+    check_name(&name)?;
+    check_slug(&slug)?;
+    Ok(Org { name, slug, ..org.clone() })
+}
+
+/// An id in the place of a slug would name two organisations at once.
+fn check_slug(slug: &str) -> Result<(), Refused> {
+    if is_slug(slug) && slug.parse::<OrgId>().is_err() { Ok(()) } else { Err(Refused::Slug) }
 }
 
 /// A new project.

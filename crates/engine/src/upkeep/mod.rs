@@ -5,5 +5,7 @@
 
 pub mod acceptance;
 pub mod erasure;
+pub mod orgs;
+pub mod poam;
 pub mod replay;
 pub mod retention;

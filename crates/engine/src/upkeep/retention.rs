@@ -24,6 +24,8 @@ pub struct Options {
     pub deliveries: Option<SignedDuration>,
     /// `retention.events`: after the event was accepted, once it has no deliveries; `None`: never.
     pub events: Option<SignedDuration>,
+    /// `retention.audit`: entries of the audit log; `None`: never.
+    pub audit: Option<SignedDuration>,
     /// What one step may do.
     pub bounds: Bounds,
     /// A rest is so many times as long as the step before it.
@@ -43,6 +45,7 @@ impl Default for Options {
             attempts: Some(30 * DAY),
             deliveries: Some(90 * DAY),
             events: Some(90 * DAY),
+            audit: None,
             bounds: Bounds { looked_at: 2_000, removed: 250, time: SignedDuration::from_millis(5) },
             rest_factor: 3,
             rest_min: SignedDuration::from_millis(2),
@@ -78,6 +81,7 @@ impl Options {
 pub struct Observer {
     removed: [AtomicU64; Aged::ALL.len()],
     answers: AtomicU64,
+    audit: AtomicU64,
     bytes_given_back: AtomicU64,
     failures: AtomicU64,
     /// Seconds since 1970; 0: none.
@@ -89,7 +93,9 @@ impl Observer {
     /// Rows removed, by kind.
     pub fn removed(&self) -> impl Iterator<Item = (&'static str, u64)> {
         let kinds = Aged::ALL.iter().map(|kind| kind.as_str()).zip(&self.removed);
-        kinds.chain([("answers", &self.answers)]).map(|(kind, count)| (kind, count.load(Ordering::Relaxed)))
+        kinds
+            .chain([("answers", &self.answers), ("audit", &self.audit)])
+            .map(|(kind, count)| (kind, count.load(Ordering::Relaxed)))
     }
 
     /// Bytes given back to the file system.
@@ -178,6 +184,16 @@ impl Service {
             }
             self.rest(began).await;
         }
+        while let Some(age) = self.options.audit {
+            let began = self.clock.monotonic();
+            let before = now.saturating_sub(age).unwrap_or(Timestamp::MIN);
+            let forgotten = self.store.forget_audit(before, self.options.bounds.removed).await?;
+            self.observer.audit.fetch_add(forgotten, Ordering::Relaxed);
+            if forgotten == 0 {
+                break;
+            }
+            self.rest(began).await;
+        }
         loop {
             let began = self.clock.monotonic();
             let given = self.store.give_back(self.options.bounds).await?;
@@ -259,6 +275,10 @@ mod tests {
 
         fn forget_answers(&self, _: Timestamp, _: u32) -> Pending<'_, u64> {
             Box::pin(std::future::ready(Ok(2)))
+        }
+
+        fn forget_audit(&self, _: Timestamp, _: u32) -> Pending<'_, u64> {
+            Box::pin(std::future::ready(Ok(0)))
         }
 
         fn give_back(&self, _: Bounds) -> Pending<'_, GivenBack> {

@@ -81,6 +81,9 @@ impl Backup {
 impl Restore {
     pub(super) fn run(self, out: Output, variables: Variables) -> Done {
         let config = load(&self.source, variables, self.data)?;
+        if !self.file.metadata().is_ok_and(|found| found.len() > 0) {
+            return Err(Failure::failed(format!("{} is no backup", self.file.display())));
+        }
         let place = key_file(&config);
         let given = self.key_file.as_deref().unwrap_or(&place);
         // Beside a backup no key is ever made.

@@ -28,7 +28,7 @@ enum Action {
         name: String,
         /// What it may do, joined by commas
         #[arg(long, value_delimiter = ',', required = true, value_name = "SCOPES", value_parser = scope)]
-        scopes: Vec<Scope>,
+        scopes: Vec<String>,
         #[command(flatten)]
         connect: Connect,
     },
@@ -38,6 +38,18 @@ enum Action {
     List {
         #[command(flatten)]
         paging: Paging,
+        #[command(flatten)]
+        connect: Connect,
+    },
+    /// Replace a key by one with the same rights, which is printed once; the old one works a while longer
+    #[command(after_help = "Examples:
+  watchbell key rotate key_0192f0c1-… --overlap 1h")]
+    Rotate {
+        /// The key's id
+        id: String,
+        /// How long the old key still works
+        #[arg(long, value_name = "DURATION", default_value = "24h")]
+        overlap: String,
         #[command(flatten)]
         connect: Connect,
     },
@@ -52,10 +64,10 @@ enum Action {
     },
 }
 
-fn scope(text: &str) -> Result<Scope, String> {
-    text.parse().map_err(|error| {
+fn scope(text: &str) -> Result<String, String> {
+    Scope::named(text).map(|_| text.to_owned()).map_err(|error| {
         let all: Vec<&str> = Scope::ALL.iter().map(|scope| scope.as_str()).collect();
-        format!("{error}; there are {}", all.join(", "))
+        format!("{error}; there are {}, and all of a family such as events:*", all.join(", "))
     })
 }
 
@@ -63,7 +75,6 @@ impl Args {
     pub(super) fn run(self, out: Output) -> Done {
         match self.action {
             Action::Create { name, scopes, connect } => {
-                let scopes: Vec<&str> = scopes.into_iter().map(Scope::as_str).collect();
                 let answer =
                     connect.ask(Request::post(connect.path("/keys"), &json!({"name": name, "scopes": scopes})))?;
                 out.thing(&answer);
@@ -77,9 +88,17 @@ impl Args {
                     ("name", &["name"]),
                     ("scopes", &["scopes"]),
                     ("created", &["created_at"]),
+                    ("used", &["last_used_at"]),
                     ("revoked", &["revoked_at"]),
                 ];
                 out.page(&connect.ask(paging.onto(Request::get(connect.path("/keys"))))?, columns);
+            }
+            Action::Rotate { id, overlap, connect } => {
+                let path = connect.path(&format!("/keys/{}/rotate", segment(&id)));
+                out.thing(&connect.ask(Request::post(path, &json!({"overlap": overlap})))?);
+                if !out.json {
+                    remark(format!("{LOOK}The key is shown this once.{LOOK:#}"));
+                }
             }
             Action::Revoke { id, connect } => {
                 connect.ask(Request::new(Method::DELETE, connect.path(&format!("/keys/{}", segment(&id)))))?;

@@ -5,6 +5,7 @@
 //! (`UPDATE_DOCS=1 cargo nextest run -p watchbell` writes it).
 
 mod advisories;
+mod audit;
 mod backup;
 mod bench;
 mod completions;
@@ -16,18 +17,23 @@ mod doctor;
 mod endpoint;
 mod endpoint_flags;
 mod event;
+mod event_type;
 mod evidence;
 mod finding;
 mod graphql_schema;
+mod kev;
 mod key;
+mod member;
 mod message;
 mod org;
 pub(crate) mod output;
+mod poam;
 mod replay;
 mod scan;
 mod send;
 mod serve;
 mod sign;
+mod training;
 mod verify;
 
 use std::fmt;
@@ -88,12 +94,24 @@ enum Command {
     Event(event::Args),
     /// Findings: what scans saw, and what is to become of it
     Finding(finding::Args),
+    /// Event types: the catalogue, and types of your own
+    EventType(event_type::Args),
+    /// Plans of action and milestones: what is to be remediated until when
+    Poam(Box<poam::Args>),
+    /// The catalogue of known exploited vulnerabilities
+    Kev(kev::Args),
+    /// Completed lessons
+    Training(training::Args),
     /// Deliveries: an event on its way to an endpoint
     Delivery(delivery::Args),
-    /// API keys
-    Key(key::Args),
     /// Organisations
     Org(org::Args),
+    /// Members of an organisation and their roles
+    Member(member::Args),
+    /// API keys
+    Key(key::Args),
+    /// Who changed what, and whether the record still holds
+    Audit(audit::Args),
     /// Deliver again what an endpoint was sent in a window of time
     Replay(Box<replay::Args>),
     /// Copy the database into a file, beside a running server
@@ -128,9 +146,15 @@ impl Cli {
             Command::Endpoint(args) => args.run(out),
             Command::Event(args) => args.run(out),
             Command::Finding(args) => args.run(out),
+            Command::EventType(args) => args.run(out),
+            Command::Poam(args) => args.run(out),
+            Command::Kev(args) => args.run(out),
+            Command::Training(args) => args.run(out),
             Command::Delivery(args) => args.run(out),
-            Command::Key(args) => args.run(out),
             Command::Org(args) => args.run(out),
+            Command::Member(args) => args.run(out),
+            Command::Key(args) => args.run(out),
+            Command::Audit(args) => args.run(out),
             Command::Replay(args) => args.run(out),
             Command::Backup(args) => args.run(out, variables),
             Command::Restore(args) => args.run(out, variables),

@@ -56,6 +56,7 @@ pub(crate) fn retention_options(config: &Config) -> retention::Options {
         attempts: settings.attempts.get(),
         deliveries: settings.deliveries.get(),
         events: settings.events.get(),
+        audit: settings.audit.get(),
         ..retention::Options::default()
     }
 }

@@ -310,13 +310,21 @@ pub(crate) struct Retention {
     /// What was tried for a delivery and what the endpoint answered, from when the delivery ended. `off`: as long as the
     /// delivery.
     pub(crate) attempts: Age,
+    /// Entries of the audit log; the head of its chain stays. `off`: for ever.
+    pub(crate) audit: Age,
     /// Documents and their content, from when they were read; what was found in them stays. `off`: for ever.
     pub(crate) evidence: Age,
 }
 
 impl Default for Retention {
     fn default() -> Self {
-        Self { events: Age::days(90), deliveries: Age::days(90), attempts: Age::days(30), evidence: Age::Off }
+        Self {
+            events: Age::days(90),
+            deliveries: Age::days(90),
+            attempts: Age::days(30),
+            audit: Age::Off,
+            evidence: Age::Off,
+        }
     }
 }
 

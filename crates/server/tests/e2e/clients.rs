@@ -100,7 +100,9 @@ fn seen(command: &mut Command) -> Value {
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{errors}");
     let text = String::from_utf8(output.stdout).unwrap();
-    serde_json::from_str(text.lines().last().unwrap_or_default()).unwrap_or_else(|_| panic!("{text}{errors}"))
+    let last = serde_json::from_str(text.lines().last().unwrap_or_default());
+    assert!(last.is_ok(), "{text}{errors}");
+    last.unwrap()
 }
 
 /// A script of Node's stands beside what it requires.

@@ -18,9 +18,10 @@ fn data(name: &str) -> std::path::PathBuf {
 /// Runs a command against a server; its JSON.
 async fn run(address: &str, arguments: &[&str], file: &Path) -> Value {
     let url = format!("http://{address}");
-    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_watchbell"));
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_watchbell"));
     command.args(arguments).arg(file).args(["--json", "--url", &url, "--org", "acme"]);
-    let output = command.env("WATCHBELL_KEY", ADMIN_KEY).output().await.unwrap();
+    command.env("WATCHBELL_KEY", ADMIN_KEY);
+    let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
     assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()
 }

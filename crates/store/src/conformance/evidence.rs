@@ -1,10 +1,9 @@
 //! Evidence: documents and what becomes of them.
 
 use watchbell_domain::evidence::{Evidence, EvidenceState, Found};
-use watchbell_domain::id::{EvidenceId, OrgId, ProjectId, ScanId};
+use watchbell_domain::id::{EvidenceId, OrgId, ProjectId};
 use watchbell_domain::org::Project;
-use watchbell_domain::port::{EvidenceOutcome, PageRequest, ScanOutcome, StoreError, Terms};
-use watchbell_domain::scan::{Scan, ScanStatus};
+use watchbell_domain::port::{EvidenceOutcome, PageRequest, StoreError, Terms};
 use watchbell_wire::EventType;
 
 use super::World;
@@ -84,23 +83,7 @@ pub async fn weighed_in_the_same_commit(world: World) {
     let org = world.org("acme").await;
     let project = world.project(org, "api").await;
     let evidence = create(&world, org, Some(project.id), 1, 1).await;
-    let scan = |project: &Project, seconds: i64| ScanOutcome {
-        scan: Scan {
-            id: ScanId(world.uuid(seconds)),
-            org_id: org,
-            project_id: project.id,
-            tool: "advisories".into(),
-            received_at: at(seconds),
-            status: ScanStatus::Completed,
-            findings_seen: 0,
-            findings_new: 0,
-            findings_removed: 0,
-            error: None,
-        },
-        seen_version: project.version,
-        findings: Vec::new(),
-        acceptance: world.acceptance(org, Vec::new(), seconds),
-    };
+    let scan = |project: &Project, seconds: i64| world.outcome(project, Vec::new(), seconds);
     fresh(world.store.apply_scan(scan(&project, 2), None).await.unwrap());
     let late = EvidenceOutcome { scan: Some(scan(&project, 3)), ..outcome(&world, &evidence, completed(3), 3) };
     let refused = world.store.end_evidence(late).await;

@@ -185,7 +185,7 @@ pub async fn lapse_in_order(world: World) {
         fresh(world.store.judge(judged(&world, &project, &findings[0], seconds), Terms::default()).await.unwrap());
         expected.push((org, findings[0].id));
     }
-    let lapsed = async |seconds, limit| world.store.lapsed(at(seconds + 600), limit).await.unwrap();
+    let lapsed = async |seconds: i64, limit| world.store.lapsed(at(seconds + 600), limit).await.unwrap();
     assert_eq!(lapsed(9, 9).await, []);
     assert_eq!(lapsed(10, 9).await, [expected[1]]);
     assert_eq!(lapsed(30, 9).await, [expected[1], expected[0], expected[2]]);

@@ -130,8 +130,8 @@ pub async fn writes_change_nothing(world: World) {
 
     let scan = Scan { id: ScanId(world.uuid(5)), org_id: mine, ..own.scan.clone() };
     let acceptance = world.acceptance(mine, Vec::new(), 5);
-    let theirs = world.outcome(&own.project, vec![own.finding.clone()], 5);
-    let outcome = ScanOutcome { scan, seen_version: 1, acceptance, ..theirs };
+    let outcome = world.outcome(&own.project, vec![own.finding.clone()], 5);
+    let outcome = ScanOutcome { scan, seen_version: 1, acceptance, ..outcome };
     let refused = store.apply_scan(outcome, None).await;
     assert!(matches!(refused, Err(StoreError::Conflict(_))), "{refused:?}");
     let judged = super::findings::judged(&world, &own.project, &own.finding, 5);

@@ -20,6 +20,7 @@
 )]
 
 pub mod advisories;
+pub mod audit;
 pub mod claims;
 pub mod deliveries;
 pub mod dialects;
@@ -34,9 +35,13 @@ pub mod histories;
 pub mod isolation;
 pub mod once;
 pub mod orgs;
+pub mod poam;
 pub mod projects;
 pub mod replays;
+pub mod reports;
 pub mod retention;
+pub mod rings;
+pub mod tenants;
 pub(crate) mod world;
 
 pub use world::{Opened, World};
@@ -97,7 +102,19 @@ macro_rules! conformance {
                 takes_what_is_old_and_ended goes_in_small_steps events_wait_for_their_deliveries
                 history_outlives_its_endpoint answers_are_forgotten space_is_given_back
             }
+            poam {
+                kept_whole changed_in_turn rings_in_its_time jumps_and_crowds settings_and_dates_change
+                follows_its_finding follows_what_is_said made_by_policy one_commit_with_the_scan
+            }
+            rings { told_as_the_model_says }
+            reports { lessons_are_told_once announced_scans_end_once types_are_defined }
             histories { end_as_the_model_says }
+            audit { tells_what_was_done found_by_filter_and_page old_entries_leave_a_checkpoint }
+            tenants {
+                invitations_are_taken_once keys_follow_their_member the_last_owner_stays groups_hold_organisations
+                suspending_holds_and_kills_keys deleting_leaves_nothing_but_the_audit_log renamed
+                keys_are_rotated_and_their_use_remembered
+            }
             isolation { reads_see_nothing writes_change_nothing }
         }
     };

@@ -271,15 +271,19 @@ impl World {
         self.delivery(org, id).await.0.state
     }
 
-    pub(crate) async fn project(&self, org: OrgId, name: &str) -> Project {
-        let project = Project {
+    pub(crate) fn new_project(&self, org: OrgId, name: &str) -> Project {
+        Project {
             id: ProjectId(self.uuid(0)),
             org_id: org,
             name: name.to_owned(),
             created_at: at(0),
             version: 0,
             last_scan_at: None,
-        };
+        }
+    }
+
+    pub(crate) async fn project(&self, org: OrgId, name: &str) -> Project {
+        let project = self.new_project(org, name);
         fresh(self.store.create_project(project.clone(), Terms::default()).await.unwrap());
         project
     }
@@ -357,6 +361,9 @@ impl World {
             created_at: at(0),
             expires_at: Some(at(100)),
             revoked_at: None,
+            group_id: None,
+            member: None,
+            last_used_at: None,
         }
     }
 }

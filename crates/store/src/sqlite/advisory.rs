@@ -126,8 +126,7 @@ fn write(tx: &Tx<'_>, advisory: &Advisory) -> Result<()> {
     tx.conn.prepare_cached(WRITE)?.execute(params![advisory.id, micros(advisory.modified), document])?;
     tx.conn.prepare_cached(FORGET_PACKAGES)?.execute([&advisory.id])?;
     for affected in &advisory.affected {
-        let row = params![affected.ecosystem, affected.name, advisory.id];
-        tx.conn.prepare_cached(WRITE_PACKAGE)?.execute(row)?;
+        tx.conn.prepare_cached(WRITE_PACKAGE)?.execute(params![affected.ecosystem, affected.name, advisory.id])?;
     }
     Ok(())
 }

@@ -13,7 +13,7 @@ use watchbell_domain::port::{AuditFilter, AuditStore, Page, PageRequest, Pending
 use super::SqliteStore;
 use super::error::Result;
 use super::once::once;
-use super::page::{self};
+use super::page;
 use super::row::{Columns, signed};
 use super::writer::Tx;
 
@@ -49,10 +49,6 @@ impl AuditStore for SqliteStore {
     fn audit_checkpoint(&self, chain: Chain) -> Pending<'_, Head> {
         self.read(move |read| Ok(head(read.conn, CHECKPOINT, chain)?.unwrap_or(Head::START)))
     }
-
-    fn expire_audit(&self, before: Timestamp, limit: u32) -> Pending<'_, u64> {
-        self.write(move |tx| expire(tx.conn, before, limit))
-    }
 }
 
 /// Does `work` on `terms`: once, and written down. `now` is the time of the write.
@@ -70,17 +66,38 @@ pub(super) fn on<T>(
     })
 }
 
+/// As [`on`], where the work says whether anything was changed: what was not is not written down.
+pub(super) fn on_change(
+    tx: &mut Tx<'_>,
+    org: OrgId,
+    now: Timestamp,
+    terms: &Terms,
+    work: impl FnOnce(&mut Tx<'_>) -> Result<bool>,
+) -> Result<Written<bool>> {
+    once(tx, org, now, terms.once.as_ref(), |tx| {
+        let is_changed = work(tx)?;
+        if is_changed {
+            note(tx, org, terms.deed.as_ref())?;
+        }
+        Ok(is_changed)
+    })
+}
+
 /// Writes a deed down, if there is one, in the chain of `org`.
 pub(super) fn note(tx: &Tx<'_>, org: OrgId, deed: Option<&Deed>) -> Result<()> {
     let Some(deed) = deed else { return Ok(()) };
     let chain = Chain::from(org);
-    let last = match head(tx.conn, LAST, chain)? {
-        Some(last) => last,
-        None => head(tx.conn, CHECKPOINT, chain)?.unwrap_or(Head::START),
-    };
-    let entry = last.next(chain, deed);
+    let entry = last(tx.conn, chain)?.next(chain, deed);
     tx.conn.prepare_cached(APPEND)?.execute(params![org.0.as_bytes(), signed(entry.number), entry.text, entry.hash])?;
     Ok(())
+}
+
+/// The last entry of a chain.
+pub(super) fn last(conn: &Connection, chain: Chain) -> Result<Head> {
+    match head(conn, LAST, chain)? {
+        Some(last) => Ok(last),
+        None => Ok(head(conn, CHECKPOINT, chain)?.unwrap_or(Head::START)),
+    }
 }
 
 fn head(conn: &Connection, query: &'static str, chain: Chain) -> Result<Option<Head>> {
@@ -132,7 +149,8 @@ fn entry(row: &Row<'_>) -> Result<Entry> {
     Ok(Entry { number: columns.count("number")?, text: columns.get("entry")?, hash: columns.get("hash")? })
 }
 
-fn expire(conn: &Connection, before: Timestamp, limit: u32) -> Result<u64> {
+/// Drops what is old, behind a checkpoint that says where the chain goes on.
+pub(super) fn forget(conn: &Connection, before: Timestamp, limit: u32) -> Result<u64> {
     let mut query = conn.prepare_cached(CHAINS)?;
     let chains = query.query_map([], |row| row.get::<_, [u8; 16]>(0))?.collect::<rusqlite::Result<Vec<_>>>()?;
     let mut dropped = 0;

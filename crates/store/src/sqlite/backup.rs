@@ -174,10 +174,10 @@ fn copy(
             let all = count(progress.pagecount);
             told(Progress { done: all.saturating_sub(count(progress.remaining)), all });
             let rest = pace()?;
-            match step {
-                StepResult::Done => break,
-                _ => std::thread::sleep(rest.unwrap_or_default()),
+            if step == StepResult::Done {
+                break;
             }
+            std::thread::sleep(rest.unwrap_or_default());
         }
     }
     // One file, no log beside it, whatever the original was.

@@ -160,16 +160,23 @@ fn update(tx: &mut Tx<'_>, seen: Endpoint, mut changed: Endpoint) -> Result<()> 
     if changed.policy.order == Order::Project && current.policy.order != Order::Project {
         delivery::keep_keys(tx.conn, changed.org_id, changed.id)?;
     }
-    let is_active_again = current.state != EndpointState::Active && changed.state == EndpointState::Active;
-    if is_active_again || current.url != changed.url {
+    if current.url != changed.url {
         tx.failures.forget(tx.conn, changed.org_id, changed.id)?;
     }
-    match (&current.state, &changed.state) {
+    follow(tx, &current.state, &changed, changed.updated_at)
+}
+
+/// What a change of an endpoint's state means for what waits for it.
+fn follow(tx: &mut Tx<'_>, before: &EndpointState, changed: &Endpoint, at: Timestamp) -> Result<()> {
+    if *before != EndpointState::Active && changed.state == EndpointState::Active {
+        tx.failures.forget(tx.conn, changed.org_id, changed.id)?;
+    }
+    match (before, &changed.state) {
         (EndpointState::Active, EndpointState::Paused { .. } | EndpointState::Disabled { .. }) => {
             hold(tx, changed.org_id, changed.id)
         }
         (EndpointState::Paused { .. } | EndpointState::Disabled { .. }, EndpointState::Active) => {
-            let due_at = micros(changed.updated_at);
+            let due_at = micros(at);
             let resume = match changed.policy.order {
                 Order::Any => RESUME,
                 Order::Endpoint | Order::Project => RESUME_IN_ORDER,
@@ -187,6 +194,36 @@ fn update(tx: &mut Tx<'_>, seen: Endpoint, mut changed: Endpoint) -> Result<()> 
             EndpointState::Paused { .. } | EndpointState::Disabled { .. },
         ) => Ok(()),
     }
+}
+
+/// Puts endpoints into another state because their organisation is in another. Answers whether there may be more.
+pub(super) fn move_all(
+    tx: &mut Tx<'_>,
+    org: OrgId,
+    limit: u32,
+    now: Timestamp,
+    to: impl Fn(&EndpointState) -> Option<EndpointState>,
+) -> Result<bool> {
+    let endpoints = tx.endpoints.of_org(tx.conn, tx.vault, org)?;
+    let moving = endpoints.values().filter_map(|endpoint| Some((Arc::clone(endpoint), to(&endpoint.state)?)));
+    let moving: Vec<_> = moving.take(usize::try_from(limit).unwrap_or(usize::MAX)).collect();
+    let has_moved = !moving.is_empty();
+    for (before, state) in moving {
+        let changed = Endpoint { state, ..Endpoint::clone(&before) };
+        write_back(tx, changed.clone())?;
+        follow(tx, &before.state, &changed, now)?;
+    }
+    Ok(has_moved)
+}
+
+/// Deletes endpoints because their organisation is. Answers whether there may be more.
+pub(super) fn delete_some(tx: &mut Tx<'_>, org: OrgId, limit: u32, now: Timestamp) -> Result<bool> {
+    let endpoints = tx.endpoints.of_org(tx.conn, tx.vault, org)?;
+    let going: Vec<EndpointId> = endpoints.keys().copied().take(usize::try_from(limit).unwrap_or(usize::MAX)).collect();
+    for id in &going {
+        delete(tx, org, *id, now)?;
+    }
+    Ok(!going.is_empty())
 }
 
 fn delete(tx: &mut Tx<'_>, org: OrgId, id: EndpointId, now: Timestamp) -> Result<bool> {

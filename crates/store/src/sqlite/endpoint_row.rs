@@ -167,7 +167,9 @@ fn state(columns: &Columns<'_, '_>) -> Result<EndpointState> {
         "disabled" => EndpointState::Disabled {
             since: columns.time("state_since")?,
             reason: columns.named("state_reason", |text| {
-                [DisabledReason::Gone, DisabledReason::Failing].into_iter().find(|reason| reason.as_str() == text)
+                [DisabledReason::Gone, DisabledReason::Failing, DisabledReason::OrgSuspended]
+                    .into_iter()
+                    .find(|reason| reason.as_str() == text)
             })?,
         },
         _ => return Err(columns.corrupt("state", "an unknown state")),

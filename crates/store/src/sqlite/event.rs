@@ -22,6 +22,7 @@ use super::error::{OrConflict, Result};
 use super::in_hand::Handed;
 use super::once::once;
 use super::page::{self, before};
+use super::poam;
 use super::row::{Columns, micros};
 use super::writer::Tx;
 use crate::delivery_ids::Ids;
@@ -32,10 +33,10 @@ const INSERT: &str = "INSERT INTO event (org_id, id, type, occurred_at, accepted
 impl EventStore for SqliteStore {
     fn accept(&self, acceptance: Acceptance, key: Option<Once>) -> Pending<'_, Written<Vec<Accepted>>> {
         let Some(key) = key else {
-            return self.add_often(move |tx| accept(tx, &acceptance).map(Written::Fresh));
+            return self.add_often(move |tx| accept_said(tx, &acceptance).map(Written::Fresh));
         };
         self.add(move |tx| {
-            once(tx, acceptance.org_id, acceptance.accepted_at, Some(&key), |tx| accept(tx, &acceptance))
+            once(tx, acceptance.org_id, acceptance.accepted_at, Some(&key), |tx| accept_said(tx, &acceptance))
         })
     }
 
@@ -53,6 +54,13 @@ impl EventStore for SqliteStore {
     fn events(&self, org: OrgId, filter: EventFilter, page: PageRequest) -> Pending<'_, Page<AcceptedEvent>> {
         self.read(move |read| list(read.conn, org, &filter, page))
     }
+}
+
+/// As [`accept`], for what others say happened: what they say of findings, plans of action follow.
+fn accept_said(tx: &mut Tx<'_>, acceptance: &Acceptance) -> Result<Vec<Accepted>> {
+    let accepted = accept(tx, acceptance)?;
+    poam::said(tx, acceptance)?;
+    Ok(accepted)
 }
 
 /// Writes events and a delivery for every endpoint that gets them.

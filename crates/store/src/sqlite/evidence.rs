@@ -49,8 +49,7 @@ impl EvidenceStore for SqliteStore {
             let mut query = read.conn.prepare_cached(if project.is_some() { LIST_OF } else { LIST })?;
             let rows = match project {
                 Some(project) => {
-                    let row = params![org.0.as_bytes(), before(page), page::fetch(page), project.0.as_bytes()];
-                    query.query(row)?
+                    query.query(params![org.0.as_bytes(), before(page), page::fetch(page), project.0.as_bytes()])?
                 }
                 None => query.query(params![org.0.as_bytes(), before(page), page::fetch(page)])?,
             };
@@ -157,8 +156,9 @@ fn end(conn: &Connection, outcome: &EvidenceOutcome) -> Result<bool> {
 }
 
 fn remove(conn: &Connection, org: OrgId, id: EvidenceId) -> Result<Option<Removed>> {
-    let key = params![org.0.as_bytes(), id.0.as_bytes()];
-    let sha256: Option<[u8; 32]> = conn.prepare_cached(DELETE)?.query_row(key, |row| row.get(0)).optional()?;
+    let mut delete = conn.prepare_cached(DELETE)?;
+    let sha256: Option<[u8; 32]> =
+        delete.query_row(params![org.0.as_bytes(), id.0.as_bytes()], |row| row.get(0)).optional()?;
     let Some(sha256) = sha256 else { return Ok(None) };
     Ok(Some(Removed { org_id: org, sha256, is_last: !has_content(conn, org, sha256)? }))
 }

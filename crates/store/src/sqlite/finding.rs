@@ -13,7 +13,7 @@ use watchbell_domain::port::{
 use super::error::Result;
 use super::row::{Columns, micros};
 use super::writer::Tx;
-use super::{SqliteStore, audit, event, finding_row, project};
+use super::{SqliteStore, audit, event, finding_row, poam, project};
 
 const LAPSED: &str = "SELECT org_id, id FROM finding INDEXED BY finding_accepted \
     WHERE accepted_until <= ?1 AND merged_into IS NULL ORDER BY accepted_until LIMIT ?2";
@@ -64,6 +64,7 @@ fn write(tx: &mut Tx<'_>, org: OrgId, judgement: &FindingJudgement) -> Result<Ve
     };
     let finding = &judgement.finding;
     project::advance(tx.conn, org, finding.project_id, judgement.seen_version, None)?;
+    poam::findings_change(tx, std::slice::from_ref(finding), &judgement.acceptance)?;
     finding_row::write(tx.conn, org, finding.project_id, finding)?;
     finding_row::add_change(tx.conn, org, change)?;
     event::accept(tx, &judgement.acceptance)

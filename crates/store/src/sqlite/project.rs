@@ -17,7 +17,7 @@ use super::once::once;
 use super::page::{self, before};
 use super::row::{Columns, micros, signed};
 use super::writer::Tx;
-use super::{SqliteStore, audit, event, finding_row};
+use super::{SqliteStore, audit, event, finding_row, poam};
 
 const INSERT: &str = "INSERT INTO project (org_id, id, name, created_at, version, last_scan_at) \
                       VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
@@ -129,6 +129,7 @@ pub(super) fn apply(tx: &mut Tx<'_>, outcome: &ScanOutcome) -> Result<Vec<Accept
         scan.error,
     ]);
     inserted.or_conflict("a scan of this id exists")?;
+    poam::findings_change(tx, &outcome.findings, &outcome.acceptance)?;
     for finding in &outcome.findings {
         finding_row::write(tx.conn, scan.org_id, scan.project_id, finding)?;
     }

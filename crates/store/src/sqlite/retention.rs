@@ -17,7 +17,7 @@ use super::error::Result;
 use super::event::micros_up;
 use super::row::{Columns, micros};
 use super::writer::Tx;
-use super::{SqliteStore, once};
+use super::{SqliteStore, audit, once};
 
 const ORGS: &str = "SELECT id FROM org WHERE id >= ?1 ORDER BY id";
 // Grouped in the order of the key: nothing is sorted, and the limit ends it.
@@ -58,6 +58,10 @@ impl RetentionStore for SqliteStore {
 
     fn forget_answers(&self, now: Timestamp, limit: u32) -> Pending<'_, u64> {
         self.write(move |tx| once::forget(tx, now, limit))
+    }
+
+    fn forget_audit(&self, before: Timestamp, limit: u32) -> Pending<'_, u64> {
+        self.write(move |tx| audit::forget(tx.conn, before, limit))
     }
 
     fn give_back(&self, bounds: Bounds) -> Pending<'_, GivenBack> {

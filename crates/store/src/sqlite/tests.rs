@@ -433,7 +433,7 @@ async fn h6_a_query_without_end_is_broken_off() {
     let reading = Arc::clone(&store);
     let query = tokio::spawn(async move {
         let endless = "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n) SELECT max(n) FROM n";
-        let work = move |read: &reader::Read<'_>| {
+        let work = move |read: &Read<'_>| {
             begun.send(()).unwrap();
             Ok(read.conn.query_row(endless, [], |row| row.get::<_, i64>(0))?)
         };

@@ -64,6 +64,9 @@ async fn fill(store: &SqliteStore) -> Endpoint {
         created_at: now,
         expires_at: None,
         revoked_at: None,
+        group_id: None,
+        member: None,
+        last_used_at: None,
     };
     assert_eq!(store.create_key(org, key, Terms::default()).await.unwrap(), Written::Fresh(()));
     endpoint

@@ -4,7 +4,7 @@ use jiff::{Timestamp, civil::Date};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Vulnerability;
+use super::{Severity, Vulnerability};
 
 /// Data of `scan.started`, `scan.completed`, `scan.failed`.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
@@ -85,6 +85,18 @@ pub struct Poam {
     /// Whole days since the date.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub days_overdue: Option<i64>,
+    /// One line for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// The finding's severity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub severity: Option<Severity>,
+    /// Who sees to it. Personal data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// The finding's project, bare UUID.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project_id: Option<String>,
 }
 
 /// Data of `evidence.completed`, `evidence.failed`.
@@ -119,4 +131,7 @@ pub struct Training {
     pub started_at: Timestamp,
     /// Ended.
     pub completed_at: Timestamp,
+    /// UUID of the report of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub training_id: Option<String>,
 }

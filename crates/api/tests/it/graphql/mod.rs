@@ -64,10 +64,8 @@ impl World {
 
 /// The type without what wraps it.
 pub(crate) fn bare_type(wrapped: &Value) -> &str {
-    match &wrapped["ofType"] {
-        Value::Null => wrapped["name"].as_str().unwrap_or_default(),
-        inner => bare_type(inner),
-    }
+    let inner = &wrapped["ofType"];
+    if inner.is_null() { wrapped["name"].as_str().unwrap_or_default() } else { bare_type(inner) }
 }
 
 pub(crate) fn with_header(mut request: Request<Body>, name: header::HeaderName, value: &str) -> Request<Body> {

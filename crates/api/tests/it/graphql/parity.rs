@@ -76,8 +76,11 @@ const OPERATIONS: &[(&str, &str)] = &[
     ("cancel_replay", "Mutation.cancelReplay"),
 ];
 
+/// REST's member, and GraphQL's.
+type Renamed = &'static [(&'static str, &'static str)];
+
 /// Which of REST's shapes is which type, and which of its members are spelled otherwise.
-const SHAPES: &[(&str, &str, &[(&str, &str)])] = &[
+const SHAPES: &[(&str, &str, Renamed)] = &[
     ("Org", "Org", &[]),
     ("OrgChange", "OrgChangeInput", &[]),
     ("Evidence", "Evidence", &[]),

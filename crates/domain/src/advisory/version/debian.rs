@@ -20,7 +20,8 @@ fn parts(text: &str) -> Option<(&str, &str, &str)> {
     let (epoch, rest) = text.split_once(':').unwrap_or(("0", text));
     let (upstream, revision) = rest.rsplit_once('-').unwrap_or((rest, ""));
     let is_epoch = !epoch.is_empty() && epoch.bytes().all(|byte| byte.is_ascii_digit());
-    (is_epoch && !upstream.is_empty()).then_some((epoch, upstream, revision))
+    let is_whole = !upstream.is_empty() && !rest.ends_with('-');
+    (is_epoch && is_whole).then_some((epoch, upstream, revision))
 }
 
 fn run(mut a: &str, mut b: &str) -> Ordering {
@@ -38,7 +39,7 @@ fn run(mut a: &str, mut b: &str) -> Ordering {
         let ((left, after_left), (right, after_right)) = (digits(a), digits(b));
         match by_value(left, right) {
             Ordering::Equal => (a, b) = (after_left, after_right),
-            other => return other,
+            other @ (Ordering::Less | Ordering::Greater) => return other,
         }
     }
     Ordering::Equal

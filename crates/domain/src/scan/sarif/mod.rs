@@ -415,7 +415,7 @@ fn artifact_uri(raw: Raw<'_>) -> Option<String> {
     uri.filter(|uri| uri.len() <= 4 * limit::PATH_MAX)
 }
 
-/// What tells this result from others of its rule; see [`Observation::identity`] for the forms.
+/// What tells this result from others of its rule; see [`crate::finding::identity`] for the forms.
 ///
 /// A result that is at a resource and in no file needs none.
 fn fingerprint(entry: &Entry, place: &Place, message: Option<&str>) -> Option<String> {
