@@ -222,8 +222,8 @@ pub(super) struct EventMutation;
 impl EventMutation {
     /// Post an event. Answered once it is on disk.
     async fn post_event(&self, ctx: &Context<'_>, input: EventInput, org: Option<ID>) -> Answer<AcceptedEvent> {
-        input.check("")?;
         let own = session(ctx).org(org.as_ref()).await?;
+        input.check("")?;
         let path = Path::org(&own.id).then("events");
         let accepted: AcceptedEvent = session(ctx).write(ctx, Method::POST, path, &input).await?;
         Ok(AcceptedEvent { org: own.id.to_string(), ..accepted })
@@ -235,10 +235,10 @@ impl EventMutation {
         struct Batch {
             events: Vec<EventInput>,
         }
+        let own = session(ctx).org(org.as_ref()).await?;
         for (index, event) in events.iter().enumerate() {
             event.check(&format!("/events/{index}"))?;
         }
-        let own = session(ctx).org(org.as_ref()).await?;
         let path = Path::org(&own.id).then("events").then("batch");
         Ok(session(ctx).write(ctx, Method::POST, path, &Batch { events }).await?)
     }

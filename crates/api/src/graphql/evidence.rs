@@ -110,8 +110,8 @@ pub(super) struct EvidenceMutation;
 impl EvidenceMutation {
     /// Keep a document: a report, a bill of materials, any file. It is read in the background.
     async fn upload_evidence(&self, ctx: &Context<'_>, input: EvidenceInput, org: Option<ID>) -> Answer<Evidence> {
-        let content = content(input.text, input.base64)?;
         let own = session(ctx).org(org.as_ref()).await?;
+        let content = content(input.text, input.base64)?;
         let path = Path::org(&own.id).then("evidence").with("file_name", Some(input.file_name));
         let path = path.with("project", input.project);
         let kept: Evidence = session(ctx).upload(ctx, path, "application/octet-stream", content).await?;

@@ -112,12 +112,12 @@ impl ProjectMutation {
 
     /// Post a scanner's report: SARIF, CycloneDX and other formats.
     async fn post_scan(&self, ctx: &Context<'_>, project: ID, input: ScanInput, org: Option<ID>) -> Answer<Scan> {
+        let own = session(ctx).org(org.as_ref()).await?;
         let (kind, report) = match (input.report, input.report_text) {
             (Some(json), None) => ("application/json", serde_json::to_vec(&json).unwrap_or_default()),
             (None, Some(text)) => ("application/octet-stream", text.into_bytes()),
             _ => return Err(Problem::payload("/report", "either report or reportText is wanted").into()),
         };
-        let own = session(ctx).org(org.as_ref()).await?;
         let path = Path::org(&own.id).then("projects").id(&project).then("scans");
         let path = path.with("partial", input.partial.then_some(true)).with("tool", input.tool);
         let path = path.with("scanned_at", input.scanned_at.map(|at| at.0));
