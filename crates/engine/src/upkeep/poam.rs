@@ -43,8 +43,8 @@ impl fmt::Debug for Service {
 
 impl Service {
     /// The loop, not running yet.
-    pub fn new(options: Options, store: Arc<dyn PoamStore>, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
-        Self { options, store, clock, entropy }
+    pub fn new(options: Options, store: Arc<dyn PoamStore>, clock: Arc<dyn Clock>) -> Self {
+        Self { options, store, clock }
     }
 
     /// Rings until `shutdown`. A step under way is let go: it is a commit or it is not.
