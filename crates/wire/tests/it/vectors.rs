@@ -117,7 +117,7 @@ fn sign(dialect: &'static Dialect, case: &Case, secret: &str) -> String {
     let seconds = header("webhook-timestamp").and_then(|text| text.parse().ok()).unwrap_or(1_700_000_000);
     let sent_at = Timestamp::from_second(seconds).unwrap();
     let message = Message { id: &id, event: "ping/v0", occurred_at: sent_at, sent_at, body: &body };
-    let headers = dialect.outbound.unwrap().headers(&message, &[key(dialect, secret)]).unwrap();
+    let headers = dialect.sign(&message, &[key(dialect, secret)]).unwrap();
     headers.last().unwrap().value.clone()
 }
 
@@ -160,6 +160,11 @@ fn symbiotic() {
 #[test]
 fn snyk() {
     run("snyk", include_str!("../vectors/snyk.json"), 64);
+}
+
+#[test]
+fn github() {
+    run("github", include_str!("../vectors/github.json"), 54);
 }
 
 #[test]
