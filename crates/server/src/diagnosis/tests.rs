@@ -103,6 +103,7 @@ fn formats_are_seen_from_signing() {
         ("Authorization", "Bearer ", header::Spelling::Token),
         ("webhook-signature", "v1,", header::Spelling::Base64),
         ("X-Hub-Signature-256", "sha256=", hex),
+        ("Authorization", "Bearer ", header::Spelling::Token),
     ];
     assert_eq!(seen, expected.map(|(name, prefix, spelling)| (name, prefix.to_owned(), spelling)));
 }

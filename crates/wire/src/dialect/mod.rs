@@ -8,7 +8,9 @@ use crate::envelope::{Decoded, Refusal, Unverified, Verified};
 use crate::{Event, EventType, Key, Secret, SecretError};
 
 mod aegis;
+mod bearer;
 mod bearer_scan;
+mod cloudevents;
 mod github;
 mod message;
 mod snyk;
@@ -23,6 +25,7 @@ pub static ALL: &[&Dialect] = &[
     &bearer_scan::DIALECT,
     &standard::DIALECT,
     &github::DIALECT,
+    &cloudevents::DIALECT,
 ];
 
 /// The dialect with this id, as it stands in configuration and API: `snyk`, `bearer-scan`.
