@@ -102,10 +102,8 @@ impl Mode {
 type Members = BTreeMap<String, Box<RawValue>>;
 
 fn read<T: serde::de::DeserializeOwned>(body: &[u8], wanted: &str) -> Result<T, Refusal> {
-    serde_json::from_slice(body).map_err(|error| match error.classify() {
-        serde_json::error::Category::Data => unfit("", wanted),
-        _ => malformed(&error),
-    })
+    serde_json::from_slice(body)
+        .map_err(|error: serde_json::Error| if error.is_data() { unfit("", wanted) } else { malformed(&error) })
 }
 
 /// One event as it was received.
