@@ -20,6 +20,9 @@ use crate::entropy::OsEntropy;
 /// Longest wait for the server to be up.
 const START_MAX: Duration = Duration::from_secs(30);
 
+/// Its configuration's name in the folder.
+const CONFIG: &str = "bench.toml";
+
 /// What the server is to be.
 #[derive(Debug, Clone)]
 pub(super) struct Setup<'a> {
@@ -66,31 +69,37 @@ impl Drop for Process {
 
 impl Server {
     pub(super) async fn start(setup: &Setup<'_>, watch: Watch) -> Result<Self, Error> {
-        let config = setup.folder.join("bench.toml");
-        std::fs::write(&config, configuration(setup)).map_err(Error::File)?;
+        std::fs::write(setup.folder.join(CONFIG), configuration(setup)).map_err(Error::File)?;
         let mut random = [0; 32];
         OsEntropy.fill(&mut random);
         let key = Secret::new(format!("bench_{}", hex::encode(random)));
         // Before the server starts: reading the system's authorities takes time that is not the server's.
         let tls = client::tls(None).map_err(|error| Error::SetUp(error.to_string()))?;
 
-        let mut command = Command::new(setup.binary);
-        command.arg("serve").arg("--config").arg(&config).arg("--data").arg(setup.folder.join("data"));
-        command.args(setup.settings.iter().flat_map(|setting| ["--set", setting]));
-        for name in setup.hidden {
-            command.env_remove(name);
-        }
-        command.env("WATCHBELL_ADMIN_KEY", key.expose()).stdin(Stdio::null()).stdout(Stdio::piped());
         let began = watch.nanos();
-        let child = command.spawn().map_err(|error| {
-            Error::SetUp(format!("the server {} cannot be started: {error}", setup.binary.display()))
-        })?;
-        let mut process = Process(child);
-        let (stdout, address) = announced(&mut process.0).await?;
+        let (process, stdout, address) = spawn(setup, &key).await?;
         let client = Client::new(&format!("http://{address}"), Some(key.clone()), tls)?;
         client.call(Request::get("/healthz")).await?;
         let cold_start_ms = seconds(watch.nanos() - began) * 1e3;
         Ok(Self { process, _stdout: stdout, address, key, client, cold_start_ms })
+    }
+
+    /// Kills it, which it does not hear of.
+    pub(super) fn kill(&mut self) {
+        // One that has ended already is as good.
+        self.process.0.kill().ok();
+        self.process.0.wait().ok();
+    }
+
+    /// Starts it again on the same folder. Answers how long the new process took until it was ready, in milliseconds.
+    pub(super) async fn start_again(&mut self, setup: &Setup<'_>, watch: Watch) -> Result<f64, Error> {
+        let tls = client::tls(None).map_err(|error| Error::SetUp(error.to_string()))?;
+        let began = watch.nanos();
+        let (process, stdout, address) = spawn(setup, &self.key).await?;
+        (self.process, self._stdout, self.address) = (process, stdout, address);
+        self.client = Client::new(&format!("http://{address}"), Some(self.key.clone()), tls)?;
+        self.client.call(Request::get("/readyz")).await?;
+        Ok(seconds(watch.nanos() - began) * 1e3)
     }
 
     pub(super) fn pid(&self) -> u32 {
@@ -121,6 +130,23 @@ impl Server {
         let counts = self.client.json(Request::get(format!("{}/deliveries/counts", base()))).await?;
         Ok(counts.pointer("/states/delivered").and_then(Value::as_u64).unwrap_or(0))
     }
+}
+
+/// A process of the server, as soon as it says where it listens.
+async fn spawn(setup: &Setup<'_>, key: &Secret) -> Result<(Process, BufReader<ChildStdout>, SocketAddr), Error> {
+    let mut command = Command::new(setup.binary);
+    command.arg("serve").arg("--config").arg(setup.folder.join(CONFIG)).arg("--data").arg(setup.folder.join("data"));
+    command.args(setup.settings.iter().flat_map(|setting| ["--set", setting]));
+    for name in setup.hidden {
+        command.env_remove(name);
+    }
+    command.env("WATCHBELL_ADMIN_KEY", key.expose()).stdin(Stdio::null()).stdout(Stdio::piped());
+    let child = command
+        .spawn()
+        .map_err(|error| Error::SetUp(format!("the server {} cannot be started: {error}", setup.binary.display())))?;
+    let mut process = Process(child);
+    let (stdout, address) = announced(&mut process.0).await?;
+    Ok((process, stdout, address))
 }
 
 /// Reads the server's output until it says where it listens.

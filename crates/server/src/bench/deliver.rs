@@ -24,6 +24,8 @@ pub(crate) use super::report::Report;
 
 /// How often it is looked whether everything is there.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// How often, after a kill, it is looked whether anything came.
+const SOON: Duration = Duration::from_millis(2);
 /// A server that used no processor time for this long has nothing left to do.
 const QUIET: Duration = Duration::from_millis(100);
 /// It is not waited longer than this for it: some have always something to do.
@@ -56,6 +58,8 @@ pub(crate) struct Options {
     pub(crate) preload: u64,
     /// Deliveries that wait all the time.
     pub(crate) waiting: u64,
+    /// The server is killed at the end, and started again.
+    pub(crate) kill: bool,
     /// The run ends when nothing happens for so long.
     pub(crate) timeout: Duration,
     pub(crate) data_dir: Option<PathBuf>,
@@ -114,9 +118,19 @@ pub(super) struct Yield {
     pub(super) before: Memory,
     pub(super) after: Memory,
     pub(super) cold_start_ms: f64,
+    pub(super) restart: Option<Restart>,
     pub(super) signatures_verified: usize,
     /// Deliveries that the server calls delivered.
     pub(super) server_delivered: u64,
+}
+
+/// After a kill, counted from the start of the new process.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Restart {
+    /// The first 2xx of `/readyz`.
+    pub(super) ready_ms: f64,
+    /// The first arrival, of what was in flight or waited.
+    pub(super) delivery_ms: f64,
 }
 
 /// Everything that runs.
@@ -166,8 +180,11 @@ pub(crate) async fn run(options: Options) -> Result<Report, Error> {
     OsEntropy.fill(&mut random);
     let secret = dialect.secrets.make(random);
     let key = dialect.secrets.key(&secret).map_err(|error| Error::SetUp(error.to_string()))?;
-    let stage = Stage { options: &options, watch, ledger, sink, secret, key, server };
+    let mut stage = Stage { options: &options, watch, ledger, sink, secret, key, server };
     let taken = stage.measure(&receiver, measured.clone()).await?;
+    let (cold_start_ms, signatures_verified) = (stage.server.cold_start_ms, stage.verify()?);
+    let server_delivered = stage.settled().await?;
+    let restart = if options.kill { Some(stage.kill(&setup).await?) } else { None };
     let yielded = Yield {
         floor,
         ledger: Arc::clone(&stage.ledger),
@@ -179,9 +196,10 @@ pub(crate) async fn run(options: Options) -> Result<Report, Error> {
         idle: taken.idle,
         before: taken.memory_before,
         after: taken.memory_after,
-        cold_start_ms: stage.server.cold_start_ms,
-        signatures_verified: stage.verify()?,
-        server_delivered: stage.settled().await?,
+        cold_start_ms,
+        restart,
+        signatures_verified,
+        server_delivered,
         options: options.clone(),
     };
     Ok(Report::of(&yielded))
@@ -331,6 +349,21 @@ impl Stage<'_> {
             MEASURED => Ok(()),
             other => Err(Error::NotGenuine(format!("it says {other:?} in place of {MEASURED:?}"))),
         }
+    }
+
+    /// Kills the server while something is in flight, and waits until the next one delivers.
+    async fn kill(&mut self, setup: &Setup<'_>) -> Result<Restart, Error> {
+        say("the server is killed and started again");
+        self.server.kill();
+        let (before, began) = (self.ledger.all(), self.watch.nanos());
+        let ready_ms = self.server.start_again(setup, self.watch).await?;
+        while self.ledger.all() == before {
+            if Duration::from_nanos(self.watch.nanos() - began) > self.options.timeout {
+                return Err(Error::Missing("after the kill nothing was delivered any more".to_owned()));
+            }
+            tokio::time::sleep(SOON).await;
+        }
+        Ok(Restart { ready_ms, delivery_ms: super::measure::seconds(self.watch.nanos() - began) * 1e3 })
     }
 
     /// The server's own books say the same: what arrived is delivered there too.

@@ -30,11 +30,18 @@ pub(crate) struct Report {
     sink_cpu_s_per_1000: f64,
     memory_mb: MemoryFigures,
     cold_start_ms: f64,
+    restart_ms: Option<RestartFigures>,
     floor: Option<Floor>,
     /// Figures divided by the floor's.
     ratio: Option<Map<String, Value>>,
     #[serde(skip)]
     title: String,
+}
+
+#[derive(Debug, Clone, Copy, Serialize)]
+struct RestartFigures {
+    ready: f64,
+    delivery: f64,
 }
 
 #[derive(Debug, Clone, Copy, Serialize)]
@@ -78,6 +85,9 @@ impl Report {
                 peak: run.after.peak_mb,
             },
             cold_start_ms: run.cold_start_ms,
+            restart_ms: run
+                .restart
+                .map(|restart| RestartFigures { ready: restart.ready_ms, delivery: restart.delivery_ms }),
             floor: run.floor.clone(),
             ratio: None,
             title: title(options),
@@ -97,7 +107,7 @@ impl Report {
         let line = |key, name: &str, value, unit, floor| Line { key, name: name.to_owned(), value, unit, floor };
         let cpu = "CPU-s per 1 000 deliveries";
         let direct = posting.map(|direct| direct.per_s);
-        vec![
+        let mut lines = vec![
             line("accepted_per_s", "accepted", self.accepted_per_s, "events/s", direct),
             line("deliveries_per_s", "delivered", self.deliveries_per_s, "deliveries/s", direct),
             line("ingest_p50", "ingest p50", self.ingest_ms.p50, "ms", wait.map(|wait| wait.p50)),
@@ -128,7 +138,12 @@ impl Report {
             line("memory_after", "memory after", self.memory_mb.after, "MB", None),
             line("memory_peak", "memory peak", self.memory_mb.peak, "MB", None),
             line("cold_start", "start to first 2xx", self.cold_start_ms, "ms", None),
-        ]
+        ];
+        if let Some(restart) = self.restart_ms {
+            lines.push(line("restart_ready", "killed: start to ready", restart.ready, "ms", None));
+            lines.push(line("restart_delivery", "killed: to the first delivery", restart.delivery, "ms", None));
+        }
+        lines
     }
 
     pub(crate) fn print(&self, out: Output) {

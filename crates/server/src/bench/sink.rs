@@ -38,6 +38,7 @@ pub(super) struct Ledger {
     healthy: AtomicU64,
     hung: AtomicU64,
     again: AtomicU64,
+    all: AtomicU64,
     samples: Mutex<Vec<Sample>>,
     sample_every: usize,
 }
@@ -62,6 +63,7 @@ impl Ledger {
             healthy: AtomicU64::new(0),
             hung: AtomicU64::new(0),
             again: AtomicU64::new(0),
+            all: AtomicU64::new(0),
             samples: Mutex::new(Vec::new()),
             sample_every: (events / SAMPLES).max(1),
         }
@@ -75,6 +77,11 @@ impl Ledger {
     /// The same at endpoints that hang.
     pub(super) fn hung(&self) -> u64 {
         self.hung.load(Ordering::Acquire)
+    }
+
+    /// Every arrival, at any endpoint, for the first time or not.
+    pub(super) fn all(&self) -> u64 {
+        self.all.load(Ordering::Relaxed)
     }
 
     /// Arrivals of what had arrived there before.
@@ -95,6 +102,7 @@ impl Ledger {
     /// Answers whether this endpoint hangs.
     fn note(&self, head: &[u8], body: &[u8]) -> bool {
         let at = self.watch.nanos();
+        self.all.fetch_add(1, Ordering::Relaxed);
         let Some(endpoint) = endpoint_of(head) else {
             return head.starts_with(b"POST /w ");
         };

@@ -31,6 +31,7 @@ enum Action {
                                                      100 events/s; one of ten endpoints hangs
   watchbell bench deliver --preload 1000000          a million deliveries finished before
   watchbell bench deliver --waiting 1000000          a million deliveries wait elsewhere
+  watchbell bench deliver --waiting 1000000 --kill   … and the server is killed at the end
 
 What runs is this binary's own server, a child process on a fresh folder, with everything durable;
 load and receiver are threads of the bench. Nothing leaves the machine or is left behind. The floor
@@ -123,6 +124,9 @@ struct Deliver {
     /// Deliveries that wait meanwhile at one more endpoint, which takes one at a time and 10 seconds for each
     #[arg(long, value_name = "N", default_value = "0")]
     waiting: u64,
+    /// At the end kill the server with something in flight (of --hang or --waiting), and start it again on the same data
+    #[arg(long)]
+    kill: bool,
     /// End when nothing was accepted and nothing arrived for so many seconds
     #[arg(long, value_name = "S", default_value = "30", value_parser = time)]
     timeout: Duration,
@@ -184,6 +188,9 @@ impl Deliver {
         if self.hang >= fanout {
             return Err(Failure::usage("--hang leaves no endpoint to measure: it must be less than --fanout"));
         }
+        if self.kill && self.hang == 0 && self.waiting == 0 {
+            return Err(Failure::usage("--kill wants something in flight: give --hang or --waiting as well"));
+        }
         let events = match self.rate {
             None => self.events,
             Some(rate) => whole(rate * self.seconds.as_secs_f64()),
@@ -207,6 +214,7 @@ impl Deliver {
             max_in_flight: self.max_in_flight,
             preload: self.preload,
             waiting: self.waiting,
+            kill: self.kill,
             timeout: self.timeout,
             data_dir,
             server_bin: self.server_bin.map_or_else(own_binary, Ok)?,
