@@ -89,10 +89,10 @@ fn body_for(path: &str) -> String {
         "event-types" => json!({"type": "a.b", "description": "d"}),
         "poam-policy" => json!({"rules": []}),
         "fail" => json!({"error": "e"}),
-        "{id}" if path.contains("/findings/") => json!({"status": "suppressed"}),
         "members" => json!({"email": "c@example.com", "role": "viewer"}),
         "group" => json!({"group": null}),
         "groups" => json!({"name": "g"}),
+        _ if path.contains("/findings/") => json!({"status": "suppressed"}),
         _ => json!({}),
     };
     body.to_string()
