@@ -162,7 +162,11 @@ impl Node {
         let (spool, content) = document_folders(config)?;
         let mut registry = prometheus_client::registry::Registry::default();
         let requests = Requests::register(&mut registry);
-        registry.register_collector(Box::new(Figures { observer, forgotten, store: Arc::clone(&store) }));
+        registry.register_collector(Box::new(Figures {
+            observer,
+            forgotten: Arc::clone(&forgotten),
+            store: Arc::clone(&store),
+        }));
         let parts = Parts {
             store: Arc::clone(&store) as _,
             clock: Arc::clone(&clock),
