@@ -129,6 +129,9 @@ async fn scan(world: &World, project: &Project, seen: &Finding, status: FindingS
 pub async fn kept_whole(world: World) {
     let (org, other) = (world.org("acme").await, world.org("other").await);
     let mut items: Vec<Item> = (0..4).map(|index| item(&world, org, FindingId(world.uuid(0)), index * DAY)).collect();
+    for (item, seconds) in items.iter_mut().zip(0..) {
+        item.id = PoamId(world.uuid(seconds));
+    }
     items[1].title = Some("Its own".into());
     items[2].state = State::Completed { at: at(5), by: CompletedBy::Hand };
     items[3].state = State::Cancelled { at: at(6) };

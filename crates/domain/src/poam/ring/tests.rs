@@ -100,12 +100,12 @@ fn a_jump_forward_rings_once_for_the_state_it_lands_in() {
 #[test]
 fn another_time_zone_or_lead_time_tells_nothing_twice() {
     let (east, west) = (
-        settings("Asia/Tokyo", &["7d"], OverdueRings::Daily),
-        settings("Pacific/Pago_Pago", &["168h"], OverdueRings::Daily),
+        settings("Asia/Tokyo", &["3d"], OverdueRings::Daily),
+        settings("Pacific/Pago_Pago", &["72h"], OverdueRings::Daily),
     );
     let due: Due = "2026-01-31".parse().unwrap();
     let (east, west) = (Schedule::new(due, &east), Schedule::new(due, &west));
-    let now = at("2026-01-25T00:00:00Z");
+    let now = at("2026-01-29T00:00:00Z");
     let told = Some(east.ring(None, now).unwrap().stage.told());
     for hours in 0..48 {
         assert_eq!(west.ring(told, now + SignedDuration::from_hours(hours)), None);
