@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use subtle::ConstantTimeEq as _;
 
+use crate::json::tree::Value;
 use crate::json::{javascript, python};
 use crate::signature::{DIGEST_BYTES, digest};
 use crate::{Key, Secret};
@@ -59,6 +60,11 @@ pub(crate) fn body_texts(body: &[u8]) -> Vec<TextGuess> {
     if let Some(compact) = std::str::from_utf8(body).ok().and_then(|text| javascript::restringify(text).ok()) {
         let words = "the body was re-serialised: the signature fits its compact JSON; sign and verify the raw bytes";
         texts.push((compact.into_bytes(), words));
+    }
+    // The same with numbers as they are spelled: JavaScript would make 0 of 0.0.
+    if let Ok(value) = Value::read(body) {
+        let words = "the body was re-serialised: the signature fits its compact JSON; sign and verify the raw bytes";
+        texts.push((value.to_text().into_bytes(), words));
     }
     if let Ok(canonical) = python::canonical(body) {
         let words = "the signature fits sorted, ASCII-only JSON of the body; the raw bytes are to be signed";

@@ -41,6 +41,7 @@ pub mod json;
 
 mod envelope;
 mod explain;
+mod percent;
 mod secret;
 mod signature;
 

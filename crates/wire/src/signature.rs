@@ -2,15 +2,46 @@
 //!
 //! Lengths are compared first (they are no secret), digests in constant time. Every key is tried, whether an earlier one
 //! fitted or not.
+//!
+//! [`BodyDigest`] is the whole scheme of the vendors that sign nothing but the raw body: Snyk, Aegis, GitHub.
 
 use hmac::Mac as _;
 use subtle::{Choice, ConstantTimeEq as _};
 
 use crate::dialect::EncodeError;
-use crate::{Headers, Key, Reason, Refusal};
+use crate::explain::{TextGuess, body_texts, mistake, text_keys};
+use crate::{Headers, Key, Reason, Refusal, Secret, Unverified};
 
 /// Bytes of an HMAC-SHA256.
 pub(crate) const DIGEST_BYTES: usize = 32;
+
+/// One header with `sha256=` and the lower-case hex HMAC-SHA256 of the raw body; the key is the secret's UTF-8 bytes.
+pub(crate) struct BodyDigest {
+    /// The header's name in the vendor's casing.
+    pub(crate) header: &'static str,
+}
+
+impl BodyDigest {
+    const PREFIX: &str = "sha256=";
+
+    /// The header's value.
+    pub(crate) fn sign(&self, body: &[u8], keys: &[Key]) -> Result<String, EncodeError> {
+        sign_hex(Self::PREFIX, body, keys)
+    }
+
+    pub(crate) fn verify(&self, request: &Unverified, keys: &[Key]) -> Result<(), Refusal> {
+        let given = read_hex(request.headers(), self.header, Self::PREFIX)?;
+        verify_hex(&given, request.body(), keys, "the raw body")
+    }
+
+    /// The usual mistake that fits; `more` are texts that senders of this one dialect may have signed.
+    pub(crate) fn explain(&self, request: &Unverified, secret: &Secret, more: Vec<TextGuess>) -> Option<String> {
+        let given = read_hex(request.headers(), self.header, Self::PREFIX).ok()?;
+        let mut texts = body_texts(request.body());
+        texts.extend(more);
+        mistake(&given, &text_keys(secret), &texts)
+    }
+}
 
 /// HMAC-SHA256 of the parts in a row; `None` for a key of another kind.
 pub(crate) fn digest(key: &Key, parts: &[&[u8]]) -> Option<[u8; DIGEST_BYTES]> {

@@ -16,6 +16,8 @@ pub(super) struct EventType {
     name: String,
     /// When it is told.
     description: String,
+    /// One of ours, not one that the organisation named.
+    built_in: bool,
     /// Who can say it, and in which word.
     dialects: Vec<Saying>,
     #[graphql(skip)]

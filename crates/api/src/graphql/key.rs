@@ -19,6 +19,10 @@ pub(super) struct Key {
     created_at: DateTime,
     expires_at: Option<DateTime>,
     revoked_at: Option<DateTime>,
+    /// The member whose key it is.
+    member_id: Option<ID>,
+    /// When it was last used, to within minutes.
+    last_used_at: Option<DateTime>,
 }
 
 impl Node for Key {

@@ -31,6 +31,12 @@ pub(super) struct Org {
     name: String,
     /// Its share when deliveries take turns.
     weight: i32,
+    /// `active`, `suspended`, `deleting`.
+    state: String,
+    /// Since when it is not active.
+    state_since: Option<DateTime>,
+    /// The group that it belongs to.
+    group_id: Option<ID>,
     created_at: DateTime,
 }
 
@@ -325,8 +331,15 @@ pub(super) struct NewOrgInput {
 /// What of an organisation is to change.
 #[derive(Debug, InputObject, Serialize)]
 pub(super) struct OrgChangeInput {
+    /// Its name for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    /// Its name in URLs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    slug: Option<String>,
     /// Its share when deliveries take turns, 1 to 100: twice the weight, twice the starts while others wait as well.
-    weight: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    weight: Option<u32>,
 }
 
 #[derive(Debug, Default)]

@@ -63,7 +63,12 @@ async fn every_type_of_the_catalogue_can_be_posted() {
     for entry in types["items"].as_array().unwrap() {
         let name = entry["type"].as_str().unwrap();
         let one = world.get(&world.path(&format!("/event-types/{name}"))).await.is(200).json();
-        assert_eq!(&one, entry);
+        // The list leaves the long examples out.
+        let mut brief = one.clone();
+        for dialect in brief["dialects"].as_array_mut().unwrap() {
+            assert!(dialect.as_object_mut().unwrap().remove("body").is_some(), "{name}");
+        }
+        assert_eq!(&brief, entry);
         let given = json!({"type": name, "data": entry["example"]});
         world.post(&world.path("/events"), given).await.is(202);
     }

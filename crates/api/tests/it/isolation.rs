@@ -56,6 +56,11 @@ async fn theirs(world: &World) -> Theirs {
             ids.insert(area(&template), id.to_owned());
         }
     }
+    let report = json!({"version": "2.1.0", "runs": [{"tool": {"driver": {"name": "t"}}, "results": [{"ruleId": "r",
+        "message": {"text": "m"}}]}]});
+    world.post(&path(&format!("/projects/{}/scans", ids["projects"])), report).await.is(201);
+    let found = world.get(&path("/findings")).await.is(200).json();
+    ids.insert("findings".to_owned(), found["items"][0]["id"].as_str().unwrap().to_owned());
     let start = path(&format!("/projects/{}/scans/start", ids["projects"]));
     let scan = world.post(&start, json!({})).await.is(201).json();
     ids.insert("scans".to_owned(), scan["id"].as_str().unwrap().to_owned());
@@ -84,10 +89,10 @@ fn body_for(path: &str) -> String {
         "event-types" => json!({"type": "a.b", "description": "d"}),
         "poam-policy" => json!({"rules": []}),
         "fail" => json!({"error": "e"}),
-        "{id}" if path.contains("/findings/") => json!({"status": "suppressed"}),
         "members" => json!({"email": "c@example.com", "role": "viewer"}),
         "group" => json!({"group": null}),
         "groups" => json!({"name": "g"}),
+        _ if path.contains("/findings/") => json!({"status": "suppressed"}),
         _ => json!({}),
     };
     body.to_string()

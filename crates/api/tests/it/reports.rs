@@ -36,7 +36,8 @@ async fn a_lesson_is_told_once_in_symbiotics_words() {
     let made = world.post(&path, short.clone()).await.is(201).json();
     assert_eq!((&made["user"]["email"], &made["training"]["name"]), (&json!("bob@example.com"), &json!("XSS")));
     assert_eq!(world.get(&format!("{path}/{}", made["id"].as_str().unwrap())).await.is(200).json(), made);
-    assert_eq!(world.get(&format!("{path}?limit=1")).await.is(200).json()["items"], json!([made]));
+    let listed = world.get(&path).await.is(200).json();
+    assert!(listed["items"].as_array().unwrap().contains(&made) && listed["items"].as_array().unwrap().len() == 2);
     for (member, bad) in [
         ("user", json!("")),
         ("user", json!({"mail": "x"})),

@@ -71,7 +71,10 @@ impl Known {
             after.insert(applied.finding.id, applied.finding);
         }
         self.findings = after.into_values().collect();
-        self.coverage.0.extend(scope.into_iter().map(|tool| ((tool, None), at)));
+        for tool in scope {
+            let known = self.coverage.0.entry((tool, None)).or_insert(at);
+            *known = at.max(*known);
+        }
         self
     }
 

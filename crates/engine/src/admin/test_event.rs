@@ -95,6 +95,7 @@ mod tests {
                 ("aegis", "vulnerability.created"),
                 ("bearer-scan", "scan.completed"),
                 ("standard", "webhook.ping"),
+                ("cloudevents", "webhook.ping"),
             ]
         );
     }

@@ -274,14 +274,15 @@ impl Schedule {
             let Some(org) = self.orgs.get_mut(&org_id) else {
                 return;
             };
-            if org.held.in_flight >= self.windows.org {
-                break;
-            }
+            // Asked before its own window, which may be full with the node's.
             if self.held.in_flight >= self.windows.all && !org.ready.is_empty() {
                 // Not its fault: whoever ends next makes room for the rest of this turn.
                 org.turn_left = left;
                 self.ready.push_front(org_id);
                 return;
+            }
+            if org.held.in_flight >= self.windows.org {
+                break;
             }
             let Some(endpoint) = org.ready.pop_front() else {
                 break;

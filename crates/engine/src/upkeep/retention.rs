@@ -318,7 +318,7 @@ mod tests {
         assert_eq!(asked[..4], [(Aged::Deliveries, before); 4]);
         assert_eq!(
             observer.removed().collect::<Vec<_>>(),
-            [("attempts", 0), ("deliveries", 10), ("events", 0), ("answers", 4)]
+            [("attempts", 0), ("deliveries", 10), ("events", 0), ("answers", 4), ("audit", 0)]
         );
         assert_eq!((observer.bytes_given_back(), observer.oldest_event(), observer.failures()), (8192, 77, 0));
         assert!(observer.last_pass() > start.as_second());

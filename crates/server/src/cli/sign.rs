@@ -44,10 +44,6 @@ impl Args {
     pub(super) fn run(self, out: Output) -> Done {
         let secret = message::read_secret(&self.secret_file)?;
         let body = message::read_body(self.body_file.as_ref())?;
-        let outbound = self
-            .dialect
-            .outbound
-            .ok_or_else(|| Failure::usage(format!("{} is only received, never sent", self.dialect.name)))?;
         let key = self
             .dialect
             .secrets
@@ -58,7 +54,7 @@ impl Args {
         let id = self.id.unwrap_or_else(|| DeliveryId::make(now, &OsEntropy).bare());
         let event = self.event.unwrap_or_else(|| event_of(&body).to_owned());
         let message = Message { id: &id, event: &event, occurred_at: sent_at, sent_at, body: &body };
-        let headers = outbound.headers(&message, &[key]).map_err(|error| Failure::failed(error.to_string()))?;
+        let headers = self.dialect.sign(&message, &[key]).map_err(|error| Failure::failed(error.to_string()))?;
         if out.json {
             let headers: Vec<_> =
                 headers.iter().map(|header| json!({"name": header.name, "value": header.value})).collect();

@@ -102,6 +102,8 @@ fn formats_are_seen_from_signing() {
         ("X-Aegis-Signature", "sha256=", hex),
         ("Authorization", "Bearer ", header::Spelling::Token),
         ("webhook-signature", "v1,", header::Spelling::Base64),
+        ("X-Hub-Signature-256", "sha256=", hex),
+        ("Authorization", "Bearer ", header::Spelling::Token),
     ];
     assert_eq!(seen, expected.map(|(name, prefix, spelling)| (name, prefix.to_owned(), spelling)));
 }

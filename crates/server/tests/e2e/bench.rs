@@ -58,9 +58,13 @@ async fn an_open_loop_beside_an_endpoint_that_hangs() {
     let _turn = TURN.lock().await;
     let given = ["bench", "deliver", "--json", "--no-floor", "--rate", "50", "--seconds", "1", "--fanout", "3"];
     // Two at a time: the first arrivals at the hanging endpoint keep all others away from it.
-    let report = figures(&[given.as_slice(), &["--hang", "1", "--max-in-flight", "2", "--connections", "4"]].concat());
+    let report =
+        figures(&[given.as_slice(), &["--hang", "1", "--max-in-flight", "2", "--connections", "4", "--kill"]].concat());
     assert_eq!([&report["accepted"], &report["expected"], &report["arrived"]], [50, 100, 100]);
     assert!(report["floor"].is_null() && report["ratio"].is_null());
+    // Killed with two in flight: the next process tries again.
+    let [ready, delivery] = ["ready", "delivery"].map(|name| report["restart_ms"][name].as_f64().unwrap());
+    assert!(0.0 < ready && 0.0 < delivery, "{report:#}");
 }
 
 /// The server trusts another authority than the sink's, so that nothing is delivered: the run says how much is missing.

@@ -52,7 +52,8 @@ pub async fn routed_to_whoever_wants_them(world: World) {
 /// What is said is kept as it was said.
 pub async fn data_is_kept_byte_for_byte(world: World) {
     let org = world.org("acme").await;
-    let endpoint = world.endpoint(org).await;
+    let endpoint = Endpoint { events: None, ..world.new_endpoint(org) };
+    world.put(&endpoint).await;
     let texts = [
         "{}",
         "{ \"a\" :\t1 ,\r\n\"b\":  [ ] }",

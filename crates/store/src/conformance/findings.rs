@@ -167,8 +167,10 @@ pub async fn listed_by_filter(world: World) {
         FindingFilter { component: Some("pkg:npm/lodash@4".into()), ..all.clone() },
     ] {
         assert_eq!(list(filter.clone()).await, std::slice::from_ref(&other), "{filter:?}");
-        let neither = FindingFilter { name: Some("CVE-2020-14343".into()), ..filter };
-        assert_eq!(list(neither).await, []);
+        if filter.name.is_none() {
+            let neither = FindingFilter { name: Some("CVE-2020-14343".into()), ..filter };
+            assert_eq!(list(neither).await, []);
+        }
     }
     assert_eq!(list(FindingFilter { component: Some("pkg:npm/lo".into()), ..all.clone() }).await, []);
     for name in ["CVE-2020-14343", "GHSA-1"] {

@@ -128,10 +128,11 @@ async fn scan(world: &World, project: &Project, seen: &Finding, status: FindingS
 /// What was stored comes back, by id and by filter, in pages; a repeated key adds nothing.
 pub async fn kept_whole(world: World) {
     let (org, other) = (world.org("acme").await, world.org("other").await);
-    let mut items: Vec<Item> = (0..4).map(|index| item(&world, org, FindingId(world.uuid(0)), index * DAY)).collect();
-    for (item, seconds) in items.iter_mut().zip(0..) {
-        item.id = PoamId(world.uuid(seconds));
-    }
+    let numbered = |index: i64| {
+        let item = item(&world, org, FindingId(world.uuid(0)), index * DAY);
+        Item { id: PoamId(world.uuid(index)), ..item }
+    };
+    let mut items: Vec<Item> = (0..4).map(numbered).collect();
     items[1].title = Some("Its own".into());
     items[2].state = State::Completed { at: at(5), by: CompletedBy::Hand };
     items[3].state = State::Cancelled { at: at(6) };

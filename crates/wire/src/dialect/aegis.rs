@@ -21,9 +21,8 @@ use super::message::{
 };
 use super::{Credential, Dialect, EncodeError, Header, Inbound, Message, Outbound};
 use crate::event::{Evidence, Poam, Vulnerability};
-use crate::explain::{body_texts, mistake, text_keys};
 use crate::json::tree::{Object, Value};
-use crate::signature::{read_hex, sign_hex, verify_hex};
+use crate::signature::BodyDigest;
 use crate::{Decoded, Event, EventType, Key, Refusal, Secret, Severity, Unverified, Verified};
 
 pub(super) static DIALECT: Dialect = Dialect {
@@ -36,19 +35,17 @@ pub(super) static DIALECT: Dialect = Dialect {
     outbound: Some(&Aegis),
 };
 
-const SIGNATURE: &str = "X-Aegis-Signature";
+const SIGNATURE: BodyDigest = BodyDigest { header: "X-Aegis-Signature" };
 
 struct Aegis;
 
 impl Inbound for Aegis {
     fn verify(&self, request: &Unverified, keys: &[Key], _: Timestamp, _: SignedDuration) -> Result<(), Refusal> {
-        let given = read_hex(request.headers(), SIGNATURE, "sha256=")?;
-        verify_hex(&given, request.body(), keys, "the raw body")
+        SIGNATURE.verify(request, keys)
     }
 
     fn explain(&self, request: &Unverified, secret: &Secret) -> Option<String> {
-        let given = read_hex(request.headers(), SIGNATURE, "sha256=").ok()?;
-        mistake(&given, &text_keys(secret), &body_texts(request.body()))
+        SIGNATURE.explain(request, secret, Vec::new())
     }
 
     fn decode(&self, request: &Verified) -> Result<Decoded, Refusal> {
@@ -189,7 +186,7 @@ impl Outbound for Aegis {
     fn headers(&self, message: &Message<'_>, keys: &[Key]) -> Result<Vec<Header>, EncodeError> {
         Ok(vec![
             Header { name: "Content-Type", value: "application/json".to_owned() },
-            Header { name: SIGNATURE, value: sign_hex("sha256=", message.body, keys)? },
+            Header { name: SIGNATURE.header, value: SIGNATURE.sign(message.body, keys)? },
         ])
     }
 }

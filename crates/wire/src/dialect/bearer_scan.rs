@@ -10,18 +10,14 @@
 
 use std::borrow::Cow;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::{SignedDuration, Timestamp};
-use subtle::{Choice, ConstantTimeEq as _};
 
-use super::message::{
-    Events, KEY_BYTES_MIN, Said, iso_seconds, malformed, need, object_of, required_text, time_of, typed, unfit,
-};
-use super::{Credential, Dialect, EncodeError, Header, Inbound, Message, Outbound, Secrets};
+use super::bearer::{self, Tokens};
+use super::message::{Events, Said, iso_seconds, malformed, need, object_of, required_text, time_of, typed, unfit};
+use super::{Credential, Dialect, EncodeError, Header, Inbound, Message, Outbound};
 use crate::event::Scan;
 use crate::json::tree::{Object, Value};
-use crate::{Decoded, Event, EventType, Headers, Key, Reason, Refusal, Secret, SecretError, Unverified, Verified};
+use crate::{Decoded, Event, EventType, Key, Refusal, Unverified, Verified};
 
 pub(super) static DIALECT: Dialect = Dialect {
     id: "bearer-scan",
@@ -33,24 +29,11 @@ pub(super) static DIALECT: Dialect = Dialect {
     outbound: Some(&BearerScan),
 };
 
-const AUTHORIZATION: &str = "Authorization";
-
 struct BearerScan;
 
 impl Inbound for BearerScan {
     fn verify(&self, request: &Unverified, keys: &[Key], _: Timestamp, _: SignedDuration) -> Result<(), Refusal> {
-        let given = token(request.headers())?;
-        let mut matched = Choice::from(0);
-        for key in keys {
-            if let Key::Token(expected) = key {
-                // Slices of different lengths are unequal at once; the length is no secret.
-                matched |= expected.expose().as_bytes().ct_eq(given);
-            }
-        }
-        if matched.into() {
-            return Ok(());
-        }
-        Err(Refusal::new(Reason::SignatureMismatch, "the bearer token is not the one that was agreed on"))
+        bearer::verify(request, keys)
     }
 
     fn decode(&self, request: &Verified) -> Result<Decoded, Refusal> {
@@ -82,30 +65,6 @@ impl Inbound for BearerScan {
 
     fn payload_invalid_status(&self) -> u16 {
         400
-    }
-}
-
-/// The token of exactly one `Authorization: Bearer …`, scheme in any letter case, one space or more.
-fn token(headers: &Headers) -> Result<&[u8], Refusal> {
-    let missing = |detail| Refusal::new(Reason::SignatureMissing, detail);
-    let value = headers.one(AUTHORIZATION).map_err(|refusal| {
-        // A second header is answered as a wrong token: an outsider learns nothing from it.
-        Refusal::new(Reason::SignatureMalformed, refusal.detail)
-    })?;
-    let Some(value) = value else {
-        return Err(missing("the header Authorization is missing"));
-    };
-    let wanted = "the header Authorization must hold `Bearer`, a space and the token";
-    match value.split_at_checked(6) {
-        Some((scheme, rest)) if scheme.eq_ignore_ascii_case(b"bearer") && rest.starts_with(b" ") => {
-            match rest.trim_ascii_start() {
-                [] => Err(missing("the header Authorization holds no token")),
-                // A tab is no space, and trimming has taken tabs along.
-                token if rest.iter().take(rest.len() - token.len()).all(|&byte| byte == b' ') => Ok(token),
-                _ => Err(missing(wanted)),
-            }
-        }
-        _ => Err(missing(wanted)),
     }
 }
 
@@ -156,14 +115,7 @@ impl Outbound for BearerScan {
     }
 
     fn headers(&self, _: &Message<'_>, keys: &[Key]) -> Result<Vec<Header>, EncodeError> {
-        let token = keys.iter().find_map(|key| if let Key::Token(token) = key { Some(token) } else { None });
-        let Some(token) = token else {
-            return Err(EncodeError::Key { wanted: "a bearer token" });
-        };
-        Ok(vec![
-            Header { name: "Content-Type", value: "application/json".to_owned() },
-            Header { name: AUTHORIZATION, value: format!("Bearer {}", token.expose()) },
-        ])
+        Ok(vec![Header { name: "Content-Type", value: "application/json".to_owned() }, bearer::header(keys)?])
     }
 }
 
@@ -188,34 +140,4 @@ fn figures(event: &Event) -> Result<(Option<u64>, Option<Value>), EncodeError> {
 
 fn results_of(threats: u64, details: Option<Value>) -> Object {
     Object::from([("threatsFound", threats.into()), ("details", details.unwrap_or_else(|| Vec::new().into()))])
-}
-
-/// Tokens of RFC 6750: letters, digits, `-._~+/`, then `=`.
-struct Tokens;
-
-impl Secrets for Tokens {
-    fn key(&self, secret: &Secret) -> Result<Key, SecretError> {
-        let text = secret.expose();
-        if text.is_empty() {
-            return Err(SecretError::Empty);
-        }
-        let symbol = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte);
-        let unpadded = text.trim_end_matches('=');
-        if unpadded.is_empty() || !unpadded.bytes().all(symbol) {
-            return Err(SecretError::Spelling { wanted: "a bearer token: letters, digits and -._~+/, then = signs" });
-        }
-        Ok(Key::Token(secret.clone()))
-    }
-
-    fn check(&self, secret: &Secret) -> Result<Secret, SecretError> {
-        self.key(secret)?;
-        match secret.expose().len() {
-            bytes if bytes < KEY_BYTES_MIN => Err(SecretError::Length { bytes, wanted: "at least 16 are wanted" }),
-            _ => Ok(secret.clone()),
-        }
-    }
-
-    fn make(&self, random: [u8; 32]) -> Secret {
-        Secret::new(URL_SAFE_NO_PAD.encode(random))
-    }
 }

@@ -11,7 +11,7 @@ use uuid::{Builder, Uuid};
 use super::{EncodeError, Secrets};
 use crate::event::check;
 use crate::json::tree::{Object, Value};
-use crate::{Data, Event, EventType, Key, Reason, Refusal, Secret, SecretError, Verified};
+use crate::{Data, Event, EventType, Key, Reason, Refusal, Secret, SecretError, Severity, Verified};
 
 /// The id of the event number `index` of a received message.
 ///
@@ -185,6 +185,28 @@ pub(super) fn bare(id: &str) -> &str {
     }
 }
 
+/// A severity by the names that Snyk, GitHub and GitLab share.
+pub(super) fn severity_named(text: &str) -> Severity {
+    match text.to_ascii_lowercase().as_str() {
+        "critical" => Severity::Critical,
+        "high" => Severity::High,
+        "medium" | "moderate" => Severity::Medium,
+        "low" => Severity::Low,
+        "info" | "none" => Severity::Info,
+        _ => Severity::Unknown,
+    }
+}
+
+/// The member of an object that is an object.
+pub(super) fn member<'a>(object: &'a Object, key: &str) -> Option<&'a Object> {
+    object.get(key).and_then(Value::as_object)
+}
+
+/// The member of an object that is text with something in it.
+pub(super) fn text<'a>(object: &'a Object, key: &str) -> Option<&'a str> {
+    object.get(key).and_then(Value::as_str).filter(|text| !text.is_empty())
+}
+
 /// Reads an event's data for encoding.
 pub(super) fn typed<T: serde::de::DeserializeOwned>(event: &Event) -> Result<T, EncodeError> {
     event.data.typed().map_err(|error| EncodeError::Data(error.to_string()))
@@ -204,7 +226,7 @@ pub(super) fn plain_header(value: &[u8], name: &str) -> Result<String, Refusal> 
     }
 }
 
-/// Secrets that are used as the text they are: Snyk, Aegis.
+/// Secrets that are used as the text they are: Snyk, Aegis, GitHub.
 pub(super) struct TextSecrets;
 
 /// Shortest key that may be configured.

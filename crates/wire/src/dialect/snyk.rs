@@ -20,14 +20,14 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 
 use super::message::{
-    self, Events, Said, bare, iso_seconds, malformed, named_id, need, object_of, plain_header, required_text, unfit,
+    self, Events, Said, bare, iso_seconds, malformed, named_id, need, object_of, plain_header, required_text,
+    severity_named, unfit,
 };
 use super::{Credential, Dialect, EncodeError, Header, Inbound, Message, Outbound};
 use crate::event::{self, Ping};
-use crate::explain::{body_texts, mistake, text_keys};
 use crate::json::javascript;
 use crate::json::tree::{Object, Value};
-use crate::signature::{read_hex, sign_hex, verify_hex};
+use crate::signature::BodyDigest;
 use crate::{Data, Decoded, Event, EventType, Key, Reason, Refusal, Secret, Severity, Unverified, Verified};
 
 pub(super) static DIALECT: Dialect = Dialect {
@@ -40,7 +40,7 @@ pub(super) static DIALECT: Dialect = Dialect {
     outbound: Some(&Snyk),
 };
 
-const SIGNATURE: &str = "X-Hub-Signature";
+const SIGNATURE: BodyDigest = BodyDigest { header: "X-Hub-Signature" };
 const EVENT: &str = "X-Snyk-Event";
 const TRANSPORT_ID: &str = "X-Snyk-Transport-ID";
 const TIMESTAMP: &str = "X-Snyk-Timestamp";
@@ -49,13 +49,11 @@ struct Snyk;
 
 impl Inbound for Snyk {
     fn verify(&self, request: &Unverified, keys: &[Key], _: Timestamp, _: SignedDuration) -> Result<(), Refusal> {
-        let given = read_hex(request.headers(), SIGNATURE, "sha256=")?;
-        verify_hex(&given, request.body(), keys, "the raw body")
+        SIGNATURE.verify(request, keys)
     }
 
     fn explain(&self, request: &Unverified, secret: &Secret) -> Option<String> {
-        let given = read_hex(request.headers(), SIGNATURE, "sha256=").ok()?;
-        mistake(&given, &text_keys(secret), &body_texts(request.body()))
+        SIGNATURE.explain(request, secret, Vec::new())
     }
 
     fn decode(&self, request: &Verified) -> Result<Decoded, Refusal> {
@@ -147,7 +145,7 @@ impl Issue {
             ("finding_key", key.as_str().into()),
         ]);
         data.set_some("title", of_issue("title"));
-        data.set("severity", of_issue("severity").map_or(Severity::Unknown, severity).as_str());
+        data.set("severity", of_issue("severity").map_or(Severity::Unknown, severity_named).as_str());
         data.set_some("cve_id", cve_id);
         data.set("aliases", aliases(&id, cve_id, identifiers));
         data.set_some(
@@ -186,17 +184,6 @@ fn aliases(id: &str, cve_id: Option<&str>, identifiers: Option<&Object>) -> Vec<
     aliases.into_iter().map(Value::from).collect()
 }
 
-fn severity(text: &str) -> Severity {
-    match text.to_ascii_lowercase().as_str() {
-        "critical" => Severity::Critical,
-        "high" => Severity::High,
-        "medium" | "moderate" => Severity::Medium,
-        "low" => Severity::Low,
-        "info" | "none" => Severity::Info,
-        _ => Severity::Unknown,
-    }
-}
-
 impl Outbound for Snyk {
     fn event_name<'a>(&self, event_type: &'a EventType) -> Option<Cow<'a, str>> {
         Said::name(EVENTS, event_type)
@@ -214,7 +201,7 @@ impl Outbound for Snyk {
             Header { name: EVENT, value: message.event.to_owned() },
             Header { name: TRANSPORT_ID, value: bare(message.id).to_owned() },
             Header { name: TIMESTAMP, value: iso_seconds(message.occurred_at) },
-            Header { name: SIGNATURE, value: sign_hex("sha256=", message.body, keys)? },
+            Header { name: SIGNATURE.header, value: SIGNATURE.sign(message.body, keys)? },
         ])
     }
 }

@@ -76,6 +76,61 @@ const OPERATIONS: &[(&str, &str)] = &[
     ("cancel_replay", "Mutation.cancelReplay"),
 ];
 
+/// Operations that GraphQL does not have yet. `docs/graphql.md` names them as well.
+const NOT_YET: &[&str] = &[
+    "accept_invitation",
+    "add_training",
+    "cancel_poam_item",
+    "change_event_type",
+    "change_group",
+    "change_member",
+    "change_poam_item",
+    "complete_scan",
+    "create_event_type",
+    "create_group",
+    "create_group_key",
+    "create_own_key",
+    "create_poam_item",
+    "delete_event_type",
+    "delete_group",
+    "delete_org",
+    "export_audit",
+    "export_operator_audit",
+    "export_poam_items",
+    "fail_scan",
+    "get_group",
+    "get_kev",
+    "get_key",
+    "get_member",
+    "get_poam_item",
+    "get_poam_policy",
+    "get_poam_settings",
+    "get_scan",
+    "get_training",
+    "import_kev",
+    "invite_member",
+    "list_audit",
+    "list_group_keys",
+    "list_group_orgs",
+    "list_groups",
+    "list_members",
+    "list_operator_audit",
+    "list_poam_items",
+    "list_trainings",
+    "place_org",
+    "remove_member",
+    "renew_invitation",
+    "resume_org",
+    "revoke_group_key",
+    "rotate_key",
+    "set_poam_policy",
+    "set_poam_settings",
+    "start_scan",
+    "suspend_org",
+    "verify_audit",
+    "verify_operator_audit",
+];
+
 /// REST's member, and GraphQL's.
 type Renamed = &'static [(&'static str, &'static str)];
 
@@ -146,18 +201,23 @@ async fn every_operation_of_rest_has_a_field() {
     let contract = serde_json::to_value(watchbell_api::openapi()).unwrap();
     let fields = fields().await;
     let known: BTreeMap<_, _> = OPERATIONS.iter().copied().collect();
+    let mut missing = BTreeSet::new();
     for (path, item) in contract["paths"].as_object().unwrap() {
         for operation in item.as_object().unwrap().values() {
             let id = operation["operationId"].as_str().unwrap();
             if !path.starts_with("/api/") {
                 continue;
             }
-            let field =
-                known.get(id).unwrap_or_else(|| panic!("{id} ({path}) has no field: add one, and a line above"));
+            let Some(field) = known.get(id) else {
+                missing.insert(id);
+                continue;
+            };
             let (of, name) = field.split_once('.').unwrap();
             assert!(fields[of].contains(name), "{field} is not there");
         }
     }
+    // One that is missing gets a field and a line above.
+    assert_eq!(missing, NOT_YET.iter().copied().collect());
 }
 
 #[tokio::test]

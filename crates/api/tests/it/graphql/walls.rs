@@ -84,6 +84,10 @@ fn fields(schema: &Value) -> Vec<(String, String)> {
             let args = field["args"].as_array().unwrap();
             for arg in args.iter().filter(|arg| bare_type(&arg["type"]) == "ID") {
                 let argument = arg["name"].as_str().unwrap();
+                // A filter, which finds nothing: see below.
+                if (field["name"].as_str(), argument) == (Some("evidence"), "project") {
+                    continue;
+                }
                 let given: Vec<_> = args
                     .iter()
                     .filter_map(|arg| {
@@ -159,6 +163,9 @@ async fn e2_every_field_answers_another_organisations_things_like_nothing() {
     let query = "query($id: ID!) { org { events(filter: {project: $id}) { nodes { id } } } }";
     let reply = world.gql_as("ours", query, json!({"id": theirs["prj"]})).await.json();
     assert_eq!(reply["data"]["org"]["events"]["nodes"], json!([]));
+    let query = "query($id: ID!) { org { evidence(project: $id) { nodes { id } } } }";
+    let reply = world.gql_as("ours", query, json!({"id": theirs["prj"]})).await.json();
+    assert_eq!(reply["data"]["org"]["evidence"]["nodes"], json!([]));
     for filter in ["endpoint", "event"] {
         let query =
             format!("query($id: ID!) {{ org {{ deliveries(filter: {{{filter}: $id}}) {{ nodes {{ id }} }} }} }}");
