@@ -22,7 +22,6 @@ use watchbell_wire::EventType;
 use watchbell_wire::event::Vulnerability;
 
 use super::super::error::Result;
-use super::super::row::micros;
 use super::super::writer::Tx;
 use super::{finding_status, insert, item, kev, replace, setting, tell};
 
@@ -30,7 +29,7 @@ const OF_FINDING: &str = "SELECT * FROM poam_item INDEXED BY poam_item_finding W
 const QUIET: &str = "UPDATE poam_item INDEXED BY poam_item_finding SET next_ring_at = NULL \
     WHERE org_id = ?1 AND finding_id = ?2";
 const MERGE: &str = "UPDATE poam_item INDEXED BY poam_item_finding SET finding_id = ?3, \
-    next_ring_at = iif(state = 'open', ?4, next_ring_at) WHERE org_id = ?1 AND finding_id = ?2";
+    next_ring_at = iif(state = 'open', 0, next_ring_at) WHERE org_id = ?1 AND finding_id = ?2";
 const HAS_ITEMS: &str = "SELECT 1 FROM poam_item WHERE org_id = ?1 LIMIT 1";
 
 /// What became of a finding.
@@ -162,8 +161,7 @@ impl Plans {
 
     /// The plans of a finding that turned out to be another are that one's, and are looked at.
     fn merge(&self, tx: &Tx<'_>, merged: FindingId, into: FindingId) -> Result<()> {
-        let (org, now) = (self.org.0, micros(self.now));
-        let values = params![org.as_bytes(), merged.0.as_bytes(), into.0.as_bytes(), now];
+        let values = params![self.org.0.as_bytes(), merged.0.as_bytes(), into.0.as_bytes()];
         tx.conn.prepare_cached(MERGE)?.execute(values)?;
         Ok(())
     }

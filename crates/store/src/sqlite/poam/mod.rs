@@ -72,7 +72,7 @@ impl PoamStore for SqliteStore {
         now: Timestamp,
         terms: Terms,
     ) -> Pending<'_, Written<()>> {
-        self.write(move |tx| audit::on(tx, org, now, &terms, |tx| setting::set_settings(tx, org, &settings, now)))
+        self.write(move |tx| audit::on(tx, org, now, &terms, |tx| setting::set_settings(tx, org, &settings)))
     }
 
     fn poam_policy(&self, org: OrgId) -> Pending<'_, Policy> {

@@ -1,13 +1,12 @@
 //! How an organisation's items ring, and its policy.
 
-use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use watchbell_domain::id::OrgId;
 use watchbell_domain::poam::policy::Policy;
 use watchbell_domain::poam::{OverdueRings, Settings};
 
 use super::super::error::Result;
-use super::super::row::{Columns, corrupt, micros};
+use super::super::row::{Columns, corrupt};
 use super::super::writer::Tx;
 
 // A row is made with the defaults by whichever is set first.
@@ -16,8 +15,8 @@ const SET: &str = "INSERT INTO poam_setting (org_id, time_zone, leads, overdue) 
       overdue = excluded.overdue";
 const SET_POLICY: &str = "INSERT INTO poam_setting (org_id, time_zone, leads, overdue, policy) \
     VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (org_id) DO UPDATE SET policy = excluded.policy";
-// Whatever they waited for, they are looked at now.
-const LOOK_AGAIN: &str = "UPDATE poam_item SET next_ring_at = ?2 WHERE org_id = ?1 AND state = 'open'";
+// Whatever they waited for, they are looked at, also by a clock that is set back meanwhile.
+const LOOK_AGAIN: &str = "UPDATE poam_item SET next_ring_at = 0 WHERE org_id = ?1 AND state = 'open'";
 
 pub(super) fn settings(conn: &Connection, org: OrgId) -> Result<Settings> {
     let mut query =
@@ -35,14 +34,14 @@ fn read(row: &Row<'_>) -> Result<Settings> {
     })
 }
 
-pub(super) fn set_settings(tx: &Tx<'_>, org: OrgId, settings: &Settings, now: Timestamp) -> Result<()> {
+pub(super) fn set_settings(tx: &Tx<'_>, org: OrgId, settings: &Settings) -> Result<()> {
     tx.conn.prepare_cached(SET)?.execute(params![
         org.0.as_bytes(),
         settings.zone.name(),
         leads(org, settings)?,
         overdue_name(settings.overdue)
     ])?;
-    tx.conn.prepare_cached(LOOK_AGAIN)?.execute(params![org.0.as_bytes(), micros(now)])?;
+    tx.conn.prepare_cached(LOOK_AGAIN)?.execute(params![org.0.as_bytes()])?;
     Ok(())
 }
 
