@@ -182,8 +182,8 @@ async fn every_route_answers_another_organisations_things_like_nothing() {
     }
     assert_eq!(world.get(&path("")).await.is(200).json()["state"], "active");
     let events = world.get(&path("/events")).await.is(200).json();
-    // The ping of the endpoint's creation, the posted one, the lesson's and the scan's.
-    assert_eq!(events["items"].as_array().unwrap().len(), 4);
+    // The ping of the endpoint's creation, the posted one, the lesson's, and the three of the scans.
+    assert_eq!(events["items"].as_array().unwrap().len(), 6);
 }
 
 /// The scope that an answer names, where it says that one is missing.

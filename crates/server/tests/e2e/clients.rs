@@ -210,6 +210,6 @@ async fn the_console_works_in_a_browser() {
     assert!(seen["taken"].as_str().unwrap().contains("{ org { endpoint"), "{seen}");
     assert_eq!(seen["browsed"], "type Mutation");
     assert_eq!((&seen["images"], &seen["stored"], &seen["overflows"]), (&json!(0), &json!(0), &json!(false)), "{seen}");
-    assert_eq!(seen["stranger"], "no such key");
+    assert_eq!(seen["stranger"], "the schema is shown to who has a valid API key");
     assert_eq!(seen["faults"], json!([]));
 }

@@ -314,7 +314,9 @@ fn migrate(conn: &mut Connection, path: &Path) -> Result<(), OpenError> {
     if found > known {
         return Err(OpenError::NewerSchema { found, known });
     }
-    embedded::migrations::runner().run(conn).map(drop).map_err(|problem| OpenError::Database(problem.to_string()))
+    // In one transaction with the note that it was applied: killed in between, the next start would apply it again.
+    let runner = embedded::migrations::runner().set_grouped(true);
+    runner.run(conn).map(drop).map_err(|problem| OpenError::Database(problem.to_string()))
 }
 
 /// The newest schema that this program knows.

@@ -381,7 +381,8 @@ proptest! {
         weights in proptest::collection::vec(1..5_u32, 2..6),
         ends in proptest::collection::vec(any::<prop::sample::Index>(), 100..400),
     ) {
-        let mut schedule = Schedule::new(Windows { all, org: all, endpoint: all });
+        // The node is what is full, never an organisation or endpoint by itself.
+        let mut schedule = Schedule::new(Windows { all, org: 2 * all, endpoint: 2 * all });
         let number = |index: usize| u128::try_from(index).unwrap() + 1;
         schedule.set_weights(weights.iter().enumerate().map(|(index, weight)| (org(number(index)), *weight)));
         for index in 0..weights.len() {

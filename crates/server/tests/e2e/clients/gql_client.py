@@ -43,7 +43,7 @@ with client as session:
         after = endpoints["pageInfo"]["endCursor"]
         if not endpoints["pageInfo"]["hasNextPage"]:
             break
-    create.variable_values = {"input": {**given, "url": "http://your-app.com/"}}
+    create.variable_values = {"input": {**given, "url": "https://10.0.0.1/"}}
     try:
         session.execute(create)
         refused = None

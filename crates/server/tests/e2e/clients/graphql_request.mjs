@@ -29,7 +29,7 @@ const posted = await client.request(
 );
 let refused = null;
 try {
-  await client.request(CREATE, { input: { ...input, url: "http://your-app.com/" } });
+  await client.request(CREATE, { input: { ...input, url: "https://10.0.0.1/" } });
 } catch (error) {
   if (!(error instanceof ClientError)) throw error;
   refused = error.response.errors[0].extensions.code;
