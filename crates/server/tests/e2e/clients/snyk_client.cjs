@@ -10,8 +10,8 @@ const body = { url: "https://my.app.com/webhook-handler/snyk123", secret: "a8be2
   const listed = await org.webhooks().get();
   const one = org.webhooks({ webhookId: made.id });
   const shown = await one.get();
-  const pinged = await one.ping.post();
-  const deleted = await one.delete();
+  const { status: pinged } = await one.ping.post();
+  const { status: deleted } = await one.delete();
   const gone = await one.get().then(() => null, (error) => String(error.name || error));
   console.log(JSON.stringify({ made, listed, shown, pinged, deleted, gone }));
   process.exit(0);
