@@ -160,13 +160,11 @@ impl Problem {
     /// A file of ours could not be written or read.
     pub(crate) fn of_file(error: &std::io::Error) -> Self {
         use std::io::ErrorKind;
-        match error.kind() {
-            ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => Self::StorageFull,
-            _ => {
-                tracing::warn!(%error, "a file cannot be used");
-                Self::StorageUnavailable
-            }
+        if matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge) {
+            return Self::StorageFull;
         }
+        tracing::warn!(%error, "a file cannot be used");
+        Self::StorageUnavailable
     }
 
     /// What is wrong this time, and what would be right.

@@ -19,7 +19,6 @@ use axum::body::Body;
 use axum::extract::Request;
 use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, header};
-use http_body_util::BodyExt;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::OnceCell;
@@ -221,7 +220,7 @@ impl Session {
         if let Some(problem) = parts.extensions.remove::<Problem>() {
             return Err(problem);
         }
-        let body = body.collect().await.map_err(|_| Problem::Internal)?.to_bytes();
+        let body = axum::body::to_bytes(body, usize::MAX).await.map_err(|_| Problem::Internal)?;
         match parts.status {
             status if status.is_success() => Ok((status, body)),
             StatusCode::NOT_FOUND => Err(Problem::NotFound),

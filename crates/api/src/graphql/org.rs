@@ -268,7 +268,6 @@ impl Session {
 /// Anything of an organisation that has an id.
 #[derive(Interface)]
 #[graphql(name = "Node", field(name = "id", ty = "&ID"))]
-#[expect(clippy::large_enum_variant, reason = "one lives at a time, and shortly")]
 pub(super) enum AnyNode {
     Org(Org),
     Endpoint(Endpoint),

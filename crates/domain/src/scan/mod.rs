@@ -201,12 +201,11 @@ pub fn read_from<R: Read + Seek>(mut source: R, tool_hint: Option<&str>) -> Resu
             skip_mark(&mut source).map_err(ReportError::of_io)?;
             let read = sarif::read_from(source, hint(tool_hint).as_deref());
             read.map_err(|error| {
-                let is_no_json = matches!(error, ReportError::NotJson { line: 1, column: ..=1, .. });
-                match error {
-                    ReportError::UnknownFormat { seen: problem } => ReportError::TooLargeWhole { bytes, problem },
-                    _ if is_no_json => ReportError::TooLargeWhole { bytes, problem: error.to_string() },
-                    _ => error,
+                if let ReportError::UnknownFormat { seen: problem } = error {
+                    return ReportError::TooLargeWhole { bytes, problem };
                 }
+                let is_no_json = matches!(error, ReportError::NotJson { line: 1, column: ..=1, .. });
+                if is_no_json { ReportError::TooLargeWhole { bytes, problem: error.to_string() } } else { error }
             })
         }
     }

@@ -165,7 +165,11 @@ fn the_leading_tool_rates_it() {
     shop.scan(&report("grype", &[lodash(&[CVE])]));
     let medium = Observation { severity: Severity::Medium, ..lodash(&[CVE]) };
     for _ in 0..2 {
-        assert_eq!(told(&shop.scan(&report("trivy", &[medium.clone()]))), [] as [&str; 0], "tools take no turns");
+        assert_eq!(
+            told(&shop.scan(&report("trivy", std::slice::from_ref(&medium)))),
+            [] as [&str; 0],
+            "tools take no turns"
+        );
         assert_eq!(told(&shop.scan(&report("grype", &[lodash(&[CVE])]))), [] as [&str; 0]);
     }
     assert_eq!(shop.only().observation.severity, Severity::High);
@@ -245,7 +249,7 @@ fn not_everything_can_be_said() {
 fn a_person_overrules_the_report() {
     let quiet = Observation { suppressed: true, ..lodash(&[CVE]) };
     let mut shop = Shop::new();
-    shop.scan(&report("grype", &[quiet.clone()]));
+    shop.scan(&report("grype", std::slice::from_ref(&quiet)));
     assert_eq!(shop.only().status, Suppressed);
     assert_eq!(shop.say(0, Open, None).unwrap(), ["vulnerability.reopened"]);
     assert_eq!(told(&shop.scan(&report("grype", &[quiet]))), [] as [&str; 0]);

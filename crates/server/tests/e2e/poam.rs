@@ -86,20 +86,21 @@ async fn an_overdue_item_rings_at_once_and_remediation_completes_it() {
 
 /// NIST's model, as another reader has it: compliance-trestle, of the Python that `WATCHBELL_TRESTLE_PYTHON` names.
 fn read_by_trestle(file: &std::path::Path) {
-    let python = std::env::var("WATCHBELL_TRESTLE_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let python = std::env::var_os("WATCHBELL_TRESTLE_PYTHON").unwrap_or_else(|| "python3".into());
     let script = "import sys, trestle.oscal.poam as poam, pathlib\n\
         plan = poam.PlanOfActionAndMilestones.oscal_read(pathlib.Path(sys.argv[1]))\n\
         print('read', len(plan.poam_items), len(plan.risks), len(plan.risks[0].remediations[0].tasks))";
     let read = Command::new(&python).args(["-c", script]).arg(file).output();
     let Ok(read) = read else {
-        say(&format!("SKIPPED: {python} is not there, so nobody else has read the OSCAL export"));
+        say(&format!("SKIPPED: {} is not there, so nobody else has read the OSCAL export", python.display()));
         return;
     };
     let problem = String::from_utf8_lossy(&read.stderr).into_owned();
     if problem.contains("No module named 'trestle'") {
         say(&format!(
-            "SKIPPED: {python} has no compliance-trestle (pip install compliance-trestle, and name its Python in \
-             WATCHBELL_TRESTLE_PYTHON), so nobody else has read the OSCAL export"
+            "SKIPPED: {} has no compliance-trestle (pip install compliance-trestle, and name its Python in \
+             WATCHBELL_TRESTLE_PYTHON), so nobody else has read the OSCAL export",
+            python.display()
         ));
         return;
     }

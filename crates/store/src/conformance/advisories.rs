@@ -49,7 +49,7 @@ pub async fn newer_ones_win(world: World) {
         let packages = vec![(ecosystem.to_owned(), name.to_owned())];
         world.store.advisories_about(packages).await.unwrap()
     };
-    assert_eq!(about("PyPI", "ruamel").await, [newer.clone()]);
+    assert_eq!(about("PyPI", "ruamel").await, std::slice::from_ref(&newer));
     assert!(about("PyPI", "pyyaml").await.is_empty() && about("npm", "ruamel").await.is_empty());
 
     let withdrawn = |seconds| Entry::Withdrawn { id: "A-1".to_owned(), modified: at(seconds) };

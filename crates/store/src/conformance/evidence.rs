@@ -47,9 +47,9 @@ pub async fn kept_and_listed(world: World) {
     assert_eq!(world.store.evidence(org, foreign.id).await.unwrap(), None);
     let list = async |project, page| world.store.evidences(org, project, page).await.unwrap();
     assert_eq!(list(None, first(9)).await.items, [two.clone(), one.clone()]);
-    assert_eq!(list(Some(project.id), first(9)).await.items, [two.clone()]);
+    assert_eq!(list(Some(project.id), first(9)).await.items, std::slice::from_ref(&two));
     let page = list(None, PageRequest { before: Some(two.id.0), limit: 9 }).await;
-    assert_eq!(page.items, [one.clone()]);
+    assert_eq!(page.items, std::slice::from_ref(&one));
     let of_foreign_project = Evidence { id: EvidenceId(world.uuid(4)), org_id: other, ..two };
     let refused = world.store.create_evidence(of_foreign_project, Terms::default()).await;
     assert!(matches!(refused, Err(StoreError::Conflict(_))), "{refused:?}");

@@ -117,7 +117,7 @@ pub async fn groups_hold_organisations(world: World) {
     let key = ApiKey { group_id: Some(group.id), ..world.key(None, "wb_group") };
     fresh(world.store.create_key(OrgId(uuid::Uuid::nil()), key.clone(), Terms::default()).await.unwrap());
     assert_eq!(world.store.key_by_hash(key.hash).await.unwrap(), Some(key.clone()));
-    assert_eq!(world.store.group_keys(group.id, first(9)).await.unwrap().items, [key.clone()]);
+    assert_eq!(world.store.group_keys(group.id, first(9)).await.unwrap().items, std::slice::from_ref(&key));
     assert!(matches!(world.store.delete_group(group.id, None).await, Err(StoreError::Conflict(_))));
     assert!(fresh(world.store.place_org(one, None, at(3), Terms::default()).await.unwrap()));
     assert!(world.store.delete_group(group.id, None).await.unwrap());

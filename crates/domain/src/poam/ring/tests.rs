@@ -132,7 +132,7 @@ proptest! {
         let (mut now, mut told) = (begin, None);
         let mut rung = Vec::new();
         for hours in steps {
-            now = now + SignedDuration::from_hours(hours);
+            now += SignedDuration::from_hours(hours);
             // The loop looks only at what the index calls due.
             let is_due = schedule.next_at(told).is_some_and(|next| next <= now);
             let ring = schedule.ring(told, now);
