@@ -74,7 +74,7 @@ pub enum Unjudgeable {
     Gone,
 }
 
-/// What follows from a verdict. The event is [`crate::snapshot::told`] of the change.
+/// What follows from a verdict. The event is that of the change: see [`crate::snapshot`].
 ///
 /// # Errors
 /// [`Unjudgeable`].
