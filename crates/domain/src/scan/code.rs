@@ -29,14 +29,22 @@ pub(super) fn by_hash(value: &str) -> String {
 
 /// By the code: its first line with its white space squeezed, because the others change while the weakness stays.
 pub(super) fn by_snippet(snippet: &str) -> Option<String> {
-    let line = snippet.lines().find(|line| !line.trim().is_empty())?;
-    Some(format!("snippet:{}", digest(&squeezed(line))))
+    Some(format!("snippet:{}", digest(&squeezed(line_of_code(snippet)?))))
+}
+
+/// The first line of a snippet that is not blank.
+pub(super) fn line_of_code(snippet: &str) -> Option<&str> {
+    snippet.lines().find(|line| !line.trim().is_empty())
 }
 
 /// By what is said of it.
 pub(super) fn by_message(message: &str) -> String {
-    // SARIF's reader cuts as well before it digests.
-    format!("message:{}", digest(&squeezed(&limit_text(message, limit::MESSAGE_MAX))))
+    by_cut_message(&limit_text(message, limit::MESSAGE_MAX))
+}
+
+/// The same of a message that was cut already, before its placeholders were filled: SARIF's.
+pub(super) fn by_cut_message(message: &str) -> String {
+    format!("message:{}", digest(&squeezed(message)))
 }
 
 /// One line of a text, for a title.

@@ -15,7 +15,6 @@ use std::collections::BTreeSet;
 use std::io::{Cursor, Read, Seek, SeekFrom};
 
 use serde_json::value::RawValue;
-use sha2::{Digest, Sha256};
 use watchbell_wire::Severity;
 
 use self::rules::Rules;
@@ -24,7 +23,7 @@ use self::stream::{Handler, Member};
 use super::error::ReportError;
 use super::lenient::{self, Raw, limit_text};
 use super::rating::{self, Method};
-use super::{Report, ReportFormat, limit, names};
+use super::{Report, ReportFormat, code, limit, names};
 use crate::finding::Observation;
 
 mod rules;
@@ -400,7 +399,10 @@ fn place(location: Option<&Location>, artifacts: &[Option<String>]) -> Place {
     Place {
         file: file.filter(|file| !file.is_empty()),
         line: region.and_then(|region| region.start_line),
-        snippet: region.and_then(|region| plain(region.snippet.as_ref())).and_then(first_line),
+        snippet: region
+            .and_then(|region| plain(region.snippet.as_ref()))
+            .and_then(code::line_of_code)
+            .map(str::to_owned),
         resource: resource.map(|name| limit_text(name, limit::PATH_MAX)).filter(|name| !name.is_empty()),
     }
 }
@@ -425,7 +427,7 @@ fn fingerprint(entry: &Entry, place: &Place, message: Option<&str>) -> Option<St
     // consumers know, and its companion depends on the column.
     let full = entry.fingerprints.as_ref();
     if let Some(value) = full.and_then(|all| all.values().rev().find(is_usable)) {
-        return Some(format!("full:{}", digest(value)));
+        return Some(code::by_own(value));
     }
     let partial = entry.partial_fingerprints.as_ref();
     let partial = partial.and_then(|all| {
@@ -433,28 +435,11 @@ fn fingerprint(entry: &Entry, place: &Place, message: Option<&str>) -> Option<St
         known.or_else(|| all.values().rev().find(is_usable))
     });
     if let Some(value) = partial {
-        return Some(format!("partial:{}", digest(value)));
+        return Some(code::by_hash(value));
     }
     if place.file.is_none() && place.resource.is_some() {
         return None;
     }
-    // Only the first line: the others of a function or resource change while the weakness stays.
-    Some(match &place.snippet {
-        Some(line) => format!("snippet:{}", digest(&squeezed(line))),
-        None => format!("message:{}", digest(&squeezed(message.unwrap_or_default()))),
-    })
-}
-
-fn first_line(snippet: &str) -> Option<String> {
-    let line = snippet.lines().find(|line| !line.trim().is_empty());
-    line.map(str::to_owned)
-}
-
-fn squeezed(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-fn digest(text: &str) -> String {
-    let hash = Sha256::digest(text.as_bytes());
-    hex::encode(hash.get(..12).unwrap_or_default())
+    let by_message = || code::by_cut_message(message.unwrap_or_default());
+    Some(place.snippet.as_deref().and_then(code::by_snippet).unwrap_or_else(by_message))
 }
