@@ -106,6 +106,10 @@ ids! {
     PoamId = "poam",
     /// A completed lesson.
     TrainingId = "trn",
+    /// A capture inbox.
+    CaptureId = "cap",
+    /// A request that a capture inbox was sent.
+    CapturedId = "crq",
     /// One request to our API.
     RequestId = "req",
 }

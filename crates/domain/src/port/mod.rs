@@ -16,6 +16,7 @@ mod accept;
 mod admin;
 mod advisory;
 mod audit;
+mod capture;
 mod custom_type;
 mod deliver;
 mod erase;
@@ -36,6 +37,7 @@ pub use accept::*;
 pub use admin::*;
 pub use advisory::*;
 pub use audit::*;
+pub use capture::*;
 pub use custom_type::*;
 pub use deliver::*;
 pub use erase::*;
@@ -94,6 +96,7 @@ pub trait Store:
     + TrainingStore
     + ScanRunStore
     + CustomTypeStore
+    + CaptureStore
 {
 }
 
@@ -119,6 +122,7 @@ impl<T> Store for T where
         + TrainingStore
         + ScanRunStore
         + CustomTypeStore
+        + CaptureStore
 {
 }
 
