@@ -14,9 +14,9 @@ use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::OpenApiRouter;
 use watchbell_domain::id::RequestId;
 use watchbell_domain::port::{
-    AdvisoryStore, AuditStore, Clock, CustomTypeStore, DeliveryStore, EndpointStore, Entropy, ErasureStore, EventStore,
-    EvidenceStore, FindingStore, GroupStore, KeyStore, MemberStore, OrgStore, PoamStore, ProjectStore, ReplayStore,
-    RoomStore, ScanRunStore, Store, TrainingStore,
+    AdvisoryStore, AuditStore, CaptureStore, Clock, CustomTypeStore, DeliveryStore, EndpointStore, Entropy,
+    ErasureStore, EventStore, EvidenceStore, FindingStore, GroupStore, KeyStore, MemberStore, OrgStore, PoamStore,
+    ProjectStore, ReplayStore, RoomStore, ScanRunStore, Store, TrainingStore,
 };
 use watchbell_engine::catalogue::Catalogue;
 use watchbell_engine::delivery::Handle;
@@ -26,14 +26,16 @@ use watchbell_engine::spool::Spool;
 
 use crate::auth::Authenticator;
 use crate::body::{BodyLimits, BodyReader};
+use crate::capture::Captures;
 use crate::graphql::Live;
 use crate::limits::{Limiter, RateLimit};
 use crate::metrics::Metrics;
 use crate::org_names::OrgNames;
 use crate::page::Cursors;
 use crate::problem::{self, Problem};
+use crate::rest::Explaining;
 use crate::serve::Ambiguous;
-use crate::{graphql, rest, vendor};
+use crate::{capture, graphql, rest, vendor};
 
 /// Names the request in the answer.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -109,6 +111,8 @@ struct Inner {
     catalogue: Catalogue,
     ready: Ready,
     live: Arc<Live>,
+    captures: Captures,
+    explaining: Explaining,
     slots: Semaphore,
     uri_bytes_max: usize,
 }
@@ -163,12 +167,16 @@ impl Edge {
         let ready = Ready::default();
         let live = Live::new(Arc::clone(&parts.clock), ready.clone());
         parts.store.watch(Arc::clone(&live) as _);
+        let bodies = BodyReader::new(options.bodies, Arc::clone(&parts.clock));
+        let making = Making { clock: Arc::clone(&parts.clock), entropy: Arc::clone(&parts.entropy) };
         Self(Arc::new(Inner {
-            making: Making { clock: Arc::clone(&parts.clock), entropy: Arc::clone(&parts.entropy) },
+            captures: Captures::new(Arc::clone(&parts.store) as _, making.clone(), bodies.clone()),
+            explaining: Explaining::new(Arc::clone(&parts.clock)),
+            making,
             auth: Authenticator::new(keys, groups, Arc::clone(&parts.clock), limiter.clone()),
             org_names: OrgNames::new(Arc::clone(&parts.store) as _, Arc::clone(&parts.clock)),
             limiter,
-            bodies: BodyReader::new(options.bodies, Arc::clone(&parts.clock)),
+            bodies,
             cursors: Cursors::new(options.cursor_key),
             catalogue: Catalogue::new(Arc::clone(&parts.store) as _, Arc::clone(&parts.clock)),
             ready,
@@ -190,6 +198,7 @@ impl Edge {
         let (operations, _) = rest::operations().split_for_parts();
         documented
             .merge(vendor::snyk::router(self))
+            .merge(capture::router())
             .merge(graphql::router(self, operations.with_state(self.clone())))
             .fallback(|| async { Problem::NotFound })
             .method_not_allowed_fallback(|| async { Problem::MethodNotAllowed })
@@ -324,6 +333,9 @@ substates! {
     Arc<dyn PoamStore> = |edge| Arc::clone(&edge.0.parts.store) as _;
     Arc<dyn TrainingStore> = |edge| Arc::clone(&edge.0.parts.store) as _;
     Arc<dyn ScanRunStore> = |edge| Arc::clone(&edge.0.parts.store) as _;
+    Arc<dyn CaptureStore> = |edge| Arc::clone(&edge.0.parts.store) as _;
+    Captures = |edge| edge.0.captures.clone();
+    Explaining = |edge| edge.0.explaining.clone();
     Arc<dyn CustomTypeStore> = |edge| Arc::clone(&edge.0.parts.store) as _;
     Catalogue = |edge| edge.0.catalogue.clone();
     Arc<dyn RoomStore> = |edge| Arc::clone(&edge.0.parts.store) as _;

@@ -10,6 +10,7 @@
 //! - [`fire`]: every fail point, killed, panicking, failing and slow (with the feature `failpoints`).
 //! - [`full`]: no file can grow any more; what is said then, and that it ends by itself.
 //! - [`isolation`]: one of ten endpoints hangs; the other nine do not notice.
+//! - [`listen`]: what a capture inbox gets reaches a developer's machine as it came, also over a restart.
 //! - [`poam`]: an overdue plan of action rings at once, a remediation completes it, its export is OSCAL.
 //! - [`power`]: what was not synced is gone; what was acknowledged is not.
 //! - [`vendors`]: the vendors' own way of verifying, in Python and Node, accepts what is sent.
@@ -35,6 +36,7 @@ mod figures;
 mod fire;
 mod full;
 mod isolation;
+mod listen;
 mod poam;
 mod power;
 mod process;
