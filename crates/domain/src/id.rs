@@ -110,6 +110,10 @@ ids! {
     CaptureId = "cap",
     /// A request that a capture inbox was sent.
     CapturedId = "crq",
+    /// A vendor that calls us.
+    SourceId = "src",
+    /// A request of a source.
+    ReceiptId = "rcp",
     /// One request to our API.
     RequestId = "req",
 }

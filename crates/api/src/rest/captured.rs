@@ -20,6 +20,7 @@ use watchbell_domain::audit::Action;
 use watchbell_domain::capture::Captured;
 use watchbell_domain::id::{CaptureId, CapturedId};
 use watchbell_domain::port::{CaptureStore, CapturedSince, Clock};
+use watchbell_engine::receive::is_credential;
 use watchbell_wire::{Headers, Secret};
 
 use super::duration::Text;
@@ -39,18 +40,6 @@ const WAIT: SignedDuration = SignedDuration::from_secs(20);
 const LIVE_MAX: u32 = 20;
 /// The bell is of this node alone, so the store is asked now and then as well.
 const ASK_EVERY: SignedDuration = SignedDuration::from_secs(2);
-
-/// Headers whose values are what others keep secret.
-const MASKED: [&str; 8] = [
-    "authorization",
-    "proxy-authorization",
-    "cookie",
-    "x-api-key",
-    "api-key",
-    "x-auth-token",
-    "x-gitlab-token",
-    "private-token",
-];
 
 pub(super) fn routes() -> OpenApiRouter<Edge> {
     OpenApiRouter::default()
@@ -148,7 +137,7 @@ impl Shown {
 impl CapturedView {
     fn new(request: Captured, shown: Shown) -> Self {
         let line = |(name, value): (String, Vec<u8>)| {
-            let is_masked = shown != Shown::Whole && MASKED.contains(&name.to_ascii_lowercase().as_str());
+            let is_masked = shown != Shown::Whole && is_credential(&name);
             let value = String::from_utf8_lossy(&value).into_owned();
             [name, if is_masked { masked(&value) } else { value }]
         };

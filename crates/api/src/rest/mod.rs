@@ -41,10 +41,12 @@ mod poam_export;
 mod poam_settings;
 mod poam_view;
 mod projects;
+mod receipts;
 mod replay;
 mod replays;
 mod scan_runs;
 mod show;
+mod sources;
 mod trainings;
 mod verify;
 mod webhooks;
@@ -129,5 +131,7 @@ fn areas() -> OpenApiRouter<Edge> {
         .merge(captures::routes())
         .merge(captured::routes())
         .merge(verify::routes())
+        .merge(sources::routes())
+        .merge(receipts::routes())
         .merge(operation::guarded())
 }

@@ -18,9 +18,10 @@ use tokio::sync::Semaphore;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use watchbell_domain::access::Scope;
-use watchbell_domain::endpoint::Endpoint;
-use watchbell_domain::id::{EndpointId, KeyId, OrgId};
-use watchbell_domain::port::{Clock, EndpointStore, PageRequest};
+use watchbell_domain::endpoint::{Endpoint, EndpointSecret};
+use watchbell_domain::id::{EndpointId, KeyId, OrgId, SourceId};
+use watchbell_domain::port::{Clock, EndpointStore, PageRequest, SourceStore};
+use watchbell_domain::source::Source;
 use watchbell_wire::diagnosis::{Diagnosis, Other, Question, diagnose};
 use watchbell_wire::{Dialect, Headers, Secret, dialect};
 
@@ -203,12 +204,13 @@ pub(super) struct With {
 #[derive(Clone)]
 pub(super) struct Known {
     endpoints: Arc<dyn EndpointStore>,
+    sources: Arc<dyn SourceStore>,
     clock: Arc<dyn Clock>,
 }
 
 impl FromRef<Edge> for Known {
     fn from_ref(edge: &Edge) -> Self {
-        Self { endpoints: Arc::from_ref(edge), clock: Making::from_ref(edge).clock }
+        Self { endpoints: Arc::from_ref(edge), sources: Arc::from_ref(edge), clock: Making::from_ref(edge).clock }
     }
 }
 
@@ -227,9 +229,13 @@ impl Known {
             }
             secrets.push(Secret::new(secret));
         }
-        if by.source.is_some() {
-            // Sources come with the receiving side: their stored secrets are looked up here, as an endpoint's are.
-            return Err(Problem::payload("/source", "there is no such source"));
+        let mut source = None;
+        if let Some(id) = by.source {
+            let org = org.ok_or_else(|| Problem::payload("/source", "ask within the organisation of the source"))?;
+            let found = self.source(org, &id).await?;
+            dialect = dialect.or(Some(found.dialect));
+            secrets = self.live(&found.secrets);
+            source = Some(found.id);
         }
         let mut asked = None;
         if let Some(id) = by.endpoint {
@@ -238,13 +244,18 @@ impl Known {
             caller.must(Scope::EndpointsRead)?;
             let endpoint = self.endpoint(org, &id).await?;
             dialect = dialect.or(Some(endpoint.dialect));
-            secrets = self.secrets(&endpoint);
+            secrets = self.live(&endpoint.secrets);
             asked = Some(endpoint.id);
         }
-        let others = match org {
-            Some(org) if caller.key.may(Scope::EndpointsRead) => self.others(org, asked).await?,
-            Some(_) | None => Vec::new(),
-        };
+        let mut others = Vec::new();
+        if let Some(org) = org {
+            if caller.key.may(Scope::SourcesRead) {
+                others.extend(self.other_sources(org, source).await?);
+            }
+            if caller.key.may(Scope::EndpointsRead) {
+                others.extend(self.other_endpoints(org, asked).await?);
+            }
+        }
         Ok(With { dialect, secrets, others })
     }
 
@@ -254,20 +265,38 @@ impl Known {
         self.endpoints.endpoint(org, id).await?.ok_or_else(none)
     }
 
-    fn secrets(&self, endpoint: &Endpoint) -> Vec<Secret> {
+    async fn source(&self, org: OrgId, text: &str) -> Result<Source> {
+        let none = || Problem::payload("/source", "there is no such source");
+        let id: SourceId = text.parse().map_err(|_| none())?;
+        self.sources.source(org, id).await?.ok_or_else(none)
+    }
+
+    fn live(&self, secrets: &[EndpointSecret]) -> Vec<Secret> {
         let now = self.clock.now();
-        let live = endpoint.secrets.iter().filter(|secret| secret.expires_at.is_none_or(|end| now < end));
+        let live = secrets.iter().filter(|secret| secret.expires_at.is_none_or(|end| now < end));
         live.map(|secret| secret.text.clone()).collect()
     }
 
+    /// The secrets of the newest sources but one.
+    async fn other_sources(&self, org: OrgId, but: Option<SourceId>) -> Result<Vec<Other>> {
+        let page = self.sources.sources(org, PageRequest { before: None, limit: 250 }).await?;
+        let sources = page.items.into_iter().filter(|source| Some(source.id) != but);
+        let others = sources.flat_map(|source| {
+            let name = format!("the source {} ({})", source.name, source.id);
+            let dialect = source.dialect;
+            self.live(&source.secrets).into_iter().map(move |secret| Other { name: name.clone(), dialect, secret })
+        });
+        Ok(others.collect())
+    }
+
     /// The secrets of the newest endpoints but one.
-    async fn others(&self, org: OrgId, but: Option<EndpointId>) -> Result<Vec<Other>> {
+    async fn other_endpoints(&self, org: OrgId, but: Option<EndpointId>) -> Result<Vec<Other>> {
         let page = self.endpoints.endpoints(org, PageRequest { before: None, limit: 250 }).await?;
         let endpoints = page.items.into_iter().filter(|endpoint| Some(endpoint.id) != but);
         let others = endpoints.flat_map(|endpoint| {
             let name = format!("the endpoint {}", endpoint.id);
             let dialect = endpoint.dialect;
-            self.secrets(&endpoint).into_iter().map(move |secret| Other { name: name.clone(), dialect, secret })
+            self.live(&endpoint.secrets).into_iter().map(move |secret| Other { name: name.clone(), dialect, secret })
         });
         Ok(others.collect())
     }

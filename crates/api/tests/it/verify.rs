@@ -115,6 +115,29 @@ async fn an_endpoints_secret_is_used_and_another_one_named() {
 }
 
 #[tokio::test]
+async fn a_sources_secret_is_used_and_another_one_named() {
+    let world = World::new().await;
+    let make = async |name: &str, secret: &str| {
+        let given = json!({"dialect": "snyk", "name": name, "secret": secret});
+        world.post(&world.path("/sources"), given).await.is(201).json()["id"].as_str().unwrap().to_owned()
+    };
+    let (right, wrong) = (make("right", SECRET).await, make("wrong", "another-secret-of-ours-0123").await);
+    let asked = |source: &str| {
+        let mut given = question(BODY, "");
+        given.as_object_mut().unwrap().remove("secret");
+        given.as_object_mut().unwrap().remove("dialect");
+        given["source"] = json!(source);
+        given
+    };
+    let told = world.post(&world.path("/verify"), asked(&right)).await.is(200).json();
+    assert_eq!((&told["verified"], &told["dialect"]), (&json!(true), &json!("snyk")));
+    let told = world.post(&world.path("/verify"), asked(&wrong)).await.is(200).json();
+    assert_eq!(faults(&told), ["secret_other"]);
+    assert!(told["findings"][0]["detail"].as_str().unwrap().contains("the source right"), "{told}");
+    world.post("/api/v1/verify", asked(&right)).await.is(422);
+}
+
+#[tokio::test]
 async fn what_is_no_question_is_refused() {
     let world = World::new().await;
     let long = "x".repeat(1024 * 1024 + 1);

@@ -27,6 +27,7 @@ mod replay;
 mod retention;
 mod scan;
 mod scan_run;
+mod source;
 mod tenant;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -48,6 +49,7 @@ pub use replay::*;
 pub use retention::*;
 pub use scan::*;
 pub use scan_run::*;
+pub use source::*;
 pub use tenant::*;
 pub use training::*;
 pub use watch::*;
@@ -97,6 +99,8 @@ pub trait Store:
     + ScanRunStore
     + CustomTypeStore
     + CaptureStore
+    + SourceStore
+    + ReceiptStore
 {
 }
 
@@ -123,6 +127,8 @@ impl<T> Store for T where
         + ScanRunStore
         + CustomTypeStore
         + CaptureStore
+        + SourceStore
+        + ReceiptStore
 {
 }
 

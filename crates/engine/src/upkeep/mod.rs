@@ -8,5 +8,7 @@ pub mod capture;
 pub mod erasure;
 pub mod orgs;
 pub mod poam;
+pub mod receipts;
 pub mod replay;
 pub mod retention;
+pub mod silence;

@@ -12,8 +12,8 @@ use super::output::{BAD, FAINT, GOOD, plain};
 use super::{Done, Failure, Output, message};
 use crate::client::Request;
 
-/// Most inboxes that are looked through for a name: an organisation has fewer.
-const INBOXES_MAX: usize = 250;
+/// Most things that are looked through for a name.
+const NAMES_MAX: usize = 5000;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -95,8 +95,11 @@ Exit status: 0 verified, 1 refused (the reason is printed), 2 the command line i
         /// File with the secret
         #[arg(long, value_name = "FILE")]
         secret_file: Option<PathBuf>,
-        /// Check with the secret of this endpoint
+        /// Check with the secret of this source
         #[arg(long, value_name = "ID", conflicts_with = "secret_file")]
+        source: Option<String>,
+        /// Check with the secret of this endpoint
+        #[arg(long, value_name = "ID", conflicts_with_all = ["secret_file", "source"])]
         endpoint: Option<String>,
         #[command(flatten)]
         connect: Connect,
@@ -137,11 +140,12 @@ impl Args {
                 None => list(&inbox, &paging, &connect, out),
                 Some(request) => show(&inbox, &request, unmasked, &connect, out),
             },
-            Action::Verify { inbox, request, dialect, secret_file, endpoint, connect } => {
+            Action::Verify { inbox, request, dialect, secret_file, source, endpoint, connect } => {
                 let secret = secret_file.as_deref().map(message::read_secret).transpose()?;
                 let given = without_nulls(json!({
                     "dialect": dialect.map(|dialect| dialect.id),
                     "secret": secret.as_ref().map(watchbell_wire::Secret::expose),
+                    "source": source,
                     "endpoint": endpoint,
                 }));
                 let path = path_of(&inbox, &request, &connect)?;
@@ -192,14 +196,19 @@ fn with_whole_url(mut inbox: Value, connect: &Connect) -> Value {
 }
 
 /// The id of the inbox with this name or id.
-pub(super) fn id_of(inbox: &str, connect: &Connect) -> Result<String, Failure> {
-    let (client, path) = (connect.client()?, connect.path("/captures"));
-    let all = super::wait(async move { Ok(client.every(&path, INBOXES_MAX).await?) })?;
-    let is = |found: &&Value, member: &str| found.get(member).and_then(Value::as_str) == Some(inbox);
+fn id_of(inbox: &str, connect: &Connect) -> Result<String, Failure> {
+    named("capture", inbox, connect)
+}
+
+/// The id of the `capture` or `source` with this name or id.
+pub(super) fn named(kind: &str, name: &str, connect: &Connect) -> Result<String, Failure> {
+    let (client, path) = (connect.client()?, connect.path(&format!("/{kind}s")));
+    let all = super::wait(async move { Ok(client.every(&path, NAMES_MAX).await?) })?;
+    let is = |found: &&Value, member: &str| found.get(member).and_then(Value::as_str) == Some(name);
     let found = all.iter().find(|found| is(found, "id")).or_else(|| all.iter().find(|found| is(found, "name")));
     let id = found.and_then(|found| found.get("id")?.as_str().map(str::to_owned));
     id.ok_or_else(|| {
-        Failure::failed(format!("there is no capture inbox {inbox:?}")).advise("`watchbell capture list` names them")
+        Failure::failed(format!("there is no {kind} {name:?}")).advise(format!("`watchbell {kind} list` names them"))
     })
 }
 

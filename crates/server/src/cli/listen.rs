@@ -4,10 +4,11 @@
 //!  server ── long poll, `after` the last number ──▶ listen ── the same method, path, headers, body ──▶ http://localhost:3000/…
 //! ```
 //!
-//! The server numbers requests in the commit that keeps them. `listen` goes on from the last number it forwarded, so a
+//! The server numbers captured requests in the commit that keeps them. `listen` goes on from the last number it forwarded, so a
 //! connection or server that goes away loses nothing but what made way meanwhile, and that is said. Each request is forwarded
 //! once: what its receiver answers is printed and not tried again.
 
+mod feed;
 mod forward;
 
 use std::time::Duration;
@@ -16,28 +17,31 @@ use clap::ArgGroup;
 use serde_json::Value;
 use url::Url;
 
-use super::capture::id_of;
-use super::connect::{Connect, segment};
+use super::capture::named;
+use super::connect::Connect;
 use super::output::{BAD, FAINT, GOOD, LOOK, plain, remark};
 use super::{Done, Failure, Output};
-use crate::client::{self, Client, Request};
+use crate::client;
+use feed::Feed;
 use forward::{Answered, Forwarded, Target};
 
-/// How long the server lets us wait for something new. Shorter than the client's own patience.
-const WAIT: &str = "20s";
 /// From one try to reach the server to the next.
 const PAUSE_MIN: Duration = Duration::from_millis(250);
 const PAUSE_MAX: Duration = Duration::from_secs(10);
 
 #[derive(Debug, clap::Args)]
-#[command(group = ArgGroup::new("from").required(true).args(["capture"]))]
+#[command(group = ArgGroup::new("from").required(true).args(["source", "capture"]))]
 #[command(after_help = "Examples:
-  watchbell listen --capture snyk-debug --forward http://localhost:3000/hook
+  watchbell listen --source snyk --forward http://localhost:3000/hook
   watchbell listen --capture snyk-debug --forward http://localhost:3000/hook --last 5
 
 What stands below the inbox in the path, and the query, are added to the URL. Headers go out as they came, but for those of
-the connection. Needs a key with the scopes sources:read and sources:write, since credentials are forwarded too.")]
+the connection. Of an inbox credentials are forwarded too, which needs the scopes sources:read and sources:write; of a source
+they are not kept, and arrive masked.")]
 pub(super) struct Args {
+    /// The source to listen to, refused requests included: its name or id
+    #[arg(long, value_name = "NAME")]
+    source: Option<String>,
     /// The capture inbox to listen to: its name or id
     #[arg(long, value_name = "NAME")]
     capture: Option<String>,
@@ -61,15 +65,17 @@ fn url(text: &str) -> Result<Url, String> {
 
 impl Args {
     pub(super) fn run(self, out: Output) -> Done {
-        let inbox = self.capture.as_deref().unwrap_or_default();
-        let id = id_of(inbox, &self.connect)?;
         let tls = client::tls(self.connect.ca_file()).map_err(|error| Failure::usage(error.to_string()))?;
         let target = Target { url: self.forward, any_host: self.allow_any, tls };
-        let feed = Feed {
-            client: self.connect.client()?,
-            path: self.connect.path(&format!("/captures/{}/requests/live", segment(&id))),
-            after: None,
-            last: self.last,
+        let client = self.connect.client()?;
+        let feed = match (&self.source, &self.capture) {
+            (Some(source), _) => {
+                Feed::of_source(client, &self.connect, named("source", source, &self.connect)?, self.last)
+            }
+            (None, inbox) => {
+                let id = named("capture", inbox.as_deref().unwrap_or_default(), &self.connect)?;
+                Feed::of_capture(client, &self.connect, &id, self.last)
+            }
         };
         super::wait(async move {
             target.check().await.map_err(Failure::usage)?;
@@ -85,26 +91,6 @@ impl Args {
     }
 }
 
-/// What comes, from where we are.
-struct Feed {
-    client: Client,
-    path: String,
-    /// The number to go on behind; `None`: not begun yet.
-    after: Option<u64>,
-    last: u64,
-}
-
-impl Feed {
-    async fn next(&self) -> Result<Value, client::Error> {
-        let request = Request::get(self.path.as_str()).with("unmasked", Some(true));
-        let request = match self.after {
-            Some(after) => request.with("after", Some(after)).with("wait", Some(WAIT)),
-            None => request.with("last", Some(self.last)),
-        };
-        self.client.json(request).await
-    }
-}
-
 /// Ends only with what cannot get better by waiting.
 async fn listen(mut feed: Feed, target: &Target, out: Output) -> Failure {
     let mut pause = PAUSE_MIN;
@@ -114,14 +100,12 @@ async fn listen(mut feed: Feed, target: &Target, out: Output) -> Failure {
                 if std::mem::replace(&mut pause, PAUSE_MIN) > PAUSE_MIN {
                     remark(format!("{FAINT}the server is there again{FAINT:#}"));
                 }
-                if let Some(missed) = news.get("missed").and_then(Value::as_u64).filter(|missed| *missed > 0) {
-                    remark(format!("{LOOK}{missed} requests made way before they could be fetched{LOOK:#}"));
+                if news.missed > 0 {
+                    remark(format!("{LOOK}{} requests made way before they could be fetched{LOOK:#}", news.missed));
                 }
-                for request in news.get("items").and_then(Value::as_array).into_iter().flatten() {
+                for request in &news.requests {
                     told(request, &target.forward(request).await, out);
-                    feed.after = request.get("number").and_then(Value::as_u64).or(feed.after);
                 }
-                feed.after = news.get("after").and_then(Value::as_u64).or(feed.after);
             }
             Err(error) if !may_pass(&error) => return error.into(),
             Err(error) => {
@@ -156,6 +140,7 @@ fn told(request: &Value, forwarded: &Forwarded, out: Output) {
         let line = serde_json::json!({
             "id": request.get("id"),
             "number": request.get("number"),
+            "verdict": request.get("verdict"),
             "method": request.get("method"),
             "to": forwarded.to,
             "status": status,
@@ -169,9 +154,12 @@ fn told(request: &Value, forwarded: &Forwarded, out: Output) {
         Ok(Answered { status, reason }) => format!("{BAD}{status}{BAD:#} {reason}"),
         Err(error) => format!("{BAD}no answer:{BAD:#} {}", plain(&error.as_str().into())),
     };
+    let name = match request.get("verdict") {
+        Some(verdict) => plain(verdict),
+        None => format!("#{}", text("number")),
+    };
     out.line(format!(
-        "#{} {} {} {} B → {} {FAINT}{} ms{FAINT:#}",
-        text("number"),
+        "{name} {} {} {} B → {} {FAINT}{} ms{FAINT:#}",
         text("received_at"),
         plain(&format!("{} {}", text("method"), forwarded.to).into()),
         text("body_bytes"),

@@ -230,3 +230,44 @@ async fn the_command_line_makes_shows_explains_and_deletes() {
     assert_eq!(send(address, &sent).await, "HTTP/1.1 404 Not Found");
     server.kill();
 }
+
+/// Accepted and refused requests of a source alike, each once, from the last one on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sources_receipts_reach_the_developer_too() {
+    let home = Home::new("");
+    let server = home.start();
+    let address = server.address.as_str();
+    let secret = home.path().join("secret");
+    std::fs::write(&secret, "a8be22bb7bed43a3ac24de3580093560\n").unwrap();
+    let file = secret.to_str().unwrap();
+    let args = ["source", "create", "--dialect", "snyk", "--name", "snyk", "--secret-file", file];
+    let made = json(address, &args);
+    let path = format!("/in/{}", made["id"].as_str().unwrap());
+    let body = r#"{"webhookId":"d3cf26b3-2d77-497b-bce2-23b33cc15362"}"#;
+    let sent = |id: &str, signature: &str| {
+        let head =
+            format!("POST {path} HTTP/1.1\r\nHost: hub\r\nContent-Type: application/json\r\nX-Snyk-Event: ping/v0\r\n");
+        format!(
+            "{head}X-Snyk-Transport-ID: {id}\r\nX-Hub-Signature: {signature}\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        )
+    };
+    let right = "sha256=d5ca4bacc32bac605a08061007d5249dc59e05cae6bd00ba0c6a0276acf69aeb";
+    assert!(send(address, &sent("old", right)).await.starts_with("HTTP/1.1 200"));
+    let (forward, mut received) = receiver().await;
+    let args = ["listen", "--source", "snyk", "--forward", &forward, "--last", "1", "--json"];
+    let mut listening = Listening::start(address, &args);
+    let first = received.recv().await.unwrap();
+    assert!(first.starts_with("POST /hook HTTP/1.1\r\n") && first.ends_with(body), "{first}");
+    assert!(first.contains("\r\nX-Snyk-Transport-ID: old\r\n"), "names keep their letters: {first}");
+    let wrong = right.replace('d', "e");
+    assert!(send(address, &sent("forged", &wrong)).await.starts_with("HTTP/1.1 401"));
+    assert!(received.recv().await.unwrap().contains("X-Snyk-Transport-ID: forged"));
+    assert!(send(address, &sent("old", right)).await.starts_with("HTTP/1.1 200"));
+    assert!(received.recv().await.unwrap().ends_with(body), "a duplicate has its first's body");
+    for verdict in ["accepted", "signature_mismatch", "duplicate"] {
+        let line: Value = serde_json::from_str(&listening.line().await).unwrap();
+        assert_eq!((&line["verdict"], &line["status"]), (&verdict.into(), &204.into()));
+    }
+    server.kill();
+}

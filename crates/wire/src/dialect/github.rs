@@ -27,6 +27,7 @@ pub(super) static DIALECT: Dialect = Dialect {
     name: "GitHub security alerts",
     source: "https://docs.github.com/en/webhooks/webhook-events-and-payloads",
     credential: Credential::SecretGivenOrMade,
+    url_is_secret: false,
     secrets: &TextSecrets,
     inbound: Some(&GitHub),
     outbound: None,

@@ -23,7 +23,7 @@ use super::message::{
     self, Events, Said, bare, iso_seconds, malformed, named_id, need, object_of, plain_header, required_text,
     severity_named, unfit,
 };
-use super::{Credential, Dialect, EncodeError, Header, Inbound, Message, Outbound};
+use super::{Credential, Dialect, EncodeError, Header, Inbound, Message, Outbound, Settings};
 use crate::event::{self, Ping};
 use crate::json::javascript;
 use crate::json::tree::{Object, Value};
@@ -35,6 +35,7 @@ pub(super) static DIALECT: Dialect = Dialect {
     name: "Snyk",
     source: "https://docs.snyk.io/snyk-api/how-to-use-snyk-webhooks-apis/about-webhooks",
     credential: Credential::SecretGiven,
+    url_is_secret: false,
     secrets: &message::TextSecrets,
     inbound: Some(&Snyk),
     outbound: Some(&Snyk),
@@ -79,6 +80,8 @@ impl Inbound for Snyk {
         let occurred_at = stated.unwrap_or(request.received_at());
         let mut events = Events::of(DIALECT.id, request);
         match name.as_str() {
+            // The event header is not signed: what is plainly something else is no ping.
+            "ping" if body.get("project").is_some() => return Err(unfit("/project", "absent of a ping")),
             "ping" => {
                 let webhook_id = body.get("webhookId").and_then(Value::as_str).unwrap_or_default().to_owned();
                 events.push_data(EventType::WebhookPing, occurred_at, Data::from_typed(&Ping { webhook_id }));
@@ -192,7 +195,7 @@ impl Outbound for Snyk {
         Said::name(EVENTS, event_type)
     }
 
-    fn encode(&self, event: &Event) -> Result<Vec<u8>, EncodeError> {
+    fn encode(&self, event: &Event, _: &Settings) -> Result<Vec<u8>, EncodeError> {
         let body = Said::encode(EVENTS, event)?;
         Ok(javascript::stringify(&Value::Object(body)).into_bytes())
     }

@@ -20,7 +20,7 @@ use zeroize::Zeroizing;
 use super::message::{
     self, Events, Said, bare, malformed, need, object_of, take_integer, take_seconds, take_text, unfit,
 };
-use super::{Credential, Dialect, EncodeError, Header, Inbound, Message, Outbound, Secrets};
+use super::{Credential, Dialect, EncodeError, Header, Inbound, Message, Outbound, Secrets, Settings};
 use crate::event::{Component, Training, Vulnerability};
 use crate::json::python;
 use crate::json::tree::{Object, Value};
@@ -32,6 +32,7 @@ pub(super) static DIALECT: Dialect = Dialect {
     name: "Symbiotic",
     source: "Symbiotic Security's documentation, page \"Webhooks\"",
     credential: Credential::SecretGivenOrMade,
+    url_is_secret: false,
     secrets: &HexSecrets,
     inbound: Some(&Symbiotic),
     outbound: Some(&Symbiotic),
@@ -78,6 +79,14 @@ impl Inbound for Symbiotic {
             let event = body.get("event").and_then(Value::as_str);
             is_time && body.get("data").is_some() && event.is_some_and(|name| name.contains('.'))
         })
+    }
+
+    fn canonical(&self, body: &[u8]) -> Option<String> {
+        python::canonical(body).ok()
+    }
+
+    fn parses_first(&self) -> bool {
+        true
     }
 
     fn decode(&self, request: &Verified) -> Result<Decoded, Refusal> {
@@ -140,7 +149,7 @@ impl Outbound for Symbiotic {
         Said::name(EVENTS, event_type)
     }
 
-    fn encode(&self, event: &Event) -> Result<Vec<u8>, EncodeError> {
+    fn encode(&self, event: &Event, _: &Settings) -> Result<Vec<u8>, EncodeError> {
         let data = Said::encode(EVENTS, event)?;
         let body = Object::from([
             ("event", event.event_type.as_str().into()),
