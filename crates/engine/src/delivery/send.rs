@@ -123,19 +123,38 @@ impl Talk<'_> {
             let mut answers: Vec<Answer<'_>> = earlier.iter().filter_map(answer).collect();
             let latest = (exchange, read);
             answers.extend(answer(&latest));
-            let so_far = dialect::Exchange { event, settings, path: peer.path(), answers: &answers };
+            let id = &self.delivery.id.to_string();
+            let so_far = dialect::Exchange { id, event, settings, path: peer.path(), answers: &answers };
+            let left = deadline - self.client.monotonic();
             match self.outbound.judge(&so_far) {
+                Judgement::AskLater { wait, request } if earlier.len() + 1 < TURNS_MAX && wait < left => {
+                    if !self.waited(wait).await {
+                        return Ok(Fault::from(AttemptResult::Interrupted).into());
+                    }
+                    turn = Turn::of(request)?;
+                    earlier.push(latest);
+                }
                 Judgement::Ask(request) if earlier.len() + 1 < TURNS_MAX => {
-                    let method = request.method.parse().map_err(|_| EncodeError::Data("a method".to_owned()))?;
-                    turn = Turn { method, target: Some(request.target), body: request.body.into() };
+                    turn = Turn::of(request)?;
                     earlier.push(latest);
                 }
                 judgement @ (Judgement::ByStatus
                 | Judgement::Failed { .. }
                 | Judgement::Refused { .. }
                 | Judgement::Gone { .. }
+                | Judgement::Taken
+                | Judgement::AskLater { .. }
                 | Judgement::Ask(_)) => return Ok(heard(latest.0, judgement)),
             }
+        }
+    }
+
+    /// Whether nothing interrupted the wait.
+    async fn waited(&self, wait: SignedDuration) -> bool {
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => false,
+            () = self.client.sleep(wait) => true,
         }
     }
 
@@ -174,6 +193,11 @@ impl Talk<'_> {
 }
 
 impl Turn {
+    fn of(request: dialect::Request) -> Result<Self, EncodeError> {
+        let method = request.method.parse().map_err(|_| EncodeError::Data("a method".to_owned()))?;
+        Ok(Self { method, target: Some(request.target), body: request.body.into() })
+    }
+
     fn outgoing<'a>(
         &'a self,
         headers: Vec<(&'a str, HeaderValue)>,
@@ -189,6 +213,11 @@ impl Turn {
 fn heard(mut exchange: Exchange, judgement: Judgement) -> Exchange {
     let (heard, detail) = match judgement {
         Judgement::ByStatus => return exchange,
+        Judgement::Taken if exchange.result.is_success() => return exchange,
+        Judgement::Taken => {
+            exchange.result = AttemptResult::Sent;
+            return exchange;
+        }
         Judgement::Failed { detail, pause } => {
             let pause = pause.and_then(|pause| u64::try_from(pause.as_secs()).ok()).map(RetryAfter::Seconds);
             exchange.retry_after = exchange.retry_after.or(pause);
@@ -196,6 +225,7 @@ fn heard(mut exchange: Exchange, judgement: Judgement) -> Exchange {
         }
         Judgement::Refused { detail } => (Heard::Refused, detail),
         Judgement::Gone { detail } => (Heard::Gone, detail),
+        Judgement::AskLater { .. } => (Heard::Failed, "the endpoint has not confirmed in time".to_owned()),
         Judgement::Ask(_) => (Heard::Failed, "the endpoint answers, but never what would end the talk".to_owned()),
     };
     if exchange.result.is_success() {

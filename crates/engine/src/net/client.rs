@@ -210,7 +210,7 @@ impl Client {
     }
 
     /// Waits, as long as the clock says.
-    pub(super) async fn sleep(&self, duration: SignedDuration) {
+    pub(crate) async fn sleep(&self, duration: SignedDuration) {
         self.clock.sleep(duration).await;
     }
 

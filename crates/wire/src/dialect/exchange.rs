@@ -71,7 +71,9 @@ impl From<SettingsError> for EncodeError {
 /// What has been said to an endpoint in one attempt, and what it answered.
 #[derive(Debug, Clone, Copy)]
 pub struct Exchange<'a> {
-    /// What it is about.
+    /// Id of the delivery, as in [`Message`](super::Message); of several at once, the first's.
+    pub id: &'a str,
+    /// What it is about; of several at once, the first.
     pub event: &'a Event,
     /// The endpoint's.
     pub settings: &'a Settings,
@@ -133,8 +135,26 @@ pub enum Judgement {
         /// What the endpoint said, for people.
         detail: String,
     },
+    /// Taken, whatever the status says of the request as a whole.
+    Taken,
     /// Not done: this is to be sent next, with the headers of the dialect.
     Ask(Request),
+    /// As [`Self::Ask`], after a while. An attempt whose time does not last so long has failed.
+    AskLater {
+        /// How long to wait before.
+        wait: SignedDuration,
+        /// What to send then.
+        request: Request,
+    },
+}
+
+/// One of several deliveries that go out at once.
+#[derive(Debug, Clone, Copy)]
+pub struct Part<'a> {
+    /// What it is about.
+    pub event: &'a Event,
+    /// What [`Outbound::encode`](super::Outbound::encode) made of it.
+    pub body: &'a [u8],
 }
 
 /// A further request of the same attempt.
