@@ -19,15 +19,17 @@ use http::{HeaderValue, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
 use jiff::SignedDuration;
+use tokio::net::UdpSocket;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use watchbell_domain::delivery::{AttemptResult, Response};
 use watchbell_domain::endpoint::Transport;
 use watchbell_domain::port::Clock;
 use watchbell_domain::retry::{Heard, RetryAfter};
+use watchbell_wire::dialect::Carrier;
 
 use super::answer::{Head, ReadBody};
-use super::connector::Connector;
+use super::connector::{Connector, Stream, Target};
 use super::fault::{self, Fault};
 use super::guard::UrlRefused;
 use super::http1::Http1;
@@ -36,6 +38,7 @@ use super::identity;
 use super::mask::Mask;
 use super::peer::{IdleLimits, Lent};
 use super::request;
+use super::tls::Handshake;
 
 pub use super::peer::Peer;
 
@@ -122,6 +125,27 @@ impl From<Fault> for Exchange {
     }
 }
 
+/// Where an endpoint of another carrier than HTTP listens.
+pub struct Socket {
+    target: Target,
+    handshake: Handshake,
+    /// UDP.
+    pub(crate) is_datagram: bool,
+}
+
+impl Socket {
+    /// Whether TLS is spoken from the first byte.
+    pub(crate) fn is_tls(&self) -> bool {
+        self.target.tls
+    }
+}
+
+impl fmt::Debug for Socket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Socket").field("authority", &self.target.authority).finish_non_exhaustive()
+    }
+}
+
 /// Why nothing can be sent to an endpoint.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PeerRefused {
@@ -202,6 +226,39 @@ impl Client {
     pub(super) fn https_peer(&self, url: &str, transport: &Transport) -> Result<Peer, PeerRefused> {
         let target = self.connector.https_target(url)?;
         Ok(Peer::new(target, self.connector.handshake(transport)?, Arc::clone(&self.idle)))
+    }
+
+    /// Where an endpoint of another carrier's listens, nothing open yet.
+    ///
+    /// # Errors
+    /// As [`Self::peer_with`].
+    pub fn socket(&self, carrier: Carrier, url: &str, transport: &Transport) -> Result<Socket, PeerRefused> {
+        let (target, is_datagram) = self.connector.carried_target(carrier, url)?;
+        Ok(Socket { target, is_datagram, handshake: self.connector.bare_handshake(transport)? })
+    }
+
+    /// Connects, with TLS where the URL says so.
+    pub(crate) async fn open(&self, socket: &Socket) -> Result<Box<dyn Stream>, Fault> {
+        self.in_time(self.connector.connect(&socket.target, &socket.handshake)).await.map(|connected| connected.stream)
+    }
+
+    /// TLS on what is open already.
+    pub(crate) async fn secured(&self, socket: &Socket, stream: Box<dyn Stream>) -> Result<Box<dyn Stream>, Fault> {
+        let securing = self.connector.secured(&socket.target, &socket.handshake, stream);
+        self.in_time(securing).await.map(|connected| connected.stream)
+    }
+
+    /// A socket for datagrams, after its name was looked up and judged.
+    pub(crate) async fn datagrams(&self, socket: &Socket) -> Result<UdpSocket, Fault> {
+        self.in_time(self.connector.datagrams(&socket.target)).await
+    }
+
+    async fn in_time<T>(&self, connecting: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+        tokio::select! {
+            biased;
+            connected = connecting => connected,
+            () = self.clock.sleep(self.limits.connect_timeout) => Err(AttemptResult::ConnectTimeout.into()),
+        }
     }
 
     /// The clock's monotonic half, by which deadlines are kept.
@@ -316,11 +373,7 @@ impl Client {
     }
 
     async fn connect(&self, peer: &Peer) -> Result<Lent, Fault> {
-        let connected = tokio::select! {
-            biased;
-            connected = self.connector.connect(&peer.target, &peer.handshake) => connected?,
-            () = self.clock.sleep(self.limits.connect_timeout) => return Err(AttemptResult::ConnectTimeout.into()),
-        };
+        let connected = self.in_time(self.connector.connect(&peer.target, &peer.handshake)).await?;
         let born_at = self.clock.monotonic();
         let head_bytes_max = self.limits.head_bytes_max;
         if connected.http2 {

@@ -19,8 +19,8 @@ use serde_json::Value as Json;
 use super::account::{Account, Phase, one_line, with_path};
 use super::bearer::Tokens;
 use super::{
-    Answer, Carrier, Credential, Dialect, EncodeError, Exchange, Header, Judgement, Message, Outbound, Part, Settings,
-    SettingsError,
+    Answer, BatchMax, Carrier, Credential, Dialect, EncodeError, Exchange, Header, Judgement, Message, Outbound, Part,
+    Settings, SettingsError,
 };
 use crate::json::tree::{Object, Value};
 use crate::{Event, EventType, Key, Severity};
@@ -51,11 +51,13 @@ struct ElasticSettings {
     dataset: String,
     /// The namespace; `default` when absent.
     namespace: String,
+    /// Most events of one request, 1 to 1000: what waits goes out together. 1 when absent.
+    batch_max: BatchMax,
 }
 
 impl Default for ElasticSettings {
     fn default() -> Self {
-        Self { dataset: "watchbell.events".to_owned(), namespace: "default".to_owned() }
+        Self { dataset: "watchbell.events".to_owned(), namespace: "default".to_owned(), batch_max: BatchMax::default() }
     }
 }
 
@@ -97,6 +99,10 @@ impl Outbound for Elastic {
 
     fn target(&self, _: &Event, _: &Settings, path: &str) -> Option<String> {
         with_path(path, BULK, |path| path.ends_with(BULK))
+    }
+
+    fn batch_max(&self, settings: &Settings) -> usize {
+        settings.read::<ElasticSettings>().map_or(1, |settings| settings.batch_max.get())
     }
 
     fn join(&self, parts: &[Part<'_>], _: &Settings) -> Option<Result<Vec<u8>, EncodeError>> {

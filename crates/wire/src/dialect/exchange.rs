@@ -9,8 +9,9 @@
 
 use std::sync::Arc;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::EncodeError;
@@ -148,6 +149,34 @@ pub enum Judgement {
     },
 }
 
+/// How many deliveries may go out at once, as it stands in settings: 1 to 1000.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "u16")]
+pub(super) struct BatchMax(u16);
+
+impl BatchMax {
+    pub(super) fn get(self) -> usize {
+        self.0.into()
+    }
+}
+
+impl Default for BatchMax {
+    fn default() -> Self {
+        Self(1)
+    }
+}
+
+impl TryFrom<u16> for BatchMax {
+    type Error = &'static str;
+
+    fn try_from(given: u16) -> Result<Self, Self::Error> {
+        match given {
+            1..=1000 => Ok(Self(given)),
+            _ => Err("1 to 1000 are wanted"),
+        }
+    }
+}
+
 /// One of several deliveries that go out at once.
 #[derive(Debug, Clone, Copy)]
 pub struct Part<'a> {
@@ -155,6 +184,42 @@ pub struct Part<'a> {
     pub event: &'a Event,
     /// What [`Outbound::encode`](super::Outbound::encode) made of it.
     pub body: &'a [u8],
+}
+
+/// How messages of syslog's are told apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Framing {
+    /// On a stream: the length before each message (RFC 6587, section 3.4.1); else a line feed behind it.
+    pub counts_octets: bool,
+    /// Longest datagram, in bytes.
+    pub datagram_bytes_max: usize,
+}
+
+impl Default for Framing {
+    fn default() -> Self {
+        Self { counts_octets: true, datagram_bytes_max: 1024 }
+    }
+}
+
+/// A mail as it is kept until it is sent: the body that a dialect of [`Carrier::Smtp`](super::Carrier::Smtp) makes, as JSON.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mail {
+    /// The sender's address.
+    pub from: String,
+    /// The recipients' addresses.
+    pub to: Vec<String>,
+    /// One line.
+    pub subject: String,
+    /// The text part.
+    pub text: String,
+    /// The HTML part, everything foreign in it escaped.
+    pub html: String,
+    /// `Date`.
+    pub date: Timestamp,
+    /// `Message-ID`, with its angle brackets.
+    pub message_id: String,
+    /// `In-Reply-To` and `References`, with its angle brackets.
+    pub in_reply_to: Option<String>,
 }
 
 /// A further request of the same attempt.

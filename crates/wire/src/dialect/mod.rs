@@ -11,8 +11,10 @@ mod account;
 mod aegis;
 mod bearer;
 mod bearer_scan;
+mod cef;
 mod cloudevents;
 mod elastic;
+mod email;
 mod exchange;
 mod github;
 mod message;
@@ -22,8 +24,10 @@ mod snyk;
 mod splunk_hec;
 mod standard;
 mod symbiotic;
+mod syslog;
 
-pub use exchange::{Answer, Exchange, Judgement, Part, Request, Settings, SettingsError};
+use exchange::BatchMax;
+pub use exchange::{Answer, Exchange, Framing, Judgement, Mail, Part, Request, Settings, SettingsError};
 
 /// Every dialect, in the order they are shown. A new dialect is one file and one line here.
 pub static ALL: &[&Dialect] = &[
@@ -38,6 +42,9 @@ pub static ALL: &[&Dialect] = &[
     &elastic::DIALECT,
     &rapid7::DIALECT,
     &ocsf::DIALECT,
+    &syslog::DIALECT,
+    &cef::DIALECT,
+    &email::DIALECT,
 ];
 
 /// The dialect with this id, as it stands in configuration and API: `snyk`, `bearer-scan`.
@@ -181,6 +188,21 @@ pub trait Outbound: Sync {
     fn keyed<'a>(&self, body: &'a [u8], keys: &[Key]) -> Result<Cow<'a, [u8]>, EncodeError> {
         let _ = keys;
         Ok(Cow::Borrowed(body))
+    }
+
+    /// How messages follow one another on a connection of syslog's.
+    ///
+    /// # Errors
+    /// When the settings cannot be read.
+    fn framing(&self, settings: &Settings) -> Result<Framing, SettingsError> {
+        let _ = settings;
+        Ok(Framing::default())
+    }
+
+    /// Most deliveries that go out at once, where [`Self::join`] can join them. 1: each by itself.
+    fn batch_max(&self, settings: &Settings) -> usize {
+        let _ = settings;
+        1
     }
 
     /// The body for several deliveries of one endpoint at once, each with its own body as [`Self::encode`] made it; `None`

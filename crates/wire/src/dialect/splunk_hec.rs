@@ -23,8 +23,8 @@ use super::account::{Account, one_line, with_path};
 use super::bearer::Tokens;
 use super::message::bare;
 use super::{
-    Answer, Carrier, Credential, Dialect, EncodeError, Exchange, Header, Judgement, Message, Outbound, Part, Request,
-    Settings, SettingsError,
+    Answer, BatchMax, Carrier, Credential, Dialect, EncodeError, Exchange, Header, Judgement, Message, Outbound, Part,
+    Request, Settings, SettingsError,
 };
 use crate::json::tree::{Object, Value};
 use crate::{Event, EventType, Key, Severity};
@@ -75,6 +75,8 @@ struct HecSettings {
     /// `true`: an event counts as delivered only when an indexer acknowledged it, and a token without acknowledgement
     /// fails. `false`: acknowledgements are not asked for. Absent: asked for where the token has them.
     acknowledge: Option<bool>,
+    /// Most events of one request, 1 to 1000: what waits goes out together. 1 when absent.
+    batch_max: BatchMax,
 }
 
 struct SplunkHec;
@@ -130,6 +132,10 @@ impl Outbound for SplunkHec {
 
     fn target(&self, _: &Event, _: &Settings, path: &str) -> Option<String> {
         with_path(path, EVENT, |path| path.contains(COLLECTOR))
+    }
+
+    fn batch_max(&self, settings: &Settings) -> usize {
+        settings.read::<HecSettings>().map_or(1, |settings| settings.batch_max.get())
     }
 
     fn join(&self, parts: &[Part<'_>], _: &Settings) -> Option<Result<Vec<u8>, EncodeError>> {

@@ -199,6 +199,124 @@ fn ocsf_opens_and_closes_one_finding_in_the_right_class() {
     assert_eq!(outbound("ocsf").check_settings(&settings(versions)).unwrap_err().pointer, "/version");
 }
 
+/// A message of RFC 5424, taken apart as its grammar has it.
+struct Parsed {
+    priority: u16,
+    header: Vec<String>,
+    data: Vec<(String, String)>,
+    text: String,
+}
+
+fn parsed(line: &str) -> Parsed {
+    let (priority, rest) = line.strip_prefix('<').unwrap().split_once(">1 ").unwrap();
+    let mut words = rest.splitn(6, ' ');
+    let header: Vec<String> = words.by_ref().take(5).map(str::to_owned).collect();
+    let mut rest = words.next().unwrap();
+    let mut data = Vec::new();
+    match rest.strip_prefix("- ") {
+        Some(text) => rest = text,
+        None => {
+            rest = rest.strip_prefix("[watchbell@32473").unwrap();
+            while let Some(more) = rest.strip_prefix(' ') {
+                let (name, more) = more.split_once("=\"").unwrap();
+                let mut value = String::new();
+                let mut characters = more.char_indices();
+                let end = loop {
+                    match characters.next().unwrap() {
+                        (_, '\\') => value.push(characters.next().unwrap().1),
+                        (at, '"') => break at,
+                        (_, ']') => panic!("a bracket that is not escaped: {line}"),
+                        (_, other) => value.push(other),
+                    }
+                };
+                data.push((name.to_owned(), value));
+                rest = &more[end + 1..];
+            }
+            rest = rest.strip_prefix("] ").unwrap();
+        }
+    }
+    Parsed { priority: priority.parse().unwrap(), header, data, text: rest.to_owned() }
+}
+
+#[test]
+fn syslog_says_the_same_to_people_and_to_machines() {
+    let data = json!({"finding_id": "f", "title": HARD_TEXT, "severity": "high", "cve_id": "CVE-2019-10744",
+        "component": {"name": "a\"]\\b", "version": "1"}});
+    let line = said("syslog", &told("vulnerability.created", &data), json!({"hostname": "wb.example.com"}));
+    let read = parsed(&line);
+    assert_eq!(read.priority, 16 * 8 + 3);
+    let header = ["2024-10-09T08:47:57.975000Z", "wb.example.com", "watchbell", "-", "vulnerability.created"];
+    assert_eq!(read.header, header);
+    let of = |name: &str| read.data.iter().find(|(given, _)| given == name).unwrap().1.clone();
+    assert_eq!((of("key"), of("cve"), of("severity")), ("f".into(), "CVE-2019-10744".into(), "high".into()));
+    assert_eq!(of("component"), "a\"]\\b 1");
+    assert!(read.text.starts_with("\u{feff}New high vulnerability: Schwäche |=]"), "{line}");
+    assert!(!line.contains(char::is_control), "{line}");
+    let plain = said("syslog", &told("webhook.ping", &json!({})), json!({"facility": 4, "app_name": "wb"}));
+    assert_eq!(parsed(&plain).priority, 4 * 8 + 6);
+    assert!(plain.ends_with("] Watchbell tries this endpoint"), "no byte order mark before ASCII: {plain}");
+    let long = json!({"title": "ä".repeat(9000), "project_id": "\"".repeat(9000), "finding_id": "]".repeat(9000)});
+    let line = said("syslog", &told("vulnerability.created", &long), json!({}));
+    assert!(line.len() <= 8192);
+    let structured = line.find("\u{feff}").unwrap();
+    assert!(structured < 1024 - 64, "the structured data fits into a datagram: {structured}");
+}
+
+#[test]
+fn cef_as_others_read_it() {
+    let events = events();
+    let lines: Vec<String> = events.iter().map(|event| said("cef", event, json!({}))).collect();
+    for (line, event) in lines.iter().zip(&events) {
+        let read = parsed(line);
+        assert!(read.data.is_empty() && read.text.starts_with("CEF:0|Watchbell|Watchbell|"), "{line}");
+        assert_eq!(read.header[4], event.event_type.as_str());
+        assert!(!line.contains(char::is_control), "{line}");
+    }
+    let asked: Vec<String> = lines.iter().map(|line| json!(line).to_string()).collect();
+    let Some(verdicts) = judged("cef.py", &asked) else { return };
+    for (verdict, event) in verdicts.iter().zip(&events) {
+        let read: Value = serde_json::from_str(verdict).unwrap();
+        assert!(read.get("fault").is_none(), "{verdict}");
+        assert_eq!(read["header"][4], event.event_type.as_str());
+        assert_eq!(read["extension"]["act"], event.event_type.as_str());
+        assert_eq!(read["extension"]["rt"], "1728463677975");
+        if let Some(path) = event.data.typed::<Value>().unwrap()["resource_path"].as_str() {
+            assert_eq!(read["extension"]["fname"], path);
+        }
+    }
+    let long = json!({"title": "|".repeat(9000), "resource_path": "=".repeat(9000), "rule_id": "r".repeat(9000)});
+    let line = said("cef", &told("vulnerability.created", &long), json!({"max_bytes": 2048}));
+    assert!(line.len() <= 2048 && line.contains(" cs3=rrr"), "{line}");
+}
+
+#[test]
+fn a_mail_that_closes_answers_the_one_that_opened() {
+    let with = json!({"from": "wb@example.com", "to": ["a@example.com"], "link_base": "https://wb.example.com/",
+        "subject": "{severity}/{type}: {title} {unknown} {"});
+    let data = json!({"finding_id": "f", "title": "<b>{type}\r\nBcc: x@example.com", "severity": "high", "cve_id": "CVE-2019-10744"});
+    let opened = read("email", &told("vulnerability.created", &data), with.clone());
+    let closed = read("email", &told("vulnerability.remediated", &data), with);
+    assert_eq!(opened["in_reply_to"], Value::Null);
+    assert_eq!(closed["in_reply_to"], opened["message_id"]);
+    assert_ne!(closed["message_id"], opened["message_id"]);
+    assert!(opened["message_id"].as_str().unwrap().ends_with("@example.com>"));
+    assert_eq!(opened["subject"], "high/vulnerability.created: <b>{type} Bcc: x@example.com {unknown} {");
+    let (text, html) = (opened["text"].as_str().unwrap(), opened["html"].as_str().unwrap());
+    assert!(html.contains("&lt;b&gt;{type} Bcc") && !html.contains("<b>{type}"), "{html}");
+    assert!(text.contains("CVE: CVE-2019-10744\n") && text.contains("https://wb.example.com/events/evt_"), "{text}");
+    for (given, pointer) in [
+        (json!({}), "/from"),
+        (json!({"from": "a@example.com"}), "/to"),
+        (json!({"from": "a@example.com", "to": ["b@example.com", "c"]}), "/to/1"),
+        (json!({"from": "a@example.com", "to": ["b@example.com\r\nRCPT TO:<c@example.com>"]}), "/to/0"),
+        (json!({"from": "a b@example.com", "to": ["b@example.com"]}), "/from"),
+        (json!({"from": "a@example.com", "to": ["b@example.com"], "subject": "a\nb"}), "/subject"),
+        (json!({"from": "a@example.com", "to": ["b@example.com"], "link_base": "javascript:x"}), "/link_base"),
+    ] {
+        assert_eq!(outbound("email").check_settings(&settings(given.clone())).unwrap_err().pointer, pointer, "{given}");
+    }
+}
+
 #[test]
 fn settings_that_cannot_work_are_refused_by_their_member() {
     let cases = [
@@ -207,8 +325,16 @@ fn settings_that_cannot_work_are_refused_by_their_member() {
         ("splunk_hec", json!({"acknowledge": "yes"}), "/acknowledge"),
         ("elastic", json!({"dataset": "a-b"}), "/dataset"),
         ("elastic", json!({"namespace": "Prod"}), "/namespace"),
+        ("splunk_hec", json!({"batch_max": 0}), "/batch_max"),
+        ("elastic", json!({"batch_max": 1001}), "/batch_max"),
         ("rapid7", json!({"region": "eu"}), "/region"),
         ("ocsf", json!({"version": 1.3}), "/version"),
+        ("syslog", json!({"facility": 24}), "/facility"),
+        ("syslog", json!({"hostname": "a b"}), "/hostname"),
+        ("cef", json!({"app_name": ""}), "/app_name"),
+        ("cef", json!({"framing": "none"}), "/framing"),
+        ("syslog", json!({"max_bytes": 1}), "/max_bytes"),
+        ("cef", json!({"datagram_max_bytes": 70_000}), "/datagram_max_bytes"),
     ];
     for (id, given, pointer) in cases {
         let refused = outbound(id).check_settings(&settings(given.clone())).unwrap_err();
@@ -423,6 +549,8 @@ fn several_events_go_out_as_one_body() {
         let joined = outbound(id).join(&parts, &Settings::default()).unwrap().unwrap();
         assert_eq!(String::from_utf8(joined).unwrap(), bodies.join(separator));
     }
+    assert_eq!(outbound("splunk_hec").batch_max(&settings(json!({"batch_max": 50}))), 50);
+    assert_eq!(outbound("elastic").batch_max(&Settings::default()), 1);
     assert!(outbound("rapid7").join(&[], &Settings::default()).is_none());
 }
 
@@ -442,6 +570,23 @@ proptest! {
                 prop_assert!(serde_json::from_str::<Value>(line).unwrap().is_object());
             }
         }
+        for id in ["syslog", "cef"] {
+            let line = said(id, &event, json!({}));
+            prop_assert!(!line.contains(char::is_control), "{}", line);
+            let read = parsed(&line);
+            prop_assert_eq!(&read.header[4], "vulnerability.created");
+            let names: Vec<&str> = read.data.iter().map(|(name, _)| name.as_str()).collect();
+            let known = ["event", "eventId", "severity", "key", "cve", "component"];
+            prop_assert!(names.iter().all(|name| known.contains(name)), "{:?}", names);
+        }
+        // Every `=` of a value is escaped, so that what looks like a pair is none.
+        let cef = said("cef", &event, json!({}));
+        let extension = cef.rsplit_once("|5|").map_or("", |(_, extension)| extension);
+        let keys = extension.split('=').filter(|piece| piece.bytes().rev().take_while(|byte| *byte == b'\\').count() % 2 == 0);
+        let mut keys: Vec<&str> = keys.filter_map(|piece| piece.rsplit(' ').next()).collect();
+        keys.pop();
+        let ours = ["rt", "externalId", "cat", "act", "cs1", "cs1Label", "cs2", "cs2Label", "cs5", "cs5Label", "fname", "msg"];
+        prop_assert!(keys.iter().all(|key| ours.contains(key)), "{:?} {}", keys, cef);
         let splunk = read("splunk_hec", &event, json!({}));
         prop_assert_eq!(&splunk["event"]["data"], &data);
         let signature = splunk["event"]["signature"].as_str().unwrap();
