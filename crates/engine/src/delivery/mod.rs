@@ -16,7 +16,7 @@
 
 mod attempt;
 mod breaker;
-mod bucket;
+pub(crate) mod bucket;
 mod carrier;
 mod handle;
 mod lines;

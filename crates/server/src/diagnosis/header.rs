@@ -32,6 +32,8 @@ pub(super) enum Spelling {
 impl Format {
     /// Seen from two messages signed with two secrets: what differs is the signature.
     pub(super) fn of(dialect: &'static Dialect) -> Option<Self> {
+        // What is not received has no receiver to explain anything to.
+        dialect.inbound?;
         let sign = |random: u8| {
             let key = dialect.secrets.key(&dialect.secrets.make([random; 32])).ok()?;
             let time = Timestamp::UNIX_EPOCH;
