@@ -142,7 +142,11 @@ fn credentials(transport: &Transport) -> Vec<Secret> {
     match &transport.auth {
         None => Vec::new(),
         Some(Auth::Basic { username, password }) => {
-            vec![password.clone(), Secret::new(STANDARD.encode(pair(username, password)))]
+            // Mail servers are told them in other spellings, and some repeat a command that they do not know.
+            let plain = STANDARD.encode(format!("\0{username}\0{}", password.expose()));
+            let login = STANDARD.encode(password.expose());
+            let sent = [STANDARD.encode(pair(username, password)), plain, login].map(Secret::new);
+            [password.clone()].into_iter().chain(sent).collect()
         }
         Some(Auth::Bearer { token }) => vec![token.clone()],
         Some(Auth::OAuth2(oauth2)) => vec![oauth2.client_secret.clone()],

@@ -19,17 +19,15 @@ use http::{HeaderValue, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
 use jiff::SignedDuration;
-use tokio::net::UdpSocket;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use watchbell_domain::delivery::{AttemptResult, Response};
 use watchbell_domain::endpoint::Transport;
 use watchbell_domain::port::Clock;
 use watchbell_domain::retry::{Heard, RetryAfter};
-use watchbell_wire::dialect::Carrier;
 
 use super::answer::{Head, ReadBody};
-use super::connector::{Connector, Stream, Target};
+use super::connector::Connector;
 use super::fault::{self, Fault};
 use super::guard::UrlRefused;
 use super::http1::Http1;
@@ -38,9 +36,9 @@ use super::identity;
 use super::mask::Mask;
 use super::peer::{IdleLimits, Lent};
 use super::request;
-use super::tls::Handshake;
 
 pub use super::peer::Peer;
+pub use super::socket::Socket;
 
 /// Bounds of an exchange and of what is kept between exchanges.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,27 +123,6 @@ impl From<Fault> for Exchange {
     }
 }
 
-/// Where an endpoint of another carrier than HTTP listens.
-pub struct Socket {
-    target: Target,
-    handshake: Handshake,
-    /// UDP.
-    pub(crate) is_datagram: bool,
-}
-
-impl Socket {
-    /// Whether TLS is spoken from the first byte.
-    pub(crate) fn is_tls(&self) -> bool {
-        self.target.tls
-    }
-}
-
-impl fmt::Debug for Socket {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Socket").field("authority", &self.target.authority).finish_non_exhaustive()
-    }
-}
-
 /// Why nothing can be sent to an endpoint.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PeerRefused {
@@ -174,7 +151,7 @@ impl From<PeerRefused> for Fault {
 
 /// Makes exchanges. One for the whole server.
 pub struct Client {
-    connector: Connector,
+    pub(super) connector: Connector,
     clock: Arc<dyn Clock>,
     limits: Limits,
     idle: Arc<AtomicUsize>,
@@ -228,32 +205,8 @@ impl Client {
         Ok(Peer::new(target, self.connector.handshake(transport)?, Arc::clone(&self.idle)))
     }
 
-    /// Where an endpoint of another carrier's listens, nothing open yet.
-    ///
-    /// # Errors
-    /// As [`Self::peer_with`].
-    pub fn socket(&self, carrier: Carrier, url: &str, transport: &Transport) -> Result<Socket, PeerRefused> {
-        let (target, is_datagram) = self.connector.carried_target(carrier, url)?;
-        Ok(Socket { target, is_datagram, handshake: self.connector.bare_handshake(transport)? })
-    }
-
-    /// Connects, with TLS where the URL says so.
-    pub(crate) async fn open(&self, socket: &Socket) -> Result<Box<dyn Stream>, Fault> {
-        self.in_time(self.connector.connect(&socket.target, &socket.handshake)).await.map(|connected| connected.stream)
-    }
-
-    /// TLS on what is open already.
-    pub(crate) async fn secured(&self, socket: &Socket, stream: Box<dyn Stream>) -> Result<Box<dyn Stream>, Fault> {
-        let securing = self.connector.secured(&socket.target, &socket.handshake, stream);
-        self.in_time(securing).await.map(|connected| connected.stream)
-    }
-
-    /// A socket for datagrams, after its name was looked up and judged.
-    pub(crate) async fn datagrams(&self, socket: &Socket) -> Result<UdpSocket, Fault> {
-        self.in_time(self.connector.datagrams(&socket.target)).await
-    }
-
-    async fn in_time<T>(&self, connecting: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+    /// Within the time that connecting may take.
+    pub(super) async fn in_time<T>(&self, connecting: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
         tokio::select! {
             biased;
             connected = connecting => connected,

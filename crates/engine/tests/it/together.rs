@@ -69,8 +69,11 @@ async fn what_waits_goes_out_at_once_and_each_has_its_outcome() {
     assert_eq!(documents(&request).len(), 3, "{request}");
     assert!(request.ends_with("}\n"), "{request}");
     let all = outcomes(&mut rig, 3).await;
-    // The line is in the order of coming.
-    let [stored, faulty, busy] = [&all[&more[0]], &all[&more[1]], &all[&more[2]]];
+    let of_document = |id: &String| {
+        let is_its = |delivery: &&DeliveryId| rig.store.tables().rows[*delivery].event.id.to_string() == *id;
+        all[more.iter().find(is_its).unwrap()].clone()
+    };
+    let [stored, faulty, busy] = &documents(&request).iter().map(of_document).collect::<Vec<_>>()[..] else { panic!() };
     assert_eq!(stored.next, Next::Delivered);
     assert_eq!(
         faulty.next,

@@ -30,6 +30,7 @@ pub(super) static DIALECT: Dialect = Dialect {
 };
 
 const NAME_MAX: usize = 512;
+const SEVERITY_BYTES_MAX: usize = "|10|".len();
 const MSG_MAX: usize = 1023;
 const TEXT_MAX: usize = 1023;
 const EXTERNAL_ID_MAX: usize = 40;
@@ -45,17 +46,18 @@ impl Outbound for Cef {
     fn encode(&self, event: &Event, settings: &Settings) -> Result<Vec<u8>, EncodeError> {
         let settings: SyslogSettings = settings.read()?;
         let account = Account::of(event)?;
-        let mut line = format!(
-            "{}- CEF:0|Watchbell|Watchbell|1.0|{}|{}|{}|",
-            settings.header(&account),
-            event.event_type,
-            in_header(&cut(&account.title(), NAME_MAX)),
-            severity(account.severity)
-        );
+        let mut line = format!("{}- CEF:0|Watchbell|Watchbell|1.0|{}|", settings.header(&account), event.event_type);
+        // Escaped, a name is at most twice as long.
+        let room = settings.max_bytes().saturating_sub(line.len() + SEVERITY_BYTES_MAX) / 2;
+        let name = in_header(&cut(&account.title(), room.min(NAME_MAX)));
+        line.push_str(&format!("{name}|{}|", severity(account.severity)));
         let mut separator = "";
-        for (key, value) in extension(&account) {
-            let pair = format!("{separator}{key}={}", in_extension(&value));
-            // Half a value is worse than none.
+        for Pair { key, value, label } in extension(&account) {
+            let mut pair = format!("{separator}{key}={}", in_extension(&value));
+            if let Some(label) = label {
+                pair.push_str(&format!(" {key}Label={label}"));
+            }
+            // Half a value is worse than none, and so is a label of nothing.
             if line.len() + pair.len() > settings.max_bytes() {
                 continue;
             }
@@ -78,11 +80,18 @@ impl Outbound for Cef {
     }
 }
 
-/// The pairs, what matters most first: a message that is too long loses its end.
-fn extension(account: &Account<'_>) -> Vec<(&'static str, String)> {
+/// A key with its value; one whose meaning is ours has a label.
+struct Pair {
+    key: &'static str,
+    value: String,
+    label: Option<&'static str>,
+}
+
+/// The pairs, what matters most first: a message that is too long loses those that do not fit any more.
+fn extension(account: &Account<'_>) -> Vec<Pair> {
     let event = account.event;
     let text = |name: &str| account.text(name).map(|text| cut(text, TEXT_MAX));
-    let mut pairs = vec![
+    let first = [
         ("rt", event.occurred_at.as_millisecond().to_string()),
         ("externalId", cut(&account.key(), EXTERNAL_ID_MAX)),
         ("cat", event.event_type.as_str().split('.').next().unwrap_or_default().to_owned()),
@@ -93,19 +102,14 @@ fn extension(account: &Account<'_>) -> Vec<(&'static str, String)> {
         None => name.to_owned(),
     });
     let labelled = [
-        ("cs1", "cs1Label", "cve", account.cve().map(str::to_owned)),
-        ("cs2", "cs2Label", "component", component),
-        ("cs3", "cs3Label", "rule", text("rule_id")),
-        ("cs4", "cs4Label", "project", text("project_id")),
-        ("cs5", "cs5Label", "eventId", Some(event.id.to_string())),
-        ("cs6", "cs6Label", "aliases", aliases(account)),
-        ("cfp1", "cfp1Label", "cvss", account.score().map(Value::to_text)),
+        ("cs1", "cve", account.cve().map(str::to_owned)),
+        ("cs2", "component", component),
+        ("cs3", "rule", text("rule_id")),
+        ("cs4", "project", text("project_id")),
+        ("cs5", "eventId", Some(event.id.to_string())),
+        ("cs6", "aliases", aliases(account)),
+        ("cfp1", "cvss", account.score().map(Value::to_text)),
     ];
-    for (key, label_key, label, value) in labelled {
-        if let Some(value) = value {
-            pairs.extend([(key, cut(&value, TEXT_MAX)), (label_key, label.to_owned())]);
-        }
-    }
     let plain = [
         ("fname", text("resource_path")),
         ("request", account.url().map(str::to_owned)),
@@ -113,8 +117,13 @@ fn extension(account: &Account<'_>) -> Vec<(&'static str, String)> {
         ("reason", text("reason").or_else(|| text("error"))),
         ("msg", Some(cut(&account.headline(), MSG_MAX))),
     ];
-    pairs.extend(plain.into_iter().filter_map(|(key, value)| Some((key, value?))));
-    pairs
+    let unlabelled = |(key, value)| Pair { key, value, label: None };
+    let first = first.into_iter().map(unlabelled);
+    let labelled = labelled
+        .into_iter()
+        .filter_map(|(key, label, value)| Some(Pair { key, value: cut(&value?, TEXT_MAX), label: Some(label) }));
+    let plain = plain.into_iter().filter_map(|(key, value)| Some(unlabelled((key, value?))));
+    first.chain(labelled).chain(plain).collect()
 }
 
 fn aliases(account: &Account<'_>) -> Option<String> {

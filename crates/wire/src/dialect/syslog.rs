@@ -41,8 +41,11 @@ const HOSTNAME_MAX: usize = 255;
 const APP_NAME_MAX: usize = 48;
 const MSGID_MAX: usize = 32;
 
-/// What RFC 5424 asks of every receiver, and the most that UDP carries.
-const BYTES: (usize, usize) = (480, 65_507);
+/// Room for everything but the text, and the most that UDP carries.
+const BYTES: (usize, usize) = (1_024, 65_507);
+
+/// What RFC 5424 asks of every receiver.
+const DATAGRAM_BYTES_MIN: usize = 480;
 
 /// What an endpoint may say about its messages; `cef` has the same.
 #[derive(Debug, Deserialize)]
@@ -95,9 +98,13 @@ impl SyslogSettings {
                 return Err(wrong(pointer, format!("1 to {max} visible ASCII characters without blanks are wanted")));
             }
         }
-        for (pointer, bytes) in [("/max_bytes", read.max_bytes), ("/datagram_max_bytes", read.datagram_max_bytes)] {
-            if bytes < BYTES.0 || bytes > BYTES.1 {
-                return Err(wrong(pointer, format!("{} to {} bytes are wanted", BYTES.0, BYTES.1)));
+        let sizes = [
+            ("/max_bytes", read.max_bytes, BYTES.0),
+            ("/datagram_max_bytes", read.datagram_max_bytes, DATAGRAM_BYTES_MIN),
+        ];
+        for (pointer, bytes, least) in sizes {
+            if bytes < least || bytes > BYTES.1 {
+                return Err(wrong(pointer, format!("{least} to {} bytes are wanted", BYTES.1)));
             }
         }
         Ok(read)

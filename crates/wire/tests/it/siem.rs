@@ -286,7 +286,8 @@ fn cef_as_others_read_it() {
     }
     let long = json!({"title": "|".repeat(9000), "resource_path": "=".repeat(9000), "rule_id": "r".repeat(9000)});
     let line = said("cef", &told("vulnerability.created", &long), json!({"max_bytes": 2048}));
-    assert!(line.len() <= 2048 && line.contains(" cs3=rrr"), "{line}");
+    assert!(line.len() <= 2048 && line.contains(" cs5Label=eventId"), "{line}");
+    assert!(!line.contains("cs3") && !line.contains("fname"), "all of a pair or nothing: {line}");
 }
 
 #[test]
