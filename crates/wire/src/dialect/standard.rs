@@ -247,15 +247,19 @@ fn verifies<'a>(
     decoded.any(|signature| key.verify_strict(&content, &signature).is_ok())
 }
 
+/// Pieces in a row: `data` is not read, so nothing in it can change. The type needs no escaping.
+pub(super) fn body(event: &Event) -> Vec<u8> {
+    let Event { event_type, occurred_at, data, .. } = event;
+    format!(r#"{{"type":"{event_type}","timestamp":"{occurred_at}","data":{}}}"#, data.text()).into_bytes()
+}
+
 impl Outbound for Standard {
     fn event_name<'a>(&self, event_type: &'a EventType) -> Option<Cow<'a, str>> {
         Some(Cow::Borrowed(event_type.as_str()))
     }
 
-    /// Pieces in a row: `data` is not read, so nothing in it can change. The type needs no escaping.
     fn encode(&self, event: &Event, _: &Settings) -> Result<Vec<u8>, EncodeError> {
-        let Event { event_type, occurred_at, data, .. } = event;
-        Ok(format!(r#"{{"type":"{event_type}","timestamp":"{occurred_at}","data":{}}}"#, data.text()).into_bytes())
+        Ok(body(event))
     }
 
     fn headers(&self, message: &Message<'_>, keys: &[Key]) -> Result<Vec<Header>, EncodeError> {
