@@ -19,7 +19,7 @@ use super::message::{
     self, Events, Said, TextSecrets, bare, iso_seconds, malformed, need, object_of, take_integer, take_text, time_of,
     unfit,
 };
-use super::{Credential, Dialect, EncodeError, Header, Inbound, Message, Outbound, Settings};
+use super::{Carrier, Credential, Dialect, EncodeError, Header, Inbound, Message, Outbound, Settings};
 use crate::event::{Evidence, Poam, Vulnerability};
 use crate::json::tree::{Object, Value};
 use crate::signature::BodyDigest;
@@ -30,6 +30,7 @@ pub(super) static DIALECT: Dialect = Dialect {
     name: "Aegis",
     source: "Aegis's documentation, pages \"Webhooks\" and \"Integrations\"",
     credential: Credential::SecretGivenOrMade,
+    carrier: Carrier::Http,
     url_is_secret: false,
     secrets: &TextSecrets,
     inbound: Some(&Aegis),

@@ -15,7 +15,7 @@ use super::message::{
     Events, TextSecrets, bare, malformed, member, named_id, object_of, plain_header, required_text, severity_named,
     text, time_of, unfit,
 };
-use super::{Credential, Dialect, EncodeError, Header, Inbound, Message};
+use super::{Carrier, Credential, Dialect, EncodeError, Header, Inbound, Message};
 use crate::event::Ping;
 use crate::json::tree::{Object, Value};
 use crate::percent;
@@ -27,6 +27,7 @@ pub(super) static DIALECT: Dialect = Dialect {
     name: "GitHub security alerts",
     source: "https://docs.github.com/en/webhooks/webhook-events-and-payloads",
     credential: Credential::SecretGivenOrMade,
+    carrier: Carrier::Http,
     url_is_secret: false,
     secrets: &TextSecrets,
     inbound: Some(&GitHub),

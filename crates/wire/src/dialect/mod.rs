@@ -7,18 +7,27 @@ use jiff::{SignedDuration, Timestamp};
 use crate::envelope::{Decoded, Refusal, Unverified, Verified};
 use crate::{Event, EventType, Key, Secret, SecretError};
 
+mod account;
 mod aegis;
 mod bearer;
 mod bearer_scan;
+mod cef;
 mod cloudevents;
+mod elastic;
+mod email;
 mod exchange;
 mod github;
 mod message;
+mod ocsf;
+mod rapid7;
 mod snyk;
+mod splunk_hec;
 mod standard;
 mod symbiotic;
+mod syslog;
 
-pub use exchange::{Answer, Exchange, Judgement, Request, Settings, SettingsError};
+use exchange::BatchMax;
+pub use exchange::{Answer, Exchange, Framing, Judgement, Mail, Part, Request, Settings, SettingsError};
 
 /// Every dialect, in the order they are shown. A new dialect is one file and one line here.
 pub static ALL: &[&Dialect] = &[
@@ -29,6 +38,13 @@ pub static ALL: &[&Dialect] = &[
     &standard::DIALECT,
     &github::DIALECT,
     &cloudevents::DIALECT,
+    &splunk_hec::DIALECT,
+    &elastic::DIALECT,
+    &rapid7::DIALECT,
+    &ocsf::DIALECT,
+    &syslog::DIALECT,
+    &cef::DIALECT,
+    &email::DIALECT,
 ];
 
 /// The dialect with this id, as it stands in configuration and API: `snyk`, `bearer-scan`.
@@ -46,6 +62,8 @@ pub struct Dialect {
     pub source: &'static str,
     /// What the credential is called where it is configured.
     pub credential: Credential,
+    /// What takes its bodies to an endpoint.
+    pub carrier: Carrier,
     /// Whether who knows an endpoint's URL may send to it: path and query are then masked like a secret.
     pub url_is_secret: bool,
     /// How its secrets are spelled.
@@ -99,6 +117,17 @@ pub enum Credential {
     SecretOptional,
     /// None: what authorises stands in the URL.
     None,
+}
+
+/// What takes a dialect's bodies to an endpoint, and so which URLs an endpoint may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Carrier {
+    /// Requests: `https://`.
+    Http,
+    /// Messages of RFC 5424, one after another: `syslog+tcp://`, `syslog+tls://`, `syslog+udp://`.
+    Syslog,
+    /// Mail handed to a server: `smtp://` (STARTTLS) and `smtps://`.
+    Smtp,
 }
 
 /// How a dialect spells its secrets.
@@ -159,6 +188,43 @@ pub trait Outbound: Sync {
     fn keyed<'a>(&self, body: &'a [u8], keys: &[Key]) -> Result<Cow<'a, [u8]>, EncodeError> {
         let _ = keys;
         Ok(Cow::Borrowed(body))
+    }
+
+    /// How messages follow one another on a connection of syslog's.
+    ///
+    /// # Errors
+    /// When the settings cannot be read.
+    fn framing(&self, settings: &Settings) -> Result<Framing, SettingsError> {
+        let _ = settings;
+        Ok(Framing::default())
+    }
+
+    /// Most deliveries that go out at once, where [`Self::join`] can join them. 1: each by itself.
+    fn batch_max(&self, settings: &Settings) -> usize {
+        let _ = settings;
+        1
+    }
+
+    /// The body for several deliveries of one endpoint at once, each with its own body as [`Self::encode`] made it; `None`
+    /// when the dialect says one thing at a time.
+    ///
+    /// # Errors
+    /// As [`Self::encode`].
+    fn join(&self, parts: &[Part<'_>], settings: &Settings) -> Option<Result<Vec<u8>, EncodeError>> {
+        let _ = (parts, settings);
+        None
+    }
+
+    /// What the latest answer means for each of the `count` deliveries that went out together, in their order, where it
+    /// does not mean the same for all of them.
+    fn shares(&self, exchange: &Exchange<'_>, count: usize) -> Option<Vec<Judgement>> {
+        let _ = (exchange, count);
+        None
+    }
+
+    /// Whether the answer says that fewer deliveries at once might be taken.
+    fn is_too_large(&self, answer: &Answer<'_>) -> bool {
+        answer.status == 413
     }
 
     /// What the latest answer means, where that is more than its status.

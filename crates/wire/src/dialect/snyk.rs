@@ -23,7 +23,7 @@ use super::message::{
     self, Events, Said, bare, iso_seconds, malformed, named_id, need, object_of, plain_header, required_text,
     severity_named, unfit,
 };
-use super::{Credential, Dialect, EncodeError, Header, Inbound, Message, Outbound, Settings};
+use super::{Carrier, Credential, Dialect, EncodeError, Header, Inbound, Message, Outbound, Settings};
 use crate::event::{self, Ping};
 use crate::json::javascript;
 use crate::json::tree::{Object, Value};
@@ -35,6 +35,7 @@ pub(super) static DIALECT: Dialect = Dialect {
     name: "Snyk",
     source: "https://docs.snyk.io/snyk-api/how-to-use-snyk-webhooks-apis/about-webhooks",
     credential: Credential::SecretGiven,
+    carrier: Carrier::Http,
     url_is_secret: false,
     secrets: &message::TextSecrets,
     inbound: Some(&Snyk),

@@ -20,7 +20,7 @@ use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 use super::message::Events;
-use super::{Credential, Dialect, EncodeError, Header, Inbound, Message, Outbound, Secrets, Settings};
+use super::{Carrier, Credential, Dialect, EncodeError, Header, Inbound, Message, Outbound, Secrets, Settings};
 use crate::event::check;
 use crate::signature::digest;
 use crate::{
@@ -32,6 +32,7 @@ pub(super) static DIALECT: Dialect = Dialect {
     name: "Standard Webhooks",
     source: "https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md",
     credential: Credential::SecretGivenOrMade,
+    carrier: Carrier::Http,
     url_is_secret: false,
     secrets: &PrefixedSecrets,
     inbound: Some(&Standard),

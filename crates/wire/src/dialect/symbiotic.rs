@@ -20,7 +20,7 @@ use zeroize::Zeroizing;
 use super::message::{
     self, Events, Said, bare, malformed, need, object_of, take_integer, take_seconds, take_text, unfit,
 };
-use super::{Credential, Dialect, EncodeError, Header, Inbound, Message, Outbound, Secrets, Settings};
+use super::{Carrier, Credential, Dialect, EncodeError, Header, Inbound, Message, Outbound, Secrets, Settings};
 use crate::event::{Component, Training, Vulnerability};
 use crate::json::python;
 use crate::json::tree::{Object, Value};
@@ -32,6 +32,7 @@ pub(super) static DIALECT: Dialect = Dialect {
     name: "Symbiotic",
     source: "Symbiotic Security's documentation, page \"Webhooks\"",
     credential: Credential::SecretGivenOrMade,
+    carrier: Carrier::Http,
     url_is_secret: false,
     secrets: &HexSecrets,
     inbound: Some(&Symbiotic),
