@@ -21,7 +21,7 @@ use super::duration::Text;
 use crate::auth::{Tenant, right};
 use crate::body::BodyReader;
 use crate::capture::Captures;
-use crate::edge::{Edge, Making};
+use crate::edge::{Edge, Making, PublicUrl};
 use crate::once::{answer, finish};
 use crate::page::{Cursors, List, PageQuery, QueryOf};
 use crate::path::IdIn;
@@ -120,13 +120,13 @@ struct CaptureView {
     expires_at: Timestamp,
 }
 
-impl From<Inbox> for CaptureView {
-    fn from(inbox: Inbox) -> Self {
+impl CaptureView {
+    fn new(inbox: Inbox, url: &PublicUrl) -> Self {
         let answer = inbox.answer;
         Self {
             id: inbox.id.to_string(),
             name: inbox.name,
-            url: format!("/capture/{}", inbox.token.text()),
+            url: url.of(&format!("/capture/{}", inbox.token.text())),
             answer: AnswerView {
                 status: answer.status,
                 headers: answer.headers.into_iter().collect(),
@@ -144,6 +144,7 @@ impl From<Inbox> for CaptureView {
 struct Keeping {
     store: Arc<dyn CaptureStore>,
     captures: Captures,
+    public_url: PublicUrl,
     making: Making,
     bodies: BodyReader,
 }
@@ -153,6 +154,7 @@ impl FromRef<Edge> for Keeping {
         Self {
             store: Arc::from_ref(edge),
             captures: Captures::from_ref(edge),
+            public_url: PublicUrl::from_ref(edge),
             making: Making::from_ref(edge),
             bodies: BodyReader::from_ref(edge),
         }
@@ -251,7 +253,7 @@ async fn create_capture(
 ) -> Result<Response> {
     let write = keeping.bodies.json(request, keeping.bodies.limits.other_bytes_max).await?;
     let inbox = write.parse::<NewCapture>()?.read(tenant.org, &keeping.making)?;
-    let answer = answer(StatusCode::CREATED, &CaptureView::from(inbox.clone()));
+    let answer = answer(StatusCode::CREATED, &CaptureView::new(inbox.clone(), &keeping.public_url));
     let deed = tenant.caller.deed(Action::CaptureCreate, inbox.id, inbox.created_at, noted(&inbox));
     finish(keeping.store.create_capture(inbox, write.once.terms(&answer, deed)).await?, answer)
 }
@@ -264,11 +266,12 @@ async fn list_captures(
     tenant: Tenant<right::SourcesRead>,
     State(store): State<Arc<dyn CaptureStore>>,
     State(cursors): State<Cursors>,
+    State(url): State<PublicUrl>,
     QueryOf(query): QueryOf<PageQuery>,
 ) -> Result<axum::Json<List<CaptureView>>> {
     let scope = format!("{}/captures", tenant.org);
     let found = store.captures(tenant.org, cursors.page(&scope, &query)?).await?;
-    Ok(axum::Json(cursors.list(&scope, found, |inbox| inbox.id.0, CaptureView::from)))
+    Ok(axum::Json(cursors.list(&scope, found, |inbox| inbox.id.0, |inbox| CaptureView::new(inbox, &url))))
 }
 
 /// One capture inbox.
@@ -279,9 +282,10 @@ async fn get_capture(
     tenant: Tenant<right::SourcesRead>,
     IdIn(id): IdIn<CaptureId>,
     State(store): State<Arc<dyn CaptureStore>>,
+    State(url): State<PublicUrl>,
 ) -> Result<axum::Json<CaptureView>> {
     let found = store.capture(tenant.org, id).await?;
-    Ok(axum::Json(found.ok_or(Problem::NotFound)?.into()))
+    Ok(axum::Json(CaptureView::new(found.ok_or(Problem::NotFound)?, &url)))
 }
 
 /// Delete a capture inbox with everything in it.

@@ -19,8 +19,9 @@ async fn inbox(world: &World, given: Value) -> (Value, String) {
     (made, path)
 }
 
+/// The path of its address.
 fn url(inbox: &Value) -> &str {
-    inbox["url"].as_str().unwrap()
+    inbox["url"].as_str().unwrap().strip_prefix("http://localhost:8420").unwrap()
 }
 
 async fn newest(world: &World, path: &str) -> Value {

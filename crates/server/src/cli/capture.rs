@@ -121,8 +121,7 @@ impl Args {
             Action::Create { name, status, headers, body, delay, ttl, connect } => {
                 let answer = answer(status, &headers, body, delay)?;
                 let given = without_nulls(json!({"name": name, "answer": answer, "ttl": ttl}));
-                let made = connect.ask(Request::post(connect.path("/captures"), &given))?;
-                out.thing(&with_whole_url(made, &connect));
+                out.thing(&connect.ask(Request::post(connect.path("/captures"), &given))?);
                 Ok(())
             }
             Action::List { paging, connect } => {
@@ -183,16 +182,6 @@ fn without_nulls(mut value: Value) -> Value {
         members.retain(|_, member| !member.is_null());
     }
     value
-}
-
-/// The inbox's address as a sender wants it.
-fn with_whole_url(mut inbox: Value, connect: &Connect) -> Value {
-    let path = inbox.get("url").and_then(Value::as_str).unwrap_or_default();
-    let url = format!("{}{path}", connect.url.trim_end_matches('/'));
-    if let Some(members) = inbox.as_object_mut() {
-        members.insert("url".to_owned(), url.into());
-    }
-    inbox
 }
 
 /// The id of the inbox with this name or id.

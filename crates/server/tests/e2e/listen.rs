@@ -28,6 +28,12 @@ fn json(address: &str, args: &[&str]) -> Value {
     serde_json::from_slice(&done.stdout).unwrap()
 }
 
+/// The path of an inbox's address.
+fn path_of(inbox: &Value) -> String {
+    let url = inbox["url"].as_str().unwrap();
+    url[url.find("/capture/").unwrap()..].to_owned()
+}
+
 /// A developer's server: keeps every request's bytes, answers 500 below `/hook/broken` and 204 elsewhere.
 async fn receiver() -> (String, mpsc::UnboundedReceiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -125,8 +131,7 @@ async fn what_is_captured_reaches_the_developer_as_it_came() {
     let home = Home::new("");
     let server = home.start();
     let made = json(&server.address, &["capture", "create", "--name", "debug", "--status", "202"]);
-    let url = made["url"].as_str().unwrap().to_owned();
-    let path = url.strip_prefix(&format!("http://{}", server.address)).unwrap().to_owned();
+    let path = path_of(&made);
     assert_eq!(send(&server.address, &post(&path, "old")).await, "HTTP/1.1 202 Accepted");
     assert_eq!(send(&server.address, &post(&path, "{\"a\": 1}")).await, "HTTP/1.1 202 Accepted");
 
@@ -163,7 +168,7 @@ async fn a_server_that_goes_away_loses_nothing() {
     let (address, to) = relay().await;
     to.lock().unwrap().clone_from(&server.address);
     let made = json(&address, &["capture", "create", "--name", "debug"]);
-    let path = made["url"].as_str().unwrap().strip_prefix(&format!("http://{address}")).unwrap().to_owned();
+    let path = path_of(&made);
     let (forward, mut received) = receiver().await;
     let mut listening =
         Listening::start(&address, &["listen", "--capture", "debug", "--forward", &forward, "--json", "--last", "9"]);
@@ -192,7 +197,7 @@ async fn the_command_line_makes_shows_explains_and_deletes() {
     let address = server.address.as_str();
     let made =
         json(address, &["capture", "create", "--name", "debug", "--header", "X-A: b", "--body", "hi", "--ttl", "1h"]);
-    let path = made["url"].as_str().unwrap().strip_prefix(&format!("http://{address}")).unwrap().to_owned();
+    let path = path_of(&made);
     let nothing = run(address, &["capture", "show", "debug", "last"]);
     assert!(!nothing.status.success() && String::from_utf8_lossy(&nothing.stderr).contains("nothing was sent"));
 
