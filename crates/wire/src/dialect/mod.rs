@@ -1,6 +1,7 @@
 //! The vendors' formats, one file each, and the list of them.
 
 use std::borrow::Cow;
+use std::num::NonZeroU32;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -17,14 +18,23 @@ mod elastic;
 mod email;
 mod exchange;
 mod github;
+mod http;
+mod jira;
+mod jsm;
 mod message;
 mod ocsf;
+mod opaque;
+mod opsgenie;
+mod pagerduty;
 mod rapid7;
+mod slack;
 mod snyk;
 mod splunk_hec;
 mod standard;
 mod symbiotic;
 mod syslog;
+mod teams;
+mod told;
 
 use exchange::BatchMax;
 pub use exchange::{Answer, Exchange, Framing, Judgement, Mail, Part, Request, Settings, SettingsError};
@@ -38,6 +48,13 @@ pub static ALL: &[&Dialect] = &[
     &standard::DIALECT,
     &github::DIALECT,
     &cloudevents::DIALECT,
+    &slack::DIALECT,
+    &teams::DIALECT,
+    &pagerduty::DIALECT,
+    &opsgenie::DIALECT,
+    &jsm::DIALECT,
+    &jira::DIALECT,
+    &http::DIALECT,
     &splunk_hec::DIALECT,
     &elastic::DIALECT,
     &rapid7::DIALECT,
@@ -85,6 +102,15 @@ impl Dialect {
             (None, Some(inbound)) => inbound.vendor_headers(message, keys),
             (None, None) => Ok(Vec::new()),
         }
+    }
+
+    /// Whether its credential, where there is one, goes into the `Authorization` header.
+    pub fn speaks_in_authorization(&self) -> bool {
+        let Ok(key) = self.secrets.key(&self.secrets.make([0; 32])) else { return false };
+        let time = Timestamp::UNIX_EPOCH;
+        let probe = Message { id: "probe", event: "probe", occurred_at: time, sent_at: time, body: b"{}" };
+        let said = self.outbound.and_then(|outbound| outbound.headers(&probe, &[key]).ok());
+        said.is_some_and(|said| said.iter().any(|line| line.name.eq_ignore_ascii_case("authorization")))
     }
 }
 
@@ -140,6 +166,13 @@ pub trait Secrets: Sync {
 
     /// A new secret from 32 random bytes.
     fn make(&self, random: [u8; 32]) -> Secret;
+
+    /// What goes over the wire for `secret`, where that is neither its text nor made with a key: an echo of it is masked
+    /// as well.
+    fn spoken(&self, secret: &Secret) -> Option<Secret> {
+        let _ = secret;
+        None
+    }
 }
 
 /// The sending direction.
@@ -147,6 +180,18 @@ pub trait Outbound: Sync {
     /// What this dialect calls the event, with its version where the wire has one (`ping/v0`); `None` when the dialect
     /// has no such event. Custom types are included for the dialects that carry any type.
     fn event_name<'a>(&self, event_type: &'a EventType) -> Option<Cow<'a, str>>;
+
+    /// Whether an endpoint that names no events gets this one, which the dialect has: all but the ping, unless the dialect
+    /// tells people, who do not want to hear the same thing twice.
+    fn is_wanted(&self, event_type: &EventType) -> bool {
+        let _ = event_type;
+        true
+    }
+
+    /// How often the destination wants to be called, for endpoints that set no rate. `None`: as often as we can.
+    fn pace(&self) -> Option<Pace> {
+        None
+    }
 
     /// The body. A pure function of the event and the endpoint's settings, and without secrets, for it is kept.
     ///
@@ -175,13 +220,25 @@ pub trait Outbound: Sync {
         }
     }
 
+    /// The method of the first request.
+    fn method(&self, settings: &Settings) -> &'static str {
+        let _ = settings;
+        "POST"
+    }
+
+    /// The media type of the body, where it is a setting: it stands in for the one among the headers.
+    fn content_type(&self, settings: &Settings) -> Option<String> {
+        let _ = settings;
+        None
+    }
+
     /// Path and query of the first request, where they depend on the event; `path` is what the endpoint's URL says.
     fn target(&self, event: &Event, settings: &Settings, path: &str) -> Option<String> {
         let _ = (event, settings, path);
         None
     }
 
-    /// The body as it goes out, for vendors who want the key in it.
+    /// A body as it goes out, for vendors who want the key in it: the first and those of further requests.
     ///
     /// # Errors
     /// As [`Self::headers`].
@@ -234,6 +291,28 @@ pub trait Outbound: Sync {
     }
 }
 
+/// How often something may be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// How many times a second.
+    pub per_second: NonZeroU32,
+    /// How many times at once.
+    pub burst: NonZeroU32,
+}
+
+impl Pace {
+    /// So often; a zero counts as one.
+    pub const fn new(per_second: u32, burst: u32) -> Self {
+        const fn at_least_one(count: u32) -> NonZeroU32 {
+            match NonZeroU32::new(count) {
+                Some(count) => count,
+                None => NonZeroU32::MIN,
+            }
+        }
+        Self { per_second: at_least_one(per_second), burst: at_least_one(burst) }
+    }
+}
+
 /// The receiving direction. Callers go through [`Unverified::verify`](crate::Unverified::verify).
 pub trait Inbound: Sync {
     /// Whether the bytes come from a holder of one of `keys`.
@@ -248,10 +327,24 @@ pub trait Inbound: Sync {
     /// What the message says.
     fn decode(&self, request: &Verified) -> Result<Decoded, Refusal>;
 
-    /// Which of the usual mistakes a refused message shows, in words; `None` when none fits. For debugging alone.
-    fn explain(&self, request: &Unverified, secret: &Secret) -> Option<String> {
-        let _ = (request, secret);
-        None
+    /// The bytes that a right signature of this request is of; `None` where nothing is signed, or it cannot be made.
+    /// Asked by [`crate::diagnosis`] alone.
+    fn signed(&self, request: &Unverified) -> Option<Vec<u8>> {
+        Some(request.body().to_vec())
+    }
+
+    /// What senders are known to sign in place of it, with words for what is wrong then. Asked by [`crate::diagnosis`]
+    /// alone.
+    fn mistaken(&self, request: &Unverified) -> Vec<(Vec<u8>, &'static str)> {
+        let _ = request;
+        Vec::new()
+    }
+
+    /// Whether the body (or a header that is no signature) has this dialect's shape, for somebody who does not know
+    /// which it is. Proves nothing.
+    fn resembles(&self, request: &Unverified) -> bool {
+        let _ = request;
+        false
     }
 
     /// The headers that the vendor would set, for tests and tools that stand in for it. Asked only of dialects that we do

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod catalogue;
 #[cfg(test)]
+mod destinations;
+#[cfg(test)]
 mod hostile;
 #[cfg(test)]
 mod laws;
