@@ -397,7 +397,7 @@ async fn a_mail_server_takes_mail_with_tls_and_a_password() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_collector_and_a_bulk_api_take_what_is_found_and_what_is_gone() {
-    let Some(mut http) = Receiver::start("http.py", &[]) else { return };
+    let Some(mut http) = Receiver::start("collectors.py", &[]) else { return };
     let home = Home::new("");
     let server = home.start();
     let mut client = Client::new(&server.address);

@@ -207,9 +207,7 @@ fn document(account: &Account<'_>, settings: &ElasticSettings) -> Object {
     if said.iter().next().is_some() {
         document.set("labels", said);
     }
-    // A text, and no object: members of foreign names would make fields without end.
-    let ours =
-        [("type", event.event_type.as_str().into()), ("key", account.key().into()), ("data", event.data.text().into())];
+    let ours = [("type", event.event_type.as_str().into()), ("key", account.key().into())];
     document.set("watchbell", Object::from(ours));
     document
 }
@@ -236,6 +234,8 @@ fn about(account: &Account<'_>, settings: &ElasticSettings) -> Object {
     said.set_some("end", account.time("remediated_at").map(|time| time.to_string()));
     said.set_some("reason", account.text("reason"));
     said.set_some("url", account.url());
+    // A text, and no object: members of foreign names would make fields without end.
+    said.set("original", event.data.text());
     said
 }
 
@@ -253,6 +253,8 @@ fn vulnerability(account: &Account<'_>) -> Object {
         said.set("score", numbers);
     }
     said.set_some("reference", account.url());
+    let scanner = account.text("tool").map(|tool| Object::from([("vendor", tool.into())]));
+    said.set_some("scanner", scanner);
     said.set("report_id", account.key());
     said
 }

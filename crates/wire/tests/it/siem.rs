@@ -512,7 +512,7 @@ fn elastic_documents_keep_to_the_schema() {
         for label in document["labels"].as_object().into_iter().flat_map(serde_json::Map::values) {
             assert!(label.is_string(), "{document}");
         }
-        assert_eq!(document["watchbell"]["data"], event.data.text(), "nothing is lost");
+        assert_eq!(document["event"]["original"], event.data.text(), "nothing is lost");
     }
     let sample = EventType::VulnerabilityCreated.sample().unwrap();
     let body = said("elastic", &event(&EventType::VulnerabilityCreated, sample), json!({}));

@@ -42,7 +42,7 @@ class Handler:
 
 def authenticate(server, session, envelope, mechanism, data):
     is_known = data.login == b"watchbell" and data.password == "pä55 word".encode()
-    return AuthResult(success=is_known, auth_data="watchbell" if is_known else None, handled=True)
+    return AuthResult(success=is_known, auth_data="watchbell" if is_known else None, handled=False)
 
 
 async def main(certificate, key):
