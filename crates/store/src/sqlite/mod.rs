@@ -53,6 +53,7 @@ mod retention;
 mod room;
 mod row;
 mod scan_run;
+mod statement;
 #[cfg(test)]
 mod tests;
 mod told;
