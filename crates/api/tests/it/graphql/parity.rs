@@ -74,62 +74,57 @@ const OPERATIONS: &[(&str, &str)] = &[
     ("create_replay", "Mutation.createReplay"),
     ("get_replay", "Org.replay"),
     ("cancel_replay", "Mutation.cancelReplay"),
+    ("suspend_org", "Mutation.suspendOrg"),
+    ("resume_org", "Mutation.resumeOrg"),
+    ("delete_org", "Mutation.deleteOrg"),
+    ("place_org", "Mutation.placeOrg"),
+    ("list_groups", "Query.groups"),
+    ("create_group", "Mutation.createGroup"),
+    ("get_group", "Query.group"),
+    ("change_group", "Mutation.updateGroup"),
+    ("delete_group", "Mutation.deleteGroup"),
+    ("list_group_orgs", "Group.orgs"),
+    ("list_group_keys", "Group.keys"),
+    ("create_group_key", "Mutation.createGroupKey"),
+    ("revoke_group_key", "Mutation.revokeGroupKey"),
+    ("list_members", "Org.members"),
+    ("invite_member", "Mutation.inviteMember"),
+    ("get_member", "Org.member"),
+    ("change_member", "Mutation.updateMember"),
+    ("remove_member", "Mutation.removeMember"),
+    ("renew_invitation", "Mutation.renewInvitation"),
+    ("create_own_key", "Mutation.createOwnKey"),
+    ("get_key", "Org.key"),
+    ("rotate_key", "Mutation.rotateKey"),
+    ("list_audit", "Org.audit"),
+    ("verify_audit", "Org.auditVerification"),
+    ("list_operator_audit", "Query.operatorAudit"),
+    ("verify_operator_audit", "Query.operatorAuditVerification"),
+    ("list_poam_items", "Org.poamItems"),
+    ("create_poam_item", "Mutation.createPoamItem"),
+    ("get_poam_item", "Org.poamItem"),
+    ("change_poam_item", "Mutation.updatePoamItem"),
+    ("cancel_poam_item", "Mutation.cancelPoamItem"),
+    ("get_poam_settings", "Org.poamSettings"),
+    ("set_poam_settings", "Mutation.setPoamSettings"),
+    ("get_poam_policy", "Org.poamPolicy"),
+    ("set_poam_policy", "Mutation.setPoamPolicy"),
+    ("get_kev", "Query.kev"),
+    ("import_kev", "Mutation.importKev"),
+    ("list_trainings", "Org.trainings"),
+    ("add_training", "Mutation.addTraining"),
+    ("get_training", "Org.training"),
+    ("start_scan", "Mutation.startScan"),
+    ("get_scan", "Org.scan"),
+    ("complete_scan", "Mutation.completeScan"),
+    ("fail_scan", "Mutation.failScan"),
+    ("create_event_type", "Mutation.createEventType"),
+    ("change_event_type", "Mutation.updateEventType"),
+    ("delete_event_type", "Mutation.deleteEventType"),
 ];
 
-/// Operations that GraphQL does not have yet. `docs/graphql.md` names them as well.
-const NOT_YET: &[&str] = &[
-    "accept_invitation",
-    "add_training",
-    "cancel_poam_item",
-    "change_event_type",
-    "change_group",
-    "change_member",
-    "change_poam_item",
-    "complete_scan",
-    "create_event_type",
-    "create_group",
-    "create_group_key",
-    "create_own_key",
-    "create_poam_item",
-    "delete_event_type",
-    "delete_group",
-    "delete_org",
-    "export_audit",
-    "export_operator_audit",
-    "export_poam_items",
-    "fail_scan",
-    "get_group",
-    "get_kev",
-    "get_key",
-    "get_member",
-    "get_poam_item",
-    "get_poam_policy",
-    "get_poam_settings",
-    "get_scan",
-    "get_training",
-    "import_kev",
-    "invite_member",
-    "list_audit",
-    "list_group_keys",
-    "list_group_orgs",
-    "list_groups",
-    "list_members",
-    "list_operator_audit",
-    "list_poam_items",
-    "list_trainings",
-    "place_org",
-    "remove_member",
-    "renew_invitation",
-    "resume_org",
-    "revoke_group_key",
-    "rotate_key",
-    "set_poam_policy",
-    "set_poam_settings",
-    "start_scan",
-    "suspend_org",
-    "verify_audit",
-    "verify_operator_audit",
-];
+/// Operations that REST alone has: files to download, and what takes no key. `docs/graphql.md` names them as well.
+const REST_ONLY: &[&str] = &["accept_invitation", "export_audit", "export_operator_audit", "export_poam_items"];
 
 /// REST's member, and GraphQL's.
 type Renamed = &'static [(&'static str, &'static str)];
@@ -168,6 +163,27 @@ const SHAPES: &[(&str, &str, Renamed)] = &[
     ("FindingVerdict", "VerdictInput", &[]),
     ("EventType", "EventType", &[]),
     ("Pinged", "Pinged", &[]),
+    ("PoamItem", "PoamItem", &[]),
+    ("NewItem", "PoamItemInput", &[]),
+    ("ItemChange", "PoamItemChangeInput", &[]),
+    ("Milestone", "Milestone", &[]),
+    ("PoamSettings", "PoamSettings", &[]),
+    ("PoamPolicy", "PoamPolicy", &[]),
+    ("PoamRule", "PoamRule", &[]),
+    ("Kev", "Kev", &[]),
+    ("Training", "Training", &[]),
+    ("NewTraining", "TrainingInput", &[]),
+    ("ScanRun", "ScanRun", &[]),
+    ("NewRun", "ScanStartInput", &[]),
+    ("Completion", "ScanCompletionInput", &[]),
+    ("Member", "Member", &[]),
+    ("NewMember", "MemberInput", &[]),
+    ("MemberChange", "MemberChangeInput", &[]),
+    ("Group", "Group", &[]),
+    ("AuditEntry", "AuditEntry", &[]),
+    ("AuditWalk", "AuditWalk", &[]),
+    ("NewType", "EventTypeInput", &[]),
+    ("TypeChange", "EventTypeChangeInput", &[]),
 ];
 
 fn camel(name: &str) -> String {
@@ -217,7 +233,7 @@ async fn every_operation_of_rest_has_a_field() {
         }
     }
     // One that is missing gets a field and a line above.
-    assert_eq!(missing, NOT_YET.iter().copied().collect());
+    assert_eq!(missing, REST_ONLY.iter().copied().collect());
 }
 
 #[tokio::test]
@@ -267,9 +283,21 @@ async fn every_problem_of_a_write_is_the_one_of_rest() {
         ("/keys", "createKey", "KeyInput", serde_json::json!({"name": "k", "scopes": []})),
         ("/replays", "createReplay", "ReplayInput", serde_json::json!({})),
         ("/erasures", "createErasure", "ErasureInput", serde_json::json!({"text": "x"})),
+        ("/members", "inviteMember", "MemberInput", serde_json::json!({"email": "none", "role": "VIEWER"})),
+        (
+            "/event-types",
+            "createEventType",
+            "EventTypeInput",
+            serde_json::json!({"type": "vulnerability.created", "description": "d"}),
+        ),
     ];
     for (path, field, input, body) in cases {
-        let rest = world.post(&world.path(path), body.clone()).await;
+        let mut in_rest = body.clone();
+        // The one word that is spelled otherwise.
+        if let Some(role) = in_rest.get_mut("role") {
+            *role = role.as_str().unwrap().to_lowercase().into();
+        }
+        let rest = world.post(&world.path(path), in_rest).await;
         let query = format!("mutation($input: {input}!) {{ {field}(input: $input) {{ __typename }} }}");
         let error = world.error(&query, serde_json::json!({"input": body})).await;
         let extensions = &error["extensions"];
