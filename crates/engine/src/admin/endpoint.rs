@@ -14,7 +14,7 @@ use watchbell_domain::endpoint::{
 use watchbell_domain::id::{EndpointId, OrgId};
 use watchbell_domain::port::Entropy;
 use watchbell_wire::dialect::Credential;
-use watchbell_wire::{Dialect, EventType, Secret, SecretError};
+use watchbell_wire::{Dialect, EventType, Secret, SecretError, Settings};
 
 use super::headers::{self, HeaderForbidden};
 use super::transport;
@@ -59,6 +59,8 @@ pub struct Spec {
     pub credential: Given,
     /// Custom headers.
     pub headers: Vec<(String, Secret)>,
+    /// What the dialect wants to know beyond URL and credential.
+    pub settings: Settings,
     /// How it is reached.
     pub transport: Transport,
     /// What differs from the server.
@@ -91,6 +93,8 @@ pub struct Change {
     pub rotate_secret: bool,
     /// All custom headers.
     pub headers: Option<Vec<(String, Secret)>>,
+    /// All settings; the default takes them away.
+    pub settings: Option<Settings>,
     /// All of `auth`; `Some(None)` takes it away.
     pub auth: Option<Option<Auth>>,
     /// All of `tls`; the default takes it away.
@@ -163,10 +167,11 @@ pub fn create(
     entropy: &dyn Entropy,
 ) -> Result<Made, Refused> {
     let dialect = sendable(&spec.dialect)?;
-    let url = egress.check_url(&spec.url)?;
+    let url = egress.check_url_for(dialect.carrier, &spec.url)?;
     check_description(spec.description.as_deref())?;
     let events = events_of(dialect, spec.events)?;
     headers::check(dialect, &spec.headers)?;
+    check_settings(dialect, &spec.settings)?;
     check_policy(&spec.policy)?;
     transport::check_fit(&spec.transport, &url, dialect, &spec.headers)?;
     if let Some(auth) = &spec.transport.auth {
@@ -174,6 +179,7 @@ pub fn create(
     }
     transport::check_tls(&spec.transport.tls, now)?;
     let secret = credential(dialect, spec.credential, entropy)?;
+    check_one_voice(dialect, secret.is_some(), &spec.transport)?;
     let endpoint = Endpoint {
         id: EndpointId::make(now, entropy),
         org_id,
@@ -182,15 +188,25 @@ pub fn create(
         description: spec.description,
         events,
         state: if spec.paused { EndpointState::Paused { since: now } } else { EndpointState::Active },
-        secrets: vec![EndpointSecret { text: secret.clone(), created_at: now, expires_at: None }],
+        secrets: secret.iter().map(|text| valid_from(text, now)).collect(),
         headers: spec.headers,
+        settings: spec.settings,
         transport: spec.transport,
         policy: spec.policy,
         not_before: None,
         created_at: now,
         updated_at: now,
     };
-    Ok(Made { endpoint, secret: Some(secret) })
+    Ok(Made { endpoint, secret })
+}
+
+/// A secret of a dialect that may go without goes into `Authorization`, and so does `auth`.
+fn check_one_voice(dialect: &Dialect, has_secret: bool, transport: &Transport) -> Result<(), Refused> {
+    let is_twice = dialect.credential == Credential::SecretOptional && has_secret && transport.auth.is_some();
+    match is_twice {
+        true => Err(member("/auth", "auth and secret both say who Watchbell is: give one of them")),
+        false => Ok(()),
+    }
 }
 
 /// Whether an endpoint of this dialect gets a ping as soon as it is made.
@@ -214,7 +230,7 @@ pub fn change(
     endpoint.updated_at = after(seen.updated_at, now);
     let renews = change.renews();
     if let Some(text) = &change.url {
-        let url = egress.check_url(text)?;
+        let url = egress.check_url_for(seen.dialect.carrier, text)?;
         if is_elsewhere(&seen.url, &url) {
             check_new_host(seen, &change)?;
             endpoint.secrets.clear();
@@ -232,15 +248,20 @@ pub fn change(
         headers::check(seen.dialect, &headers)?;
         endpoint.headers = headers;
     }
+    if let Some(settings) = change.settings {
+        check_settings(seen.dialect, &settings)?;
+        endpoint.settings = settings;
+    }
     if let Some(policy) = change.policy {
         check_policy(&policy)?;
         endpoint.policy = policy;
     }
     change_transport(&mut endpoint, change.auth, change.tls, change.http_version, egress, now)?;
     let secret = match renews {
-        true => Some(renew(&mut endpoint, change.credential, OVERLAP, now, entropy)?),
+        true => renew(&mut endpoint, change.credential, OVERLAP, now, entropy)?,
         false => None,
     };
+    check_one_voice(endpoint.dialect, !endpoint.secrets.is_empty(), &endpoint.transport)?;
     Ok(Made { endpoint, secret })
 }
 
@@ -261,7 +282,7 @@ pub fn rotate_secret(
     let mut endpoint = seen.clone();
     endpoint.updated_at = after(seen.updated_at, now);
     let secret = renew(&mut endpoint, given, overlap, now, entropy)?;
-    Ok(Made { endpoint, secret: Some(secret) })
+    Ok(Made { endpoint, secret })
 }
 
 /// The endpoint, paused or active again. `None`: it is so already.
@@ -289,7 +310,7 @@ pub fn with_state(seen: &Endpoint, paused: bool, now: Timestamp) -> Option<Endpo
 }
 
 /// `updated_at` is what a concurrent change is noticed by, so it must move on even when the clock does not.
-fn after(before: Timestamp, now: Timestamp) -> Timestamp {
+pub(super) fn after(before: Timestamp, now: Timestamp) -> Timestamp {
     let next = before.checked_add(SignedDuration::from_micros(1)).unwrap_or(Timestamp::MAX);
     now.max(next)
 }
@@ -334,6 +355,11 @@ fn check_description(text: Option<&str>) -> Result<(), Refused> {
     }
 }
 
+fn check_settings(dialect: &Dialect, settings: &Settings) -> Result<(), Refused> {
+    let checked = dialect.outbound.map_or(Ok(()), |outbound| outbound.check_settings(settings));
+    checked.map_err(|error| member(&format!("/settings{}", error.pointer), error.detail))
+}
+
 fn check_policy(policy: &EndpointPolicy) -> Result<(), Refused> {
     if let Some(schedule) = &policy.retry_schedule {
         let in_bounds = |wait: &SignedDuration| !wait.is_negative() && *wait <= WAIT_MAX;
@@ -367,6 +393,7 @@ fn check_new_host(seen: &Endpoint, change: &Change) -> Result<(), Refused> {
             Credential::SecretGiven => "give secret",
             Credential::SecretGivenOrMade => "give secret, or \"rotate_secret\": true",
             Credential::SecretMade => "give \"rotate_secret\": true",
+            Credential::SecretOptional | Credential::None => "give secret",
         };
         return Err(new_host("secret", how));
     }
@@ -422,20 +449,32 @@ fn renew(
     overlap: SignedDuration,
     now: Timestamp,
     entropy: &dyn Entropy,
-) -> Result<Secret, Refused> {
-    let text = credential(endpoint.dialect, given, entropy)?;
-    let end = now.checked_add(overlap).unwrap_or(Timestamp::MAX);
-    for old in &mut endpoint.secrets {
-        old.expires_at = Some(old.expires_at.map_or(end, |earlier| earlier.min(end)));
-    }
-    endpoint.secrets.retain(|old| old.text != text && old.expires_at.is_none_or(|end| now < end));
-    endpoint.secrets.insert(0, EndpointSecret { text: text.clone(), created_at: now, expires_at: None });
-    endpoint.secrets.truncate(SECRETS_MAX);
-    Ok(text)
+) -> Result<Option<Secret>, Refused> {
+    let Some(text) = credential(endpoint.dialect, given, entropy)? else {
+        let detail = format!("no secret was given, and the dialect {} makes none", endpoint.dialect.id);
+        return Err(Refused::Secret { member: "secret", detail });
+    };
+    put_first(&mut endpoint.secrets, &text, overlap, now);
+    Ok(Some(text))
 }
 
-/// The credential by the dialect's rule: given, or made, never both.
-fn credential(dialect: &Dialect, given: Given, entropy: &dyn Entropy) -> Result<Secret, Refused> {
+/// Makes `text` the first of the secrets; the others end after `overlap` at the latest.
+pub(super) fn put_first(secrets: &mut Vec<EndpointSecret>, text: &Secret, overlap: SignedDuration, now: Timestamp) {
+    let end = now.checked_add(overlap).unwrap_or(Timestamp::MAX);
+    for old in &mut *secrets {
+        old.expires_at = Some(old.expires_at.map_or(end, |earlier| earlier.min(end)));
+    }
+    secrets.retain(|old| old.text != *text && old.expires_at.is_none_or(|end| now < end));
+    secrets.insert(0, valid_from(text, now));
+    secrets.truncate(SECRETS_MAX);
+}
+
+fn valid_from(text: &Secret, now: Timestamp) -> EndpointSecret {
+    EndpointSecret { text: text.clone(), created_at: now, expires_at: None }
+}
+
+/// The credential by the dialect's rule: given, or made, never both; `None` where it needs none.
+fn credential(dialect: &Dialect, given: Given, entropy: &dyn Entropy) -> Result<Option<Secret>, Refused> {
     let misplaced =
         |member, wanted: &str| Refused::Secret { member, detail: format!("the dialect {} {wanted}", dialect.id) };
     let make = || {
@@ -444,20 +483,22 @@ fn credential(dialect: &Dialect, given: Given, entropy: &dyn Entropy) -> Result<
         dialect.secrets.make(random)
     };
     match (dialect.credential, given.secret, given.bearer_token) {
-        (Credential::BearerToken, None, Some(token)) => check_secret(dialect, "bearer_token", &token),
+        (Credential::BearerToken, None, Some(token)) => check_secret(dialect, "bearer_token", &token).map(Some),
         (Credential::BearerToken, Some(_), _) => Err(misplaced("secret", "takes bearer_token and no secret")),
         (Credential::BearerToken, None, None) => Err(misplaced("bearer_token", "needs bearer_token")),
         (_, _, Some(_)) => Err(misplaced("bearer_token", "takes no bearer_token")),
         (Credential::SecretMade, Some(_), None) => Err(misplaced("secret", "makes its own secret: leave it out")),
         (Credential::SecretGiven, None, None) => Err(misplaced("secret", "needs secret")),
-        (Credential::SecretMade | Credential::SecretGivenOrMade, None, None) => Ok(make()),
-        (Credential::SecretGiven | Credential::SecretGivenOrMade, Some(secret), None) => {
-            check_secret(dialect, "secret", &secret)
+        (Credential::None, Some(_), None) => Err(misplaced("secret", "takes no secret: its URL is one")),
+        (Credential::None | Credential::SecretOptional, None, None) => Ok(None),
+        (Credential::SecretMade | Credential::SecretGivenOrMade, None, None) => Ok(Some(make())),
+        (Credential::SecretGiven | Credential::SecretGivenOrMade | Credential::SecretOptional, Some(secret), None) => {
+            check_secret(dialect, "secret", &secret).map(Some)
         }
     }
 }
 
-fn check_secret(dialect: &Dialect, member: &'static str, secret: &Secret) -> Result<Secret, Refused> {
+pub(super) fn check_secret(dialect: &Dialect, member: &'static str, secret: &Secret) -> Result<Secret, Refused> {
     let bytes = secret.expose().len();
     let long_enough = match bytes {
         0 => Err(SecretError::Empty),

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, StatusCode};
+use http::{HeaderValue, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
 use jiff::SignedDuration;
@@ -24,7 +24,7 @@ use tokio_util::task::TaskTracker;
 use watchbell_domain::delivery::{AttemptResult, Response};
 use watchbell_domain::endpoint::Transport;
 use watchbell_domain::port::Clock;
-use watchbell_domain::retry::RetryAfter;
+use watchbell_domain::retry::{Heard, RetryAfter};
 
 use super::answer::{Head, ReadBody};
 use super::connector::Connector;
@@ -38,6 +38,7 @@ use super::peer::{IdleLimits, Lent};
 use super::request;
 
 pub use super::peer::Peer;
+pub use super::socket::Socket;
 
 /// Bounds of an exchange and of what is kept between exchanges.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,6 +88,10 @@ impl Default for Limits {
 /// What goes out.
 #[derive(Debug)]
 pub struct Outgoing<'a> {
+    /// `POST`, nearly always.
+    pub method: Method,
+    /// Path and query, where it is not what the endpoint's URL says.
+    pub target: Option<&'a str>,
     /// Header lines in the casing wanted, in order.
     pub headers: Vec<(&'a str, HeaderValue)>,
     /// The body, shared and not copied.
@@ -108,11 +113,13 @@ pub struct Exchange {
     pub retry_after: Option<RetryAfter>,
     /// More about the result for people.
     pub detail: Option<String>,
+    /// What the dialect read in the answer.
+    pub heard: Heard,
 }
 
 impl From<Fault> for Exchange {
     fn from(fault: Fault) -> Self {
-        Self { result: fault.result, response: None, retry_after: None, detail: fault.detail }
+        Self { result: fault.result, response: None, retry_after: None, detail: fault.detail, heard: Heard::Status }
     }
 }
 
@@ -144,7 +151,7 @@ impl From<PeerRefused> for Fault {
 
 /// Makes exchanges. One for the whole server.
 pub struct Client {
-    connector: Connector,
+    pub(super) connector: Connector,
     clock: Arc<dyn Clock>,
     limits: Limits,
     idle: Arc<AtomicUsize>,
@@ -198,13 +205,22 @@ impl Client {
         Ok(Peer::new(target, self.connector.handshake(transport)?, Arc::clone(&self.idle)))
     }
 
+    /// Within the time that connecting may take.
+    pub(super) async fn in_time<T>(&self, connecting: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+        tokio::select! {
+            biased;
+            connected = connecting => connected,
+            () = self.clock.sleep(self.limits.connect_timeout) => Err(AttemptResult::ConnectTimeout.into()),
+        }
+    }
+
     /// The clock's monotonic half, by which deadlines are kept.
     pub(crate) fn monotonic(&self) -> SignedDuration {
         self.clock.monotonic()
     }
 
     /// Waits, as long as the clock says.
-    pub(super) async fn sleep(&self, duration: SignedDuration) {
+    pub(crate) async fn sleep(&self, duration: SignedDuration) {
         self.clock.sleep(duration).await;
     }
 
@@ -219,18 +235,20 @@ impl Client {
         self.tasks.wait().await;
     }
 
-    /// Sends one request. `stop` ends it as `interrupted`, unless a complete head has come.
-    pub async fn send(&self, peer: &Peer, outgoing: Outgoing<'_>, stop: &CancellationToken) -> Exchange {
+    /// Sends one request. `stop` ends it as `interrupted`, unless a complete head has come. Beside the exchange it answers
+    /// the body as it came, secrets and all, for the dialect to read: it is not to be kept.
+    pub async fn send(&self, peer: &Peer, outgoing: Outgoing<'_>, stop: &CancellationToken) -> (Exchange, Vec<u8>) {
         let Answered { head, body, lent } = match self.answered(peer, &outgoing, stop).await {
             Ok(answered) => answered,
             Err(fault) => {
                 // An HTTP/2 connection that let an attempt run out of time gets no other.
                 peer.forget_shared();
-                return fault.into();
+                return (fault.into(), Vec::new());
             }
         };
         let read = self.finish(peer, body, lent, stop).await;
-        head.with_body(&read, outgoing.mask, self.limits.body_bytes_kept_max, self.clock.now())
+        let exchange = head.with_body(&read, outgoing.mask, self.limits.body_bytes_kept_max, self.clock.now());
+        (exchange, read.bytes)
     }
 
     /// Sends one request and answers status and body as they came, for who reads them and keeps neither.
@@ -308,11 +326,7 @@ impl Client {
     }
 
     async fn connect(&self, peer: &Peer) -> Result<Lent, Fault> {
-        let connected = tokio::select! {
-            biased;
-            connected = self.connector.connect(&peer.target, &peer.handshake) => connected?,
-            () = self.clock.sleep(self.limits.connect_timeout) => return Err(AttemptResult::ConnectTimeout.into()),
-        };
+        let connected = self.in_time(self.connector.connect(&peer.target, &peer.handshake)).await?;
         let born_at = self.clock.monotonic();
         let head_bytes_max = self.limits.head_bytes_max;
         if connected.http2 {

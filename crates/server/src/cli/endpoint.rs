@@ -221,9 +221,13 @@ impl Named {
 }
 
 /// What the API calls the dialect's credential.
-fn credential(dialect: &Dialect) -> &'static str {
+pub(super) fn credential(dialect: &Dialect) -> &'static str {
     match dialect.credential {
-        Credential::SecretGiven | Credential::SecretGivenOrMade | Credential::SecretMade => "secret",
+        Credential::SecretGiven
+        | Credential::SecretGivenOrMade
+        | Credential::SecretMade
+        | Credential::SecretOptional
+        | Credential::None => "secret",
         Credential::BearerToken => "bearer_token",
     }
 }

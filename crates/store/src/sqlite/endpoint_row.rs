@@ -1,4 +1,4 @@
-//! An endpoint as a row. Secrets, header values and the transport are sealed, each as one value, bound to the endpoint.
+//! An endpoint as a row. URL, secrets, header values and the transport are sealed, each as one value, bound to the endpoint.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use watchbell_domain::endpoint::{
     DisabledReason, Endpoint, EndpointPolicy, EndpointSecret, EndpointState, Flow, Order, StormThreshold, Transport,
 };
 use watchbell_domain::id::{EndpointId, OrgId};
-use watchbell_wire::{EventType, Secret, Severity};
+use watchbell_wire::{EventType, Secret, Settings, Severity};
 use zeroize::Zeroizing;
 
 use super::endpoint_transport::StoredTransport;
@@ -59,7 +59,7 @@ pub(super) fn decode(row: &Row<'_>, vault: &Vault) -> Result<Endpoint> {
     Ok(Endpoint {
         id,
         org_id,
-        url: columns.get("url")?,
+        url: unseal(&columns, "url", vault, org_id, id)?,
         dialect: columns.named("dialect", vault.find_dialect)?,
         description: columns.get("description")?,
         events: match columns.get::<Option<String>>("events")? {
@@ -69,6 +69,7 @@ pub(super) fn decode(row: &Row<'_>, vault: &Vault) -> Result<Endpoint> {
         state: state(&columns)?,
         secrets: secrets(&columns, vault, org_id, id)?,
         headers: headers(&columns, vault, org_id, id)?,
+        settings: settings(&columns)?,
         transport: transport(&columns, vault, org_id, id)?,
         policy: EndpointPolicy {
             retry_schedule: match columns.get::<Option<String>>("retry_schedule")? {
@@ -192,9 +193,31 @@ pub(super) fn schedule_column(endpoint: &Endpoint) -> Option<String> {
     })
 }
 
+/// `None` where there are none.
+pub(super) fn settings_column(endpoint: &Endpoint) -> Option<String> {
+    let members = endpoint.settings.members();
+    (!members.is_empty()).then(|| serde_json::json!(members).to_string())
+}
+
+fn settings(columns: &Columns<'_, '_>) -> Result<Settings> {
+    Ok(match columns.get::<Option<String>>("settings")? {
+        Some(_) => Settings::new(columns.json("settings")?),
+        None => Settings::default(),
+    })
+}
+
+/// Some URLs are all that is needed to post to a chat, and others hold a token in their query.
+pub(super) fn sealed_url(endpoint: &Endpoint, vault: &Vault) -> Result<Vec<u8>> {
+    seal(endpoint, "url", &endpoint.url, vault)
+}
+
 pub(super) fn sealed_secrets(endpoint: &Endpoint, vault: &Vault) -> Result<Vec<u8>> {
-    let secrets: Vec<StoredSecret> = endpoint
-        .secrets
+    sealed_list(&endpoint.secrets, place(endpoint.org_id, &endpoint.id, "secrets"), vault)
+}
+
+/// Secrets with their times, sealed as one value.
+pub(super) fn sealed_list(secrets: &[EndpointSecret], place: Place<'_>, vault: &Vault) -> Result<Vec<u8>> {
+    let secrets: Vec<StoredSecret> = secrets
         .iter()
         .map(|secret| StoredSecret {
             text: secret.text.clone(),
@@ -202,7 +225,7 @@ pub(super) fn sealed_secrets(endpoint: &Endpoint, vault: &Vault) -> Result<Vec<u
             expires_at: secret.expires_at.map(micros),
         })
         .collect();
-    seal(endpoint, "secrets", &secrets, vault)
+    seal_at(place, &secrets, vault)
 }
 
 pub(super) fn sealed_headers(endpoint: &Endpoint, vault: &Vault) -> Result<Vec<u8>> {
@@ -223,14 +246,28 @@ pub(super) fn sealed_transport(endpoint: &Endpoint, vault: &Vault) -> Result<Opt
 }
 
 fn seal<T: Serialize>(endpoint: &Endpoint, field: &'static str, value: &T, vault: &Vault) -> Result<Vec<u8>> {
-    let json = serde_json::to_vec(value).map_err(|problem| corrupt(TABLE, field, endpoint.id.to_string(), problem))?;
-    let json = Zeroizing::new(json);
-    vault.seal(place(endpoint.org_id, &endpoint.id, field), &json)
+    seal_at(place(endpoint.org_id, &endpoint.id, field), value, vault)
+}
+
+fn seal_at<T: Serialize>(place: Place<'_>, value: &T, vault: &Vault) -> Result<Vec<u8>> {
+    let json = serde_json::to_vec(value)
+        .map_err(|problem| corrupt(place.table, place.field, hex::encode(place.object), problem))?;
+    vault.seal(place, &Zeroizing::new(json))
 }
 
 fn secrets(columns: &Columns<'_, '_>, vault: &Vault, org: OrgId, id: EndpointId) -> Result<Vec<EndpointSecret>> {
-    let time = |micros: i64| Timestamp::from_microsecond(micros).map_err(|problem| columns.corrupt("secrets", problem));
-    unseal::<Vec<StoredSecret>>(columns, "secrets", vault, org, id)?
+    opened_secrets(columns, "secrets", place(org, &id, "secrets"), vault)
+}
+
+/// What [`sealed_list`] has sealed.
+pub(super) fn opened_secrets(
+    columns: &Columns<'_, '_>,
+    field: &'static str,
+    place: Place<'_>,
+    vault: &Vault,
+) -> Result<Vec<EndpointSecret>> {
+    let time = |micros: i64| Timestamp::from_microsecond(micros).map_err(|problem| columns.corrupt(field, problem));
+    unseal_at::<Vec<StoredSecret>>(columns, field, place, vault)?
         .into_iter()
         .map(|secret| {
             Ok(EndpointSecret {
@@ -263,8 +300,17 @@ fn unseal<T: serde::de::DeserializeOwned>(
     org: OrgId,
     id: EndpointId,
 ) -> Result<T> {
+    unseal_at(columns, field, place(org, &id, field), vault)
+}
+
+fn unseal_at<T: serde::de::DeserializeOwned>(
+    columns: &Columns<'_, '_>,
+    field: &'static str,
+    place: Place<'_>,
+    vault: &Vault,
+) -> Result<T> {
     let sealed: Vec<u8> = columns.get(field)?;
-    let json = vault.open(place(org, &id, field), &sealed)?;
+    let json = vault.open(place, &sealed)?;
     // Not the parser's words: they may repeat what they stumbled over.
     serde_json::from_slice(&json).map_err(|_| columns.corrupt(field, "not what is kept there"))
 }
