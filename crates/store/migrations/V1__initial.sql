@@ -189,6 +189,21 @@ CREATE TABLE scan_coverage (
   FOREIGN KEY (org_id, project_id) REFERENCES project (org_id, id)
 ) STRICT, WITHOUT ROWID;
 
+-- What VEX documents stated, for findings that come later. `key` is a hash of names and products, `place` the order of one
+-- document.
+CREATE TABLE vex_statement (
+  org_id     BLOB    NOT NULL,
+  project_id BLOB    NOT NULL,
+  key        BLOB    NOT NULL,
+  at         INTEGER NOT NULL,
+  place      INTEGER NOT NULL,
+  scan_id    BLOB    NOT NULL,
+  tool       TEXT    NOT NULL,
+  statement  TEXT    NOT NULL,
+  PRIMARY KEY (org_id, project_id, key),
+  FOREIGN KEY (org_id, project_id) REFERENCES project (org_id, id)
+) STRICT, WITHOUT ROWID;
+
 -- `data` is the JSON text as it was posted, byte for byte. `skipped` is 17 bytes an endpoint: id, reason.
 -- The rows are large: by number they stand in leaf pages alone, several to a page, and the index beside them is small.
 -- From here on no foreign key between what grows: who writes a delivery has its event in hand, and a check costs as much
@@ -447,6 +462,7 @@ CREATE TABLE training (
   created_at   INTEGER NOT NULL,
   PRIMARY KEY (org_id, id)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX training_time ON training (org_id, created_at, id);
 
 -- Scans that are announced and ended by a word.
 CREATE TABLE scan_run (

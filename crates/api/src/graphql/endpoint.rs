@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use async_graphql::{ComplexObject, Context, Enum, ID, MaybeUndefined, Object, SimpleObject};
+use async_graphql::{ComplexObject, Context, Enum, ID, Object, SimpleObject};
 use http::Method;
 use serde::{Deserialize, Serialize};
 
@@ -324,9 +324,4 @@ impl EndpointMutation {
         let own = session(ctx).org(org.as_ref()).await?;
         Ok(session(ctx).act_on_endpoint(ctx, &own.id, &id, "resume").await?)
     }
-}
-
-/// Whether a member was given, null included.
-pub(super) fn is_left_out<T>(member: &MaybeUndefined<T>) -> bool {
-    member.is_undefined()
 }

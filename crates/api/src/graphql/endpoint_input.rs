@@ -4,9 +4,9 @@ use async_graphql::{InputObject, MaybeUndefined, OneofObject};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-use super::endpoint::{HttpVersion, Order, is_left_out};
+use super::endpoint::{HttpVersion, Order};
 use super::finding::Severity;
-use super::scalar::{Json, NumberOrOff};
+use super::scalar::{Json, NumberOrOff, is_left_out};
 
 /// A header sent beside the dialect's own. Its value is a secret.
 #[derive(InputObject)]

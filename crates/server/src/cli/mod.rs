@@ -90,7 +90,7 @@ enum Command {
     Listen(Box<listen::Args>),
     /// Post an event
     Send(send::Args),
-    /// Post a scanner's report and see what changed
+    /// Post a scanner's report and see what changed; announce scans and end them
     Scan(scan::Args),
     /// Evidence: documents that are kept and read
     Evidence(evidence::Args),

@@ -22,6 +22,8 @@ pub(super) struct Upkeep<'a> {
     pub(super) wake: &'a Handle,
     /// Where documents lie.
     pub(super) content: &'a Arc<Content>,
+    /// Counts plans that ring.
+    pub(super) plans: &'a Arc<poam::Observer>,
     /// Counts what retention removes.
     pub(super) forgotten: &'a Arc<retention::Observer>,
 }
@@ -58,7 +60,7 @@ impl Upkeep<'_> {
         let leaving = orgs::Service::new(orgs::Options::default(), store(), clock());
         loops.spawn("orgs", leaving.run(shutdown.clone()));
 
-        let plans = poam::Service::new(poam::Options::default(), store(), clock());
+        let plans = poam::Service::new(poam::Options::default(), store(), clock(), Arc::clone(self.plans));
         loops.spawn("poam", plans.run(shutdown.clone()));
 
         let replays = replay::Parts { store: store(), wake: self.wake.clone(), clock: clock(), entropy: entropy() };

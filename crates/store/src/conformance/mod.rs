@@ -86,6 +86,7 @@ macro_rules! conformance {
             }
             projects {
                 found_and_listed scans_apply_in_turn findings_change_and_are_listed failed_whole coverage_grows
+                statements_are_kept
             }
             findings {
                 kept_whole judged_in_turn merged_ones_lead_on listed_by_filter lapse_in_order storms_are_digested
@@ -108,6 +109,7 @@ macro_rules! conformance {
             }
             poam {
                 kept_whole changed_in_turn rings_in_its_time jumps_and_crowds settings_and_dates_change
+                suspended_organisations_are_quiet merged_findings_keep_one_plan_of_the_policy
                 follows_its_finding follows_what_is_said made_by_policy one_commit_with_the_scan
             }
             rings { told_as_the_model_says }
@@ -116,7 +118,7 @@ macro_rules! conformance {
                 taken_in_one_commit known_again_within_the_window fifty_at_once_make_one_event refused_ones_are_bounded
                 taken_again_by_hand listed_by_filter_and_page forgotten_by_age_and_size seen_by_their_owner_alone
             }
-            reports { lessons_are_told_once announced_scans_end_once types_are_defined }
+            reports { lessons_are_told_once lessons_are_listed_by_time announced_scans_end_once types_are_defined }
             histories { end_as_the_model_says }
             audit { tells_what_was_done found_by_filter_and_page old_entries_leave_a_checkpoint }
             tenants {

@@ -194,7 +194,7 @@ impl World {
             occurred_at: at(seconds),
             data: Data::from_text(data.to_owned()).unwrap(),
         };
-        NewEvent { event, project_id: None, only: None, hops: 0 }
+        NewEvent::of(event, None)
     }
 
     pub(crate) fn acceptance(&self, org: OrgId, events: Vec<NewEvent>, seconds: i64) -> Acceptance {
@@ -339,6 +339,7 @@ impl World {
             findings,
             history: Vec::new(),
             coverage: Coverage::default(),
+            statements: Vec::new(),
             acceptance,
             storm: None,
         }

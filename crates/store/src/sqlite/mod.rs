@@ -57,6 +57,7 @@ mod room;
 mod row;
 mod scan_run;
 mod source;
+mod statement;
 #[cfg(test)]
 mod tests;
 mod told;

@@ -17,7 +17,7 @@ use super::once::once;
 use super::page::{self, before};
 use super::row::{Columns, micros, signed};
 use super::writer::Tx;
-use super::{SqliteStore, audit, event, finding_row, poam};
+use super::{SqliteStore, audit, event, finding_row, group, poam, statement};
 
 const INSERT: &str = "INSERT INTO project (org_id, id, name, created_at, version, last_scan_at) \
                       VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
@@ -62,8 +62,13 @@ impl ProjectStore for SqliteStore {
             let Some(project) = find(read.conn, org, id)? else {
                 return Ok(None);
             };
-            let findings = finding_row::of_project(read.conn, org, id)?;
-            Ok(Some(ProjectState { project, findings, coverage: coverage(read.conn, org, id)? }))
+            Ok(Some(ProjectState {
+                project,
+                group: group::of_org(read.conn, org)?,
+                statements: statement::of_project(read.conn, org, id)?,
+                findings: finding_row::of_project(read.conn, org, id)?,
+                coverage: coverage(read.conn, org, id)?,
+            }))
         })
     }
 
@@ -145,6 +150,7 @@ pub(super) fn apply(tx: &mut Tx<'_>, outcome: &ScanOutcome) -> Result<Vec<Accept
             micros(*looked_at),
         ])?;
     }
+    statement::keep(tx.conn, scan.org_id, scan.project_id, &outcome.statements)?;
     event::accept_scan(tx, &outcome.acceptance, outcome.storm.as_ref())
 }
 
