@@ -37,6 +37,7 @@
 
 pub mod dialect;
 pub mod event;
+pub mod expression;
 pub mod json;
 
 mod envelope;
