@@ -106,6 +106,8 @@ ids! {
     PoamId = "poam",
     /// A completed lesson.
     TrainingId = "trn",
+    /// A mute of an endpoint.
+    MuteId = "mut",
     /// One request to our API.
     RequestId = "req",
 }

@@ -25,10 +25,12 @@ pub mod poam;
 pub mod port;
 pub mod retry;
 pub mod route;
+pub mod rule;
 pub mod scan;
 pub mod scan_run;
 pub mod snapshot;
 pub mod training;
+pub mod why;
 pub mod zone;
 
 pub use jiff::{SignedDuration, Timestamp};

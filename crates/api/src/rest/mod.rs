@@ -18,6 +18,7 @@ mod deliveries;
 mod duration;
 mod endpoint_given;
 mod endpoint_policy;
+mod endpoint_rules;
 mod endpoint_transport;
 pub(crate) mod endpoint_view;
 pub(crate) mod endpoints;
@@ -31,6 +32,7 @@ mod findings;
 mod groups;
 mod keys;
 mod members;
+mod mutes;
 mod operation;
 mod org_state;
 mod orgs;
@@ -45,6 +47,7 @@ mod scan_runs;
 mod show;
 mod trainings;
 mod webhooks;
+mod why;
 
 /// Routes that need a key.
 pub(crate) fn guarded(edge: &Edge) -> OpenApiRouter<Edge> {
@@ -101,6 +104,8 @@ fn areas() -> OpenApiRouter<Edge> {
         .merge(orgs::routes())
         .merge(keys::routes())
         .merge(endpoints::routes())
+        .merge(mutes::routes())
+        .merge(why::routes())
         .merge(events::routes())
         .merge(erase::routes())
         .merge(event_types::routes())

@@ -87,6 +87,8 @@ fn body_for(path: &str) -> String {
         "trainings" => json!({"user": "a@example.com", "training": "t", "score": 1,
             "started_at": "2026-01-01T00:00:00Z", "completed_at": "2026-01-01T00:00:01Z"}),
         "event-types" => json!({"type": "a.b", "description": "d"}),
+        "mutes" => json!({"for": "1h"}),
+        "try" => json!({"filter": "true"}),
         "poam-policy" => json!({"rules": []}),
         "fail" => json!({"error": "e"}),
         "members" => json!({"email": "c@example.com", "role": "viewer"}),

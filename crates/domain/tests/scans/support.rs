@@ -65,6 +65,8 @@ impl Shop {
             created_at,
             version: 0,
             last_scan_at: None,
+            owner: None,
+            labels: std::collections::BTreeMap::new(),
         };
         let (findings, merged, history) = (Vec::new(), Vec::new(), Vec::new());
         Self { org, project, findings, merged, history, coverage: Coverage::default(), entropy, hour: 0 }

@@ -25,6 +25,7 @@ mod delivery;
 mod endpoint;
 mod endpoint_cache;
 mod endpoint_row;
+mod endpoint_rules;
 mod endpoint_transport;
 mod erase;
 mod error;
@@ -51,7 +52,9 @@ mod reader;
 mod replay;
 mod retention;
 mod room;
+mod routing;
 mod row;
+mod rule_failure;
 mod scan_run;
 #[cfg(test)]
 mod tests;

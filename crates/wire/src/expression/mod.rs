@@ -28,6 +28,7 @@ use std::sync::Arc;
 mod evaluate;
 mod explain;
 mod facts;
+mod functions;
 mod node;
 mod parse;
 mod suggest;

@@ -12,7 +12,9 @@ fn the_examples_of_the_page_are_what_it_says() {
     let facts = Facts::of(&event_type, &sample);
     let mut asked = 0;
     for line in PAGE.lines() {
-        let Some((text, answer)) = line.strip_prefix("| `").and_then(|line| line.strip_suffix(" |")?.rsplit_once("` | ")) else {
+        let Some((text, answer)) =
+            line.strip_prefix("| `").and_then(|line| line.strip_suffix(" |")?.rsplit_once("` | "))
+        else {
             continue;
         };
         let Ok(answer) = answer.parse::<bool>() else { continue };

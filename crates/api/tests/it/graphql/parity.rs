@@ -85,6 +85,7 @@ const NOT_YET: &[&str] = &[
     "change_group",
     "change_member",
     "change_poam_item",
+    "change_project",
     "complete_scan",
     "create_event_type",
     "create_group",
@@ -114,9 +115,11 @@ const NOT_YET: &[&str] = &[
     "list_group_orgs",
     "list_groups",
     "list_members",
+    "list_mutes",
     "list_operator_audit",
     "list_poam_items",
     "list_trainings",
+    "mute",
     "place_org",
     "remove_member",
     "renew_invitation",
@@ -127,8 +130,11 @@ const NOT_YET: &[&str] = &[
     "set_poam_settings",
     "start_scan",
     "suspend_org",
+    "try_filter",
+    "unmute",
     "verify_audit",
     "verify_operator_audit",
+    "why_event",
 ];
 
 /// REST's member, and GraphQL's.
