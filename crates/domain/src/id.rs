@@ -108,6 +108,14 @@ ids! {
     TrainingId = "trn",
     /// A mute of an endpoint.
     MuteId = "mut",
+    /// A capture inbox.
+    CaptureId = "cap",
+    /// A request that a capture inbox was sent.
+    CapturedId = "crq",
+    /// A vendor that calls us.
+    SourceId = "src",
+    /// A request of a source.
+    ReceiptId = "rcp",
     /// One request to our API.
     RequestId = "req",
 }

@@ -13,5 +13,6 @@ pub mod org;
 pub mod poam;
 pub mod replay;
 pub mod rules;
+pub mod source;
 pub mod test_event;
 pub mod transport;

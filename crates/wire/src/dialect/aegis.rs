@@ -23,7 +23,7 @@ use super::{Credential, Dialect, EncodeError, Header, Inbound, Message, Outbound
 use crate::event::{Evidence, Poam, Vulnerability};
 use crate::json::tree::{Object, Value};
 use crate::signature::BodyDigest;
-use crate::{Decoded, Event, EventType, Key, Refusal, Secret, Severity, Unverified, Verified};
+use crate::{Decoded, Event, EventType, Key, Refusal, Severity, Unverified, Verified};
 
 pub(super) static DIALECT: Dialect = Dialect {
     id: "aegis",
@@ -45,8 +45,12 @@ impl Inbound for Aegis {
         SIGNATURE.verify(request, keys)
     }
 
-    fn explain(&self, request: &Unverified, secret: &Secret) -> Option<String> {
-        SIGNATURE.explain(request, secret, Vec::new())
+    fn resembles(&self, request: &Unverified) -> bool {
+        let is_name = |name: &str| name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
+        Value::read(request.body()).is_ok_and(|body| {
+            let event = body.get("event").and_then(Value::as_str);
+            body.get("data").is_some() && event.is_some_and(|name| !name.is_empty() && is_name(name))
+        })
     }
 
     fn decode(&self, request: &Verified) -> Result<Decoded, Refusal> {

@@ -64,6 +64,14 @@ impl Inbound for BearerScan {
         })
     }
 
+    fn signed(&self, _: &Unverified) -> Option<Vec<u8>> {
+        None
+    }
+
+    fn resembles(&self, request: &Unverified) -> bool {
+        Value::read(request.body()).is_ok_and(|body| body.get("scanId").is_some() && body.get("status").is_some())
+    }
+
     fn payload_invalid_status(&self) -> u16 {
         400
     }

@@ -68,6 +68,15 @@ impl Inbound for CloudEvents {
         Ok(Decoded { vendor_event, vendor_version: None, delivery_id, sent_at: None, events: events.done() })
     }
 
+    fn signed(&self, _: &Unverified) -> Option<Vec<u8>> {
+        None
+    }
+
+    fn resembles(&self, request: &Unverified) -> bool {
+        let mode = Mode::of(request.headers());
+        matches!(mode, Ok(Mode::Batch | Mode::Structured)) || request.headers().all("ce-specversion").next().is_some()
+    }
+
     fn payload_invalid_status(&self) -> u16 {
         400
     }

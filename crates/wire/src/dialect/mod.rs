@@ -182,10 +182,24 @@ pub trait Inbound: Sync {
     /// What the message says.
     fn decode(&self, request: &Verified) -> Result<Decoded, Refusal>;
 
-    /// Which of the usual mistakes a refused message shows, in words; `None` when none fits. For debugging alone.
-    fn explain(&self, request: &Unverified, secret: &Secret) -> Option<String> {
-        let _ = (request, secret);
-        None
+    /// The bytes that a right signature of this request is of; `None` where nothing is signed, or it cannot be made.
+    /// Asked by [`crate::diagnosis`] alone.
+    fn signed(&self, request: &Unverified) -> Option<Vec<u8>> {
+        Some(request.body().to_vec())
+    }
+
+    /// What senders are known to sign in place of it, with words for what is wrong then. Asked by [`crate::diagnosis`]
+    /// alone.
+    fn mistaken(&self, request: &Unverified) -> Vec<(Vec<u8>, &'static str)> {
+        let _ = request;
+        Vec::new()
+    }
+
+    /// Whether the body (or a header that is no signature) has this dialect's shape, for somebody who does not know
+    /// which it is. Proves nothing.
+    fn resembles(&self, request: &Unverified) -> bool {
+        let _ = request;
+        false
     }
 
     /// The headers that the vendor would set, for tests and tools that stand in for it. Asked only of dialects that we do
@@ -196,6 +210,18 @@ pub trait Inbound: Sync {
     fn vendor_headers(&self, message: &Message<'_>, keys: &[Key]) -> Result<Vec<Header>, EncodeError> {
         let _ = (message, keys);
         Ok(Vec::new())
+    }
+
+    /// The text that is signed where it is not the body: that of dialects which parse before they verify. The same text
+    /// is the same message, however the body was spelled. `None` for a body that has none.
+    fn canonical(&self, body: &[u8]) -> Option<String> {
+        let _ = body;
+        None
+    }
+
+    /// Whether a body has to be read before it can be verified.
+    fn parses_first(&self) -> bool {
+        false
     }
 
     /// The status for JSON that lacks a required member: 422, unless the vendor's document says otherwise.
