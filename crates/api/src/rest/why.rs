@@ -256,9 +256,9 @@ async fn why_event(
     State(cursors): State<Cursors>,
     QueryOf(query): QueryOf<WhyQuery>,
 ) -> Result<axum::Json<List<WhyView>>> {
-    // The rules of endpoints are shown, and what they make of the event.
-    tenant.caller.must(Scope::EndpointsRead)?;
     let scene = asking.scene(tenant.org, id).await?;
+    // The rules of endpoints are shown as well.
+    tenant.caller.must(Scope::EndpointsRead)?;
     let failures = asking.endpoints.rule_failures(tenant.org).await?;
     let ask = |endpoint_id: EndpointId, endpoint: Option<&Endpoint>| {
         let question = Question { failure: failures.get(&endpoint_id), ..scene.question(endpoint_id, endpoint) };

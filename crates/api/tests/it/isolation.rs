@@ -20,8 +20,11 @@ const NOTHING: &str = "0192f0c1-0000-7000-8000-00000000dead";
 const ANY_KEY: [&str; 2] = ["GET /api/v1/orgs/{org}", "POST /api/v1/orgs/{org}/members/{id}/keys"];
 
 /// What changes nothing and is asked by POST for the length of the question.
-const QUESTIONS: [&str; 2] =
-    ["POST /api/v1/orgs/{org}/verify", "POST /api/v1/orgs/{org}/captures/{id}/requests/{request}/verify"];
+const QUESTIONS: [&str; 3] = [
+    "POST /api/v1/orgs/{org}/endpoints/{id}/filter/try",
+    "POST /api/v1/orgs/{org}/verify",
+    "POST /api/v1/orgs/{org}/captures/{id}/requests/{request}/verify",
+];
 
 /// What the other organisation has: an id for each area.
 struct Theirs {

@@ -193,3 +193,47 @@ pub async fn storms_count_what_passes(world: World) {
     assert_eq!((got(0), got(1), got(2)), (vec![few.id], vec![], vec![]), "one of them alone is no storm");
     assert_eq!(got(3), [many.id], "the digest is not asked its filter");
 }
+
+/// What was decided when an event was accepted stays: a new filter is for what comes after it.
+pub async fn f31_a_changed_filter_is_for_what_comes(world: World) {
+    let org = world.org("acme").await;
+    let endpoint = endpoint_with(&world, org, filter("title == 'a'"));
+    world.put(&endpoint).await;
+    let event = |title: &str, seconds| {
+        world.event(EventType::VulnerabilityCreated, &format!("{{\"title\":\"{title}\"}}"), seconds)
+    };
+    let passed = event("a", 5);
+    let accepted = fresh(world.store.accept(world.acceptance(org, vec![passed], 5), None).await.unwrap()).remove(0);
+    let no = (0, vec![SkipReason::Filtered(FilteredBy::Expression)]);
+    let kept_away = event("b", 5);
+    assert_eq!(told(&world, org, kept_away.clone(), 5).await, no);
+    world.change(&endpoint, 6, |endpoint| endpoint.policy.rules = filter("title == 'b'")).await;
+    assert_eq!(world.state(org, accepted.deliveries[0].0).await, DeliveryState::Pending { due_at: at(5) });
+    let id = watchbell_domain::id::EventId(kept_away.event.id);
+    let (recorded, deliveries) = world.store.event(org, id).await.unwrap().unwrap();
+    assert_eq!((recorded.skipped.len(), deliveries.len()), (1, 0));
+    assert_eq!(told(&world, org, event("a", 7), 7).await, no);
+    assert_eq!(told(&world, org, event("b", 7), 7).await, (1, vec![]));
+}
+
+/// Two rules to one place are two endpoints: each event gets there once by each, under an id of its own.
+pub async fn i6_one_delivery_per_rule_and_event(world: World) {
+    let org = world.org("acme").await;
+    let one = endpoint_with(&world, org, filter("severity >= high"));
+    let other = Endpoint { url: one.url.clone(), ..endpoint_with(&world, org, filter("title == 'a'")) };
+    world.put(&one).await;
+    world.put(&other).await;
+    let event = world.event(EventType::VulnerabilityCreated, "{\"severity\":\"high\",\"title\":\"a\"}", 5);
+    let acceptance = world.acceptance(org, vec![event], 5);
+    let accepted = fresh(world.store.accept(acceptance.clone(), None).await.unwrap()).remove(0);
+    let mut endpoints: Vec<_> = accepted.deliveries.iter().map(|(_, endpoint)| *endpoint).collect();
+    endpoints.sort();
+    let mut expected = vec![one.id, other.id];
+    expected.sort();
+    assert_eq!(endpoints, expected);
+    assert_ne!(accepted.deliveries[0].0, accepted.deliveries[1].0);
+    let again = world.store.accept(acceptance, None).await;
+    assert!(matches!(again, Err(StoreError::Conflict(_))), "{again:?}");
+    let (_, deliveries) = world.store.event(org, accepted.event_id).await.unwrap().unwrap();
+    assert_eq!(deliveries.len(), 2);
+}
