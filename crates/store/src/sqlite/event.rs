@@ -22,6 +22,7 @@ use super::page::{self, before};
 use super::poam;
 use super::routing::{self, Begins, Routed, Scene};
 use super::row::{Columns, micros};
+use super::rule_failure;
 use super::writer::Tx;
 use crate::delivery_ids::Ids;
 
@@ -97,7 +98,7 @@ fn accept_routed(
     routed: Routed<'_>,
     ids: &mut Ids,
 ) -> Result<Accepted> {
-    let Routed { to, skipped } = routed;
+    let Routed { to, skipped, broken } = routed;
     let inserted = tx.conn.prepare_cached(INSERT)?.execute(params![
         acceptance.org_id.0.as_bytes(),
         new.event.id.as_bytes(),
@@ -113,6 +114,7 @@ fn accept_routed(
     let event_number = tx.conn.last_insert_rowid();
     let (org_id, event_id, accepted_at) = (acceptance.org_id, EventId(new.event.id), acceptance.accepted_at);
     tx.hand_over.told.tell(Change::Event { org: org_id, id: event_id });
+    rule_failure::note(tx.conn, org_id, event_id, accepted_at, &broken)?;
     watchbell_domain::failpoint::at("store.accept")?;
     let mut deliveries = Vec::with_capacity(to.len());
     let mut handed = Vec::new();

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use watchbell_domain::endpoint::Endpoint;
 use watchbell_domain::event::{NewEvent, Skip};
-use watchbell_domain::id::{EndpointId, EventId, OrgId};
+use watchbell_domain::id::{EndpointId, OrgId};
 use watchbell_domain::route::{self, FilteredBy, Route, SkipReason, Storm, Told};
-use watchbell_domain::rule::Inquiry;
+use watchbell_domain::rule::{Broken, Inquiry};
 use watchbell_wire::EventType;
 use watchbell_wire::expression::{Facts, Name};
 
@@ -18,7 +18,7 @@ use super::endpoint_cache::OrgEndpoints;
 use super::error::Result;
 use super::row::Columns;
 use super::writer::Tx;
-use super::{org, project, rule_failure};
+use super::{org, project};
 
 /// How the delivery of an endpoint that gets an event begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +33,8 @@ pub(super) enum Begins {
 pub(super) struct Routed<'e> {
     pub(super) to: Vec<(&'e Arc<Endpoint>, Begins)>,
     pub(super) skipped: Vec<u8>,
+    /// The rules that could not be asked.
+    pub(super) broken: Vec<Broken>,
 }
 
 impl<'e> Routed<'e> {
@@ -83,9 +85,7 @@ impl<'e> Scene<'e> {
             };
             routed.add(endpoint, route);
         }
-        if !inquiry.broken.is_empty() {
-            rule_failure::note(tx.conn, self.org, EventId(new.event.id), self.at, &inquiry.broken)?;
-        }
+        routed.broken = inquiry.broken;
         Ok(routed)
     }
 
