@@ -106,14 +106,14 @@ enum Action {
   watchbell endpoint try-filter ep_0192f0c1-… \"severity >= high && project.name.startsWith('pay')\"
   watchbell endpoint try-filter ep_0192f0c1-… --event evt_0192f0c1-…")]
     TryFilter {
+        #[command(flatten)]
+        named: Named,
         /// The filter; the endpoint's own when absent
         #[arg(value_name = "EXPRESSION")]
         filter: Option<String>,
         /// An event that was accepted
         #[arg(long, value_name = "EVENT")]
         event: Option<String>,
-        #[command(flatten)]
-        named: Named,
     },
     /// Mute something for an endpoint until an end, end a mute, or list what is muted
     #[command(after_help = "Examples:
