@@ -41,6 +41,8 @@ fn main() {
         created_at: at,
         version: 1,
         last_scan_at: Some(at),
+        owner: None,
+        labels: std::collections::BTreeMap::new(),
     };
     let facts = ScanFacts { scan_id: ScanId::make(at, &entropy), received_at: at, scanned_at: None, partial: false };
     let began = Instant::now();

@@ -106,6 +106,8 @@ ids! {
     PoamId = "poam",
     /// A completed lesson.
     TrainingId = "trn",
+    /// A mute of an endpoint.
+    MuteId = "mut",
     /// A capture inbox.
     CaptureId = "cap",
     /// A request that a capture inbox was sent.

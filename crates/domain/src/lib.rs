@@ -27,11 +27,13 @@ pub mod port;
 pub mod receipt;
 pub mod retry;
 pub mod route;
+pub mod rule;
 pub mod scan;
 pub mod scan_run;
 pub mod snapshot;
 pub mod source;
 pub mod training;
+pub mod why;
 pub mod zone;
 
 pub use jiff::{SignedDuration, Timestamp};

@@ -95,6 +95,7 @@ CREATE TABLE endpoint (
   storm_threshold INTEGER,
   transport      BLOB,
   settings       TEXT,
+  rules          TEXT,
   not_before     INTEGER,
   created_at     INTEGER NOT NULL,
   updated_at     INTEGER NOT NULL,
@@ -110,6 +111,18 @@ CREATE TABLE endpoint_failing (
   PRIMARY KEY (org_id, endpoint_id)
 ) STRICT, WITHOUT ROWID;
 
+-- Endpoints whose rules could not be asked about an event, since they were last changed. No row: all is well.
+CREATE TABLE rule_failure (
+  org_id      BLOB    NOT NULL,
+  endpoint_id BLOB    NOT NULL,
+  since       INTEGER NOT NULL,
+  last_at     INTEGER NOT NULL,
+  events      INTEGER NOT NULL,
+  event_id    BLOB    NOT NULL,
+  why         TEXT    NOT NULL,
+  PRIMARY KEY (org_id, endpoint_id)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE project (
   org_id       BLOB    NOT NULL REFERENCES org (id),
   id           BLOB    NOT NULL,
@@ -117,6 +130,8 @@ CREATE TABLE project (
   created_at   INTEGER NOT NULL,
   version      INTEGER NOT NULL,
   last_scan_at INTEGER,
+  owner        TEXT,
+  labels       TEXT    NOT NULL DEFAULT '{}',
   PRIMARY KEY (org_id, id),
   UNIQUE (org_id, name)
 ) STRICT, WITHOUT ROWID;

@@ -40,6 +40,7 @@
 pub mod diagnosis;
 pub mod dialect;
 pub mod event;
+pub mod expression;
 pub mod json;
 
 mod envelope;

@@ -20,6 +20,7 @@ mod deliveries;
 mod duration;
 mod endpoint_given;
 mod endpoint_policy;
+mod endpoint_rules;
 mod endpoint_transport;
 pub(crate) mod endpoint_view;
 pub(crate) mod endpoints;
@@ -33,6 +34,7 @@ mod findings;
 mod groups;
 mod keys;
 mod members;
+mod mutes;
 mod operation;
 mod org_state;
 mod orgs;
@@ -50,6 +52,7 @@ mod sources;
 mod trainings;
 mod verify;
 mod webhooks;
+mod why;
 
 pub(crate) use verify::Explaining;
 
@@ -108,6 +111,8 @@ fn areas() -> OpenApiRouter<Edge> {
         .merge(orgs::routes())
         .merge(keys::routes())
         .merge(endpoints::routes())
+        .merge(mutes::routes())
+        .merge(why::routes())
         .merge(events::routes())
         .merge(erase::routes())
         .merge(event_types::routes())

@@ -20,8 +20,11 @@ const NOTHING: &str = "0192f0c1-0000-7000-8000-00000000dead";
 const ANY_KEY: [&str; 2] = ["GET /api/v1/orgs/{org}", "POST /api/v1/orgs/{org}/members/{id}/keys"];
 
 /// What changes nothing and is asked by POST for the length of the question.
-const QUESTIONS: [&str; 2] =
-    ["POST /api/v1/orgs/{org}/verify", "POST /api/v1/orgs/{org}/captures/{id}/requests/{request}/verify"];
+const QUESTIONS: [&str; 3] = [
+    "POST /api/v1/orgs/{org}/endpoints/{id}/filter/try",
+    "POST /api/v1/orgs/{org}/verify",
+    "POST /api/v1/orgs/{org}/captures/{id}/requests/{request}/verify",
+];
 
 /// What the other organisation has: an id for each area.
 struct Theirs {
@@ -98,6 +101,8 @@ fn body_for(path: &str) -> String {
             "started_at": "2026-01-01T00:00:00Z", "completed_at": "2026-01-01T00:00:01Z"}),
         "sources" => json!({"dialect": "standard", "name": "s", "make_secret": true}),
         "event-types" => json!({"type": "a.b", "description": "d"}),
+        "mutes" => json!({"for": "1h"}),
+        "try" => json!({"filter": "true"}),
         "poam-policy" => json!({"rules": []}),
         "fail" => json!({"error": "e"}),
         "members" => json!({"email": "c@example.com", "role": "viewer"}),

@@ -32,6 +32,7 @@ mod problems;
 mod replays;
 mod reports;
 mod room;
+mod rules;
 mod running;
 mod scans;
 mod server;

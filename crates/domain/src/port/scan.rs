@@ -17,6 +17,15 @@ pub trait ProjectStore: Send + Sync {
     /// Adds a project. `Conflict` when the organisation has one of that name.
     fn create_project(&self, project: Project, terms: Terms) -> Pending<'_, Written<()>>;
 
+    /// Writes back name, owner and labels if they are still as they were, else `Conflict`; so also when the name is taken.
+    fn describe_project(
+        &self,
+        seen: Project,
+        changed: Project,
+        at: Timestamp,
+        terms: Terms,
+    ) -> Pending<'_, Written<()>>;
+
     /// By id.
     fn project(&self, org: OrgId, id: ProjectId) -> Pending<'_, Option<Project>>;
 

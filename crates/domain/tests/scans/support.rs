@@ -67,6 +67,8 @@ impl Shop {
             created_at,
             version: 0,
             last_scan_at: None,
+            owner: None,
+            labels: std::collections::BTreeMap::new(),
         };
         let (findings, merged, history) = (Vec::new(), Vec::new(), Vec::new());
         Self {

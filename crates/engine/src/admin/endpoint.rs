@@ -14,10 +14,11 @@ use watchbell_domain::endpoint::{
 use watchbell_domain::id::{EndpointId, OrgId};
 use watchbell_domain::port::Entropy;
 use watchbell_wire::dialect::Credential;
+use watchbell_wire::expression::Mistake;
 use watchbell_wire::{Dialect, EventType, Secret, SecretError, Settings};
 
 use super::headers::{self, HeaderForbidden};
-use super::transport;
+use super::{rules, transport};
 use crate::net::guard::{EgressPolicy, UrlRefused};
 
 /// How long a secret that was rotated out stays valid unless told otherwise.
@@ -136,6 +137,14 @@ pub enum Refused {
         /// What has to be entered again.
         detail: String,
     },
+    /// A filter is none, or does not fit what the endpoint gets.
+    #[error("{mistake}")]
+    Filter {
+        /// Which, as a JSON pointer.
+        pointer: &'static str,
+        /// What is wrong with it, and where.
+        mistake: Mistake,
+    },
     /// Something else does not do.
     #[error("{detail}")]
     Member {
@@ -197,6 +206,7 @@ pub fn create(
         created_at: now,
         updated_at: now,
     };
+    rules::check(&endpoint, now)?;
     Ok(Made { endpoint, secret })
 }
 
@@ -255,6 +265,10 @@ pub fn change(
     if let Some(policy) = change.policy {
         check_policy(&policy)?;
         endpoint.policy = policy;
+    }
+    // What was saved is not judged again unless it, or what it is asked about, changes.
+    if endpoint.policy.rules != seen.policy.rules || endpoint.events != seen.events {
+        rules::check(&endpoint, now)?;
     }
     change_transport(&mut endpoint, change.auth, change.tls, change.http_version, egress, now)?;
     let secret = match renews {

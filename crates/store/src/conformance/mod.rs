@@ -43,6 +43,7 @@ pub mod replays;
 pub mod reports;
 pub mod retention;
 pub mod rings;
+pub mod rules;
 pub mod sources;
 pub mod tenants;
 pub(crate) mod world;
@@ -91,6 +92,11 @@ macro_rules! conformance {
             findings {
                 kept_whole judged_in_turn merged_ones_lead_on listed_by_filter lapse_in_order storms_are_digested
                 mild_ones_are_filtered
+            }
+            rules {
+                kept_whole filtered_by_event_and_project projects_are_described broken_filters_deliver_and_are_told
+                muted_until_the_end quiet_hours_put_off storms_count_what_passes
+                f31_a_changed_filter_is_for_what_comes i6_one_delivery_per_rule_and_event
             }
             replays {
                 matched_by_filter the_newest_of_an_event_counts advances_to_the_end steps_at_once_make_nothing_twice

@@ -280,6 +280,8 @@ impl World {
             created_at: at(0),
             version: 0,
             last_scan_at: None,
+            owner: None,
+            labels: std::collections::BTreeMap::new(),
         }
     }
 

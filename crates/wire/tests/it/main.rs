@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod catalogue;
+mod filters;
 #[cfg(test)]
 mod destinations;
 #[cfg(test)]
