@@ -12,6 +12,7 @@
 //! - [`isolation`]: one of ten endpoints hangs; the other nine do not notice.
 //! - [`poam`]: an overdue plan of action rings at once, a remediation completes it, its export is OSCAL.
 //! - [`power`]: what was not synced is gone; what was acknowledged is not.
+//! - [`senders`]: libraries that are not ours sign what a source takes, and verify what an endpoint is sent.
 //! - [`vendors`]: the vendors' own way of verifying, in Python and Node, accepts what is sent.
 
 #![expect(
@@ -38,6 +39,7 @@ mod isolation;
 mod poam;
 mod power;
 mod process;
+mod senders;
 mod sink;
 mod vendors;
 
