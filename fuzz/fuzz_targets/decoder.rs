@@ -2,7 +2,7 @@
 //! reached, and say the decoded events again in every dialect.
 
 use jiff::{SignedDuration, Timestamp};
-use watchbell_wire::{Headers, Message, Unverified, dialect, event};
+use watchbell_wire::{dialect, event, Headers, Message, Settings, Unverified};
 
 pub fn run(id: &str, vendor_event: &str, body: &[u8]) {
     let Some(dialect) = dialect::find(id) else { return };
@@ -27,7 +27,7 @@ pub fn run(id: &str, vendor_event: &str, body: &[u8]) {
     for event in verified.decode().into_iter().flat_map(|decoded| decoded.events) {
         event::check(&event.event_type, &event.data).expect("decoded events fit their type");
         for dialect in dialect::ALL {
-            let Some(Ok(said)) = dialect.outbound.map(|outbound| outbound.encode(&event)) else {
+            let Some(Ok(said)) = dialect.outbound.map(|outbound| outbound.encode(&event, &Settings::default())) else {
                 continue;
             };
             assert!(std::str::from_utf8(&said).is_ok());

@@ -310,6 +310,8 @@ results! {
     ResponseTooLarge = "response_too_large",
     /// A redirect, which is never followed.
     RedirectRefused = "redirect_refused",
+    /// A 2xx whose body says that it was not taken, by a destination that answers so.
+    Rejected = "rejected",
     /// No access token could be had, so nothing was sent.
     TokenError = "token_error",
     /// We stopped or died meanwhile. Does not count.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
-use watchbell_wire::{Dialect, EventType, Secret, Severity};
+use watchbell_wire::{Dialect, EventType, Secret, Settings, Severity};
 
 use crate::id::{EndpointId, OrgId};
 
@@ -36,6 +36,8 @@ pub struct Endpoint {
     pub secrets: Vec<EndpointSecret>,
     /// Headers sent beside the dialect's own. Values are secrets.
     pub headers: Vec<(String, Secret)>,
+    /// What its dialect wants to know beyond URL and credential.
+    pub settings: Settings,
     /// How requests reach it.
     pub transport: Transport,
     /// What differs from the server's own policy.

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  2xx                                      Delivered
-//!  410 · the dialect's final statuses       DeadLetter
+//!  410 · what the dialect takes as final    DeadLetter
 //!  egress_forbidden, internal ×3 in a row   DeadLetter
 //!  interrupted                              Retry at once, not counted
 //!  anything else                            Retry by the schedule, while it lasts; 429 and 503 may ask for longer
@@ -35,8 +35,20 @@ pub struct RetryPolicy {
     pub jitter_percent: u8,
     /// A `Retry-After` beyond this is cut to it.
     pub retry_after_max: SignedDuration,
-    /// Results that this dialect takes as final: a bearer receiver's 400 and 401.
-    pub final_statuses: &'static [u16],
+}
+
+/// What the dialect reads in an answer beyond its status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Heard {
+    /// Nothing: the status decides.
+    #[default]
+    Status,
+    /// Not taken, to be tried again.
+    Failed,
+    /// Not taken, and it never will be.
+    Refused,
+    /// The endpoint is no more.
+    Gone,
 }
 
 /// What is known when an attempt has ended.
@@ -46,6 +58,8 @@ pub struct Ended<'a> {
     pub counted_before: u32,
     /// How this one ended.
     pub result: AttemptResult,
+    /// What the dialect read in the answer.
+    pub heard: Heard,
     /// How the ones before it ended, newest first.
     pub latest_results: &'a [AttemptResult],
     /// What the endpoint asked for.
@@ -86,7 +100,7 @@ pub fn decide(policy: &RetryPolicy, ended: &Ended<'_>) -> Decision {
     if ended.result.is_success() {
         return Decision::Delivered;
     }
-    if let Some(reason) = final_reason(policy, ended) {
+    if let Some(reason) = final_reason(ended) {
         return Decision::DeadLetter { reason, endpoint_gone: reason == DeadLetterReason::Gone, endpoint_pause: None };
     }
     if ended.result == AttemptResult::Interrupted {
@@ -109,20 +123,17 @@ pub fn decide(policy: &RetryPolicy, ended: &Ended<'_>) -> Decision {
 }
 
 /// Why the schedule does not matter any more, where it does not.
-fn final_reason(policy: &RetryPolicy, ended: &Ended<'_>) -> Option<DeadLetterReason> {
+fn final_reason(ended: &Ended<'_>) -> Option<DeadLetterReason> {
     if ended.result == AttemptResult::EgressForbidden {
         return is_hopeless(ended).then_some(DeadLetterReason::EgressForbidden);
     }
     if ended.result == AttemptResult::Internal {
         return is_hopeless(ended).then_some(DeadLetterReason::Internal);
     }
-    let AttemptResult::Http(status) = ended.result else {
-        return None;
-    };
-    match status {
-        410 => Some(DeadLetterReason::Gone),
-        other if policy.final_statuses.contains(&other) => Some(DeadLetterReason::Refused),
-        _ => None,
+    match (ended.heard, ended.result) {
+        (Heard::Gone, _) | (Heard::Status | Heard::Failed, AttemptResult::Http(410)) => Some(DeadLetterReason::Gone),
+        (Heard::Refused, _) => Some(DeadLetterReason::Refused),
+        (Heard::Status | Heard::Failed, _) => None,
     }
 }
 
@@ -137,9 +148,9 @@ fn is_hopeless(ended: &Ended<'_>) -> bool {
     before + 1 >= HOPELESS_MAX
 }
 
-/// The pause that the endpoint asked for with a status that may ask for one, cut to what we grant.
+/// The pause that the endpoint asked for with an answer that may ask for one, cut to what we grant.
 fn asked_wait(policy: &RetryPolicy, ended: &Ended<'_>) -> Option<SignedDuration> {
-    if !matches!(ended.result, AttemptResult::Http(429 | 503)) {
+    if ended.heard != Heard::Failed && !matches!(ended.result, AttemptResult::Http(429 | 503)) {
         return None;
     }
     let wait = ended.retry_after?.wait(ended.now).min(policy.retry_after_max);

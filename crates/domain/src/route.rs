@@ -227,6 +227,7 @@ mod tests {
             state: EndpointState::Active,
             secrets: Vec::new(),
             headers: Vec::new(),
+            settings: watchbell_wire::Settings::default(),
             transport: crate::endpoint::Transport::default(),
             policy: EndpointPolicy::default(),
             not_before: None,

@@ -41,7 +41,7 @@ use watchbell_engine::net::resolver::{DnsResolver, Options as DnsOptions};
 use watchbell_engine::net::tls::Tls;
 use watchbell_wire::dialect::{Credential, EncodeError, Outbound, Secrets};
 use watchbell_wire::event::Data;
-use watchbell_wire::{Dialect, Event, EventType, Header, Key, Message, Secret, SecretError};
+use watchbell_wire::{Dialect, Event, EventType, Header, Key, Message, Secret, SecretError, Settings};
 
 #[derive(Debug)]
 struct RealClock(Instant);
@@ -65,6 +65,7 @@ static DIALECT: Dialect = Dialect {
     name: "measured",
     source: "",
     credential: Credential::SecretGiven,
+    url_is_secret: false,
     secrets: &Measured,
     inbound: None,
     outbound: Some(&Measured),
@@ -92,7 +93,7 @@ impl Outbound for Measured {
         Some(event_type.as_str().into())
     }
 
-    fn encode(&self, event: &Event) -> Result<Vec<u8>, EncodeError> {
+    fn encode(&self, event: &Event, _: &Settings) -> Result<Vec<u8>, EncodeError> {
         Ok(event.data.text().as_bytes().to_vec())
     }
 
@@ -264,6 +265,7 @@ fn store(deliveries: u64, endpoints: u64, url: &str, now: Timestamp) -> Endless 
             expires_at: None,
         }],
         headers: Vec::new(),
+        settings: Settings::default(),
         transport: Transport::default(),
         policy: EndpointPolicy { max_in_flight: Some(64), ..EndpointPolicy::default() },
         not_before: None,

@@ -96,6 +96,7 @@ impl Bench {
             state: EndpointState::Active,
             secrets: vec![EndpointSecret { text, created_at: now, expires_at: None }],
             headers: Vec::new(),
+            settings: watchbell_wire::Settings::default(),
             transport: Transport::default(),
             policy: EndpointPolicy::default(),
             not_before: None,

@@ -76,7 +76,7 @@ CREATE INDEX idempotency_age ON idempotency (created_at);
 CREATE TABLE endpoint (
   org_id         BLOB    NOT NULL REFERENCES org (id),
   id             BLOB    NOT NULL,
-  url            TEXT    NOT NULL,
+  url            BLOB    NOT NULL,
   dialect        TEXT    NOT NULL,
   description    TEXT,
   events         TEXT,
@@ -94,6 +94,7 @@ CREATE TABLE endpoint (
   min_severity   TEXT,
   storm_threshold INTEGER,
   transport      BLOB,
+  settings       TEXT,
   not_before     INTEGER,
   created_at     INTEGER NOT NULL,
   updated_at     INTEGER NOT NULL,

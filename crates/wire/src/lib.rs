@@ -46,7 +46,7 @@ mod percent;
 mod secret;
 mod signature;
 
-pub use dialect::{Dialect, Header, Message};
+pub use dialect::{Dialect, Header, Message, Settings};
 pub use envelope::{Decoded, Headers, Reason, Refusal, Unverified, Verified};
 pub use event::{Data, Event, EventType, Severity};
 pub use secret::{Key, Secret, SecretError};

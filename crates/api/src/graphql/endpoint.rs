@@ -13,7 +13,7 @@ use super::finding::Severity;
 use super::list::{Node, Page, Wanted};
 use super::operation::{Path, Session, session};
 use super::org::{DeliveryFilter, deliveries};
-use super::scalar::{DateTime, NumberOrOff};
+use super::scalar::{DateTime, Json, NumberOrOff};
 use crate::problem::Result;
 
 /// Whether an endpoint gets deliveries.
@@ -87,7 +87,7 @@ impl Serialize for Order {
 #[graphql(complex)]
 pub(super) struct Endpoint {
     pub(super) id: ID,
-    /// Credentials in the query are masked.
+    /// Credentials in it are masked.
     pub(super) url: String,
     pub(super) dialect: String,
     description: Option<String>,
@@ -104,6 +104,8 @@ pub(super) struct Endpoint {
     bearer_token: Option<String>,
     /// Every valid secret, newest first.
     secrets: Vec<EndpointSecret>,
+    /// What the dialect is told beyond URL and secret.
+    settings: Json,
     /// When attempts are made; null: the server's own schedule.
     retry: Option<RetrySchedule>,
     /// Longest wait for an answer; null: the server's own.

@@ -6,7 +6,7 @@ use serde::{Serialize, Serializer};
 
 use super::endpoint::{HttpVersion, Order, is_left_out};
 use super::finding::Severity;
-use super::scalar::NumberOrOff;
+use super::scalar::{Json, NumberOrOff};
 
 /// A header sent beside the dialect's own. Its value is a secret.
 #[derive(InputObject)]
@@ -102,6 +102,9 @@ pub(super) struct EndpointInput {
     /// Headers sent beside the dialect's own.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_map")]
     headers: Option<Vec<HeaderInput>>,
+    /// What the dialect wants to know beyond URL and secret: a JSON object.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    settings: Option<Json>,
     /// When attempts are made.
     #[serde(skip_serializing_if = "Option::is_none")]
     retry: Option<RetryInput>,
@@ -164,6 +167,9 @@ pub(super) struct EndpointChangeInput {
     /// All headers: those left out are taken away.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_map")]
     headers: Option<Vec<HeaderInput>>,
+    /// All settings of the dialect: those left out are taken away.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    settings: Option<Json>,
     #[serde(skip_serializing_if = "is_left_out")]
     retry: MaybeUndefined<RetryInput>,
     #[serde(skip_serializing_if = "is_left_out")]

@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer};
 use utoipa::{PartialSchema, ToSchema};
 use watchbell_domain::endpoint::{EndpointPolicy, TlsSettings, Transport};
 use watchbell_engine::admin::endpoint::{Change, Given, OVERLAP, Spec};
-use watchbell_wire::Secret;
+use watchbell_wire::{Secret, Settings};
 
 use super::duration::Text;
 use super::endpoint_policy::{MinSeverity, Ordered, Rate, StormLimit};
@@ -32,6 +32,10 @@ pub(super) struct NewEndpoint {
     /// Headers sent beside the dialect's own. Their values are secrets.
     #[serde(default)]
     headers: BTreeMap<String, SecretText>,
+    /// What the dialect wants to know beyond URL and secret: see its page of the documentation.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    settings: serde_json::Map<String, serde_json::Value>,
     /// When attempts are made.
     retry: Option<Retry>,
     /// Longest wait for an answer.
@@ -83,6 +87,9 @@ pub(super) struct EndpointChange {
     rotate_secret: bool,
     /// All headers: those left out are taken away.
     headers: Option<BTreeMap<String, SecretText>>,
+    /// All settings of the dialect: those left out are taken away.
+    #[schema(value_type = Option<Object>)]
+    settings: Option<serde_json::Map<String, serde_json::Value>>,
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<Retry>)]
     retry: Option<Option<Retry>>,
@@ -168,6 +175,7 @@ impl NewEndpoint {
             events: self.events,
             credential: given(self.secret, self.bearer_token),
             headers: headers_of(self.headers),
+            settings: Settings::new(self.settings),
             transport: Transport {
                 auth: self.auth.map(Into::into),
                 tls: self.tls.map_or(Ok(TlsSettings::default()), TryInto::try_into)?,
@@ -199,6 +207,7 @@ impl EndpointChange {
             credential: given(self.secret, self.bearer_token),
             rotate_secret: self.rotate_secret,
             headers: self.headers.map(headers_of),
+            settings: self.settings.map(Settings::new),
             auth: self.auth.map(|auth| auth.map(Into::into)),
             tls: match self.tls {
                 Some(Some(tls)) => Some(tls.try_into()?),

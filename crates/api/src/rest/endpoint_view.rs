@@ -22,7 +22,7 @@ use super::endpoint_transport::{Auth, HttpVersion, Tls};
 #[schema(as = Endpoint)]
 pub(super) struct EndpointView {
     id: String,
-    /// Credentials in the query are masked.
+    /// Credentials in it are masked.
     url: String,
     dialect: &'static str,
     description: Option<String>,
@@ -44,6 +44,9 @@ pub(super) struct EndpointView {
     secrets: Vec<SecretView>,
     /// Values are masked.
     headers: BTreeMap<String, String>,
+    /// What the dialect is told beyond URL and secret.
+    #[schema(value_type = Object)]
+    settings: serde_json::Map<String, serde_json::Value>,
     /// Null: the server's own.
     retry: Option<RetryView>,
     /// Null: the server's own.
@@ -95,9 +98,11 @@ impl EndpointView {
         // A bearer token is the receiver's own: whoever entered it has it.
         let (secret, bearer_token) = match endpoint.dialect.credential {
             Credential::BearerToken => (None, newest),
-            Credential::SecretGiven | Credential::SecretGivenOrMade | Credential::SecretMade => {
-                (shown.map(|secret| secret.expose().to_owned()).or(newest), None)
-            }
+            Credential::SecretGiven
+            | Credential::SecretGivenOrMade
+            | Credential::SecretMade
+            | Credential::SecretOptional
+            | Credential::None => (shown.map(|secret| secret.expose().to_owned()).or(newest), None),
         };
         let (state_since, disabled_reason) = match &endpoint.state {
             EndpointState::Active => (None, None),
@@ -108,7 +113,7 @@ impl EndpointView {
         let schedule = endpoint.policy.retry_schedule.as_ref();
         Self {
             id: endpoint.id.to_string(),
-            url: masked(&endpoint.url),
+            url: shown_url(endpoint),
             dialect: endpoint.dialect.id,
             description: endpoint.description.clone(),
             events: events.map(|events| events.iter().map(ToString::to_string).collect()),
@@ -119,6 +124,7 @@ impl EndpointView {
             bearer_token,
             secrets: secrets(endpoint, now),
             headers: endpoint.headers.iter().map(|(name, value)| (name.clone(), value.masked())).collect(),
+            settings: endpoint.settings.members().clone(),
             retry: schedule.map(|waits| RetryView { schedule: waits.iter().copied().map(Text).collect() }),
             timeout: endpoint.policy.timeout.map(Text),
             max_in_flight: endpoint.policy.max_in_flight,
@@ -146,6 +152,15 @@ fn secrets(endpoint: &Endpoint, now: Timestamp) -> Vec<SecretView> {
             expires_at: secret.expires_at,
         })
         .collect()
+}
+
+/// An endpoint's URL as far as it is no secret.
+pub(crate) fn shown_url(endpoint: &Endpoint) -> String {
+    match (endpoint.dialect.url_is_secret, Url::parse(&endpoint.url)) {
+        (true, Ok(url)) => format!("{}/{}", url.origin().ascii_serialization(), Secret::new(url.as_str()).masked()),
+        (true, Err(_)) => Secret::new(&*endpoint.url).masked(),
+        (false, _) => masked(&endpoint.url),
+    }
 }
 
 /// The URL with what its query may hold of credentials masked.

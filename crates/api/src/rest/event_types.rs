@@ -12,7 +12,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 use watchbell_domain::custom_type::TypeDefinition;
 use watchbell_domain::port::CustomTypeStore;
-use watchbell_wire::{Data, Event, EventType, dialect};
+use watchbell_wire::{Data, Event, EventType, Settings, dialect};
 
 use crate::auth::{Tenant, right};
 use crate::edge::Edge;
@@ -103,7 +103,7 @@ fn sayings(event_type: &EventType, sample: Option<&Data>, shown: Shown) -> Vec<S
     let saying = |dialect: &&'static watchbell_wire::Dialect| {
         let outbound = dialect.outbound?;
         let name = outbound.event_name(event_type)?.into_owned();
-        let body = event.as_ref().and_then(|event| outbound.encode(event).ok());
+        let body = event.as_ref().and_then(|event| outbound.encode(event, &Settings::default()).ok());
         Some(Saying { dialect: dialect.id, name, body: body.map(|body| String::from_utf8_lossy(&body).into_owned()) })
     };
     dialect::ALL.iter().filter_map(saying).collect()

@@ -150,7 +150,11 @@ impl SourceView {
         let credential = shown.map(|secret| secret.expose().to_owned()).or(newest);
         let (secret, bearer_token) = match source.dialect.credential {
             Credential::BearerToken => (None, credential),
-            Credential::SecretGiven | Credential::SecretGivenOrMade | Credential::SecretMade => (credential, None),
+            Credential::SecretGiven
+            | Credential::SecretGivenOrMade
+            | Credential::SecretMade
+            | Credential::SecretOptional
+            | Credential::None => (credential, None),
         };
         let live = source.secrets.iter().filter(|secret| secret.expires_at.is_none_or(|end| now < end));
         let secrets = live.map(|secret| SourceSecret {

@@ -8,7 +8,6 @@ fn policy() -> RetryPolicy {
         schedule: [0, 5, 300, 1800].map(SignedDuration::from_secs).to_vec(),
         jitter_percent: 10,
         retry_after_max: SignedDuration::from_hours(24),
-        final_statuses: &[],
     }
 }
 
@@ -17,7 +16,15 @@ fn now() -> Timestamp {
 }
 
 fn ended(result: AttemptResult) -> Ended<'static> {
-    Ended { counted_before: 0, result, latest_results: &[], retry_after: None, now: now(), chance: 0 }
+    Ended {
+        counted_before: 0,
+        result,
+        heard: Heard::Status,
+        latest_results: &[],
+        retry_after: None,
+        now: now(),
+        chance: 0,
+    }
 }
 
 fn in_seconds(wait: i64) -> Timestamp {
@@ -57,9 +64,11 @@ fn the_schedule_is_followed_to_its_end(#[case] counted_before: u32, #[case] wait
 #[test]
 fn gone_is_final_and_so_is_what_the_dialect_says() {
     assert_eq!(decide(&policy(), &ended(AttemptResult::Http(410))), dead(DeadLetterReason::Gone));
-    let bearer = RetryPolicy { final_statuses: &[400, 401], ..policy() };
-    assert_eq!(decide(&bearer, &ended(AttemptResult::Http(401))), dead(DeadLetterReason::Refused));
-    assert_eq!(decide(&policy(), &ended(AttemptResult::Http(401))), retry(in_seconds(5)));
+    let heard = |heard, result| decide(&policy(), &Ended { heard, ..ended(result) });
+    assert_eq!(heard(Heard::Refused, AttemptResult::Http(401)), dead(DeadLetterReason::Refused));
+    assert_eq!(heard(Heard::Gone, AttemptResult::Http(404)), dead(DeadLetterReason::Gone));
+    assert_eq!(heard(Heard::Status, AttemptResult::Http(401)), retry(in_seconds(5)));
+    assert_eq!(heard(Heard::Failed, AttemptResult::Rejected), retry(in_seconds(5)));
 }
 
 #[test]
@@ -187,10 +196,9 @@ proptest! {
             schedule: seconds.into_iter().map(SignedDuration::from_secs).collect(),
             jitter_percent: 255,
             retry_after_max: SignedDuration::from_secs(max),
-            final_statuses: &[],
         };
         let retry_after = RetryAfter::longest([value.as_slice()], now);
-        decide(&policy, &Ended { counted_before, result, latest_results: &[], retry_after, now, chance });
+        decide(&policy, &Ended { heard: Heard::Status, counted_before, result, latest_results: &[], retry_after, now, chance });
     }
 
     #[test]

@@ -14,7 +14,7 @@ use watchbell_domain::endpoint::{
 use watchbell_domain::id::{EndpointId, OrgId};
 use watchbell_domain::port::Entropy;
 use watchbell_wire::dialect::Credential;
-use watchbell_wire::{Dialect, EventType, Secret, SecretError};
+use watchbell_wire::{Dialect, EventType, Secret, SecretError, Settings};
 
 use super::headers::{self, HeaderForbidden};
 use super::transport;
@@ -59,6 +59,8 @@ pub struct Spec {
     pub credential: Given,
     /// Custom headers.
     pub headers: Vec<(String, Secret)>,
+    /// What the dialect wants to know beyond URL and credential.
+    pub settings: Settings,
     /// How it is reached.
     pub transport: Transport,
     /// What differs from the server.
@@ -91,6 +93,8 @@ pub struct Change {
     pub rotate_secret: bool,
     /// All custom headers.
     pub headers: Option<Vec<(String, Secret)>>,
+    /// All settings; the default takes them away.
+    pub settings: Option<Settings>,
     /// All of `auth`; `Some(None)` takes it away.
     pub auth: Option<Option<Auth>>,
     /// All of `tls`; the default takes it away.
@@ -167,6 +171,7 @@ pub fn create(
     check_description(spec.description.as_deref())?;
     let events = events_of(dialect, spec.events)?;
     headers::check(dialect, &spec.headers)?;
+    check_settings(dialect, &spec.settings)?;
     check_policy(&spec.policy)?;
     transport::check_fit(&spec.transport, &url, dialect, &spec.headers)?;
     if let Some(auth) = &spec.transport.auth {
@@ -182,15 +187,16 @@ pub fn create(
         description: spec.description,
         events,
         state: if spec.paused { EndpointState::Paused { since: now } } else { EndpointState::Active },
-        secrets: vec![EndpointSecret { text: secret.clone(), created_at: now, expires_at: None }],
+        secrets: secret.iter().map(|text| valid_from(text, now)).collect(),
         headers: spec.headers,
+        settings: spec.settings,
         transport: spec.transport,
         policy: spec.policy,
         not_before: None,
         created_at: now,
         updated_at: now,
     };
-    Ok(Made { endpoint, secret: Some(secret) })
+    Ok(Made { endpoint, secret })
 }
 
 /// Whether an endpoint of this dialect gets a ping as soon as it is made.
@@ -232,13 +238,17 @@ pub fn change(
         headers::check(seen.dialect, &headers)?;
         endpoint.headers = headers;
     }
+    if let Some(settings) = change.settings {
+        check_settings(seen.dialect, &settings)?;
+        endpoint.settings = settings;
+    }
     if let Some(policy) = change.policy {
         check_policy(&policy)?;
         endpoint.policy = policy;
     }
     change_transport(&mut endpoint, change.auth, change.tls, change.http_version, egress, now)?;
     let secret = match renews {
-        true => Some(renew(&mut endpoint, change.credential, OVERLAP, now, entropy)?),
+        true => renew(&mut endpoint, change.credential, OVERLAP, now, entropy)?,
         false => None,
     };
     Ok(Made { endpoint, secret })
@@ -261,7 +271,7 @@ pub fn rotate_secret(
     let mut endpoint = seen.clone();
     endpoint.updated_at = after(seen.updated_at, now);
     let secret = renew(&mut endpoint, given, overlap, now, entropy)?;
-    Ok(Made { endpoint, secret: Some(secret) })
+    Ok(Made { endpoint, secret })
 }
 
 /// The endpoint, paused or active again. `None`: it is so already.
@@ -334,6 +344,11 @@ fn check_description(text: Option<&str>) -> Result<(), Refused> {
     }
 }
 
+fn check_settings(dialect: &Dialect, settings: &Settings) -> Result<(), Refused> {
+    let checked = dialect.outbound.map_or(Ok(()), |outbound| outbound.check_settings(settings));
+    checked.map_err(|error| member(&format!("/settings{}", error.pointer), error.detail))
+}
+
 fn check_policy(policy: &EndpointPolicy) -> Result<(), Refused> {
     if let Some(schedule) = &policy.retry_schedule {
         let in_bounds = |wait: &SignedDuration| !wait.is_negative() && *wait <= WAIT_MAX;
@@ -367,6 +382,7 @@ fn check_new_host(seen: &Endpoint, change: &Change) -> Result<(), Refused> {
             Credential::SecretGiven => "give secret",
             Credential::SecretGivenOrMade => "give secret, or \"rotate_secret\": true",
             Credential::SecretMade => "give \"rotate_secret\": true",
+            Credential::SecretOptional | Credential::None => "give secret",
         };
         return Err(new_host("secret", how));
     }
@@ -422,10 +438,13 @@ fn renew(
     overlap: SignedDuration,
     now: Timestamp,
     entropy: &dyn Entropy,
-) -> Result<Secret, Refused> {
-    let text = credential(endpoint.dialect, given, entropy)?;
+) -> Result<Option<Secret>, Refused> {
+    let Some(text) = credential(endpoint.dialect, given, entropy)? else {
+        let detail = format!("no secret was given, and the dialect {} makes none", endpoint.dialect.id);
+        return Err(Refused::Secret { member: "secret", detail });
+    };
     put_first(&mut endpoint.secrets, &text, overlap, now);
-    Ok(text)
+    Ok(Some(text))
 }
 
 /// Makes `text` the first of the secrets; the others end after `overlap` at the latest.
@@ -435,12 +454,16 @@ pub(super) fn put_first(secrets: &mut Vec<EndpointSecret>, text: &Secret, overla
         old.expires_at = Some(old.expires_at.map_or(end, |earlier| earlier.min(end)));
     }
     secrets.retain(|old| old.text != *text && old.expires_at.is_none_or(|end| now < end));
-    secrets.insert(0, EndpointSecret { text: text.clone(), created_at: now, expires_at: None });
+    secrets.insert(0, valid_from(text, now));
     secrets.truncate(SECRETS_MAX);
 }
 
-/// The credential by the dialect's rule: given, or made, never both.
-fn credential(dialect: &Dialect, given: Given, entropy: &dyn Entropy) -> Result<Secret, Refused> {
+fn valid_from(text: &Secret, now: Timestamp) -> EndpointSecret {
+    EndpointSecret { text: text.clone(), created_at: now, expires_at: None }
+}
+
+/// The credential by the dialect's rule: given, or made, never both; `None` where it needs none.
+fn credential(dialect: &Dialect, given: Given, entropy: &dyn Entropy) -> Result<Option<Secret>, Refused> {
     let misplaced =
         |member, wanted: &str| Refused::Secret { member, detail: format!("the dialect {} {wanted}", dialect.id) };
     let make = || {
@@ -449,15 +472,17 @@ fn credential(dialect: &Dialect, given: Given, entropy: &dyn Entropy) -> Result<
         dialect.secrets.make(random)
     };
     match (dialect.credential, given.secret, given.bearer_token) {
-        (Credential::BearerToken, None, Some(token)) => check_secret(dialect, "bearer_token", &token),
+        (Credential::BearerToken, None, Some(token)) => check_secret(dialect, "bearer_token", &token).map(Some),
         (Credential::BearerToken, Some(_), _) => Err(misplaced("secret", "takes bearer_token and no secret")),
         (Credential::BearerToken, None, None) => Err(misplaced("bearer_token", "needs bearer_token")),
         (_, _, Some(_)) => Err(misplaced("bearer_token", "takes no bearer_token")),
         (Credential::SecretMade, Some(_), None) => Err(misplaced("secret", "makes its own secret: leave it out")),
         (Credential::SecretGiven, None, None) => Err(misplaced("secret", "needs secret")),
-        (Credential::SecretMade | Credential::SecretGivenOrMade, None, None) => Ok(make()),
-        (Credential::SecretGiven | Credential::SecretGivenOrMade, Some(secret), None) => {
-            check_secret(dialect, "secret", &secret)
+        (Credential::None, Some(_), None) => Err(misplaced("secret", "takes no secret: its URL is one")),
+        (Credential::None | Credential::SecretOptional, None, None) => Ok(None),
+        (Credential::SecretMade | Credential::SecretGivenOrMade, None, None) => Ok(Some(make())),
+        (Credential::SecretGiven | Credential::SecretGivenOrMade | Credential::SecretOptional, Some(secret), None) => {
+            check_secret(dialect, "secret", &secret).map(Some)
         }
     }
 }

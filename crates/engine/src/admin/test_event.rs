@@ -73,6 +73,7 @@ mod tests {
                 state: EndpointState::Active,
                 secrets: Vec::new(),
                 headers: Vec::new(),
+                settings: watchbell_wire::Settings::default(),
                 transport: watchbell_domain::endpoint::Transport::default(),
                 policy: EndpointPolicy::default(),
                 not_before: None,
@@ -83,7 +84,7 @@ mod tests {
             let new = &acceptance.events[0];
             assert_eq!(new.only, Some(endpoint.id));
             watchbell_wire::event::check(&new.event.event_type, &new.event.data).unwrap();
-            dialect.outbound.unwrap().encode(&new.event).unwrap();
+            dialect.outbound.unwrap().encode(&new.event, &watchbell_wire::Settings::default()).unwrap();
             said.push((dialect.id, new.event.event_type.to_string()));
         }
         let said: Vec<_> = said.iter().map(|(id, event)| (*id, event.as_str())).collect();

@@ -21,6 +21,7 @@ use super::prepared::Prepared;
 use super::send::{self, Sent};
 use super::steady::Steady;
 use crate::net::client::{Client, Exchange};
+use crate::net::fault::Fault;
 
 /// What attempts share.
 pub(super) struct Context {
@@ -109,9 +110,7 @@ impl Context {
             Err(_) => {
                 self.observer.panicked();
                 tracing::error!(delivery_id = %job.delivery.id, "an attempt panicked");
-                let broken =
-                    Exchange { result: AttemptResult::Internal, response: None, retry_after: None, detail: None };
-                self.after_exchange(job, broken, None, ended)
+                self.after_exchange(job, Fault::from(AttemptResult::Internal).into(), None, ended)
             }
         }
     }
@@ -129,6 +128,7 @@ impl Context {
             &Ended {
                 counted_before: delivery.attempts_counted,
                 result: exchange.result,
+                heard: exchange.heard,
                 latest_results: &delivery.latest_results,
                 retry_after: exchange.retry_after,
                 now: self.steady.now(),

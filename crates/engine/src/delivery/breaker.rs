@@ -123,7 +123,7 @@ impl Sign {
             AttemptResult::Http(200..=299) => Self::Success,
             AttemptResult::Http(429 | 500..) => Self::Trouble,
             AttemptResult::Http(_) => Self::Life,
-            AttemptResult::RedirectRefused | AttemptResult::ResponseTooLarge => Self::Life,
+            AttemptResult::RedirectRefused | AttemptResult::ResponseTooLarge | AttemptResult::Rejected => Self::Life,
             AttemptResult::DnsError
             | AttemptResult::ConnectRefused
             | AttemptResult::ConnectUnreachable

@@ -3,8 +3,6 @@
 use jiff::SignedDuration;
 use watchbell_domain::endpoint::EndpointPolicy;
 use watchbell_domain::retry::RetryPolicy;
-use watchbell_wire::Dialect;
-use watchbell_wire::dialect::Credential;
 
 use crate::net::client::Limits;
 
@@ -128,18 +126,13 @@ impl Options {
     }
 
     /// An endpoint's own schedule, or ours, as far as its `max_attempts` lets it go.
-    pub(super) fn retry_policy(&self, dialect: &Dialect, own: &EndpointPolicy) -> RetryPolicy {
+    pub(super) fn retry_policy(&self, own: &EndpointPolicy) -> RetryPolicy {
         let schedule = own.retry_schedule.as_ref().unwrap_or(&self.retry_schedule);
         let attempts = own.max_attempts.and_then(|max| usize::try_from(max).ok()).unwrap_or(usize::MAX);
         RetryPolicy {
             schedule: schedule.iter().copied().take(attempts).collect(),
             jitter_percent: self.jitter_percent,
             retry_after_max: self.retry_after_max,
-            // A bearer receiver's refusal of the token or the message does not change by asking again.
-            final_statuses: match dialect.credential {
-                Credential::BearerToken => &[400, 401],
-                Credential::SecretGiven | Credential::SecretGivenOrMade | Credential::SecretMade => &[],
-            },
         }
     }
 }
@@ -167,10 +160,9 @@ mod tests {
     #[test]
     fn most_attempts_cut_the_schedule_and_never_lengthen_it() {
         let options = Options::default();
-        let dialect = watchbell_wire::dialect::find("standard").unwrap();
         let length = |retry_schedule: Option<Vec<SignedDuration>>, max_attempts| {
             let own = EndpointPolicy { retry_schedule, max_attempts, ..EndpointPolicy::default() };
-            options.retry_policy(dialect, &own).schedule.len()
+            options.retry_policy(&own).schedule.len()
         };
         assert_eq!(length(None, None), 10);
         assert_eq!(length(None, Some(3)), 3);

@@ -60,20 +60,18 @@ impl Prepared {
         });
         let secrets = endpoint.secrets.iter().map(|secret| &secret.text);
         let values = endpoint.headers.iter().map(|(_, value)| value);
+        let in_url = match endpoint.dialect.url_is_secret {
+            true => mask::of_secret_url(&endpoint.url),
+            false => mask::credentials_of(&endpoint.url),
+        };
         Self {
             keys: keys.collect(),
             peer,
             refused,
             authorization,
             headers: header_lines(&endpoint.headers),
-            mask: Mask::new(
-                secrets
-                    .chain(values)
-                    .cloned()
-                    .chain(mask::credentials_of(&endpoint.url))
-                    .chain(credentials(&endpoint.transport)),
-            ),
-            policy: options.retry_policy(endpoint.dialect, &endpoint.policy),
+            mask: Mask::new(secrets.chain(values).cloned().chain(in_url).chain(credentials(&endpoint.transport))),
+            policy: options.retry_policy(&endpoint.policy),
             timeout: options.timeout_within_lease(endpoint.policy.timeout, client.limits()),
             endpoint,
         }
@@ -87,6 +85,7 @@ impl Prepared {
                 && self.endpoint.dialect == endpoint.dialect
                 && self.endpoint.secrets == endpoint.secrets
                 && self.endpoint.headers == endpoint.headers
+                && self.endpoint.settings == endpoint.settings
                 && self.endpoint.transport == endpoint.transport
                 && self.endpoint.policy == endpoint.policy)
     }

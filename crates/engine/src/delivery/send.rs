@@ -1,18 +1,22 @@
-//! Encode, sign, send: one attempt at a dialect endpoint, without a thought of what follows.
+//! Encode, sign, send, read the answer: one attempt at a dialect endpoint, without a thought of what follows.
+
+use std::borrow::Cow;
 
 use bytes::Bytes;
-use http::HeaderValue;
+use http::{HeaderValue, Method};
 use jiff::SignedDuration;
 use tokio_util::sync::CancellationToken;
 use watchbell_domain::Timestamp;
 use watchbell_domain::delivery::AttemptResult;
 use watchbell_domain::port::ClaimedDelivery;
-use watchbell_wire::dialect::EncodeError;
-use watchbell_wire::{Header, Message};
+use watchbell_domain::retry::{Heard, RetryAfter};
+use watchbell_wire::dialect::{self, Answer, EncodeError, Judgement, Outbound};
+use watchbell_wire::{Header, Key, Message};
 
 use super::prepared::{Authorization, Prepared};
 use crate::net::client::{Client, Exchange, Outgoing, Peer};
 use crate::net::fault::Fault;
+use crate::net::mask::Mask;
 use crate::net::oauth2::{Token, TokenSource};
 
 /// As it is spelled on HTTP/1.1.
@@ -20,6 +24,9 @@ const AUTHORIZATION: &str = "Authorization";
 
 /// Over how many webhooks an event has come with this one. Said of events that came with a count: others begin here.
 const HOPS: &str = "webhook-hops";
+
+/// Most requests of one attempt.
+const TURNS_MAX: usize = 8;
 
 /// What an attempt came to.
 #[derive(Debug)]
@@ -43,68 +50,164 @@ pub(super) async fn send(
     now: Timestamp,
     stop: &CancellationToken,
 ) -> Sent {
-    let encoded = match encode(prepared, delivery, now) {
+    let (outbound, name, body) = match encode(prepared, delivery) {
         Ok(encoded) => encoded,
         Err(error) => return Sent::NotEncodable(error),
     };
-    let exchange = exchange(client, prepared, &encoded, stop).await;
-    Sent::Exchange { exchange, made: delivery.body.is_none().then_some(encoded.body) }
+    let talk = Talk { client, prepared, delivery, outbound, name: &name, keys: prepared.keys(now), now, stop };
+    match talk.hold(&body).await {
+        Ok(exchange) => Sent::Exchange { exchange, made: delivery.body.is_none().then_some(body) },
+        Err(error) => Sent::NotEncodable(error),
+    }
 }
 
-struct Encoded {
-    headers: Vec<Header>,
-    hops: u8,
-    body: Bytes,
-}
-
-fn encode(prepared: &Prepared, delivery: &ClaimedDelivery, now: Timestamp) -> Result<Encoded, EncodeError> {
+/// The dialect, its name of the event, the body that is kept.
+fn encode<'a>(
+    prepared: &Prepared,
+    delivery: &'a ClaimedDelivery,
+) -> Result<(&'static dyn Outbound, Cow<'a, str>, Bytes), EncodeError> {
     let event = &delivery.event;
     let no_such_event = || EncodeError::NoSuchEvent(event.event_type.clone());
     let outbound = prepared.endpoint.dialect.outbound.ok_or_else(no_such_event)?;
     let name = outbound.event_name(&event.event_type).ok_or_else(no_such_event)?;
     let body = match &delivery.body {
         Some(body) => body.clone(),
-        None => outbound.encode(event)?.into(),
+        None => outbound.encode(event, &prepared.endpoint.settings)?.into(),
     };
-    let message = Message {
-        id: &delivery.id.to_string(),
-        event: &name,
-        occurred_at: event.occurred_at,
-        sent_at: now,
-        body: &body,
-    };
-    let headers = outbound.headers(&message, &prepared.keys(now))?;
-    Ok(Encoded { headers, hops: delivery.hops, body })
+    Ok((outbound, name, body))
 }
 
-async fn exchange(client: &Client, prepared: &Prepared, encoded: &Encoded, stop: &CancellationToken) -> Exchange {
-    if let Err(failed_point) = watchbell_domain::failpoint::at("engine.send") {
-        return Fault::new(AttemptResult::Internal, failed_point.to_string()).into();
-    }
-    let Some(peer) = &prepared.peer else {
-        let refused = prepared.refused.clone().map(Fault::from);
-        return refused.unwrap_or(AttemptResult::EgressForbidden.into()).into();
-    };
-    let mut headers = match lines(prepared, &encoded.headers) {
-        Ok(headers) => headers,
-        Err(name) => {
-            let detail = format!("the header {name} holds what a header cannot hold");
-            return Fault::new(AttemptResult::Internal, detail).into();
+/// What one attempt says to an endpoint: one request, or as many as the dialect asks for.
+struct Talk<'a> {
+    client: &'a Client,
+    prepared: &'a Prepared,
+    delivery: &'a ClaimedDelivery,
+    outbound: &'static dyn Outbound,
+    name: &'a str,
+    keys: Vec<Key>,
+    now: Timestamp,
+    stop: &'a CancellationToken,
+}
+
+/// One request of it.
+struct Turn {
+    method: Method,
+    target: Option<String>,
+    body: Bytes,
+}
+
+impl Talk<'_> {
+    async fn hold(&self, body: &Bytes) -> Result<Exchange, EncodeError> {
+        if let Err(failed_point) = watchbell_domain::failpoint::at("engine.send") {
+            return Ok(Fault::new(AttemptResult::Internal, failed_point.to_string()).into());
         }
-    };
-    if encoded.hops > 0 {
-        headers.push((HOPS, HeaderValue::from(u16::from(encoded.hops) + 1)));
-    }
-    match &prepared.authorization {
-        Ok(Authorization::None) => {}
-        Ok(Authorization::Fixed(value)) => headers.push((AUTHORIZATION, value.clone())),
-        Ok(Authorization::Fetched(source)) => {
-            return WithToken { client, prepared, peer, source, headers, body: &encoded.body, stop }.send().await;
+        let Some(peer) = &self.prepared.peer else {
+            let refused = self.prepared.refused.clone().map(Fault::from);
+            return Ok(refused.unwrap_or(AttemptResult::EgressForbidden.into()).into());
+        };
+        let (event, settings) = (&self.delivery.event, &self.prepared.endpoint.settings);
+        let deadline = self.client.monotonic() + self.prepared.timeout;
+        let target = self.outbound.target(event, settings, peer.path());
+        let body = match self.outbound.keyed(body, &self.keys)? {
+            Cow::Borrowed(_) => body.clone(),
+            Cow::Owned(keyed) => keyed.into(),
+        };
+        let mut turn = Turn { method: Method::POST, target, body };
+        let mut earlier: Vec<(Exchange, Vec<u8>)> = Vec::new();
+        loop {
+            let left = deadline - self.client.monotonic();
+            let (exchange, read) = self.request(peer, turn, left).await?;
+            if exchange.response.is_none() {
+                return Ok(exchange);
+            }
+            let mut answers: Vec<Answer<'_>> = earlier.iter().filter_map(answer).collect();
+            let latest = (exchange, read);
+            answers.extend(answer(&latest));
+            let so_far = dialect::Exchange { event, settings, path: peer.path(), answers: &answers };
+            match self.outbound.judge(&so_far) {
+                Judgement::Ask(request) if earlier.len() + 1 < TURNS_MAX => {
+                    let method = request.method.parse().map_err(|_| EncodeError::Data("a method".to_owned()))?;
+                    turn = Turn { method, target: Some(request.target), body: request.body.into() };
+                    earlier.push(latest);
+                }
+                judgement @ (Judgement::ByStatus
+                | Judgement::Failed { .. }
+                | Judgement::Refused { .. }
+                | Judgement::Gone { .. }
+                | Judgement::Ask(_)) => return Ok(heard(latest.0, judgement)),
+            }
         }
-        Err(fault) => return fault.clone().into(),
     }
-    let outgoing = Outgoing { headers, body: encoded.body.clone(), timeout: prepared.timeout, mask: &prepared.mask };
-    client.send(peer, outgoing, stop).await
+
+    async fn request(&self, peer: &Peer, turn: Turn, left: SignedDuration) -> Result<(Exchange, Vec<u8>), EncodeError> {
+        let message = Message {
+            id: &self.delivery.id.to_string(),
+            event: self.name,
+            occurred_at: self.delivery.event.occurred_at,
+            sent_at: self.now,
+            body: &turn.body,
+        };
+        let said = self.outbound.headers(&message, &self.keys)?;
+        let fault = |fault: Fault| Ok((Exchange::from(fault), Vec::new()));
+        let mut headers = match lines(self.prepared, &said) {
+            Ok(headers) => headers,
+            Err(name) => {
+                let detail = format!("the header {name} holds what a header cannot hold");
+                return fault(Fault::new(AttemptResult::Internal, detail));
+            }
+        };
+        if self.delivery.hops > 0 {
+            headers.push((HOPS, HeaderValue::from(u16::from(self.delivery.hops) + 1)));
+        }
+        let (client, prepared, stop) = (self.client, self.prepared, self.stop);
+        match &prepared.authorization {
+            Ok(Authorization::None) => {}
+            Ok(Authorization::Fixed(value)) => headers.push((AUTHORIZATION, value.clone())),
+            Ok(Authorization::Fetched(source)) => {
+                let with_token = WithToken { client, prepared, peer, source, headers, turn: &turn, stop };
+                return Ok(with_token.send(left).await);
+            }
+            Err(refused) => return fault(refused.clone()),
+        }
+        Ok(client.send(peer, turn.outgoing(headers, left, &prepared.mask), stop).await)
+    }
+}
+
+impl Turn {
+    fn outgoing<'a>(
+        &'a self,
+        headers: Vec<(&'a str, HeaderValue)>,
+        timeout: SignedDuration,
+        mask: &'a Mask,
+    ) -> Outgoing<'a> {
+        let (method, target) = (self.method.clone(), self.target.as_deref());
+        Outgoing { method, target, headers, body: self.body.clone(), timeout, mask }
+    }
+}
+
+/// The exchange with what the dialect read in it. A 2xx that was none says so in its result.
+fn heard(mut exchange: Exchange, judgement: Judgement) -> Exchange {
+    let (heard, detail) = match judgement {
+        Judgement::ByStatus => return exchange,
+        Judgement::Failed { detail, pause } => {
+            let pause = pause.and_then(|pause| u64::try_from(pause.as_secs()).ok()).map(RetryAfter::Seconds);
+            exchange.retry_after = exchange.retry_after.or(pause);
+            (Heard::Failed, detail)
+        }
+        Judgement::Refused { detail } => (Heard::Refused, detail),
+        Judgement::Gone { detail } => (Heard::Gone, detail),
+        Judgement::Ask(_) => (Heard::Failed, "the endpoint answers, but never what would end the talk".to_owned()),
+    };
+    if exchange.result.is_success() {
+        exchange.result = AttemptResult::Rejected;
+    }
+    (exchange.heard, exchange.detail) = (heard, Some(detail));
+    exchange
+}
+
+fn answer((exchange, body): &(Exchange, Vec<u8>)) -> Option<Answer<'_>> {
+    let response = exchange.response.as_ref()?;
+    Some(Answer { status: response.status, headers: &response.headers, body })
 }
 
 /// A request that goes out with a token.
@@ -114,38 +217,37 @@ struct WithToken<'a> {
     peer: &'a Peer,
     source: &'a TokenSource,
     headers: Vec<(&'a str, HeaderValue)>,
-    body: &'a Bytes,
+    turn: &'a Turn,
     stop: &'a CancellationToken,
 }
 
 impl WithToken<'_> {
     /// A token that was kept may have been revoked: refused, it is renewed once and the request sent again, within the same
     /// deadline.
-    async fn send(self) -> Exchange {
-        let deadline = self.client.monotonic() + self.prepared.timeout;
+    async fn send(self, timeout: SignedDuration) -> (Exchange, Vec<u8>) {
+        let deadline = self.client.monotonic() + timeout;
         let left = || deadline - self.client.monotonic();
         let (token, is_new) = match self.source.token(self.client, None, left(), self.stop).await {
             Ok(got) => got,
-            Err(fault) => return fault.into(),
+            Err(fault) => return (fault.into(), Vec::new()),
         };
-        let refused = self.send_once(&token, left()).await;
+        let (refused, read) = self.send_once(&token, left()).await;
         let may_renew = !is_new && left().is_positive() && !self.stop.is_cancelled();
         if refused.result != AttemptResult::Http(401) || !may_renew {
-            return refused;
+            return (refused, read);
         }
         match self.source.token(self.client, Some(&token), left(), self.stop).await {
             Ok((token, _)) => self.send_once(&token, left()).await,
             // What the endpoint said is worth more than that no other token could be had.
-            Err(fault) => Exchange { detail: fault.detail, ..refused },
+            Err(fault) => (Exchange { detail: fault.detail, ..refused }, read),
         }
     }
 
-    async fn send_once(&self, token: &Token, timeout: SignedDuration) -> Exchange {
+    async fn send_once(&self, token: &Token, timeout: SignedDuration) -> (Exchange, Vec<u8>) {
         let mut headers = self.headers.clone();
         headers.push((AUTHORIZATION, token.header.clone()));
         let mask = self.prepared.mask.and(&token.secret);
-        let outgoing = Outgoing { headers, body: self.body.clone(), timeout, mask: &mask };
-        self.client.send(self.peer, outgoing, self.stop).await
+        self.client.send(self.peer, self.turn.outgoing(headers, timeout, &mask), self.stop).await
     }
 }
 

@@ -4,7 +4,7 @@ use http::header::{CONTENT_LENGTH, LOCATION, RETRY_AFTER, TRANSFER_ENCODING};
 use http::{HeaderMap, StatusCode};
 use watchbell_domain::Timestamp;
 use watchbell_domain::delivery::{AttemptResult, Response};
-use watchbell_domain::retry::RetryAfter;
+use watchbell_domain::retry::{Heard, RetryAfter};
 
 use super::client::Exchange;
 use super::fault::Fault;
@@ -61,6 +61,7 @@ impl Head {
             }),
             retry_after,
             detail,
+            heard: Heard::Status,
         }
     }
 

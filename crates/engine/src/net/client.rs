@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, StatusCode};
+use http::{HeaderValue, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
 use jiff::SignedDuration;
@@ -24,7 +24,7 @@ use tokio_util::task::TaskTracker;
 use watchbell_domain::delivery::{AttemptResult, Response};
 use watchbell_domain::endpoint::Transport;
 use watchbell_domain::port::Clock;
-use watchbell_domain::retry::RetryAfter;
+use watchbell_domain::retry::{Heard, RetryAfter};
 
 use super::answer::{Head, ReadBody};
 use super::connector::Connector;
@@ -87,6 +87,10 @@ impl Default for Limits {
 /// What goes out.
 #[derive(Debug)]
 pub struct Outgoing<'a> {
+    /// `POST`, nearly always.
+    pub method: Method,
+    /// Path and query, where it is not what the endpoint's URL says.
+    pub target: Option<&'a str>,
     /// Header lines in the casing wanted, in order.
     pub headers: Vec<(&'a str, HeaderValue)>,
     /// The body, shared and not copied.
@@ -108,11 +112,13 @@ pub struct Exchange {
     pub retry_after: Option<RetryAfter>,
     /// More about the result for people.
     pub detail: Option<String>,
+    /// What the dialect read in the answer.
+    pub heard: Heard,
 }
 
 impl From<Fault> for Exchange {
     fn from(fault: Fault) -> Self {
-        Self { result: fault.result, response: None, retry_after: None, detail: fault.detail }
+        Self { result: fault.result, response: None, retry_after: None, detail: fault.detail, heard: Heard::Status }
     }
 }
 
@@ -219,18 +225,20 @@ impl Client {
         self.tasks.wait().await;
     }
 
-    /// Sends one request. `stop` ends it as `interrupted`, unless a complete head has come.
-    pub async fn send(&self, peer: &Peer, outgoing: Outgoing<'_>, stop: &CancellationToken) -> Exchange {
+    /// Sends one request. `stop` ends it as `interrupted`, unless a complete head has come. Beside the exchange it answers
+    /// the body as it came, secrets and all, for the dialect to read: it is not to be kept.
+    pub async fn send(&self, peer: &Peer, outgoing: Outgoing<'_>, stop: &CancellationToken) -> (Exchange, Vec<u8>) {
         let Answered { head, body, lent } = match self.answered(peer, &outgoing, stop).await {
             Ok(answered) => answered,
             Err(fault) => {
                 // An HTTP/2 connection that let an attempt run out of time gets no other.
                 peer.forget_shared();
-                return fault.into();
+                return (fault.into(), Vec::new());
             }
         };
         let read = self.finish(peer, body, lent, stop).await;
-        head.with_body(&read, outgoing.mask, self.limits.body_bytes_kept_max, self.clock.now())
+        let exchange = head.with_body(&read, outgoing.mask, self.limits.body_bytes_kept_max, self.clock.now());
+        (exchange, read.bytes)
     }
 
     /// Sends one request and answers status and body as they came, for who reads them and keeps neither.

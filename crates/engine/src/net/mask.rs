@@ -12,6 +12,9 @@ const MASK: &[u8] = "••••".as_bytes();
 /// Shorter texts are too common to be looked for.
 const SECRET_LEN_MIN: usize = 6;
 
+/// Shorter parts of a path are words.
+const PATH_SECRET_LEN_MIN: usize = 16;
+
 /// Query parameters that hold credentials.
 const CREDENTIALS: &[&str] =
     &["access_token", "api_key", "apikey", "auth", "code", "key", "password", "secret", "sig", "signature", "token"];
@@ -30,6 +33,14 @@ pub(crate) fn credentials_of(url: &str) -> Vec<Secret> {
     let written = pairs.filter_map(|pair| pair.split_once('=')).filter(|(name, _)| is_credential(name));
     found.extend(written.map(|(_, value)| Secret::new(value)));
     found
+}
+
+/// What of a URL is a secret where the URL itself is one: its path and query, and each part of the path that could be.
+pub(crate) fn of_secret_url(url: &str) -> Vec<Secret> {
+    let Ok(url) = Url::parse(url) else { return Vec::new() };
+    let after_host = url.query().map_or(url.path().to_owned(), |query| format!("{}?{query}", url.path()));
+    let parts = url.path().split('/').filter(|part| part.len() >= PATH_SECRET_LEN_MIN);
+    parts.map(Secret::new).chain([Secret::new(&*after_host)]).chain(credentials_of(url.as_str())).collect()
 }
 
 /// The secrets of one endpoint, longest first.

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
-use http::{HeaderValue, StatusCode};
+use http::{HeaderValue, Method, StatusCode};
 use jiff::SignedDuration;
 use serde_json::Value;
 use tokio::sync::Mutex;
@@ -126,7 +126,8 @@ impl TokenSource {
         let peer = self.peer.as_ref().map_err(|refused| of_exchange(refused.clone().into()))?;
         let (headers, body) = self.request()?;
         let mask = Mask::default();
-        let outgoing = Outgoing { headers, body: body.into(), timeout, mask: &mask };
+        let outgoing =
+            Outgoing { method: Method::POST, target: None, headers, body: body.into(), timeout, mask: &mask };
         let (status, answer) = http.fetch(peer, outgoing, stop).await.map_err(of_exchange)?;
         let answer: Option<Value> = serde_json::from_slice(&answer).ok();
         if status != StatusCode::OK {

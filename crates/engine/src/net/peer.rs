@@ -73,6 +73,11 @@ impl Peer {
         Self { target, handshake, casing: LatestCasing::default(), idle: Mutex::default(), idle_everywhere }
     }
 
+    /// Path and query of the endpoint's URL.
+    pub(crate) fn path(&self) -> &str {
+        &self.target.path
+    }
+
     /// An open connection that can carry a request now.
     pub(super) fn take(&self, now: SignedDuration, limits: &IdleLimits) -> Option<Lent> {
         let mut idle = self.idle();

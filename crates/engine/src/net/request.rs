@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, HOST, USER_AGENT};
-use http::{HeaderName, HeaderValue, Method, Request};
+use http::{HeaderName, HeaderValue, Request};
 use http_body_util::Full;
 
 use super::casing::Casing;
@@ -21,12 +21,13 @@ pub(super) fn of(
     is_http2: bool,
 ) -> Request<Full<Bytes>> {
     let mut request = Request::new(Full::new(outgoing.body.clone()));
-    *request.method_mut() = Method::POST;
+    request.method_mut().clone_from(&outgoing.method);
+    let path = outgoing.target.unwrap_or(&target.path);
     let uri = match is_http2 {
-        true => format!("https://{}{}", target.authority, target.path),
-        false => target.path.clone(),
+        true => format!("https://{}{path}", target.authority),
+        false => path.to_owned(),
     };
-    // The path of a parsed URL is a request target; were it not, the peer would say so.
+    // A parsed URL's path, and what a dialect makes of it, is a request target; were it not, the peer would say so.
     *request.uri_mut() = uri.parse().unwrap_or_default();
     let headers = request.headers_mut();
     headers.reserve(casing.names.len());

@@ -5,10 +5,10 @@ use watchbell_domain::delivery::AttemptResult::*;
 use watchbell_domain::delivery::{DeadLetterReason, StateKind};
 use watchbell_domain::endpoint::DisabledReason;
 use watchbell_domain::port::{Clock, Next, Settlement, StoreError};
-use watchbell_wire::{EventType, Secret};
+use watchbell_wire::{EventType, Secret, Settings};
 
-use crate::support::dialect::BEARER;
-use crate::support::rig::{Rig, SECRET, options, org, settle_down};
+use crate::support::dialect::TALKS;
+use crate::support::rig::{Rig, SECRET, options, org, settle_down, start_of_time};
 use crate::support::sink::{Sink, Step, answer, write};
 use crate::support::store::result_of;
 
@@ -161,9 +161,53 @@ async fn f8_retry_after_on_success_is_ignored() {
 async fn a_bearer_receivers_refusal_is_final() {
     let sink = Sink::always(vec![Step::Read, answer(401)]).await;
     let mut rig = Rig::start(options());
-    let endpoint = rig.endpoint_with(org(1), &sink.url(), |endpoint| endpoint.dialect = &BEARER);
+    let endpoint = rig.endpoint_with(org(1), &sink.url(), |endpoint| {
+        endpoint.dialect = watchbell_wire::dialect::find("cloudevents").unwrap();
+    });
     rig.deliver(endpoint, "{}");
     assert_eq!(rig.settled().await.next, dead_letter(DeadLetterReason::Refused));
+}
+
+/// What the second answer of an attempt makes of a delivery.
+async fn after_talking(second: &str) -> (Settlement, Vec<String>) {
+    let second = write(format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{second}", second.len()));
+    let mut sink = Sink::always(vec![Step::Read, answer(200), Step::Read, second]).await;
+    let mut rig = Rig::start(options());
+    let endpoint = rig.endpoint_with(org(1), &sink.url(), |endpoint| {
+        endpoint.settings = Settings::new([(TALKS.to_owned(), true.into())].into_iter().collect());
+    });
+    rig.deliver(endpoint, "{}");
+    let settled = rig.settled().await;
+    (settled, vec![sink.request().await, sink.request().await])
+}
+
+#[tokio::test]
+async fn a_dialect_may_ask_more_than_once_and_reads_the_answers() {
+    let (settled, requests) = after_talking("fine").await;
+    assert_eq!(settled.next, Next::Delivered);
+    assert!(requests[0].starts_with("POST /hook/first?of=2 HTTP/1.1\r\n"), "{requests:?}");
+    assert!(requests[1].starts_with("GET /second HTTP/1.1\r\n"), "{requests:?}");
+
+    let (settled, _) = after_talking("busy").await;
+    assert_eq!(result_of(&settled), Some(Rejected));
+    assert!(due_at(&settled) >= start_of_time() + SignedDuration::from_mins(7));
+    let (settled, _) = after_talking("never").await;
+    assert_eq!(settled.next, dead_letter(DeadLetterReason::Refused));
+    assert_eq!(settled.attempt.unwrap().detail.as_deref(), Some("never"));
+    let (settled, _) = after_talking("gone").await;
+    let Next::DeadLetter { reason, disable, .. } = settled.next else { panic!("{:?}", settled.next) };
+    assert_eq!((reason, disable), (DeadLetterReason::Gone, Some(DisabledReason::Gone)));
+}
+
+#[tokio::test]
+async fn a_key_in_the_body_goes_out_and_is_not_kept() {
+    let mut sink = Sink::always(vec![Step::Read, answer(500)]).await;
+    let mut rig = Rig::start(options());
+    let endpoint = rig.endpoint(org(1), &sink.url());
+    rig.deliver(endpoint, r#"{"key":"keyless"}"#);
+    let settled = rig.settled().await;
+    assert!(sink.request().await.ends_with(&format!("{{\"key\":\"{SECRET}\"}}")));
+    assert_eq!(settled.body.as_deref(), Some(&br#"{"key":"keyless"}"#[..]));
 }
 
 #[tokio::test]

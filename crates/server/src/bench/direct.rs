@@ -18,7 +18,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use watchbell_domain::port::Clock as _;
 use watchbell_wire::dialect::Outbound;
-use watchbell_wire::{Data, Dialect, Event, Key, Message};
+use watchbell_wire::{Data, Dialect, Event, Key, Message, Settings};
 
 use super::measure::{Spread, ThreadCpu, Watch, per, precise, seconds};
 use super::sink::Sink;
@@ -147,7 +147,7 @@ fn request(
     host: &str,
     clock: &SystemClock,
 ) -> Result<http::Request<Full<Bytes>>, Error> {
-    let body = outbound.encode(event).map_err(|error| Error::SetUp(error.to_string()))?;
+    let body = outbound.encode(event, &Settings::default()).map_err(|error| Error::SetUp(error.to_string()))?;
     let message = Message {
         id: ID,
         event: event.event_type.as_str(),

@@ -223,7 +223,11 @@ impl Named {
 /// What the API calls the dialect's credential.
 pub(super) fn credential(dialect: &Dialect) -> &'static str {
     match dialect.credential {
-        Credential::SecretGiven | Credential::SecretGivenOrMade | Credential::SecretMade => "secret",
+        Credential::SecretGiven
+        | Credential::SecretGivenOrMade
+        | Credential::SecretMade
+        | Credential::SecretOptional
+        | Credential::None => "secret",
         Credential::BearerToken => "bearer_token",
     }
 }

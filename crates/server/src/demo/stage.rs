@@ -107,7 +107,7 @@ impl Stage {
                 body.insert("bearer_token".to_owned(), json!(secret.expose()));
                 self.receiver.expect(path, dialect, key_of(secret)?);
             }
-            Credential::SecretMade => {}
+            Credential::SecretMade | Credential::SecretOptional | Credential::None => {}
         }
         let endpoint = self.client.json(Request::post(self.path("/endpoints"), &Value::Object(body))).await?;
         if let (Credential::SecretMade, Some(made)) =

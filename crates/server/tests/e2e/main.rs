@@ -8,8 +8,10 @@
 //! - [`evidence`]: advisories, a bill of materials, what is found in it; and that a kill loses none.
 //! - [`figures`]: what was sent and stored is seen in `/metrics`.
 //! - [`fire`]: every fail point, killed, panicking, failing and slow (with the feature `failpoints`).
-//! - [`full`]: no file can grow any more; what is said then, and that it ends by itself.
+//! - [`full`]: no file can grow any more, or be written; what is said then, and that it ends by itself.
 //! - [`isolation`]: one of ten endpoints hangs; the other nine do not notice.
+//! - [`many`]: very many deliveries wait and fall due at once.
+//! - [`memory`]: little memory; what is too much is refused.
 //! - [`poam`]: an overdue plan of action rings at once, a remediation completes it, its export is OSCAL.
 //! - [`power`]: what was not synced is gone; what was acknowledged is not.
 //! - [`senders`]: libraries that are not ours sign what a source takes, and verify what an endpoint is sent.
@@ -36,6 +38,8 @@ mod figures;
 mod fire;
 mod full;
 mod isolation;
+mod many;
+mod memory;
 mod poam;
 mod power;
 mod process;

@@ -147,6 +147,7 @@ impl Node {
             state: EndpointState::Active,
             secrets: vec![EndpointSecret { text: standard.secrets.make([9; 32]), created_at: now, expires_at: None }],
             headers: vec![("X-Team".to_owned(), Secret::new("blue"))],
+            settings: watchbell_wire::Settings::default(),
             transport: Transport::default(),
             policy: EndpointPolicy::default(),
             not_before: None,

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use watchbell_wire::dialect::{Credential, EncodeError, Outbound, Secrets};
-use watchbell_wire::{Dialect, Event, EventType, Header, Key, Message, Secret, SecretError};
+use watchbell_wire::{Dialect, Event, EventType, Header, Key, Message, Secret, SecretError, Settings};
 
 /// Says every event.
 pub static ALL: Dialect = dialect("all", &Says { only: None });
@@ -21,6 +21,7 @@ const fn dialect(id: &'static str, outbound: &'static Says) -> Dialect {
         name: id,
         source: "",
         credential: Credential::SecretGiven,
+        url_is_secret: false,
         secrets: &Plain,
         inbound: None,
         outbound: Some(outbound),
@@ -53,7 +54,7 @@ impl Outbound for Says {
         says.then(|| event_type.as_str().into())
     }
 
-    fn encode(&self, event: &Event) -> Result<Vec<u8>, EncodeError> {
+    fn encode(&self, event: &Event, _: &Settings) -> Result<Vec<u8>, EncodeError> {
         Ok(event.data.text().as_bytes().to_vec())
     }
 

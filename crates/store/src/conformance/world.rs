@@ -144,6 +144,7 @@ impl World {
             state: EndpointState::Active,
             secrets: vec![secret("whsec_0123456789abcdef", 0)],
             headers: Vec::new(),
+            settings: watchbell_wire::Settings::default(),
             transport: Transport::default(),
             policy: EndpointPolicy::default(),
             not_before: None,

@@ -1,4 +1,4 @@
-//! An endpoint as a row. Secrets, header values and the transport are sealed, each as one value, bound to the endpoint.
+//! An endpoint as a row. URL, secrets, header values and the transport are sealed, each as one value, bound to the endpoint.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use watchbell_domain::endpoint::{
     DisabledReason, Endpoint, EndpointPolicy, EndpointSecret, EndpointState, Flow, Order, StormThreshold, Transport,
 };
 use watchbell_domain::id::{EndpointId, OrgId};
-use watchbell_wire::{EventType, Secret, Severity};
+use watchbell_wire::{EventType, Secret, Settings, Severity};
 use zeroize::Zeroizing;
 
 use super::endpoint_transport::StoredTransport;
@@ -59,7 +59,7 @@ pub(super) fn decode(row: &Row<'_>, vault: &Vault) -> Result<Endpoint> {
     Ok(Endpoint {
         id,
         org_id,
-        url: columns.get("url")?,
+        url: unseal(&columns, "url", vault, org_id, id)?,
         dialect: columns.named("dialect", vault.find_dialect)?,
         description: columns.get("description")?,
         events: match columns.get::<Option<String>>("events")? {
@@ -69,6 +69,7 @@ pub(super) fn decode(row: &Row<'_>, vault: &Vault) -> Result<Endpoint> {
         state: state(&columns)?,
         secrets: secrets(&columns, vault, org_id, id)?,
         headers: headers(&columns, vault, org_id, id)?,
+        settings: settings(&columns)?,
         transport: transport(&columns, vault, org_id, id)?,
         policy: EndpointPolicy {
             retry_schedule: match columns.get::<Option<String>>("retry_schedule")? {
@@ -190,6 +191,24 @@ pub(super) fn schedule_column(endpoint: &Endpoint) -> Option<String> {
         let waits: Vec<i64> = schedule.iter().map(|wait| duration_micros(*wait)).collect();
         serde_json::json!(waits).to_string()
     })
+}
+
+/// `None` where there are none.
+pub(super) fn settings_column(endpoint: &Endpoint) -> Option<String> {
+    let members = endpoint.settings.members();
+    (!members.is_empty()).then(|| serde_json::json!(members).to_string())
+}
+
+fn settings(columns: &Columns<'_, '_>) -> Result<Settings> {
+    Ok(match columns.get::<Option<String>>("settings")? {
+        Some(_) => Settings::new(columns.json("settings")?),
+        None => Settings::default(),
+    })
+}
+
+/// Some URLs are all that is needed to post to a chat, and others hold a token in their query.
+pub(super) fn sealed_url(endpoint: &Endpoint, vault: &Vault) -> Result<Vec<u8>> {
+    seal(endpoint, "url", &endpoint.url, vault)
 }
 
 pub(super) fn sealed_secrets(endpoint: &Endpoint, vault: &Vault) -> Result<Vec<u8>> {

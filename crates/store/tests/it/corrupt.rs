@@ -50,6 +50,7 @@ async fn fixture() -> Fixture {
         state: watchbell_domain::endpoint::EndpointState::Active,
         secrets: Vec::new(),
         headers: Vec::new(),
+        settings: watchbell_wire::Settings::default(),
         transport: watchbell_domain::endpoint::Transport::default(),
         policy: watchbell_domain::endpoint::EndpointPolicy::default(),
         not_before: None,

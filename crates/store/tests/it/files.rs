@@ -33,6 +33,7 @@ fn endpoint(org: OrgId, entropy: &SeededEntropy) -> Endpoint {
         state: EndpointState::Active,
         secrets: vec![secret(HUSH[0]), secret(HUSH[4])],
         headers: vec![("Authorization".into(), Secret::new(HUSH[1]))],
+        settings: watchbell_wire::Settings::default(),
         transport: Transport::default(),
         policy: EndpointPolicy::default(),
         not_before: None,

@@ -130,6 +130,7 @@ async fn owner(store: &SqliteStore, entropy: &SeededEntropy) -> (OrgId, Endpoint
         state: EndpointState::Active,
         secrets: Vec::new(),
         headers: Vec::new(),
+        settings: watchbell_wire::Settings::default(),
         transport: Transport::default(),
         policy: EndpointPolicy::default(),
         not_before: None,

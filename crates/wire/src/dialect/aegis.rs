@@ -19,7 +19,7 @@ use super::message::{
     self, Events, Said, TextSecrets, bare, iso_seconds, malformed, need, object_of, take_integer, take_text, time_of,
     unfit,
 };
-use super::{Credential, Dialect, EncodeError, Header, Inbound, Message, Outbound};
+use super::{Credential, Dialect, EncodeError, Header, Inbound, Message, Outbound, Settings};
 use crate::event::{Evidence, Poam, Vulnerability};
 use crate::json::tree::{Object, Value};
 use crate::signature::BodyDigest;
@@ -30,6 +30,7 @@ pub(super) static DIALECT: Dialect = Dialect {
     name: "Aegis",
     source: "Aegis's documentation, pages \"Webhooks\" and \"Integrations\"",
     credential: Credential::SecretGivenOrMade,
+    url_is_secret: false,
     secrets: &TextSecrets,
     inbound: Some(&Aegis),
     outbound: Some(&Aegis),
@@ -173,7 +174,7 @@ impl Outbound for Aegis {
         Said::name(EVENTS, event_type)
     }
 
-    fn encode(&self, event: &Event) -> Result<Vec<u8>, EncodeError> {
+    fn encode(&self, event: &Event, _: &Settings) -> Result<Vec<u8>, EncodeError> {
         let data = Said::encode(EVENTS, event)?;
         let body = Object::from([
             ("event", self.event_name(&event.event_type).unwrap_or_default().into_owned().into()),

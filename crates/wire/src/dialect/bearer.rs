@@ -5,7 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use subtle::{Choice, ConstantTimeEq as _};
 
 use super::message::KEY_BYTES_MIN;
-use super::{EncodeError, Header, Secrets};
+use super::{EncodeError, Exchange, Header, Judgement, Secrets};
 use crate::{Headers, Key, Reason, Refusal, Secret, SecretError, Unverified};
 
 const AUTHORIZATION: &str = "Authorization";
@@ -33,6 +33,14 @@ pub(super) fn header(keys: &[Key]) -> Result<Header, EncodeError> {
         return Err(EncodeError::Key { wanted: "a bearer token" });
     };
     Ok(Header { name: AUTHORIZATION, value: format!("Bearer {}", token.expose()) })
+}
+
+/// A receiver's refusal of the token or of the message does not change by asking again.
+pub(super) fn judge(exchange: &Exchange<'_>) -> Judgement {
+    match exchange.latest().map(|answer| answer.status) {
+        Some(status @ (400 | 401)) => Judgement::Refused { detail: format!("the receiver refused with {status}") },
+        _ => Judgement::ByStatus,
+    }
 }
 
 /// The token of exactly one `Authorization: Bearer …`, scheme in any letter case, one space or more.

@@ -14,7 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::bearer::{self, Tokens};
 use super::message::{Events, Said, iso_seconds, malformed, need, object_of, required_text, time_of, typed, unfit};
-use super::{Credential, Dialect, EncodeError, Header, Inbound, Message, Outbound};
+use super::{Credential, Dialect, EncodeError, Exchange, Header, Inbound, Judgement, Message, Outbound, Settings};
 use crate::event::Scan;
 use crate::json::tree::{Object, Value};
 use crate::{Decoded, Event, EventType, Key, Refusal, Unverified, Verified};
@@ -24,6 +24,7 @@ pub(super) static DIALECT: Dialect = Dialect {
     name: "Scan results (bearer token)",
     source: "the vendor's document; the token is RFC 6750's, https://www.rfc-editor.org/rfc/rfc6750",
     credential: Credential::BearerToken,
+    url_is_secret: false,
     secrets: &Tokens,
     inbound: Some(&BearerScan),
     outbound: Some(&BearerScan),
@@ -101,7 +102,7 @@ impl Outbound for BearerScan {
         Said::name(EVENTS, event_type)
     }
 
-    fn encode(&self, event: &Event) -> Result<Vec<u8>, EncodeError> {
+    fn encode(&self, event: &Event, _: &Settings) -> Result<Vec<u8>, EncodeError> {
         let results = Said::encode(EVENTS, event)?;
         let scan: Scan = typed(event)?;
         let scan_id = need(Some(scan.scan_id).filter(|id| !id.is_empty()), "scan_id")?;
@@ -116,6 +117,10 @@ impl Outbound for BearerScan {
 
     fn headers(&self, _: &Message<'_>, keys: &[Key]) -> Result<Vec<Header>, EncodeError> {
         Ok(vec![Header { name: "Content-Type", value: "application/json".to_owned() }, bearer::header(keys)?])
+    }
+
+    fn judge(&self, exchange: &Exchange<'_>) -> Judgement {
+        bearer::judge(exchange)
     }
 }
 

@@ -18,7 +18,7 @@ use serde_json::value::RawValue;
 
 use super::bearer::{self, Tokens};
 use super::message::{Events, malformed, unfit};
-use super::{Credential, Dialect, EncodeError, Header, Inbound, Message, Outbound};
+use super::{Credential, Dialect, EncodeError, Exchange, Header, Inbound, Judgement, Message, Outbound, Settings};
 use crate::event::check;
 use crate::json::tree::{Object, Value};
 use crate::percent;
@@ -29,6 +29,7 @@ pub(super) static DIALECT: Dialect = Dialect {
     name: "CloudEvents 1.0",
     source: "https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md",
     credential: Credential::BearerToken,
+    url_is_secret: false,
     secrets: &Tokens,
     inbound: Some(&CloudEvents),
     outbound: Some(&CloudEvents),
@@ -212,7 +213,7 @@ impl Outbound for CloudEvents {
     }
 
     /// The attributes, then `data` as it is.
-    fn encode(&self, event: &Event) -> Result<Vec<u8>, EncodeError> {
+    fn encode(&self, event: &Event, _: &Settings) -> Result<Vec<u8>, EncodeError> {
         let data = Value::read(event.data.text().as_bytes()).map_err(|error| EncodeError::Data(error.to_string()))?;
         let text = |name: &str| data.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
         let mut attributes = Object::from([
@@ -233,5 +234,9 @@ impl Outbound for CloudEvents {
     fn headers(&self, _: &Message<'_>, keys: &[Key]) -> Result<Vec<Header>, EncodeError> {
         let content_type = format!("{STRUCTURED}+json; charset=UTF-8");
         Ok(vec![Header { name: "Content-Type", value: content_type }, bearer::header(keys)?])
+    }
+
+    fn judge(&self, exchange: &Exchange<'_>) -> Judgement {
+        bearer::judge(exchange)
     }
 }

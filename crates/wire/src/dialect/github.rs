@@ -27,6 +27,7 @@ pub(super) static DIALECT: Dialect = Dialect {
     name: "GitHub security alerts",
     source: "https://docs.github.com/en/webhooks/webhook-events-and-payloads",
     credential: Credential::SecretGivenOrMade,
+    url_is_secret: false,
     secrets: &TextSecrets,
     inbound: Some(&GitHub),
     outbound: None,
@@ -90,6 +91,10 @@ impl Inbound for GitHub {
             }
         }
         Ok(Decoded { vendor_event, vendor_version: None, delivery_id, sent_at: None, events: events.done() })
+    }
+
+    fn json(&self, headers: &Headers, body: &[u8]) -> Result<Option<Vec<u8>>, Refusal> {
+        payload(headers, body).map(Some)
     }
 
     fn vendor_headers(&self, message: &Message<'_>, keys: &[Key]) -> Result<Vec<Header>, EncodeError> {

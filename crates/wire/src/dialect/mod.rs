@@ -4,18 +4,21 @@ use std::borrow::Cow;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::envelope::{Decoded, Refusal, Unverified, Verified};
+use crate::envelope::{Decoded, Headers, Refusal, Unverified, Verified};
 use crate::{Event, EventType, Key, Secret, SecretError};
 
 mod aegis;
 mod bearer;
 mod bearer_scan;
 mod cloudevents;
+mod exchange;
 mod github;
 mod message;
 mod snyk;
 mod standard;
 mod symbiotic;
+
+pub use exchange::{Answer, Exchange, Judgement, Request, Settings, SettingsError};
 
 /// Every dialect, in the order they are shown. A new dialect is one file and one line here.
 pub static ALL: &[&Dialect] = &[
@@ -43,6 +46,8 @@ pub struct Dialect {
     pub source: &'static str,
     /// What the credential is called where it is configured.
     pub credential: Credential,
+    /// Whether who knows an endpoint's URL may send to it: path and query are then masked like a secret.
+    pub url_is_secret: bool,
     /// How its secrets are spelled.
     pub secrets: &'static dyn Secrets,
     /// How it is received, if it is.
@@ -90,6 +95,10 @@ pub enum Credential {
     SecretMade,
     /// `bearer_token`: the receiver's own, entered.
     BearerToken,
+    /// `secret`: the receiver's own, entered where the receiver wants one.
+    SecretOptional,
+    /// None: what authorises stands in the URL.
+    None,
 }
 
 /// How a dialect spells its secrets.
@@ -110,11 +119,11 @@ pub trait Outbound: Sync {
     /// has no such event. Custom types are included for the dialects that carry any type.
     fn event_name<'a>(&self, event_type: &'a EventType) -> Option<Cow<'a, str>>;
 
-    /// The body. A pure function of the event: the same event gives the same bytes, for ever.
+    /// The body. A pure function of the event and the endpoint's settings, and without secrets, for it is kept.
     ///
     /// # Errors
     /// When the event's data lacks what the dialect must say, or the dialect has no such event.
-    fn encode(&self, event: &Event) -> Result<Vec<u8>, EncodeError>;
+    fn encode(&self, event: &Event, settings: &Settings) -> Result<Vec<u8>, EncodeError>;
 
     /// Every header the dialect sets, in the casing and order of the vendor: content type, event, id, time, signature.
     /// Several keys sign only where the dialect can carry several signatures; elsewhere the first does.
@@ -122,6 +131,41 @@ pub trait Outbound: Sync {
     /// # Errors
     /// When there is no key of the right kind, or the body cannot be signed (Symbiotic signs parsed JSON).
     fn headers(&self, message: &Message<'_>, keys: &[Key]) -> Result<Vec<Header>, EncodeError>;
+
+    /// Whether an endpoint may be configured so.
+    ///
+    /// # Errors
+    /// With the member that does not do.
+    fn check_settings(&self, settings: &Settings) -> Result<(), SettingsError> {
+        match settings.members().keys().next() {
+            None => Ok(()),
+            Some(name) => {
+                let detail = "this dialect has no settings".to_owned();
+                Err(SettingsError { pointer: format!("/{name}"), detail })
+            }
+        }
+    }
+
+    /// Path and query of the first request, where they depend on the event; `path` is what the endpoint's URL says.
+    fn target(&self, event: &Event, settings: &Settings, path: &str) -> Option<String> {
+        let _ = (event, settings, path);
+        None
+    }
+
+    /// The body as it goes out, for vendors who want the key in it.
+    ///
+    /// # Errors
+    /// As [`Self::headers`].
+    fn keyed<'a>(&self, body: &'a [u8], keys: &[Key]) -> Result<Cow<'a, [u8]>, EncodeError> {
+        let _ = keys;
+        Ok(Cow::Borrowed(body))
+    }
+
+    /// What the latest answer means, where that is more than its status.
+    fn judge(&self, exchange: &Exchange<'_>) -> Judgement {
+        let _ = exchange;
+        Judgement::ByStatus
+    }
 }
 
 /// The receiving direction. Callers go through [`Unverified::verify`](crate::Unverified::verify).
@@ -154,16 +198,20 @@ pub trait Inbound: Sync {
         Ok(Vec::new())
     }
 
-    /// The text that is signed where it is not the body: that of dialects which parse before they verify. The same text
-    /// is the same message, however the body was spelled. `None` for a body that has none.
+    /// The text that is signed where it is not the body. The same text is the same message, however the body was spelled.
+    /// `None` for a body that has none.
     fn canonical(&self, body: &[u8]) -> Option<String> {
         let _ = body;
         None
     }
 
-    /// Whether a body has to be read before it can be verified.
-    fn parses_first(&self) -> bool {
-        false
+    /// The JSON of a message, where it is not the whole body.
+    ///
+    /// # Errors
+    /// When there is none.
+    fn json(&self, headers: &Headers, body: &[u8]) -> Result<Option<Vec<u8>>, Refusal> {
+        let _ = (headers, body);
+        Ok(None)
     }
 
     /// The status for JSON that lacks a required member: 422, unless the vendor's document says otherwise.

@@ -23,7 +23,7 @@ use super::message::{
     self, Events, Said, bare, iso_seconds, malformed, named_id, need, object_of, plain_header, required_text,
     severity_named, unfit,
 };
-use super::{Credential, Dialect, EncodeError, Header, Inbound, Message, Outbound};
+use super::{Credential, Dialect, EncodeError, Header, Inbound, Message, Outbound, Settings};
 use crate::event::{self, Ping};
 use crate::json::javascript;
 use crate::json::tree::{Object, Value};
@@ -35,6 +35,7 @@ pub(super) static DIALECT: Dialect = Dialect {
     name: "Snyk",
     source: "https://docs.snyk.io/snyk-api/how-to-use-snyk-webhooks-apis/about-webhooks",
     credential: Credential::SecretGiven,
+    url_is_secret: false,
     secrets: &message::TextSecrets,
     inbound: Some(&Snyk),
     outbound: Some(&Snyk),
@@ -191,7 +192,7 @@ impl Outbound for Snyk {
         Said::name(EVENTS, event_type)
     }
 
-    fn encode(&self, event: &Event) -> Result<Vec<u8>, EncodeError> {
+    fn encode(&self, event: &Event, _: &Settings) -> Result<Vec<u8>, EncodeError> {
         let body = Said::encode(EVENTS, event)?;
         Ok(javascript::stringify(&Value::Object(body)).into_bytes())
     }

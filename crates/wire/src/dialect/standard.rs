@@ -20,7 +20,7 @@ use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 use super::message::Events;
-use super::{Credential, Dialect, EncodeError, Header, Inbound, Message, Outbound, Secrets};
+use super::{Credential, Dialect, EncodeError, Header, Inbound, Message, Outbound, Secrets, Settings};
 use crate::event::check;
 use crate::explain::{body_texts, mistake};
 use crate::signature::digest;
@@ -33,6 +33,7 @@ pub(super) static DIALECT: Dialect = Dialect {
     name: "Standard Webhooks",
     source: "https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md",
     credential: Credential::SecretGivenOrMade,
+    url_is_secret: false,
     secrets: &PrefixedSecrets,
     inbound: Some(&Standard),
     outbound: Some(&Standard),
@@ -246,7 +247,7 @@ impl Outbound for Standard {
     }
 
     /// Pieces in a row: `data` is not read, so nothing in it can change. The type needs no escaping.
-    fn encode(&self, event: &Event) -> Result<Vec<u8>, EncodeError> {
+    fn encode(&self, event: &Event, _: &Settings) -> Result<Vec<u8>, EncodeError> {
         let Event { event_type, occurred_at, data, .. } = event;
         Ok(format!(r#"{{"type":"{event_type}","timestamp":"{occurred_at}","data":{}}}"#, data.text()).into_bytes())
     }

@@ -20,7 +20,7 @@ use zeroize::Zeroizing;
 use super::message::{
     self, Events, Said, bare, malformed, need, object_of, take_integer, take_seconds, take_text, unfit,
 };
-use super::{Credential, Dialect, EncodeError, Header, Inbound, Message, Outbound, Secrets};
+use super::{Credential, Dialect, EncodeError, Header, Inbound, Message, Outbound, Secrets, Settings};
 use crate::event::{Component, Training, Vulnerability};
 use crate::explain::mistake;
 use crate::json::python;
@@ -33,6 +33,7 @@ pub(super) static DIALECT: Dialect = Dialect {
     name: "Symbiotic",
     source: "Symbiotic Security's documentation, page \"Webhooks\"",
     credential: Credential::SecretGivenOrMade,
+    url_is_secret: false,
     secrets: &HexSecrets,
     inbound: Some(&Symbiotic),
     outbound: Some(&Symbiotic),
@@ -69,10 +70,6 @@ impl Inbound for Symbiotic {
 
     fn canonical(&self, body: &[u8]) -> Option<String> {
         python::canonical(body).ok()
-    }
-
-    fn parses_first(&self) -> bool {
-        true
     }
 
     fn decode(&self, request: &Verified) -> Result<Decoded, Refusal> {
@@ -135,7 +132,7 @@ impl Outbound for Symbiotic {
         Said::name(EVENTS, event_type)
     }
 
-    fn encode(&self, event: &Event) -> Result<Vec<u8>, EncodeError> {
+    fn encode(&self, event: &Event, _: &Settings) -> Result<Vec<u8>, EncodeError> {
         let data = Said::encode(EVENTS, event)?;
         let body = Object::from([
             ("event", event.event_type.as_str().into()),

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 use uuid::Uuid;
 use watchbell_wire::event::{Mismatch, check};
-use watchbell_wire::{Data, Event, EventType, Message, Secret, dialect};
+use watchbell_wire::{Data, Event, EventType, Message, Secret, Settings, dialect};
 
 fn sample(event_type: &EventType) -> Event {
     Event {
@@ -50,12 +50,16 @@ fn every_event_in_every_dialect() {
             let event = sample(event_type);
             let said = match outbound.event_name(event_type) {
                 None => {
-                    assert!(outbound.encode(&event).is_err(), "{dialect:?} {event_type}");
+                    assert!(outbound.encode(&event, &Settings::default()).is_err(), "{dialect:?} {event_type}");
                     "no such event\n".to_owned()
                 }
                 Some(name) => {
-                    let body = outbound.encode(&event).unwrap();
-                    assert_eq!(body, outbound.encode(&event).unwrap(), "encoding is a pure function");
+                    let body = outbound.encode(&event, &Settings::default()).unwrap();
+                    assert_eq!(
+                        body,
+                        outbound.encode(&event, &Settings::default()).unwrap(),
+                        "encoding is a pure function"
+                    );
                     let message = Message {
                         id: "dlv_01926fe4-2c1f-7cc0-8f4b-6f3c5a1e9b7d",
                         event: &name,
@@ -84,10 +88,10 @@ fn a_custom_type_goes_through_standard_byte_for_byte() {
     let event = Event { data, ..sample(&EventType::WebhookPing) };
     let event = Event { event_type, ..event };
     let standard = dialect::find("standard").unwrap().outbound.unwrap();
-    let body = String::from_utf8(standard.encode(&event).unwrap()).unwrap();
+    let body = String::from_utf8(standard.encode(&event, &Settings::default()).unwrap()).unwrap();
     assert_eq!(body, format!(r#"{{"type":"acme.build_done","timestamp":"2024-10-09T08:47:57.975Z","data":{posted}}}"#));
     let cloudevents = dialect::find("cloudevents").unwrap().outbound.unwrap();
-    let body = String::from_utf8(cloudevents.encode(&event).unwrap()).unwrap();
+    let body = String::from_utf8(cloudevents.encode(&event, &Settings::default()).unwrap()).unwrap();
     assert!(body.contains(r#""type":"watchbell.security.acme.build_done""#), "{body}");
     assert!(body.ends_with(&format!(r#","data":{posted}}}"#)), "{body}");
     for dialect in dialect::ALL.iter().filter(|dialect| !["standard", "cloudevents"].contains(&dialect.id)) {
@@ -146,7 +150,7 @@ fn missing_data_is_named_and_no_panic() {
     for (dialect, event_type, data, member) in cases {
         let event_type: EventType = event_type.parse().unwrap();
         let event = Event { data: Data::from_text(data.to_owned()).unwrap(), ..sample(&event_type) };
-        let error = dialect::find(dialect).unwrap().outbound.unwrap().encode(&event).unwrap_err();
+        let error = dialect::find(dialect).unwrap().outbound.unwrap().encode(&event, &Settings::default()).unwrap_err();
         assert!(error.to_string().contains(member), "{dialect} {event_type}: {error}");
     }
 }
@@ -156,7 +160,7 @@ fn prefixes_of_ours_stay_with_us() {
     let data = r#"{"finding_id":"fnd_0ef8ac7e-1b9d-48d9-82eb-2f2355ba2b31","project_id":"prj_123e4567-e89b-12d3-a456-426614174000"}"#;
     let event = Event { data: Data::from_text(data.to_owned()).unwrap(), ..sample(&EventType::VulnerabilityCreated) };
     for id in ["symbiotic", "aegis"] {
-        let body = dialect::find(id).unwrap().outbound.unwrap().encode(&event).unwrap();
+        let body = dialect::find(id).unwrap().outbound.unwrap().encode(&event, &Settings::default()).unwrap();
         let body = String::from_utf8(body).unwrap();
         assert!(body.contains(r#":"0ef8ac7e-1b9d-48d9-82eb-2f2355ba2b31""#), "{body}");
         assert!(!body.contains("fnd_") && !body.contains("prj_"), "{body}");
@@ -169,11 +173,11 @@ fn days_are_counted_where_nobody_gave_them() {
     let event =
         Event { data: Data::from_text(data.to_owned()).unwrap(), ..sample(&EventType::PoamDeadlineApproaching) };
     let aegis = dialect::find("aegis").unwrap().outbound.unwrap();
-    let body = String::from_utf8(aegis.encode(&event).unwrap()).unwrap();
+    let body = String::from_utf8(aegis.encode(&event, &Settings::default()).unwrap()).unwrap();
     assert!(body.contains(r#""daysRemaining":7"#), "{body}");
     let late =
         Event { event_type: EventType::PoamOverdue, occurred_at: "2024-10-18T23:59:59Z".parse().unwrap(), ..event };
-    let body = String::from_utf8(aegis.encode(&late).unwrap()).unwrap();
+    let body = String::from_utf8(aegis.encode(&late, &Settings::default()).unwrap()).unwrap();
     assert!(body.contains(r#""daysOverdue":2"#), "{body}");
 }
 

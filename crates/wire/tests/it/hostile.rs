@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use watchbell_wire::json::{javascript, python, strict};
-use watchbell_wire::{Headers, Message, Unverified, dialect};
+use watchbell_wire::{Headers, Message, Settings, Unverified, dialect};
 
 const DEPTH_MAX: usize = 64;
 
@@ -357,7 +357,7 @@ fn receive_everywhere(body: &[u8]) {
             for event in verified.decode().into_iter().flat_map(|decoded| decoded.events) {
                 watchbell_wire::event::check(&event.event_type, &event.data).expect("decoded events fit their type");
                 for dialect in dialect::ALL {
-                    let _said = dialect.outbound.map(|outbound| outbound.encode(&event));
+                    let _said = dialect.outbound.map(|outbound| outbound.encode(&event, &Settings::default()));
                 }
             }
         }

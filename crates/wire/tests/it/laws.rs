@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use jiff::{SignedDuration, Timestamp, ToSpan};
 use uuid::Uuid;
 use watchbell_wire::dialect::Credential;
-use watchbell_wire::{Dialect, Event, EventType, Headers, Key, Message, Reason, Secret, Unverified, dialect};
+use watchbell_wire::{Dialect, Event, EventType, Headers, Key, Message, Reason, Secret, Settings, Unverified, dialect};
 
 use super::payloads;
 
@@ -39,7 +39,7 @@ fn bodies(dialect: &'static Dialect) -> Vec<(String, Vec<u8>)> {
         .map(|(event_type, name)| {
             let data = event_type.sample().unwrap();
             let event = Event { id: Uuid::nil(), event_type: event_type.clone(), occurred_at: now(), data };
-            (name.into_owned(), outbound.encode(&event).unwrap())
+            (name.into_owned(), outbound.encode(&event, &Settings::default()).unwrap())
         })
         .collect()
 }

@@ -207,7 +207,7 @@ fn snyk_bodies_survive_node() {
             occurred_at: Timestamp::UNIX_EPOCH,
             data,
         };
-        bodies.push(String::from_utf8(snyk.encode(&event).unwrap()).unwrap());
+        bodies.push(String::from_utf8(snyk.encode(&event, &watchbell_wire::Settings::default()).unwrap()).unwrap());
     }
     let Some(theirs) = ask("node", &["-e", NODE], &(bodies.join("\n") + "\n")) else {
         return;

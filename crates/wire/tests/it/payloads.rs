@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
-use watchbell_wire::{Decoded, Dialect, EventType, Headers, Message, Unverified, dialect};
+use watchbell_wire::{Decoded, Dialect, EventType, Headers, Message, Settings, Unverified, dialect};
 
 /// Signs `body` as a sender of `dialect` would and receives it.
 fn receive(dialect: &'static Dialect, event: &str, body: &[u8]) -> Decoded {
@@ -98,7 +98,7 @@ fn a_secret_in_a_github_alert_is_dropped() {
 
 fn encode(dialect: &Dialect, decoded: &Decoded) -> Value {
     let event = decoded.events.first().unwrap();
-    serde_json::from_slice(&dialect.outbound.unwrap().encode(event).unwrap()).unwrap()
+    serde_json::from_slice(&dialect.outbound.unwrap().encode(event, &Settings::default()).unwrap()).unwrap()
 }
 
 fn types(decoded: &Decoded) -> Vec<&str> {

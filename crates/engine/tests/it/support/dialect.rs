@@ -2,15 +2,24 @@
 
 use std::borrow::Cow;
 
-use watchbell_wire::dialect::{Credential, EncodeError, Outbound, Secrets};
-use watchbell_wire::{Dialect, Event, EventType, Header, Key, Message, Secret, SecretError};
+use jiff::SignedDuration;
+use watchbell_wire::dialect::{Credential, EncodeError, Exchange, Judgement, Outbound, Request, Secrets};
+use watchbell_wire::{Dialect, Event, EventType, Header, Key, Message, Secret, SecretError, Settings};
 
-pub(crate) static DIALECT: Dialect = dialect("test", Credential::SecretGiven);
-pub(crate) static BEARER: Dialect = dialect("test-bearer", Credential::BearerToken);
+pub(crate) static DIALECT: Dialect = Dialect {
+    id: "test",
+    name: "test",
+    source: "",
+    credential: Credential::SecretGiven,
+    url_is_secret: false,
+    secrets: &Plain,
+    inbound: None,
+    outbound: Some(&Plain),
+};
 
-const fn dialect(id: &'static str, credential: Credential) -> Dialect {
-    Dialect { id, name: id, source: "", credential, secrets: &Plain, inbound: None, outbound: Some(&Plain) }
-}
+/// With this among its settings an endpoint is asked at `…/first?of=2`, then at `/second`, whose
+/// answer says what became of it.
+pub(crate) const TALKS: &str = "talks";
 
 struct Plain;
 
@@ -33,9 +42,37 @@ impl Outbound for Plain {
         (*event_type != EventType::ScanFailed).then(|| event_type.as_str().into())
     }
 
-    fn encode(&self, event: &Event) -> Result<Vec<u8>, EncodeError> {
+    fn encode(&self, event: &Event, _: &Settings) -> Result<Vec<u8>, EncodeError> {
         assert!(!event.data.text().contains("poison"), "a poisonous event");
         Ok(event.data.text().as_bytes().to_vec())
+    }
+
+    fn target(&self, _: &Event, settings: &Settings, path: &str) -> Option<String> {
+        settings.members().contains_key(TALKS).then(|| format!("{path}/first?of=2"))
+    }
+
+    fn keyed<'a>(&self, body: &'a [u8], keys: &[Key]) -> Result<Cow<'a, [u8]>, EncodeError> {
+        let keyed = body.strip_suffix(b"keyless\"}").zip(keys.first());
+        Ok(match keyed {
+            Some((body, Key::Token(token))) => Cow::Owned([body, token.expose().as_bytes(), b"\"}"].concat()),
+            _ => Cow::Borrowed(body),
+        })
+    }
+
+    fn judge(&self, exchange: &Exchange<'_>) -> Judgement {
+        if !exchange.settings.members().contains_key(TALKS) {
+            return Judgement::ByStatus;
+        }
+        let [_, second] = exchange.answers else {
+            return Judgement::Ask(Request { method: "GET", target: "/second".to_owned(), body: Vec::new() });
+        };
+        let detail = String::from_utf8_lossy(second.body).into_owned();
+        match second.body {
+            b"busy" => Judgement::Failed { detail, pause: Some(SignedDuration::from_mins(7)) },
+            b"never" => Judgement::Refused { detail },
+            b"gone" => Judgement::Gone { detail },
+            _ => Judgement::ByStatus,
+        }
     }
 
     fn headers(&self, message: &Message<'_>, keys: &[Key]) -> Result<Vec<Header>, EncodeError> {

@@ -86,12 +86,14 @@ pub(crate) async fn post(client: &Client, url: &str, body: &str) -> Exchange {
 pub(crate) async fn post_to(client: &Client, peer: &watchbell_engine::net::client::Peer, body: &str) -> Exchange {
     let mask = Mask::new([Secret::new(SECRET)]);
     let outgoing = Outgoing {
+        method: http::Method::POST,
+        target: None,
         headers: vec![("X-Snyk-Transport-ID", HeaderValue::from_static("one"))],
         body: body.to_owned().into(),
         timeout: SignedDuration::from_secs(20),
         mask: &mask,
     };
-    client.send(peer, outgoing, &CancellationToken::new()).await
+    client.send(peer, outgoing, &CancellationToken::new()).await.0
 }
 
 pub(crate) struct Rig {
@@ -154,6 +156,7 @@ impl Rig {
             state: EndpointState::Active,
             secrets: vec![EndpointSecret { text: Secret::new(SECRET), created_at: now, expires_at: None }],
             headers: Vec::new(),
+            settings: watchbell_wire::Settings::default(),
             transport: Transport::default(),
             policy: EndpointPolicy::default(),
             not_before: None,

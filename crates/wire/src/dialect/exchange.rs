@@ -1,0 +1,149 @@
+//! What a destination needs beyond one signed POST to the endpoint's URL: settings of its own, another path, a body that
+//! holds the key, an answer that must be read, a second request.
+//!
+//! ```text
+//!  encode ──▶ body (kept: the same on every attempt) ──keyed──▶ POST target(path) ──▶ answer
+//!                                                                                       │ judge
+//!                                             the status decides · failed · refused · gone · ask something else
+//! ```
+
+use std::sync::Arc;
+
+use jiff::SignedDuration;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use super::EncodeError;
+use crate::Event;
+
+/// What an endpoint is configured with beyond its URL and credential: a JSON object whose members are the dialect's.
+/// Holds no secret. Checked by [`Outbound::check_settings`](super::Outbound::check_settings) when it is saved.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Settings(Arc<Map<String, Value>>);
+
+impl Settings {
+    /// Settings with these members.
+    pub fn new(members: Map<String, Value>) -> Self {
+        Self(Arc::new(members))
+    }
+
+    /// The members.
+    pub fn members(&self) -> &Map<String, Value> {
+        &self.0
+    }
+
+    /// The members as the dialect's own type, which says what each is when it is left out.
+    ///
+    /// # Errors
+    /// When a member is unknown to it or of the wrong type.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T, SettingsError> {
+        serde_path_to_error::deserialize(Value::Object((*self.0).clone())).map_err(|error| {
+            let mut pointer = String::new();
+            for segment in error.path() {
+                use serde_path_to_error::Segment;
+                match segment {
+                    Segment::Seq { index } => pointer.push_str(&format!("/{index}")),
+                    Segment::Map { key } => pointer.push_str(&format!("/{key}")),
+                    Segment::Enum { .. } | Segment::Unknown => {}
+                }
+            }
+            SettingsError { pointer, detail: error.into_inner().to_string() }
+        })
+    }
+}
+
+/// Settings that a dialect cannot work with.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("settings{pointer}: {detail}")]
+pub struct SettingsError {
+    /// Which member, as a JSON pointer into the settings; empty for the whole.
+    pub pointer: String,
+    /// What is wrong and what is wanted.
+    pub detail: String,
+}
+
+impl From<SettingsError> for EncodeError {
+    fn from(error: SettingsError) -> Self {
+        Self::Data(error.to_string())
+    }
+}
+
+/// What has been said to an endpoint in one attempt, and what it answered.
+#[derive(Debug, Clone, Copy)]
+pub struct Exchange<'a> {
+    /// What it is about.
+    pub event: &'a Event,
+    /// The endpoint's.
+    pub settings: &'a Settings,
+    /// The path of the endpoint's URL with its query.
+    pub path: &'a str,
+    /// Answers so far, the first request's first. Never empty.
+    pub answers: &'a [Answer<'a>],
+}
+
+impl<'a> Exchange<'a> {
+    /// The answer to the latest request.
+    pub fn latest(&self) -> Option<&'a Answer<'a>> {
+        self.answers.last()
+    }
+}
+
+/// One complete answer, its body cut at 64 KiB.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Answer<'a> {
+    /// The status.
+    pub status: u16,
+    /// Header lines, names in lower case.
+    pub headers: &'a [(String, String)],
+    /// The body as it came.
+    pub body: &'a [u8],
+}
+
+impl<'a> Answer<'a> {
+    /// The first header line of this name, given in lower case.
+    pub fn header(&self, name: &str) -> Option<&'a str> {
+        self.headers.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The body as JSON.
+    pub fn json(&self) -> Option<Value> {
+        serde_json::from_slice(self.body).ok()
+    }
+}
+
+/// What an answer means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Judgement {
+    /// What its status says: 2xx taken, 410 gone, anything else to be tried again.
+    ByStatus,
+    /// Not taken; to be tried again.
+    Failed {
+        /// What the endpoint said, for people.
+        detail: String,
+        /// How long it wants to be left alone, where it says so by other means than `Retry-After`.
+        pause: Option<SignedDuration>,
+    },
+    /// Not taken, and never will be: this message is given up at once.
+    Refused {
+        /// What the endpoint said, for people.
+        detail: String,
+    },
+    /// The endpoint is no more: it is disabled, as by a 410.
+    Gone {
+        /// What the endpoint said, for people.
+        detail: String,
+    },
+    /// Not done: this is to be sent next, with the headers of the dialect.
+    Ask(Request),
+}
+
+/// A further request of the same attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// `GET`, `POST`, `PUT`.
+    pub method: &'static str,
+    /// Path and query.
+    pub target: String,
+    /// The body; empty for none.
+    pub body: Vec<u8>,
+}
