@@ -78,10 +78,10 @@ pub fn judge(
 ) -> Result<Judged, Refused> {
     check_signatures(headers)?;
     let request = Unverified::new(headers.clone(), body.to_vec());
-    let verified = request.verify(dialect, keys, now, rules.tolerance).map_err(|refusal| match refusal.reason {
+    let verified = request.verify(dialect, keys, now, rules.tolerance).map_err(|refusal| {
         // What cannot be read has a name of its own for every way of that.
-        Reason::BodyMalformed => check_json(body, rules).err().unwrap_or_else(|| refused(dialect, refusal)),
-        _ => refused(dialect, refusal),
+        let unread = (refusal.reason == Reason::BodyMalformed).then(|| check_json(body, rules).err()).flatten();
+        unread.unwrap_or_else(|| refused(dialect, refusal))
     })?;
     read(source, dialect, &verified, (headers, body), rules, |decoded| check_age(decoded, rules, now))
 }

@@ -39,7 +39,14 @@ function verify(secret) {
   const { headers, body } = JSON.parse(readFileSync(0, "utf8"));
   const seen = {};
   for (const [name, Library] of Object.entries(libraries)) {
-    seen[name] = new Library(secret).verify(body, headers).type;
+    // Not all of them answer what they read; all of them throw.
+    new Library(secret).verify(body, headers);
+    try {
+      new Library(secret).verify(body + " ", headers);
+      seen[name] = "takes anything";
+    } catch {
+      seen[name] = "verified";
+    }
   }
   return seen;
 }

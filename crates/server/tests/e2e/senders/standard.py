@@ -46,7 +46,13 @@ def verify(secret):
     received = json.load(sys.stdin)
     seen = {}
     for name, library in LIBRARIES.items():
-        seen[name] = library(secret).verify(received["body"], received["headers"])["type"]
+        # Not all of them answer what they read; all of them raise.
+        library(secret).verify(received["body"], received["headers"])
+        try:
+            library(secret).verify(received["body"] + " ", received["headers"])
+            seen[name] = "takes anything"
+        except Exception:
+            seen[name] = "verified"
     print(json.dumps(seen))
 
 
