@@ -156,7 +156,7 @@ verdicts! {
 }
 
 impl Verdict {
-    /// The verdict on what `wire` refused. `None`: it has a name of its own for a broken body.
+    /// The verdict on what `wire` refused. `None`: a dialect that is never received has no verdicts.
     pub fn of_reason(reason: Reason, dialect: &Dialect) -> Option<Self> {
         let is_token = dialect.credential == Credential::BearerToken;
         Some(match reason {
@@ -174,6 +174,7 @@ impl Verdict {
             Reason::TimestampFuture => Self::TimestampFuture,
             Reason::BodyMalformed => Self::InvalidJson,
             Reason::PayloadInvalid => Self::PayloadInvalid,
+            Reason::Unsupported => return None,
             _ => return None,
         })
     }

@@ -113,11 +113,8 @@ impl Ingress {
     fn call(&self, parts: &Parts) -> Call {
         let lines = Lines::as_received(parts.extensions.get(), &parts.headers);
         let hops = hops(&parts.headers).map_err(|problem| {
-            let verdict = match problem {
-                Problem::LoopDetected(_) => Verdict::LoopDetected,
-                _ => Verdict::HeaderInvalid,
-            };
-            Refused::new(verdict, problem.detail())
+            let is_loop = matches!(problem, Problem::LoopDetected(_));
+            Refused::new(if is_loop { Verdict::LoopDetected } else { Verdict::HeaderInvalid }, problem.detail())
         });
         Call {
             received_at: self.making.clock.now(),
@@ -155,10 +152,12 @@ impl Ingress {
 
 /// What a body that could not be read makes of its request. `None`: there is nothing to keep.
 fn of_body(problem: &Problem) -> Option<Refused> {
-    let verdict = match problem {
-        Problem::BodyTooLarge(_) => Verdict::BodyTooLarge,
-        Problem::BodyTimeout => Verdict::BodyTimeout,
-        _ => return None,
+    let verdict = if matches!(problem, Problem::BodyTooLarge(_)) {
+        Verdict::BodyTooLarge
+    } else if matches!(problem, Problem::BodyTimeout) {
+        Verdict::BodyTimeout
+    } else {
+        return None;
     };
     Some(Refused::new(verdict, problem.detail()))
 }

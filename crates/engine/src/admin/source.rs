@@ -262,13 +262,8 @@ fn credential(
     match (text, makes) {
         (Some(text), false) => {
             let checked = check_secret(dialect, name, &text);
-            checked.map(|secret| (secret, false)).map_err(|refused| Refused::Secret {
-                member: name,
-                detail: match refused {
-                    endpoint::Refused::Secret { detail, .. } => detail,
-                    other => other.to_string(),
-                },
-            })
+            let refused = |refused: endpoint::Refused| Refused::Secret { member: name, detail: refused.to_string() };
+            checked.map(|secret| (secret, false)).map_err(refused)
         }
         (Some(_), true) => refused(name, format!("give {name}, or have one made, not both")),
         (None, false) => {

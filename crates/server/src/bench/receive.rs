@@ -96,7 +96,7 @@ pub(crate) async fn run(options: Options) -> Result<Figures, Error> {
     let watch = Watch::start();
     let folder = folder(options.data_dir.as_deref())?;
     let settings: Vec<String> =
-        ["ingress.rate_limit=\"off\"".to_owned()].into_iter().chain(options.settings.iter().cloned()).collect();
+        ["ingress.rate_limit=off".to_owned()].into_iter().chain(options.settings.iter().cloned()).collect();
     let setup = Setup {
         binary: &options.server_bin,
         folder: folder.path(),

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use watchbell_wire::Secret;
 
-use super::{AEGIS, PING, STANDARD, Vendor, types};
+use super::{AEGIS, PING, STANDARD, Vendor, scan, types, with};
 use crate::world::World;
 
 #[tokio::test]
@@ -29,7 +29,7 @@ async fn a_source_is_made_shown_changed_and_deleted() {
     assert_eq!(world.get(&world.path("/sources")).await.is(200).json()["items"][0], changed);
     world.delete(&path).await.is(204);
     world.get(&path).await.is(404);
-    let audit = world.get(&world.path("/audit?action=source.")).await.is(200);
+    let audit = world.get(&world.path("/audit?action=source")).await.is(200);
     assert!(!audit.text().contains(&secret), "{}", audit.text());
     let done: Vec<_> = audit.json()["items"].as_array().unwrap().iter().map(|entry| entry["action"].clone()).collect();
     assert_eq!(done, ["source.delete", "source.update", "source.create"]);
@@ -119,4 +119,26 @@ async fn a_suspended_organisations_sources_lead_nowhere() {
     world.post(&world.path("/suspend"), json!({})).await.is(200);
     world.later(6);
     vendor.tell(&world, "", "", AEGIS).await.is(404);
+}
+
+#[tokio::test]
+async fn e7_secrets_and_tokens_are_nowhere_on_disk() {
+    let world = World::new().await;
+    let signing = Vendor::new(&world, "snyk", json!({})).await;
+    let token = Vendor::new(&world, "bearer-scan", json!({})).await;
+    signing.tell(&world, "ping/v0", "d1", PING).await.is(200);
+    token.tell(&world, "", "", &scan("completed")).await.is(200);
+    let wrong = with(&token.signed(&world, "", "", "{}"), "Authorization", Some("Bearer a-wrong-token-in-clear"));
+    token.call(&world, &wrong, "{}").await.is(401);
+    let mut looked_at = 0;
+    for entry in std::fs::read_dir(world.folder("")).unwrap() {
+        let path = entry.unwrap().path();
+        let Ok(bytes) = std::fs::read(&path) else { continue };
+        looked_at += bytes.len();
+        for secret in [signing.secret.as_str(), token.secret.as_str(), "a-wrong-token-in-clear"] {
+            let is_there = bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
+            assert!(!is_there, "{}", path.display());
+        }
+    }
+    assert!(looked_at > 10_000, "the database was looked at");
 }
