@@ -230,7 +230,7 @@ fn parsed(line: &str) -> Parsed {
                     }
                 };
                 data.push((name.to_owned(), value));
-                rest = &more[end + 1..];
+                rest = more.get(end + 1..).unwrap();
             }
             rest = rest.strip_prefix("] ").unwrap();
         }
@@ -429,7 +429,12 @@ fn splunk_is_asked_for_its_acknowledgement_a_bounded_number_of_times() {
                 answers.push((200, json!({"acks": {"7": false}})));
             }
             Judgement::Failed { pause: Some(pause), .. } => break assert!(pause.is_positive()),
-            other => panic!("{other:?}"),
+            other @ (Judgement::ByStatus
+            | Judgement::Failed { .. }
+            | Judgement::Refused { .. }
+            | Judgement::Gone { .. }
+            | Judgement::Taken
+            | Judgement::Ask(_)) => panic!("{other:?}"),
         }
     }
     assert!((4..=8).contains(&answers.len()) && waited < SignedDuration::from_secs(20));
