@@ -150,8 +150,7 @@ fn ocsf_as_its_own_schema_has_it() {
         "1.4.0\t{}",
         lines[0].split_once('\t').unwrap().1.replace("\"severity_id\"", "\"severityid\"").replace("1.1.0", "1.4.0")
     ));
-    let verdicts = judged("ocsf.py", &lines);
-    let Some(verdicts) = verdicts else { return };
+    let Some(verdicts) = judged("ocsf.py", &lines) else { return };
     assert!(verdicts.last().unwrap().contains("severity_id"), "{verdicts:?}");
     lines.pop();
     for (verdict, line) in verdicts.into_iter().zip(&lines) {
