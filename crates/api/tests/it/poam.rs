@@ -86,7 +86,7 @@ async fn the_loop_rings_in_virtual_days() {
     let world = World::new().await;
     let start = || {
         let clock = Arc::new(world.clock.clone());
-        let service = Service::new(Options::default(), Arc::clone(&world.store) as _, clock);
+        let service = Service::new(Options::default(), Arc::clone(&world.store) as _, clock, Arc::default());
         let stop = CancellationToken::new();
         (tokio::spawn(service.run(stop.clone())), stop)
     };
