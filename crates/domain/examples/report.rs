@@ -41,10 +41,18 @@ fn main() {
         created_at: at,
         version: 1,
         last_scan_at: Some(at),
+        owner: None,
+        labels: std::collections::BTreeMap::new(),
     };
     let facts = ScanFacts { scan_id: ScanId::make(at, &entropy), received_at: at, scanned_at: None, partial: false };
     let began = Instant::now();
-    let mut known = ProjectState { project, findings: Vec::new(), coverage: Coverage::default() };
+    let mut known = ProjectState {
+        project,
+        group: None,
+        statements: Vec::new(),
+        findings: Vec::new(),
+        coverage: Coverage::default(),
+    };
     let outcome = snapshot::weigh(&org, &known, &report, facts, &entropy);
     let events = outcome.acceptance.events.len();
     let bytes: usize = outcome.acceptance.events.iter().map(|new| new.event.data.text().len()).sum();

@@ -95,6 +95,10 @@ actions! {
     EndpointDisable = "endpoint.disable",
     /// A window of an endpoint's deliveries was repeated.
     EndpointReplay = "endpoint.replay",
+    /// Something was muted for an endpoint.
+    EndpointMute = "endpoint.mute",
+    /// A mute was ended before its time.
+    EndpointUnmute = "endpoint.unmute",
     /// An endpoint was deleted.
     EndpointDelete = "endpoint.delete",
     /// A source was made.
@@ -131,6 +135,8 @@ actions! {
     ReplayCancel = "replay.cancel",
     /// A project was made.
     ProjectCreate = "project.create",
+    /// What is said of a project was changed: name, owner, labels.
+    ProjectUpdate = "project.update",
     /// A finding was judged: suppressed, its risk accepted, called a false positive, or reopened.
     FindingJudge = "finding.judge",
     /// An accepted risk ended, and its finding reopened.
@@ -157,6 +163,12 @@ actions! {
     EventTypeUpdate = "event_type.update",
     /// An event type was deleted.
     EventTypeDelete = "event_type.delete",
+    /// A capture inbox was made.
+    CaptureCreate = "capture.create",
+    /// A capture inbox was deleted, with what was in it.
+    CaptureDelete = "capture.delete",
+    /// A request that a capture inbox was sent was deleted.
+    CaptureRequestDelete = "capture_request.delete",
 }
 
 /// Who did something.

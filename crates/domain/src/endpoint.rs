@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use watchbell_wire::{Dialect, EventType, Secret, Settings, Severity};
 
 use crate::id::{EndpointId, OrgId};
+use crate::rule::Rules;
 
 pub use failing::{ATTEMPTS_MIN, Failing};
 pub use rate::{NotARate, RateLimit};
@@ -143,6 +144,8 @@ pub struct EndpointPolicy {
     /// Of how many new findings in one scan the endpoint gets a digest instead. `None`: the default of its dialect, see
     /// [`Storm::exceeds`](crate::route::Storm::exceeds).
     pub storm_threshold: Option<StormThreshold>,
+    /// Which events are told, and when.
+    pub rules: Rules,
 }
 
 /// Of how many new findings in one scan an endpoint gets a digest instead.

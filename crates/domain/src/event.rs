@@ -20,6 +20,13 @@ pub struct NewEvent {
     pub hops: u8,
 }
 
+impl NewEvent {
+    /// An event for every endpoint that wants it, which has come over no webhook.
+    pub const fn of(event: Event, project_id: Option<ProjectId>) -> Self {
+        Self { event, project_id, only: None, hops: 0 }
+    }
+}
+
 /// An event that has come over more webhooks than this goes round in circles.
 pub const HOPS_MAX: u8 = 5;
 

@@ -106,6 +106,12 @@ ids! {
     PoamId = "poam",
     /// A completed lesson.
     TrainingId = "trn",
+    /// A mute of an endpoint.
+    MuteId = "mut",
+    /// A capture inbox.
+    CaptureId = "cap",
+    /// A request that a capture inbox was sent.
+    CapturedId = "crq",
     /// A vendor that calls us.
     SourceId = "src",
     /// A request of a source.

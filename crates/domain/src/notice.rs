@@ -55,7 +55,7 @@ pub fn is_notice(event_type: &EventType) -> bool {
 }
 
 fn notice(id: EventId, event_type: EventType, data: Data, at: Timestamp, project_id: Option<ProjectId>) -> NewEvent {
-    NewEvent { event: Event { id: id.0, event_type, occurred_at: at, data }, project_id, only: None, hops: 0 }
+    NewEvent::of(Event { id: id.0, event_type, occurred_at: at, data }, project_id)
 }
 
 #[cfg(test)]

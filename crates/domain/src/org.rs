@@ -1,5 +1,7 @@
 //! Organisations: the wall that no data crosses; and their projects.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use crate::id::{GroupId, OrgId, ProjectId};
@@ -99,4 +101,8 @@ pub struct Project {
     pub version: u64,
     /// When the last scan was applied.
     pub last_scan_at: Option<Timestamp>,
+    /// Who answers for it: a team, or a mail address.
+    pub owner: Option<String>,
+    /// What it is sorted by: `{"tier": "1", "team": "payments"}`.
+    pub labels: BTreeMap<String, String>,
 }

@@ -1,9 +1,14 @@
 //! Who gets an event, and why the others do not.
 
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
 use serde::Deserialize;
 use watchbell_wire::{Data, EventType, Severity};
 
 use crate::endpoint::{Endpoint, EndpointState, StormThreshold};
+use crate::id::EndpointId;
+use crate::rule::Inquiry;
 
 /// More new findings in one scan than this become one digest, unless the endpoint says otherwise.
 pub const STORM_THRESHOLD: u64 = 100;
@@ -13,6 +18,8 @@ pub const STORM_THRESHOLD: u64 = 100;
 pub enum Route {
     /// A delivery, due at once.
     Deliver,
+    /// A delivery, due when quiet hours end.
+    Later(Timestamp),
     /// A delivery that waits until the endpoint is active again.
     Hold,
     /// No delivery.
@@ -26,29 +33,43 @@ pub enum SkipReason {
     NotSubscribed,
     /// Its dialect cannot say it.
     DialectHasNoSuchEvent,
-    /// It asked for events of a severity that this one does not reach.
-    Filtered,
+    /// Its owner does not want it.
+    Filtered(FilteredBy),
     /// It is one of more new findings than the endpoint wants to hear of one by one; a digest tells of all.
     Digested,
+    /// It is muted.
+    Muted,
+}
+
+/// Which rule an event did not pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FilteredBy {
+    /// It asked for events of a severity that this one does not reach.
+    Severity,
+    /// Its filter is not true of it.
+    Expression,
 }
 
 impl SkipReason {
     /// Every reason.
-    pub const ALL: [Self; 4] = [Self::NotSubscribed, Self::DialectHasNoSuchEvent, Self::Filtered, Self::Digested];
+    pub const ALL: [Self; 6] = [
+        Self::NotSubscribed,
+        Self::DialectHasNoSuchEvent,
+        Self::Filtered(FilteredBy::Severity),
+        Self::Filtered(FilteredBy::Expression),
+        Self::Digested,
+        Self::Muted,
+    ];
 
     /// The name in API and store.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::NotSubscribed => "not_subscribed",
             Self::DialectHasNoSuchEvent => "dialect_has_no_such_event",
-            Self::Filtered => "filtered",
+            Self::Filtered(_) => "filtered",
             Self::Digested => "digested",
+            Self::Muted => "muted",
         }
-    }
-
-    /// Reads the name.
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|reason| reason.as_str() == text)
     }
 }
 
@@ -101,22 +122,29 @@ impl Storm {
         self.counts.iter().sum()
     }
 
-    /// How many an endpoint would hear of.
+    /// How many an endpoint would hear of that asks for nothing but a severity.
     fn heard(&self, endpoint: &Endpoint) -> u64 {
         let severities = [Severity::Info, Severity::Low, Severity::Medium, Severity::High, Severity::Critical];
         let loud = severities.into_iter().filter(|severity| !is_too_mild(Some(*severity), endpoint));
         loud.map(|severity| self.count(severity)).sum::<u64>() + self.count(Severity::Unknown)
     }
 
-    /// Whether it is more than the endpoint wants to hear of one by one.
-    pub fn exceeds(&self, endpoint: &Endpoint) -> bool {
+    /// Whether it is more than the endpoint wants to hear of one by one. `asked`: how many of them endpoints with rules of
+    /// their own would hear of, for those that have some.
+    pub fn exceeds(&self, endpoint: &Endpoint, asked: &BTreeMap<EndpointId, u64>) -> bool {
         let limit = match endpoint.policy.storm_threshold {
             Some(StormThreshold::Off) => None,
             Some(StormThreshold::Above(limit)) => Some(u64::from(limit)),
             // Without a digest to tell instead, nothing is held back unless somebody wants just that.
             None => can_say(&EventType::ScanDigest, endpoint).then_some(STORM_THRESHOLD),
         };
-        limit.is_some_and(|limit| self.heard(endpoint) > limit)
+        let heard = asked.get(&endpoint.id).copied().unwrap_or_else(|| self.heard(endpoint));
+        limit.is_some_and(|limit| heard > limit)
+    }
+
+    /// The worst of them.
+    fn worst(&self) -> Option<Severity> {
+        Severity::ALL.into_iter().rev().find(|severity| self.count(*severity) > 0)
     }
 }
 
@@ -135,7 +163,7 @@ const fn slot(severity: Severity) -> usize {
 ///
 /// A `webhook.ping` is addressed to one endpoint and never routed by subscription: callers deliver it with
 /// [`NewEvent::only`](crate::event::NewEvent::only).
-pub fn decide(told: Told<'_>, endpoint: &Endpoint) -> Route {
+pub fn decide(told: Told<'_>, endpoint: &Endpoint, inquiry: &mut Inquiry<'_>) -> Route {
     if !can_say(told.event_type, endpoint) {
         return Route::Skip(SkipReason::DialectHasNoSuchEvent);
     }
@@ -143,28 +171,53 @@ pub fn decide(told: Told<'_>, endpoint: &Endpoint) -> Route {
         return Route::Skip(SkipReason::NotSubscribed);
     }
     if is_too_mild(told.severity, endpoint) {
-        return Route::Skip(SkipReason::Filtered);
+        return Route::Skip(SkipReason::Filtered(FilteredBy::Severity));
     }
-    when_wanted(endpoint)
+    let rules = &endpoint.policy.rules;
+    if rules.filter.as_ref().is_some_and(|filter| !inquiry.is_wanted(endpoint.id, filter)) {
+        return Route::Skip(SkipReason::Filtered(FilteredBy::Expression));
+    }
+    if inquiry.mute(endpoint.id, &rules.mutes).is_some() {
+        return Route::Skip(SkipReason::Muted);
+    }
+    when_wanted(endpoint, told.severity, inquiry.at)
+}
+
+/// Whether deciding about an event of this type asks the endpoint's rules what the event says.
+pub fn asks(event_type: &EventType, endpoint: &Endpoint, at: Timestamp) -> bool {
+    endpoint.policy.rules.ask(at) && can_say(event_type, endpoint) && wants(event_type, endpoint)
+}
+
+/// Whether deciding asks how bad the event is.
+pub fn minds_severity(endpoint: &Endpoint) -> bool {
+    endpoint.policy.min_severity.is_some() || endpoint.policy.rules.quiet.is_some()
 }
 
 /// As [`decide`] for an event of a scan: of more new findings than the endpoint wants to hear of one by one it gets the
-/// digest instead, whether or not it asked for digests.
-pub fn decide_in_storm(told: Told<'_>, storm: &Storm, endpoint: &Endpoint) -> Route {
+/// digest instead, whether or not it asked for digests. `asked`: see [`Storm::exceeds`].
+pub fn decide_in_storm(
+    told: Told<'_>,
+    storm: &Storm,
+    asked: &BTreeMap<EndpointId, u64>,
+    endpoint: &Endpoint,
+    inquiry: &mut Inquiry<'_>,
+) -> Route {
     let is_one_of_many = matches!(told.event_type, EventType::VulnerabilityCreated | EventType::VulnerabilityCritical);
-    let route = decide(told, endpoint);
-    let would_hear = matches!(route, Route::Deliver | Route::Hold);
-    if would_hear && is_one_of_many && storm.exceeds(endpoint) { Route::Skip(SkipReason::Digested) } else { route }
+    let route = decide(told, endpoint, inquiry);
+    let would_hear = matches!(route, Route::Deliver | Route::Later(_) | Route::Hold);
+    let is_digested = would_hear && is_one_of_many && storm.exceeds(endpoint, asked);
+    if is_digested { Route::Skip(SkipReason::Digested) } else { route }
 }
 
-/// Who gets the digest: whoever does not get what it stands for.
-pub fn decide_digest(storm: &Storm, endpoint: &Endpoint) -> Route {
+/// Who gets the digest: whoever does not get what it stands for. No filter is asked about the digest itself: what it stands
+/// for has passed.
+pub fn decide_digest(storm: &Storm, asked: &BTreeMap<EndpointId, u64>, endpoint: &Endpoint, at: Timestamp) -> Route {
     if !can_say(&EventType::ScanDigest, endpoint) {
         return Route::Skip(SkipReason::DialectHasNoSuchEvent);
     }
     let stands_for = [EventType::ScanDigest, EventType::VulnerabilityCreated, EventType::VulnerabilityCritical];
-    match storm.exceeds(endpoint) && stands_for.iter().any(|event_type| wants(event_type, endpoint)) {
-        true => when_wanted(endpoint),
+    match storm.exceeds(endpoint, asked) && stands_for.iter().any(|event_type| wants(event_type, endpoint)) {
+        true => when_wanted(endpoint, storm.worst(), at),
         false => Route::Skip(SkipReason::NotSubscribed),
     }
 }
@@ -172,16 +225,17 @@ pub fn decide_digest(storm: &Storm, endpoint: &Endpoint) -> Route {
 /// As [`decide`] for an event addressed to this endpoint alone: the subscription does not matter.
 pub fn decide_addressed(event_type: &EventType, endpoint: &Endpoint) -> Route {
     match can_say(event_type, endpoint) {
-        true => when_wanted(endpoint),
+        // Whoever tries an endpoint does not wait until it is morning.
+        true => when_active(endpoint).unwrap_or(Route::Deliver),
         false => Route::Skip(SkipReason::DialectHasNoSuchEvent),
     }
 }
 
-fn can_say(event_type: &EventType, endpoint: &Endpoint) -> bool {
+pub(crate) fn can_say(event_type: &EventType, endpoint: &Endpoint) -> bool {
     endpoint.dialect.outbound.is_some_and(|out| out.event_name(event_type).is_some())
 }
 
-fn wants(event_type: &EventType, endpoint: &Endpoint) -> bool {
+pub(crate) fn wants(event_type: &EventType, endpoint: &Endpoint) -> bool {
     match &endpoint.events {
         Some(events) => events.contains(event_type),
         None => *event_type != EventType::WebhookPing,
@@ -189,124 +243,25 @@ fn wants(event_type: &EventType, endpoint: &Endpoint) -> bool {
 }
 
 /// What nobody rated is told: that it is harmless is not known.
-fn is_too_mild(severity: Option<Severity>, endpoint: &Endpoint) -> bool {
+pub(crate) fn is_too_mild(severity: Option<Severity>, endpoint: &Endpoint) -> bool {
     match (severity, endpoint.policy.min_severity) {
         (Some(severity), Some(least)) => severity < least,
         (None, _) | (_, None) => false,
     }
 }
 
-fn when_wanted(endpoint: &Endpoint) -> Route {
+fn when_wanted(endpoint: &Endpoint, severity: Option<Severity>, at: Timestamp) -> Route {
+    let quiet = || endpoint.policy.rules.quiet.as_ref()?.holds_until(at, severity);
+    when_active(endpoint).unwrap_or_else(|| quiet().map_or(Route::Deliver, Route::Later))
+}
+
+/// `None`: the endpoint is active.
+const fn when_active(endpoint: &Endpoint) -> Option<Route> {
     match endpoint.state {
-        EndpointState::Active => Route::Deliver,
-        EndpointState::Paused { .. } | EndpointState::Disabled { .. } => Route::Hold,
+        EndpointState::Active => None,
+        EndpointState::Paused { .. } | EndpointState::Disabled { .. } => Some(Route::Hold),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use jiff::Timestamp;
-    use watchbell_wire::dialect;
-
-    use super::*;
-    use crate::endpoint::EndpointPolicy;
-    use crate::id::{EndpointId, OrgId};
-
-    const fn told(event_type: &EventType) -> Told<'_> {
-        Told { event_type, severity: None }
-    }
-
-    fn endpoint(dialect: &str, events: Option<&[EventType]>) -> Endpoint {
-        Endpoint {
-            id: EndpointId(uuid::Uuid::nil()),
-            org_id: OrgId(uuid::Uuid::nil()),
-            url: String::new(),
-            dialect: dialect::find(dialect).unwrap(),
-            description: None,
-            events: events.map(|events| events.iter().cloned().collect()),
-            state: EndpointState::Active,
-            secrets: Vec::new(),
-            headers: Vec::new(),
-            settings: watchbell_wire::Settings::default(),
-            transport: crate::endpoint::Transport::default(),
-            policy: EndpointPolicy::default(),
-            not_before: None,
-            created_at: Timestamp::UNIX_EPOCH,
-            updated_at: Timestamp::UNIX_EPOCH,
-        }
-    }
-
-    #[test]
-    fn the_dialects_vocabulary_comes_before_the_subscription() {
-        let symbiotic = endpoint("symbiotic", Some(&[EventType::ProjectSnapshot]));
-        let route = decide(told(&EventType::ProjectSnapshot), &symbiotic);
-        assert_eq!(route, Route::Skip(SkipReason::DialectHasNoSuchEvent));
-    }
-
-    #[test]
-    fn without_a_subscription_everything_but_pings_comes() {
-        let standard = endpoint("standard", None);
-        assert_eq!(decide(told(&EventType::TrainingCompleted), &standard), Route::Deliver);
-        assert_eq!(decide(told(&EventType::WebhookPing), &standard), Route::Skip(SkipReason::NotSubscribed));
-        assert_eq!(decide_addressed(&EventType::WebhookPing, &standard), Route::Deliver);
-    }
-
-    #[test]
-    fn a_subscription_limits_and_a_pause_holds() {
-        let mut standard = endpoint("standard", Some(&[EventType::PoamOverdue]));
-        assert_eq!(decide(told(&EventType::PoamCompleted), &standard), Route::Skip(SkipReason::NotSubscribed));
-        standard.state = EndpointState::Paused { since: Timestamp::UNIX_EPOCH };
-        assert_eq!(decide(told(&EventType::PoamOverdue), &standard), Route::Hold);
-        assert_eq!(decide(told(&EventType::PoamCompleted), &standard), Route::Skip(SkipReason::NotSubscribed));
-    }
-
-    #[test]
-    fn what_is_known_to_be_too_mild_is_filtered() {
-        let mut standard = endpoint("standard", None);
-        standard.policy.min_severity = Some(Severity::High);
-        let of = |severity| Told { event_type: &EventType::VulnerabilityCreated, severity };
-        assert_eq!(decide(of(Some(Severity::Medium)), &standard), Route::Skip(SkipReason::Filtered));
-        assert_eq!(decide(of(Some(Severity::High)), &standard), Route::Deliver);
-        assert_eq!(decide(of(None), &standard), Route::Deliver, "nobody said that it is harmless");
-        let text = |severity: &str| Data::from_text(format!("{{\"severity\":\"{severity}\"}}")).unwrap();
-        assert_eq!(Told::of(&EventType::VulnerabilityCreated, &text("low")).severity, Some(Severity::Low));
-        assert_eq!(Told::of(&EventType::VulnerabilityCreated, &text("unknown")).severity, None);
-        assert_eq!(Told::of(&EventType::ScanCompleted, &text("low")).severity, None);
-    }
-
-    #[test]
-    fn of_a_storm_the_digest_alone_comes() {
-        let mut storm = Storm::default();
-        (0..=STORM_THRESHOLD).for_each(|_| storm.add(Severity::Low));
-        let created = told(&EventType::VulnerabilityCreated);
-        let mut standard = endpoint("standard", Some(&[EventType::VulnerabilityCreated]));
-        assert_eq!(decide_in_storm(created, &storm, &standard), Route::Skip(SkipReason::Digested));
-        assert_eq!(decide_digest(&storm, &standard), Route::Deliver);
-        let changed = told(&EventType::VulnerabilityChanged);
-        assert_eq!(decide_in_storm(changed, &storm, &standard), Route::Skip(SkipReason::NotSubscribed));
-        for (threshold, exceeded) in
-            [(StormThreshold::Off, false), (StormThreshold::Above(101), false), (StormThreshold::Above(7), true)]
-        {
-            standard.policy.storm_threshold = Some(threshold);
-            assert_eq!(storm.exceeds(&standard), exceeded, "{threshold:?}");
-            let is_told = decide_in_storm(created, &storm, &standard) == Route::Deliver;
-            assert_ne!(is_told, decide_digest(&storm, &standard) == Route::Deliver, "one or the other");
-        }
-        standard.policy.min_severity = Some(Severity::Medium);
-        assert!(!storm.exceeds(&standard), "it would hear of none of them");
-        let other = endpoint("standard", Some(&[EventType::ScanCompleted]));
-        assert_eq!(decide_digest(&storm, &other), Route::Skip(SkipReason::NotSubscribed));
-    }
-
-    #[test]
-    fn a_dialect_without_a_digest_keeps_its_events_unless_told_otherwise() {
-        let mut storm = Storm::default();
-        (0..500).for_each(|_| storm.add(Severity::High));
-        let created = told(&EventType::VulnerabilityCreated);
-        let mut symbiotic = endpoint("symbiotic", None);
-        assert_eq!(decide_in_storm(created, &storm, &symbiotic), Route::Deliver);
-        assert_eq!(decide_digest(&storm, &symbiotic), Route::Skip(SkipReason::DialectHasNoSuchEvent));
-        symbiotic.policy.storm_threshold = Some(StormThreshold::Above(100));
-        assert_eq!(decide_in_storm(created, &storm, &symbiotic), Route::Skip(SkipReason::Digested));
-    }
-}
+mod tests;

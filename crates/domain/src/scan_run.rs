@@ -73,6 +73,6 @@ impl ScanRun {
             tool: self.tool.clone(),
         };
         let event = Event { id: id.0, event_type, occurred_at, data: Data::from_typed(&data) };
-        NewEvent { event, project_id: Some(self.project_id), only: None, hops: 0 }
+        NewEvent::of(event, Some(self.project_id))
     }
 }

@@ -62,7 +62,7 @@ impl Training {
             occurred_at: self.completed_at,
             data: Data::from_typed(&data),
         };
-        NewEvent { event, project_id: None, only: None, hops: 0 }
+        NewEvent::of(event, None)
     }
 
     /// Whether another report of this id says the same.

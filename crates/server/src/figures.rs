@@ -12,7 +12,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use watchbell_engine::delivery::Observer;
-use watchbell_engine::upkeep::retention;
+use watchbell_engine::upkeep::{poam, retention};
 use watchbell_store::sqlite::SqliteStore;
 
 /// What is shown beside the edge's figures.
@@ -20,6 +20,7 @@ use watchbell_store::sqlite::SqliteStore;
 pub(crate) struct Figures {
     pub(crate) observer: Arc<Observer>,
     pub(crate) forgotten: Arc<retention::Observer>,
+    pub(crate) plans: Arc<poam::Observer>,
     pub(crate) store: Arc<SqliteStore>,
 }
 
@@ -49,6 +50,12 @@ impl Collector for Figures {
                 "watchbell_delivery_loop_panics",
                 "Times the delivery loop panicked and began anew",
                 self.observer.loop_panics(),
+            ),
+            ("watchbell_poam_rings", "Plans of action that rang", self.plans.rung()),
+            (
+                "watchbell_poam_unreadable",
+                "Times a plan of action was due and could not be read",
+                self.plans.unreadable(),
             ),
             ("watchbell_store_commits", "Transactions committed", stats.commits),
             ("watchbell_store_units", "Writes that shared them", stats.units),

@@ -32,14 +32,13 @@ use watchbell_engine::net::guard::{DeniedPorts, EgressPolicy};
 use watchbell_engine::net::resolver::{self, DnsResolver};
 use watchbell_engine::net::tls::Tls;
 use watchbell_engine::spool::Spool;
-use watchbell_engine::upkeep::retention;
+use watchbell_engine::upkeep::{poam, retention};
 use watchbell_store::key_file::{self, KeyFileError};
 use watchbell_store::seal::{SealingKey, SealingKeys};
 pub(crate) use watchbell_store::sqlite::DATABASE_FILE;
 use watchbell_store::sqlite::{FileSystem, OpenError, OpenOptions, SqliteStore, Threads};
 use watchbell_wire::Secret;
 
-use crate::clock::SystemClock;
 use crate::config::{self, Config};
 use crate::entropy::OsEntropy;
 use crate::figures::Figures;
@@ -58,7 +57,7 @@ pub(crate) const LOCK_FILE: &str = "watchbell.lock";
 const SPOOL_FOLDER: &str = "spool";
 
 /// The content of documents.
-const EVIDENCE_FOLDER: &str = "evidence";
+pub(crate) const EVIDENCE_FOLDER: &str = "evidence";
 
 /// Connections that wait to be accepted. The system may allow fewer (`net.core.somaxconn`); the usual 128 are gone in an
 /// instant when everybody comes back at once.
@@ -135,9 +134,13 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    /// Starts a node. With `admin_key` the first API key is that one; without it one is made on the first start.
-    pub(crate) async fn start(config: &Config, admin_key: Option<Secret>) -> Result<Self, StartError> {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
+    /// Starts a node that lives by `clock`. With `admin_key` the first API key is that one; without it one is made on the
+    /// first start.
+    pub(crate) async fn start(
+        config: &Config,
+        admin_key: Option<Secret>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, StartError> {
         let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
         let sealing_key = load_key(config, &*entropy)?;
         let cursor_key = derived(&sealing_key, b"cursors");
@@ -159,12 +162,14 @@ impl Node {
             .map_err(|error| StartError::Setting { key: "delivery", problem: error.to_string() })?;
 
         let forgotten = Arc::<retention::Observer>::default();
+        let plans = Arc::<poam::Observer>::default();
         let (spool, content) = document_folders(config)?;
         let mut registry = prometheus_client::registry::Registry::default();
         let requests = Requests::register(&mut registry);
         registry.register_collector(Box::new(Figures {
             observer,
             forgotten: Arc::clone(&forgotten),
+            plans: Arc::clone(&plans),
             store: Arc::clone(&store),
         }));
         let parts = Parts {
@@ -199,6 +204,7 @@ impl Node {
             entropy: &entropy,
             wake: &wake,
             content: &content,
+            plans: &plans,
             forgotten: &forgotten,
         };
         upkeep.spawn(&loops, &shutdown);

@@ -116,6 +116,8 @@ async fn make_org(world: &World, node: &Node, org: usize) -> Result<(), StoreErr
             created_at: node.clock.now(),
             version: 0,
             last_scan_at: None,
+            owner: None,
+            labels: std::collections::BTreeMap::new(),
         };
         match node.store.create_project(project, Terms::default()).await {
             Ok(_) | Err(StoreError::Conflict(_)) => {}

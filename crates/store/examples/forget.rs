@@ -154,7 +154,7 @@ async fn accept(
             occurred_at: now,
             data: Data::from_text("{}".to_owned()).unwrap(),
         };
-        let events = vec![NewEvent { event, project_id: None, only: None, hops: 0 }];
+        let events = vec![NewEvent::of(event, None)];
         let delivery_ids = DeliveryIds { seed: [1; 32] };
         let began = Instant::now();
         let acceptance = Acceptance { org_id: org, events, accepted_at: now, delivery_ids };

@@ -221,7 +221,7 @@ fn acceptance(org: OrgId, data: &str, entropy: &dyn Entropy) -> Acceptance {
         occurred_at: now,
         data: Data::from_text(data.to_owned()).unwrap(),
     };
-    let events = vec![NewEvent { event, project_id: None, only: None, hops: 0 }];
+    let events = vec![NewEvent::of(event, None)];
     Acceptance { org_id: org, events, accepted_at: now, delivery_ids: DeliveryIds { seed } }
 }
 

@@ -95,6 +95,7 @@ CREATE TABLE endpoint (
   storm_threshold INTEGER,
   transport      BLOB,
   settings       TEXT,
+  rules          TEXT,
   not_before     INTEGER,
   created_at     INTEGER NOT NULL,
   updated_at     INTEGER NOT NULL,
@@ -110,6 +111,18 @@ CREATE TABLE endpoint_failing (
   PRIMARY KEY (org_id, endpoint_id)
 ) STRICT, WITHOUT ROWID;
 
+-- Endpoints whose rules could not be asked about an event, since they were last changed. No row: all is well.
+CREATE TABLE rule_failure (
+  org_id      BLOB    NOT NULL,
+  endpoint_id BLOB    NOT NULL,
+  since       INTEGER NOT NULL,
+  last_at     INTEGER NOT NULL,
+  events      INTEGER NOT NULL,
+  event_id    BLOB    NOT NULL,
+  why         TEXT    NOT NULL,
+  PRIMARY KEY (org_id, endpoint_id)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE project (
   org_id       BLOB    NOT NULL REFERENCES org (id),
   id           BLOB    NOT NULL,
@@ -117,6 +130,8 @@ CREATE TABLE project (
   created_at   INTEGER NOT NULL,
   version      INTEGER NOT NULL,
   last_scan_at INTEGER,
+  owner        TEXT,
+  labels       TEXT    NOT NULL DEFAULT '{}',
   PRIMARY KEY (org_id, id),
   UNIQUE (org_id, name)
 ) STRICT, WITHOUT ROWID;
@@ -186,6 +201,21 @@ CREATE TABLE scan_coverage (
   target     TEXT    NOT NULL,
   looked_at  INTEGER NOT NULL,
   PRIMARY KEY (org_id, project_id, tool, target),
+  FOREIGN KEY (org_id, project_id) REFERENCES project (org_id, id)
+) STRICT, WITHOUT ROWID;
+
+-- What VEX documents stated, for findings that come later. `key` is a hash of names and products, `place` the order of one
+-- document.
+CREATE TABLE vex_statement (
+  org_id     BLOB    NOT NULL,
+  project_id BLOB    NOT NULL,
+  key        BLOB    NOT NULL,
+  at         INTEGER NOT NULL,
+  place      INTEGER NOT NULL,
+  scan_id    BLOB    NOT NULL,
+  tool       TEXT    NOT NULL,
+  statement  TEXT    NOT NULL,
+  PRIMARY KEY (org_id, project_id, key),
   FOREIGN KEY (org_id, project_id) REFERENCES project (org_id, id)
 ) STRICT, WITHOUT ROWID;
 
@@ -447,6 +477,7 @@ CREATE TABLE training (
   created_at   INTEGER NOT NULL,
   PRIMARY KEY (org_id, id)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX training_time ON training (org_id, created_at, id);
 
 -- Scans that are announced and ended by a word.
 CREATE TABLE scan_run (
@@ -462,6 +493,38 @@ CREATE TABLE scan_run (
   PRIMARY KEY (org_id, id),
   FOREIGN KEY (org_id, project_id) REFERENCES project (org_id, id)
 ) STRICT, WITHOUT ROWID;
+
+-- Capture inboxes. `token` stands in the path and lets write alone; `answer` is JSON. Of a request the body is sealed, and
+-- so is the rest of it (JSON): both hold what others keep secret. `bytes` is what it counts for.
+CREATE TABLE capture (
+  org_id      BLOB    NOT NULL REFERENCES org (id),
+  id          BLOB    NOT NULL,
+  token       BLOB    NOT NULL UNIQUE,
+  name        TEXT    NOT NULL,
+  answer      TEXT    NOT NULL,
+  created_at  INTEGER NOT NULL,
+  expires_at  INTEGER NOT NULL,
+  last_number INTEGER NOT NULL DEFAULT 0,
+  kept        INTEGER NOT NULL DEFAULT 0,
+  kept_bytes  INTEGER NOT NULL DEFAULT 0,
+  PRIMARY KEY (org_id, id),
+  UNIQUE (org_id, name)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX capture_expiry ON capture (expires_at);
+CREATE TABLE capture_request (
+  org_id      BLOB    NOT NULL,
+  capture_id  BLOB    NOT NULL,
+  number      INTEGER NOT NULL,
+  id          BLOB    NOT NULL,
+  received_at INTEGER NOT NULL,
+  bytes       INTEGER NOT NULL,
+  head        BLOB    NOT NULL,
+  body        BLOB    NOT NULL,
+  PRIMARY KEY (org_id, capture_id, number),
+  FOREIGN KEY (org_id, capture_id) REFERENCES capture (org_id, id)
+) STRICT;
+CREATE UNIQUE INDEX capture_request_id ON capture_request (org_id, capture_id, id);
+CREATE INDEX capture_request_age ON capture_request (received_at);
 
 -- Event types of an organisation's own. `schema` and `example` are JSON. Events do not refer to it: they outlive it.
 CREATE TABLE custom_type (

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use async_graphql::{ComplexObject, Context, Enum, ID, MaybeUndefined, Object, SimpleObject};
+use async_graphql::{ComplexObject, Context, Enum, ID, Object, SimpleObject};
 use http::Method;
 use serde::{Deserialize, Serialize};
 
@@ -122,6 +122,15 @@ pub(super) struct Endpoint {
     /// Of more new findings in one scan than this the endpoint gets one digest instead. Null: 100, where the dialect can
     /// say a digest.
     storm_threshold: Option<NumberOrOff>,
+    /// Which events are wanted. Null: all.
+    filter: Option<String>,
+    /// When deliveries wait. Null: never.
+    quiet: Option<Json>,
+    /// What is muted now.
+    mutes: Vec<Json>,
+    /// Its rules could not be asked about events, which were delivered. Null: all is well.
+    #[serde(default)]
+    rules_failing: Option<Json>,
     /// What the `Authorization` header says. Secrets are left out.
     auth: Option<EndpointAuth>,
     tls: Option<EndpointTls>,
@@ -324,9 +333,4 @@ impl EndpointMutation {
         let own = session(ctx).org(org.as_ref()).await?;
         Ok(session(ctx).act_on_endpoint(ctx, &own.id, &id, "resume").await?)
     }
-}
-
-/// Whether a member was given, null included.
-pub(super) fn is_left_out<T>(member: &MaybeUndefined<T>) -> bool {
-    member.is_undefined()
 }

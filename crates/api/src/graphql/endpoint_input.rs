@@ -4,9 +4,9 @@ use async_graphql::{InputObject, MaybeUndefined, OneofObject};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-use super::endpoint::{HttpVersion, Order, is_left_out};
+use super::endpoint::{HttpVersion, Order};
 use super::finding::Severity;
-use super::scalar::{Json, NumberOrOff};
+use super::scalar::{Json, NumberOrOff, is_left_out};
 
 /// A header sent beside the dialect's own. Its value is a secret.
 #[derive(InputObject)]
@@ -130,6 +130,12 @@ pub(super) struct EndpointInput {
     /// out 100, for dialects that can say a digest.
     #[serde(skip_serializing_if = "Option::is_none")]
     storm_threshold: Option<NumberOrOff>,
+    /// Which events are wanted: `type == 'vulnerability.created' && severity >= high`. All when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    filter: Option<String>,
+    /// When deliveries wait: `{from: "22:00", to: "07:00", days, time_zone, except}`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quiet: Option<Json>,
     /// What the `Authorization` header says.
     #[serde(skip_serializing_if = "Option::is_none")]
     auth: Option<EndpointAuthInput>,
@@ -189,6 +195,12 @@ pub(super) struct EndpointChangeInput {
     /// Null: 100, where the dialect can say a digest.
     #[serde(skip_serializing_if = "is_left_out")]
     storm_threshold: MaybeUndefined<NumberOrOff>,
+    /// Null: all are wanted.
+    #[serde(skip_serializing_if = "is_left_out")]
+    filter: MaybeUndefined<String>,
+    /// All of it; null takes it away.
+    #[serde(skip_serializing_if = "is_left_out")]
+    quiet: MaybeUndefined<Json>,
     /// All of it; null takes it away.
     #[serde(skip_serializing_if = "is_left_out")]
     auth: MaybeUndefined<EndpointAuthInput>,

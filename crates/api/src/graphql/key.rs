@@ -71,6 +71,26 @@ impl KeyMutation {
         Ok(session(ctx).write(ctx, Method::POST, Path::org(&own.id).then("keys"), &input).await?)
     }
 
+    /// Replace a key by one with the same rights. The old one works a while longer.
+    async fn rotate_key(
+        &self,
+        ctx: &Context<'_>,
+        id: ID,
+        #[graphql(desc = "How long the old key still works; `24h` when left out, `720h` at most.")] overlap: Option<
+            String,
+        >,
+        org: Option<ID>,
+    ) -> Answer<MadeKey> {
+        #[derive(Serialize)]
+        struct Rotation {
+            #[serde(skip_serializing_if = "Option::is_none")]
+            overlap: Option<String>,
+        }
+        let own = session(ctx).org(org.as_ref()).await?;
+        let path = Path::org(&own.id).then("keys").id(&id).then("rotate");
+        Ok(session(ctx).write(ctx, Method::POST, path, &Rotation { overlap }).await?)
+    }
+
     /// Revoke a key, at once on this node and within 5 s on every other. Answers its id.
     async fn revoke_key(&self, ctx: &Context<'_>, id: ID, org: Option<ID>) -> Answer<ID> {
         let own = session(ctx).org(org.as_ref()).await?;

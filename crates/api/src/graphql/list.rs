@@ -23,6 +23,11 @@ pub(super) trait Node: DeserializeOwned + async_graphql::OutputType {
     /// Its id.
     fn key(&self) -> &str;
 
+    /// Where it stands in its list.
+    fn place(&self) -> Option<Uuid> {
+        bare(self.key())
+    }
+
     /// Whose it is: from there its own fields look further.
     fn within(self, org: &str) -> Self;
 }
@@ -50,7 +55,7 @@ impl Session {
         let mut page = Page::new(has_previous, answered.next_cursor.is_some());
         let scope = if org.is_empty() { scope.to_owned() } else { format!("{org}/{scope}") };
         page.edges.extend(answered.items.into_iter().map(|item| {
-            let cursor = bare(item.key()).map(|id| self.cursors.make(&scope, id)).unwrap_or_default();
+            let cursor = item.place().map(|id| self.cursors.make(&scope, id)).unwrap_or_default();
             Edge::new(cursor, item.within(org))
         }));
         Ok(page)

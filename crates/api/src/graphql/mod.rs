@@ -15,6 +15,7 @@
 use async_graphql::{MergedObject, Schema};
 
 mod advisory;
+mod audit;
 mod console;
 mod delivery;
 mod endpoint;
@@ -25,16 +26,22 @@ mod event;
 mod event_type;
 mod evidence;
 mod finding;
+mod group;
 mod http;
 mod key;
 mod limit;
 mod list;
 mod live;
+mod member;
 mod operation;
 mod org;
+mod org_change;
+mod poam;
 mod project;
 mod replay;
 mod scalar;
+mod scan_run;
+mod training;
 mod webhook;
 mod webhook_input;
 
@@ -43,13 +50,20 @@ pub(crate) use live::Live;
 
 /// Reads.
 #[derive(Debug, Default, MergedObject)]
-struct Query(org::OrgQuery, webhook::WebhookQuery, advisory::AdvisoryQuery);
+struct Query(
+    org::OrgQuery,
+    webhook::WebhookQuery,
+    advisory::AdvisoryQuery,
+    group::GroupQuery,
+    poam::PoamQuery,
+    audit::AuditQuery,
+);
 
 /// Writes, one after the other.
 #[derive(Debug, Default, MergedObject)]
 struct Mutation(
     webhook::WebhookMutation,
-    org::OrgMutation,
+    org_change::OrgMutation,
     endpoint::EndpointMutation,
     event::EventMutation,
     delivery::DeliveryMutation,
@@ -60,6 +74,12 @@ struct Mutation(
     evidence::EvidenceMutation,
     finding::FindingMutation,
     advisory::AdvisoryMutation,
+    poam::PoamMutation,
+    training::TrainingMutation,
+    scan_run::ScanRunMutation,
+    event_type::EventTypeMutation,
+    group::GroupMutation,
+    member::MemberMutation,
 );
 
 type Root = Schema<Query, Mutation, live::Subscription>;

@@ -53,6 +53,21 @@ impl Path {
         Self { text: "/api/v1/advisories".to_owned(), has_query: false }
     }
 
+    /// `/api/v1/groups`
+    pub(super) fn groups() -> Self {
+        Self { text: "/api/v1/groups".to_owned(), has_query: false }
+    }
+
+    /// `/api/v1/kev`
+    pub(super) fn kev() -> Self {
+        Self { text: "/api/v1/kev".to_owned(), has_query: false }
+    }
+
+    /// `/api/v1/audit`
+    pub(super) fn audit() -> Self {
+        Self { text: "/api/v1/audit".to_owned(), has_query: false }
+    }
+
     /// `/api/v1/orgs/{org}`
     pub(super) fn org(org: &str) -> Self {
         Self::orgs().id(org)
@@ -190,6 +205,12 @@ impl Session {
     /// Deletes.
     pub(super) async fn delete(&self, ctx: &Context<'_>, path: Path) -> Result<()> {
         self.run(Method::DELETE, path, None, self.key(ctx)).await.map(drop)
+    }
+
+    /// Deletes, and answers what the operation does.
+    pub(super) async fn remove<T: DeserializeOwned>(&self, ctx: &Context<'_>, path: Path) -> Result<T> {
+        let (_, answer) = self.run(Method::DELETE, path, None, self.key(ctx)).await?;
+        read(&answer)
     }
 
     /// The client's key for the running field.

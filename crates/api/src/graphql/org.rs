@@ -1,9 +1,9 @@
 //! Organisations: where every list hangs, and the way to anything by its id.
 
 use async_graphql::{ComplexObject, Context, ID, InputObject, Interface, Object, SimpleObject};
-use http::Method;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
+use super::audit::{AuditEntry, AuditFilter, AuditHeadInput, AuditWalk, from_head};
 use super::delivery::{Delivery, DeliveryCounts, DeliveryState};
 use super::endpoint::Endpoint;
 use super::erasure::Erasure;
@@ -14,10 +14,14 @@ use super::evidence::Evidence;
 use super::finding::{Finding, FindingFilter};
 use super::key::Key;
 use super::list::{Node, Page, Wanted};
+use super::member::Member;
 use super::operation::{Path, Session, session};
+use super::poam::{PoamFilter, PoamItem, PoamPolicy, PoamSettings};
 use super::project::Project;
 use super::replay::Replay;
 use super::scalar::DateTime;
+use super::scan_run::ScanRun;
+use super::training::Training;
 use crate::problem::Problem;
 
 /// An organisation: the wall that no data crosses.
@@ -188,6 +192,87 @@ impl Org {
         Ok(session(ctx).list(&self.id, path, "keys", Wanted { first, after }).await?)
     }
 
+    /// An API key, without the key itself.
+    async fn key(&self, ctx: &Context<'_>, id: ID) -> Answer<Option<Key>> {
+        self.one(ctx, "keys", &id).await
+    }
+
+    /// Plans of action, newest first.
+    #[graphql(complexity = "first.unwrap_or(50).max(1) as usize * child_complexity")]
+    async fn poam_items(
+        &self,
+        ctx: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+        #[graphql(default)] filter: PoamFilter,
+    ) -> Answer<Page<PoamItem>> {
+        let path = filter.on(Path::org(&self.id).then("poam-items"));
+        Ok(session(ctx).list(&self.id, path, "poam-items", Wanted { first, after }).await?)
+    }
+
+    /// A plan of action.
+    async fn poam_item(&self, ctx: &Context<'_>, id: ID) -> Answer<Option<PoamItem>> {
+        self.one(ctx, "poam-items", &id).await
+    }
+
+    /// How plans of action ring.
+    async fn poam_settings(&self, ctx: &Context<'_>) -> Answer<PoamSettings> {
+        Ok(session(ctx).get(Path::org(&self.id).then("settings")).await?)
+    }
+
+    /// Which findings get a plan of action by themselves.
+    async fn poam_policy(&self, ctx: &Context<'_>) -> Answer<PoamPolicy> {
+        Ok(session(ctx).get(Path::org(&self.id).then("poam-policy")).await?)
+    }
+
+    /// Completed lessons, newest first.
+    #[graphql(complexity = "first.unwrap_or(50).max(1) as usize * child_complexity")]
+    async fn trainings(&self, ctx: &Context<'_>, first: Option<i32>, after: Option<String>) -> Answer<Page<Training>> {
+        let path = Path::org(&self.id).then("trainings");
+        Ok(session(ctx).list(&self.id, path, "trainings", Wanted { first, after }).await?)
+    }
+
+    /// A completed lesson.
+    async fn training(&self, ctx: &Context<'_>, id: ID) -> Answer<Option<Training>> {
+        self.one(ctx, "trainings", &id).await
+    }
+
+    /// An announced scan.
+    async fn scan(&self, ctx: &Context<'_>, id: ID) -> Answer<Option<ScanRun>> {
+        self.one(ctx, "scans", &id).await
+    }
+
+    /// Members, newest first.
+    #[graphql(complexity = "first.unwrap_or(50).max(1) as usize * child_complexity")]
+    async fn members(&self, ctx: &Context<'_>, first: Option<i32>, after: Option<String>) -> Answer<Page<Member>> {
+        let path = Path::org(&self.id).then("members");
+        Ok(session(ctx).list(&self.id, path, "members", Wanted { first, after }).await?)
+    }
+
+    /// A member.
+    async fn member(&self, ctx: &Context<'_>, id: ID) -> Answer<Option<Member>> {
+        self.one(ctx, "members", &id).await
+    }
+
+    /// Who changed what, newest first.
+    #[graphql(complexity = "first.unwrap_or(50).max(1) as usize * child_complexity")]
+    async fn audit(
+        &self,
+        ctx: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+        #[graphql(default)] filter: AuditFilter,
+    ) -> Answer<Page<AuditEntry>> {
+        let path = filter.on(Path::org(&self.id).then("audit"));
+        Ok(session(ctx).list(&self.id, path, "audit", Wanted { first, after }).await?)
+    }
+
+    /// Check that nobody changed the audit log since it was written.
+    async fn audit_verification(&self, ctx: &Context<'_>, known: Option<AuditHeadInput>) -> Answer<AuditWalk> {
+        let path = from_head(Path::org(&self.id).then("audit").then("verify"), known);
+        Ok(session(ctx).get(path).await?)
+    }
+
     /// The catalogue of event types.
     #[graphql(complexity = "20 * child_complexity")]
     async fn event_types(&self, ctx: &Context<'_>) -> Answer<Vec<EventType>> {
@@ -278,6 +363,9 @@ pub(super) enum AnyNode {
     Erasure(Erasure),
     Evidence(Evidence),
     Finding(Finding),
+    PoamItem(PoamItem),
+    Training(Training),
+    Member(Member),
 }
 
 #[derive(Debug, Default)]
@@ -311,48 +399,12 @@ impl OrgQuery {
             "rpl" => own.one(ctx, "replays", &id).await?.map(AnyNode::Replay),
             "ers" => own.one(ctx, "erasures", &id).await?.map(AnyNode::Erasure),
             "fnd" => own.one(ctx, "findings", &id).await?.map(AnyNode::Finding),
+            "poam" => own.one(ctx, "poam-items", &id).await?.map(AnyNode::PoamItem),
+            "trn" => own.one(ctx, "trainings", &id).await?.map(AnyNode::Training),
+            "mbr" => own.one(ctx, "members", &id).await?.map(AnyNode::Member),
             "evd" => own.one(ctx, "evidence", &id).await?.map(AnyNode::Evidence),
             _ => return Err(Problem::NotFound.into()),
         };
         Ok(found)
-    }
-}
-
-/// A new organisation.
-#[derive(Debug, InputObject, Serialize)]
-pub(super) struct NewOrgInput {
-    name: String,
-    /// Its name in URLs; made of `name` when left out.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    slug: Option<String>,
-}
-
-/// What of an organisation is to change.
-#[derive(Debug, InputObject, Serialize)]
-pub(super) struct OrgChangeInput {
-    /// Its name for people.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<String>,
-    /// Its name in URLs.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    slug: Option<String>,
-    /// Its share when deliveries take turns, 1 to 100: twice the weight, twice the starts while others wait as well.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    weight: Option<u32>,
-}
-
-#[derive(Debug, Default)]
-pub(super) struct OrgMutation;
-
-#[Object]
-impl OrgMutation {
-    /// Make an organisation. Takes a key that reaches every one.
-    async fn create_org(&self, ctx: &Context<'_>, input: NewOrgInput) -> Answer<Org> {
-        Ok(session(ctx).write(ctx, Method::POST, Path::orgs(), &input).await?)
-    }
-
-    /// Change what an organisation weighs. Takes a key that reaches every one.
-    async fn update_org(&self, ctx: &Context<'_>, id: ID, input: OrgChangeInput) -> Answer<Org> {
-        Ok(session(ctx).write(ctx, Method::PATCH, Path::org(&id), &input).await?)
     }
 }

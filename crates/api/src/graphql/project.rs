@@ -20,6 +20,10 @@ pub(super) struct Project {
     name: String,
     created_at: DateTime,
     last_scan_at: Option<DateTime>,
+    /// Who answers for it.
+    owner: Option<String>,
+    /// What it is sorted by.
+    labels: Json,
     #[graphql(skip)]
     #[serde(skip)]
     org: String,
@@ -66,6 +70,12 @@ impl Project {
 pub(super) struct ProjectInput {
     /// Unique in the organisation.
     name: String,
+    /// Who answers for it: a team, or a mail address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owner: Option<String>,
+    /// What it is sorted by: `{team: "payments", tier: "1"}`. Filters read them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    labels: Option<Json>,
 }
 
 /// A scanner's report: `report` as JSON, or `reportText` as it is.

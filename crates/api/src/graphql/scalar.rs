@@ -1,9 +1,14 @@
 //! Scalars of our own: instants, and JSON whose members keep their order.
 
-use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value as ConstValue};
+use async_graphql::{InputValueError, InputValueResult, MaybeUndefined, Scalar, ScalarType, Value as ConstValue};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+
+/// Whether a member of a change was left out, and stays as it is: null is given.
+pub(super) fn is_left_out<T>(member: &MaybeUndefined<T>) -> bool {
+    member.is_undefined()
+}
 
 /// An instant in UTC: RFC 3339 with "Z".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -6,11 +6,13 @@ use jiff::SignedDuration;
 use serde::{Deserialize, Deserializer};
 use utoipa::{PartialSchema, ToSchema};
 use watchbell_domain::endpoint::{EndpointPolicy, TlsSettings, Transport};
+use watchbell_domain::rule::{Filter, Rules};
 use watchbell_engine::admin::endpoint::{Change, Given, OVERLAP, Spec};
 use watchbell_wire::{Secret, Settings};
 
 use super::duration::Text;
 use super::endpoint_policy::{MinSeverity, Ordered, Rate, StormLimit};
+use super::endpoint_rules::Quiet;
 use super::endpoint_transport::{Auth, HttpVersion, Tls};
 use crate::problem::Result as Read;
 
@@ -54,6 +56,10 @@ pub(super) struct NewEndpoint {
     /// Of more new findings in one scan than this the endpoint gets one digest instead; `"off"`: each is told. When left
     /// out 100, for dialects that can say a digest.
     storm_threshold: Option<StormLimit>,
+    /// Which events are wanted: `type == 'vulnerability.created' && severity >= high`. All when left out.
+    filter: Option<String>,
+    /// When deliveries wait.
+    quiet: Option<Quiet>,
     /// What the `Authorization` header says.
     auth: Option<Auth>,
     /// A certificate to show, CAs to trust.
@@ -115,6 +121,14 @@ pub(super) struct EndpointChange {
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<StormLimit>)]
     storm_threshold: Option<Option<StormLimit>>,
+    /// Null: all are wanted.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>)]
+    filter: Option<Option<String>>,
+    /// All of it; null takes it away.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<Quiet>)]
+    quiet: Option<Option<Quiet>>,
     /// All of it; null takes it away.
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<Auth>)]
@@ -190,6 +204,11 @@ impl NewEndpoint {
                 order: self.ordered.0,
                 min_severity: self.min_severity.map(|severity| severity.0),
                 storm_threshold: self.storm_threshold.map(|limit| limit.0),
+                rules: Rules {
+                    filter: self.filter.map(Filter::new),
+                    quiet: self.quiet.as_ref().map(Quiet::read).transpose()?,
+                    mutes: Vec::new(),
+                },
             },
             paused: self.paused,
         })
@@ -199,7 +218,7 @@ impl NewEndpoint {
 impl EndpointChange {
     /// What is to change of an endpoint that has this policy.
     pub(super) fn change(self, policy: &EndpointPolicy) -> Read<Change> {
-        let policy = self.policy(policy);
+        let policy = self.policy(policy)?;
         Ok(Change {
             url: self.url,
             description: self.description,
@@ -220,7 +239,7 @@ impl EndpointChange {
         })
     }
 
-    fn policy(&self, seen: &EndpointPolicy) -> Option<EndpointPolicy> {
+    fn policy(&self, seen: &EndpointPolicy) -> Read<Option<EndpointPolicy>> {
         let mut policy = seen.clone();
         if let Some(retry) = &self.retry {
             policy.retry_schedule = retry.as_ref().map(Retry::waits);
@@ -246,7 +265,15 @@ impl EndpointChange {
         if let Some(limit) = self.storm_threshold {
             policy.storm_threshold = limit.map(|limit| limit.0);
         }
-        (policy != *seen).then_some(policy)
+        if let Some(filter) = &self.filter
+            && filter.as_deref() != policy.rules.filter.as_ref().map(Filter::source)
+        {
+            policy.rules.filter = filter.as_ref().map(Filter::new);
+        }
+        if let Some(quiet) = &self.quiet {
+            policy.rules.quiet = quiet.as_ref().map(Quiet::read).transpose()?;
+        }
+        Ok((policy != *seen).then_some(policy))
     }
 }
 

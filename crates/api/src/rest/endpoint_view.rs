@@ -9,12 +9,14 @@ use utoipa::ToSchema;
 use watchbell_domain::endpoint::{Endpoint, EndpointState};
 use watchbell_domain::id::EndpointId;
 use watchbell_domain::port::Acceptance;
+use watchbell_domain::rule::RuleFailure;
 use watchbell_engine::net::mask::is_credential;
 use watchbell_wire::Secret;
 use watchbell_wire::dialect::Credential;
 
 use super::duration::Text;
 use super::endpoint_policy::{MinSeverity, Ordered, StormLimit};
+use super::endpoint_rules::{MuteView, Quiet, RulesFailing};
 use super::endpoint_transport::{Auth, HttpVersion, Tls};
 
 /// An endpoint.
@@ -64,6 +66,15 @@ pub(super) struct EndpointView {
     /// Of more new findings in one scan than this the endpoint gets one digest instead. Null: 100, where the dialect can
     /// say a digest.
     storm_threshold: Option<StormLimit>,
+    /// Which events are wanted. Null: all.
+    filter: Option<String>,
+    /// When deliveries wait. Null: never.
+    quiet: Option<Quiet>,
+    /// What is muted now.
+    mutes: Vec<MuteView>,
+    /// Its rules could not be asked about events, which were delivered. Left out where all is well.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rules_failing: Option<RulesFailing>,
     /// Secrets are `[redacted]`.
     auth: Option<Auth>,
     /// The key is `[redacted]`.
@@ -111,6 +122,8 @@ impl EndpointView {
         };
         let events = endpoint.events.as_ref();
         let schedule = endpoint.policy.retry_schedule.as_ref();
+        let rules = &endpoint.policy.rules;
+        let live = rules.mutes.iter().filter(|mute| mute.is_live(now));
         Self {
             id: endpoint.id.to_string(),
             url: shown_url(endpoint),
@@ -133,6 +146,10 @@ impl EndpointView {
             ordered: Ordered(endpoint.policy.order),
             min_severity: endpoint.policy.min_severity.map(MinSeverity),
             storm_threshold: endpoint.policy.storm_threshold.map(StormLimit),
+            filter: rules.filter.as_ref().map(|filter| filter.source().to_owned()),
+            quiet: rules.quiet.as_ref().map(Quiet::from),
+            mutes: live.map(|mute| MuteView::new(mute, now)).collect(),
+            rules_failing: None,
             auth: endpoint.transport.auth.as_ref().map(Auth::from),
             tls: Tls::shown(&endpoint.transport.tls),
             http_version: endpoint.transport.http_version.into(),
@@ -140,6 +157,11 @@ impl EndpointView {
             created_at: endpoint.created_at,
             updated_at: endpoint.updated_at,
         }
+    }
+
+    /// With how its rules fail, if they do.
+    pub(super) fn failing(self, failure: Option<&RuleFailure>) -> Self {
+        Self { rules_failing: failure.map(RulesFailing::from), ..self }
     }
 }
 

@@ -154,7 +154,8 @@ async fn list_endpoints(
     let scope = format!("{}/endpoints", tenant.org);
     let page = admin.endpoints.endpoints(tenant.org, cursors.page(&scope, &query)?).await?;
     let now = admin.making.clock.now();
-    let show = |endpoint| EndpointView::new(&endpoint, None, now);
+    let failures = admin.endpoints.rule_failures(tenant.org).await?;
+    let show = |endpoint: Endpoint| EndpointView::new(&endpoint, None, now).failing(failures.get(&endpoint.id));
     Ok(axum::Json(cursors.list(&scope, page, |endpoint| endpoint.id.0, show)))
 }
 
@@ -168,7 +169,8 @@ async fn get_endpoint(
     State(admin): State<Admin>,
 ) -> Result<axum::Json<EndpointView>> {
     let endpoint = admin.seen(tenant.org, id).await?;
-    Ok(axum::Json(EndpointView::new(&endpoint, None, admin.making.clock.now())))
+    let failures = admin.endpoints.rule_failures(tenant.org).await?;
+    Ok(axum::Json(EndpointView::new(&endpoint, None, admin.making.clock.now()).failing(failures.get(&id))))
 }
 
 /// Change an endpoint.
@@ -288,6 +290,9 @@ impl From<endpoint::Refused> for Problem {
             },
             endpoint::Refused::Header(header) => Self::HeaderForbidden(header.detail),
             endpoint::Refused::NewHost { detail } => Self::EndpointSecretRequired(detail),
+            endpoint::Refused::Filter { pointer, mistake } => {
+                Self::FilterInvalid(problem::At { pointer: pointer.to_owned(), detail: mistake.to_string() })
+            }
             endpoint::Refused::Member { pointer, detail } => Self::payload(pointer, detail),
             endpoint::Refused::Secret { member, detail } => {
                 Self::SecretInvalid(problem::At { pointer: format!("/{member}"), detail })

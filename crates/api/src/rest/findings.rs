@@ -55,7 +55,7 @@ struct FindingsQuery {
     params(("org" = String, Path, description = "Id or slug"), ("id" = String, Path), FindingsQuery, PageQuery),
     responses((status = 200, body = List<FindingView>), (status = "4XX", body = Body, content_type = "application/problem+json")))]
 async fn list_findings(
-    tenant: Tenant<right::ProjectsRead>,
+    tenant: Tenant<right::FindingsRead>,
     IdIn(id): IdIn<ProjectId>,
     State(projects): State<Arc<dyn ProjectStore>>,
     State(cursors): State<Cursors>,
@@ -92,7 +92,7 @@ struct OrgFindingsQuery {
     params(("org" = String, Path, description = "Id or slug"), OrgFindingsQuery, PageQuery),
     responses((status = 200, body = List<FindingView>), (status = "4XX", body = Body, content_type = "application/problem+json")))]
 async fn list_org_findings(
-    tenant: Tenant<right::ProjectsRead>,
+    tenant: Tenant<right::FindingsRead>,
     State(findings): State<Arc<dyn FindingStore>>,
     State(cursors): State<Cursors>,
     QueryOf(query): QueryOf<OrgFindingsQuery>,
@@ -121,7 +121,7 @@ fn named<T>(given: Option<&str>, read: impl Fn(&str) -> Option<T>, wanted: &'sta
     params(("org" = String, Path, description = "Id or slug"), ("id" = String, Path)),
     responses((status = 200, body = FindingView), (status = "4XX", body = Body, content_type = "application/problem+json")))]
 async fn get_finding(
-    tenant: Tenant<right::ProjectsRead>,
+    tenant: Tenant<right::FindingsRead>,
     IdIn(id): IdIn<FindingId>,
     State(projects): State<Arc<dyn ProjectStore>>,
 ) -> Result<axum::Json<FindingView>> {
@@ -171,7 +171,7 @@ impl ToSchema for StatusText {}
     params(("org" = String, Path, description = "Id or slug"), ("id" = String, Path)),
     responses((status = 200, body = FindingView), (status = "4XX", body = Body, content_type = "application/problem+json")))]
 async fn judge_finding(
-    tenant: Tenant<right::ProjectsWrite>,
+    tenant: Tenant<right::FindingsWrite>,
     IdIn(id): IdIn<FindingId>,
     State(findings): State<Arc<dyn FindingStore>>,
     State(making): State<Making>,
@@ -221,7 +221,7 @@ impl From<judge::Error> for Problem {
     params(("org" = String, Path, description = "Id or slug"), ("id" = String, Path), PageQuery),
     responses((status = 200, body = List<ChangeView>), (status = "4XX", body = Body, content_type = "application/problem+json")))]
 async fn finding_history(
-    tenant: Tenant<right::ProjectsRead>,
+    tenant: Tenant<right::FindingsRead>,
     IdIn(id): IdIn<FindingId>,
     State(projects): State<Arc<dyn ProjectStore>>,
     State(findings): State<Arc<dyn FindingStore>>,

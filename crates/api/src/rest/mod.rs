@@ -13,11 +13,14 @@ use crate::edge::Edge;
 
 mod advisories;
 pub(crate) mod audit;
+mod captured;
+mod captures;
 mod custom_types;
 mod deliveries;
 mod duration;
 mod endpoint_given;
 mod endpoint_policy;
+mod endpoint_rules;
 mod endpoint_transport;
 pub(crate) mod endpoint_view;
 pub(crate) mod endpoints;
@@ -31,6 +34,7 @@ mod findings;
 mod groups;
 mod keys;
 mod members;
+mod mutes;
 mod operation;
 mod org_state;
 mod orgs;
@@ -47,7 +51,11 @@ mod show;
 mod source_view;
 mod sources;
 mod trainings;
+mod verify;
 mod webhooks;
+mod why;
+
+pub(crate) use verify::Explaining;
 
 /// Routes that need a key.
 pub(crate) fn guarded(edge: &Edge) -> OpenApiRouter<Edge> {
@@ -104,6 +112,8 @@ fn areas() -> OpenApiRouter<Edge> {
         .merge(orgs::routes())
         .merge(keys::routes())
         .merge(endpoints::routes())
+        .merge(mutes::routes())
+        .merge(why::routes())
         .merge(events::routes())
         .merge(erase::routes())
         .merge(event_types::routes())
@@ -124,6 +134,9 @@ fn areas() -> OpenApiRouter<Edge> {
         .merge(poam_export::routes())
         .merge(poam_settings::routes())
         .merge(trainings::routes())
+        .merge(captures::routes())
+        .merge(captured::routes())
+        .merge(verify::routes())
         .merge(sources::routes())
         .merge(receipts::routes())
         .merge(operation::guarded())

@@ -107,6 +107,8 @@ pub(super) fn refused(refused: Refused) -> Problem {
     let pointer = match refused {
         Refused::Name => "/name",
         Refused::Slug => "/slug",
+        Refused::Owner => "/owner",
+        Refused::Label => "/labels",
     };
     Problem::payload(pointer, refused.to_string())
 }

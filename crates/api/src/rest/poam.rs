@@ -89,7 +89,7 @@ impl From<Refused> for Problem {
     params(("org" = String, Path, description = "Id or slug")),
     responses((status = 201, body = ItemView), (status = "4XX", body = Body, content_type = "application/problem+json")))]
 async fn create_poam_item(
-    tenant: Tenant<right::ProjectsWrite>,
+    tenant: Tenant<right::PoamWrite>,
     State(planning): State<Planning>,
     request: Request,
 ) -> Result<Response> {
@@ -133,7 +133,7 @@ pub(super) struct ItemsQuery {
     params(("org" = String, Path, description = "Id or slug"), ItemsQuery, PageQuery),
     responses((status = 200, body = List<ItemView>), (status = "4XX", body = Body, content_type = "application/problem+json")))]
 async fn list_poam_items(
-    tenant: Tenant<right::ProjectsRead>,
+    tenant: Tenant<right::PoamRead>,
     State(planning): State<Planning>,
     State(cursors): State<Cursors>,
     QueryOf(query): QueryOf<ItemsQuery>,
@@ -161,7 +161,7 @@ async fn list_poam_items(
     params(("org" = String, Path, description = "Id or slug"), ("id" = String, Path)),
     responses((status = 200, body = ItemView), (status = "4XX", body = Body, content_type = "application/problem+json")))]
 async fn get_poam_item(
-    tenant: Tenant<right::ProjectsRead>,
+    tenant: Tenant<right::PoamRead>,
     IdIn(id): IdIn<PoamId>,
     State(planning): State<Planning>,
 ) -> Result<axum::Json<ItemView>> {
@@ -174,7 +174,7 @@ async fn get_poam_item(
     params(("org" = String, Path, description = "Id or slug"), ("id" = String, Path)),
     responses((status = 200, body = ItemView), (status = "4XX", body = Body, content_type = "application/problem+json")))]
 async fn change_poam_item(
-    tenant: Tenant<right::ProjectsWrite>,
+    tenant: Tenant<right::PoamWrite>,
     IdIn(id): IdIn<PoamId>,
     State(planning): State<Planning>,
     request: Request,
@@ -190,7 +190,7 @@ async fn change_poam_item(
     params(("org" = String, Path, description = "Id or slug"), ("id" = String, Path)),
     responses((status = 200, body = ItemView), (status = "4XX", body = Body, content_type = "application/problem+json")))]
 async fn cancel_poam_item(
-    tenant: Tenant<right::ProjectsWrite>,
+    tenant: Tenant<right::PoamWrite>,
     IdIn(id): IdIn<PoamId>,
     State(planning): State<Planning>,
     request: Request,

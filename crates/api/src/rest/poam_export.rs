@@ -43,7 +43,7 @@ fn csv() -> String {
     responses((status = 200, description = "The items", content((String = "text/csv"), (Object = "application/json"))),
         (status = "4XX", body = Body, content_type = "application/problem+json")))]
 async fn export_poam_items(
-    tenant: Tenant<right::ProjectsRead>,
+    tenant: Tenant<right::PoamRead>,
     State(items): State<Arc<dyn PoamStore>>,
     State(orgs): State<Arc<dyn OrgStore>>,
     State(making): State<Making>,

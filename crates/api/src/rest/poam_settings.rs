@@ -106,7 +106,7 @@ impl SettingsView {
     params(("org" = String, Path, description = "Id or slug")),
     responses((status = 200, body = SettingsView), (status = "4XX", body = Body, content_type = "application/problem+json")))]
 async fn get_poam_settings(
-    tenant: Tenant<right::ProjectsRead>,
+    tenant: Tenant<right::PoamRead>,
     State(setting): State<Setting>,
 ) -> Result<axum::Json<SettingsView>> {
     Ok(axum::Json(setting.items.poam_settings(tenant.org).await?.into()))
@@ -117,7 +117,7 @@ async fn get_poam_settings(
     params(("org" = String, Path, description = "Id or slug")),
     responses((status = 200, body = SettingsView), (status = "4XX", body = Body, content_type = "application/problem+json")))]
 async fn set_poam_settings(
-    tenant: Tenant<right::ProjectsWrite>,
+    tenant: Tenant<right::PoamWrite>,
     State(setting): State<Setting>,
     request: Request,
 ) -> Result<Response> {
@@ -186,7 +186,7 @@ impl From<Policy> for PolicyView {
     params(("org" = String, Path, description = "Id or slug")),
     responses((status = 200, body = PolicyView), (status = "4XX", body = Body, content_type = "application/problem+json")))]
 async fn get_poam_policy(
-    tenant: Tenant<right::ProjectsRead>,
+    tenant: Tenant<right::PoamRead>,
     State(setting): State<Setting>,
 ) -> Result<axum::Json<PolicyView>> {
     Ok(axum::Json(setting.items.poam_policy(tenant.org).await?.into()))
@@ -197,7 +197,7 @@ async fn get_poam_policy(
     params(("org" = String, Path, description = "Id or slug")),
     responses((status = 200, body = PolicyView), (status = "4XX", body = Body, content_type = "application/problem+json")))]
 async fn set_poam_policy(
-    tenant: Tenant<right::ProjectsWrite>,
+    tenant: Tenant<right::PoamWrite>,
     State(setting): State<Setting>,
     request: Request,
 ) -> Result<Response> {

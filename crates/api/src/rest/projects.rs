@@ -1,5 +1,6 @@
 //! Projects and their scans.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::{FromRef, Request, State};
@@ -7,17 +8,18 @@ use axum::response::Response;
 use http::StatusCode;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
-use watchbell_domain::audit::Action;
+use watchbell_domain::audit::{Action, changes};
 use watchbell_domain::id::{ProjectId, ScanId};
 use watchbell_domain::org::Project;
 use watchbell_domain::port::{OrgStore, ProjectStore, Written};
 use watchbell_domain::scan::{Scan, ScanStatus};
-use watchbell_engine::admin::org;
+use watchbell_engine::admin::org::{self, Description};
 use watchbell_engine::ingest::scan::{self, Document, Submission};
 
+use super::endpoint_given::present;
 use crate::auth::{Tenant, right};
 use crate::body::BodyReader;
 use crate::edge::{Edge, Making, Room};
@@ -29,7 +31,7 @@ use crate::problem::{Body, Problem, Result};
 pub(super) fn routes() -> OpenApiRouter<Edge> {
     OpenApiRouter::default()
         .routes(routes!(list_projects, create_project))
-        .routes(routes!(get_project))
+        .routes(routes!(get_project, change_project))
         .routes(routes!(post_scan))
 }
 
@@ -38,6 +40,24 @@ pub(super) fn routes() -> OpenApiRouter<Edge> {
 struct NewProject {
     /// Unique in the organisation.
     name: String,
+    /// Who answers for it: a team, or a mail address.
+    owner: Option<String>,
+    /// What it is sorted by: `{"team": "payments", "tier": "1"}`. Filters read them.
+    #[serde(default)]
+    labels: BTreeMap<String, String>,
+}
+
+/// What is to be said of a project. Members left out stay.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct ProjectChange {
+    name: Option<String>,
+    /// Null takes the owner away.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>)]
+    owner: Option<Option<String>>,
+    /// All labels: those left out are taken away.
+    labels: Option<BTreeMap<String, String>>,
 }
 
 /// Something that is scanned again and again.
@@ -48,6 +68,8 @@ struct ProjectView {
     name: String,
     created_at: Timestamp,
     last_scan_at: Option<Timestamp>,
+    owner: Option<String>,
+    labels: BTreeMap<String, String>,
 }
 
 impl From<Project> for ProjectView {
@@ -57,6 +79,8 @@ impl From<Project> for ProjectView {
             name: project.name,
             created_at: project.created_at,
             last_scan_at: project.last_scan_at,
+            owner: project.owner,
+            labels: project.labels,
         }
     }
 }
@@ -108,9 +132,10 @@ async fn create_project(
     let given: NewProject = write.parse()?;
     let now = making.clock.now();
     let project = org::create_project(tenant.org, &given.name, now, &*making.entropy);
-    let project = project.map_err(super::orgs::refused)?;
+    let said = Description { name: None, owner: Some(given.owner), labels: Some(given.labels) };
+    let project = project.and_then(|project| org::describe_project(&project, said)).map_err(super::orgs::refused)?;
     let answer = answer(StatusCode::CREATED, &ProjectView::from(project.clone()));
-    let deed = tenant.caller.deed(Action::ProjectCreate, project.id, now, json!({"name": project.name}));
+    let deed = tenant.caller.deed(Action::ProjectCreate, project.id, now, described(&project));
     let written = projects.create_project(project, write.once.terms(&answer, deed)).await?;
     finish(written, answer)
 }
@@ -141,6 +166,35 @@ async fn get_project(
 ) -> Result<axum::Json<ProjectView>> {
     let found = projects.project(tenant.org, id).await?;
     Ok(axum::Json(found.ok_or(Problem::NotFound)?.into()))
+}
+
+/// Give a project another name, owner or labels.
+#[utoipa::path(patch, path = "/api/v1/orgs/{org}/projects/{id}", tag = "projects", request_body = ProjectChange,
+    params(("org" = String, Path, description = "Id or slug"), ("id" = String, Path)),
+    responses((status = 200, body = ProjectView), (status = "4XX", body = Body, content_type = "application/problem+json")))]
+async fn change_project(
+    tenant: Tenant<right::ProjectsWrite>,
+    IdIn(id): IdIn<ProjectId>,
+    State(projects): State<Arc<dyn ProjectStore>>,
+    State(making): State<Making>,
+    State(bodies): State<BodyReader>,
+    request: Request,
+) -> Result<Response> {
+    let write = bodies.json(request, bodies.limits.other_bytes_max).await?;
+    let given: ProjectChange = write.parse()?;
+    let seen = projects.project(tenant.org, id).await?.ok_or(Problem::NotFound)?;
+    let said = Description { name: given.name, owner: given.owner, labels: given.labels };
+    let changed = org::describe_project(&seen, said).map_err(super::orgs::refused)?;
+    let now = making.clock.now();
+    let answer = answer(StatusCode::OK, &ProjectView::from(changed.clone()));
+    let deed = tenant.caller.deed(Action::ProjectUpdate, id, now, changes(&described(&seen), &described(&changed)));
+    let written = projects.describe_project(seen, changed, now, write.once.terms(&answer, deed)).await?;
+    finish(written, answer)
+}
+
+/// A project as the audit log shows it.
+fn described(project: &Project) -> Value {
+    json!({"name": project.name, "owner": project.owner, "labels": project.labels})
 }
 
 #[derive(Debug, Deserialize, IntoParams)]

@@ -214,7 +214,9 @@ fn text_of(refused: &Refused) -> String {
         }
         Refused::Url(url) => format!("invalid url {}", url.detail),
         Refused::Secret { detail, .. } => format!("invalid secret {detail}"),
-        Refused::Header(_) | Refused::NewHost { .. } | Refused::Member { .. } => refused.to_string(),
+        Refused::Header(_) | Refused::NewHost { .. } | Refused::Filter { .. } | Refused::Member { .. } => {
+            refused.to_string()
+        }
     }
 }
 

@@ -310,7 +310,7 @@ async fn findings_of_another_organisation_are_not_there() {
     let id = list(&world, "/findings").await[0]["id"].as_str().unwrap().to_owned();
     let other: OrgId = "0192f0c1-0000-7000-8000-0000000000b0".parse().unwrap();
     world.add_org(other, "other").await;
-    let scopes = [Scope::ProjectsRead, Scope::ProjectsWrite];
+    let scopes = [Scope::FindingsRead, Scope::FindingsWrite];
     world.add_key("theirs", Some(other), &scopes).await;
     let random = "fnd_0192f0c1-0000-7000-8000-00000000dead";
     for (method, rest, body) in [
@@ -330,7 +330,7 @@ async fn findings_of_another_organisation_are_not_there() {
     let listed = world.call("theirs", Method::GET, &path, None).await.is(200).json();
     assert_eq!(listed["items"], json!([]));
     // Who may only read does not judge.
-    world.add_key("reader", Some(world.org), &[Scope::ProjectsRead]).await;
+    world.add_key("reader", Some(world.org), &[Scope::FindingsRead, Scope::ProjectsRead, Scope::ProjectsWrite]).await;
     let path = world.path(&format!("/findings/{id}"));
     world.call("reader", Method::PATCH, &path, Some(json!({"status": "suppressed"}).to_string())).await.is(403);
     world.call("reader", Method::GET, &path, None).await.is(200);

@@ -12,6 +12,7 @@
 mod audit;
 mod auth;
 mod bodies;
+mod captures;
 mod catalogue;
 mod contract;
 mod endpoints;
@@ -31,8 +32,10 @@ mod problems;
 mod replays;
 mod reports;
 mod room;
+mod rules;
 mod running;
 mod scans;
 mod server;
 mod snyk;
+mod verify;
 mod world;

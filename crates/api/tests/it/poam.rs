@@ -246,11 +246,16 @@ async fn exports_are_downloads_of_every_item() {
 #[tokio::test]
 async fn a_key_that_only_reads_plans_nothing() {
     let world = World::new().await;
-    world.add_key("reader", Some(world.org), &[Scope::ProjectsRead]).await;
+    let scopes = [Scope::PoamRead, Scope::ProjectsRead, Scope::ProjectsWrite];
+    world.add_key("reader", Some(world.org), &scopes).await;
     let given = json!({"finding_id": FINDING, "scheduled_completion_date": "2027-01-20"}).to_string();
     world.call("reader", Method::POST, &world.path("/poam-items"), Some(given)).await.is(403);
     for path in ["/settings", "/poam-policy"] {
         world.call("reader", Method::PUT, &world.path(path), Some("{\"rules\":[]}".into())).await.is(403);
     }
     world.call("reader", Method::GET, &world.path("/poam-items"), None).await.is(200);
+    world.add_key("scanner", Some(world.org), &[Scope::ProjectsRead, Scope::ProjectsWrite]).await;
+    for path in ["/poam-items", "/poam-items/export?format=csv", "/settings", "/poam-policy"] {
+        world.call("scanner", Method::GET, &world.path(path), None).await.is(403);
+    }
 }

@@ -253,12 +253,7 @@ impl Item {
             project_id: self.project_id.map(ProjectId::bare),
         };
         let data = Data::from_typed(&data);
-        NewEvent {
-            event: Event { id: id.0, event_type, occurred_at: now, data },
-            project_id: self.project_id,
-            only: None,
-            hops: 0,
-        }
+        NewEvent::of(Event { id: id.0, event_type, occurred_at: now, data }, self.project_id)
     }
 }
 

@@ -5,7 +5,8 @@ use jiff::ToSpan as _;
 use serde::{Deserialize, Serialize};
 use watchbell_wire::Severity;
 
-use super::Due;
+use super::{Due, Item, Origin, State};
+use crate::id::PoamId;
 use crate::zone::Zone;
 
 /// Most rules of a policy.
@@ -72,6 +73,15 @@ impl Rule {
     }
 }
 
+/// Of a finding's open items those that say again what another one says: of several that a policy made all but the one
+/// that is due first. Two findings that turn out to be one have a plan each.
+pub fn doubled(items: &[Item], zone: &Zone) -> Vec<PoamId> {
+    let made = items.iter().filter(|item| item.origin == Origin::Policy && item.state == State::Open);
+    let mut made: Vec<_> = made.map(|item| (item.due.deadline(zone), item.created_at, item.id)).collect();
+    made.sort_unstable();
+    made.into_iter().skip(1).map(|(_, _, id)| id).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -117,5 +127,21 @@ mod tests {
         let rules = [ANY, Rule { days: 0, ..ANY }, Rule { days: 30, ..ANY }];
         assert_eq!(due(&rules, "UTC").as_deref(), Some("2026-01-31"));
         assert_eq!(due(&rules, "Europe/Berlin").as_deref(), Some("2026-02-01"));
+    }
+
+    #[test]
+    fn of_several_that_the_policy_made_the_first_one_due_is_enough() {
+        let numbered = |number: u128, due: &str, origin: Origin| {
+            let id = PoamId(uuid::Uuid::from_u128(number));
+            Item { id, due: due.parse().unwrap(), origin, ..super::super::testing::item() }
+        };
+        let mut items = vec![
+            numbered(1, "2026-02-01", Origin::Policy),
+            numbered(2, "2026-01-20", Origin::Policy),
+            numbered(3, "2026-01-10", Origin::Api),
+        ];
+        assert_eq!(doubled(&items, &Zone::default()), [items[0].id]);
+        items[1].state = State::Cancelled { at: Timestamp::UNIX_EPOCH };
+        assert_eq!(doubled(&items, &Zone::default()), []);
     }
 }

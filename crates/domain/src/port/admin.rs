@@ -1,5 +1,7 @@
 //! Organisations, keys, endpoints.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use super::{Page, PageRequest, Pending, Terms, Written};
@@ -8,6 +10,7 @@ use crate::audit::Deed;
 use crate::endpoint::Endpoint;
 use crate::id::{EndpointId, GroupId, KeyId, OrgId};
 use crate::org::{Org, OrgState, Standing};
+use crate::rule::RuleFailure;
 
 /// Organisations.
 pub trait OrgStore: Send + Sync {
@@ -94,6 +97,9 @@ pub trait EndpointStore: Send + Sync {
     /// In the same commit: becoming active turns its held deliveries pending (due at `changed.updated_at`); ceasing to
     /// be active holds its pending ones.
     fn update_endpoint(&self, seen: Endpoint, changed: Endpoint, terms: Terms) -> Pending<'_, Written<()>>;
+
+    /// The organisation's endpoints whose rules could not be asked since they were last changed.
+    fn rule_failures(&self, org: OrgId) -> Pending<'_, BTreeMap<EndpointId, RuleFailure>>;
 
     /// Deletes an endpoint and its secrets; its waiting deliveries become `cancelled`. `false`: there is none.
     fn delete_endpoint(&self, org: OrgId, id: EndpointId, now: Timestamp, deed: Option<Deed>) -> Pending<'_, bool>;

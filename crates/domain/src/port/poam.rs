@@ -112,6 +112,8 @@ pub struct Rung {
     pub looked_at: u16,
     /// Items that rang.
     pub rung: u16,
+    /// Items that cannot be read. They are looked at again in an hour, and the others ring.
+    pub unreadable: u16,
 }
 
 /// A catalogue of known exploited vulnerabilities.

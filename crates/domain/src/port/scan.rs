@@ -8,14 +8,23 @@ use super::{Acceptance, Once, Page, PageRequest, Pending, Terms, Written};
 use crate::event::{Accepted, NewEvent};
 use crate::finding::{Finding, FindingChange, FindingStatus};
 use crate::id::{FindingId, OrgId, ProjectId, ScanId};
-use crate::org::Project;
+use crate::org::{Group, Project};
 use crate::route::Storm;
-use crate::scan::Scan;
+use crate::scan::{Scan, Statement};
 
 /// Projects, scans, findings.
 pub trait ProjectStore: Send + Sync {
     /// Adds a project. `Conflict` when the organisation has one of that name.
     fn create_project(&self, project: Project, terms: Terms) -> Pending<'_, Written<()>>;
+
+    /// Writes back name, owner and labels if they are still as they were, else `Conflict`; so also when the name is taken.
+    fn describe_project(
+        &self,
+        seen: Project,
+        changed: Project,
+        at: Timestamp,
+        terms: Terms,
+    ) -> Pending<'_, Written<()>>;
 
     /// By id.
     fn project(&self, org: OrgId, id: ProjectId) -> Pending<'_, Option<Project>>;
@@ -54,10 +63,27 @@ pub trait ProjectStore: Send + Sync {
 pub struct ProjectState {
     /// The project.
     pub project: Project,
+    /// The group of its organisation, which a snapshot names.
+    pub group: Option<Group>,
+    /// What documents have stated, of findings that may yet come, the older first.
+    pub statements: Vec<Stated>,
     /// Its findings, of every status, without those that were merged into others.
     pub findings: Vec<Finding>,
     /// Up to when its tools have looked.
     pub coverage: Coverage,
+}
+
+/// A statement of a VEX document, kept for the findings that come later.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stated {
+    /// What is stated.
+    pub statement: Statement,
+    /// The scan whose report the document was.
+    pub scan_id: ScanId,
+    /// Who says so, where the statement does not.
+    pub tool: String,
+    /// When: of two that are about one finding the later counts.
+    pub at: Timestamp,
 }
 
 /// Up to when a tool has looked at everything, or at a target: what an older scan is measured by.
@@ -85,6 +111,8 @@ pub struct ScanOutcome {
     pub history: Vec<FindingChange>,
     /// What the scan's tools have now looked at, and up to when.
     pub coverage: Coverage,
+    /// What its report states, to be kept: each replaces an older one of the same names and products.
+    pub statements: Vec<Stated>,
     /// What is told of it.
     pub acceptance: Acceptance,
     /// How much of that is told at once, and what is told instead where that is too much.

@@ -67,9 +67,9 @@ mod xml;
 pub use error::ReportError;
 pub use format::ReportFormat;
 pub(crate) use lenient::limit_text;
+pub(crate) use names::of_vulnerability as vulnerability_names;
 pub(crate) use names::{add_cwe, url as link};
 pub(crate) use rating::rated;
-pub(crate) use statement::named as vulnerability_names;
 pub use statement::{Statement, VexStatus};
 
 /// A tool's report, understood.

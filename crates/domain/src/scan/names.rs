@@ -26,6 +26,19 @@ pub(super) fn whole_cve(text: &str) -> Option<String> {
     cve(text).filter(|cve| cve.len() == text.trim().len())
 }
 
+/// A vulnerability's names in their one spelling, in their order, none twice.
+pub(crate) fn of_vulnerability(given: impl IntoIterator<Item = impl AsRef<str>>) -> Vec<String> {
+    let mut all: Vec<String> = Vec::new();
+    for name in given {
+        let name = limit_text(name.as_ref(), limit::NAME_MAX);
+        let name = whole_cve(&name).unwrap_or(name);
+        if !name.is_empty() && !all.contains(&name) && all.len() < limit::LIST_MAX {
+            all.push(name);
+        }
+    }
+    all
+}
+
 /// Adds the weakness that a text names: `CWE-78` from `external/cwe/cwe-078`, `CWE-78: OS command…`.
 pub(crate) fn add_cwe(text: &str, cwes: &mut BTreeSet<String>) {
     if text.len() > limit::NAME_MAX {

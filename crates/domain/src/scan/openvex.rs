@@ -10,7 +10,8 @@ use serde::Deserialize;
 
 use super::error::ReportError;
 use super::lenient::{self, Raw, limit_text};
-use super::statement::{Statement, VexStatus, named, reason};
+use super::names;
+use super::statement::{Statement, VexStatus, reason};
 use super::{Report, ReportFormat, limit};
 
 /// Products of one statement. Further ones are left out.
@@ -115,11 +116,11 @@ fn statement(raw: Raw<'_>, author: &str) -> Option<(Option<Timestamp>, Statement
 /// A name, or since 0.2.0 an object with the name in it.
 fn names(raw: Raw<'_>) -> Vec<String> {
     if let Some(name) = lenient::parse::<String>(raw) {
-        return named([name]);
+        return names::of_vulnerability([name]);
     }
     let Some(vulnerability) = lenient::parse::<Vulnerability>(raw) else { return Vec::new() };
     let id = vulnerability.id.as_deref().map(|id| id.rsplit('/').next().unwrap_or(id).to_owned());
-    named(vulnerability.name.or(id).into_iter().chain(vulnerability.aliases))
+    names::of_vulnerability(vulnerability.name.or(id).into_iter().chain(vulnerability.aliases))
 }
 
 /// A product is a reference or an object; where it names components, they are what is affected. What is no package URL

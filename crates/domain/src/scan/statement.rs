@@ -6,14 +6,13 @@
 use std::str::FromStr;
 
 use packageurl::PackageUrl;
+use serde::{Deserialize, Serialize};
 use watchbell_wire::event::Component;
-
-use super::names;
 
 /// What a VEX document (OpenVEX, CycloneDX VEX) states about a vulnerability.
 ///
 /// It is applied to every finding of the project that has one of the names, in one of the products.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Statement {
     /// Names of the vulnerability: CVE, GHSA …; one that matches suffices.
     pub names: Vec<String>,
@@ -29,7 +28,8 @@ pub struct Statement {
 }
 
 /// What a VEX statement says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum VexStatus {
     /// Nobody need act: the finding is suppressed.
     NotAffected,
@@ -76,19 +76,6 @@ pub(super) fn component_of(reference: &str) -> Component {
         },
         Err(_) => Component { name: limited(reference), ..Component::default() },
     }
-}
-
-/// A vulnerability's names in their one spelling, none twice.
-pub(crate) fn named(given: impl IntoIterator<Item = impl AsRef<str>>) -> Vec<String> {
-    let mut all: Vec<String> = Vec::new();
-    for name in given {
-        let name = super::lenient::limit_text(name.as_ref(), super::limit::NAME_MAX);
-        let name = names::whole_cve(&name).unwrap_or(name);
-        if !name.is_empty() && !all.contains(&name) && all.len() < super::limit::LIST_MAX {
-            all.push(name);
-        }
-    }
-    all
 }
 
 /// The reason in the format's word, and what people said beside it.

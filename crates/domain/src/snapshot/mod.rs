@@ -38,6 +38,7 @@ use crate::port::{Acceptance, Coverage, DeliveryIds, Entropy, FindingJudgement, 
 use crate::scan::{Report, ReportError, Scan, ScanStatus};
 
 mod apply;
+mod ascending;
 mod diff;
 mod digest;
 mod group;
@@ -83,6 +84,8 @@ pub(crate) struct Weighed {
 /// Weighs a report against what is known of the project.
 pub fn weigh(org: &Org, known: &ProjectState, report: &Report, facts: ScanFacts, entropy: &dyn Entropy) -> ScanOutcome {
     let project = &known.project;
+    let ascending = ascending::Ascending::new(entropy);
+    let entropy: &dyn Entropy = &ascending;
     let tool = report.tools.iter().cloned().collect::<Vec<_>>().join(", ");
     if let Some(failure) = &report.failure {
         return failed(project, &tool, failure, facts, entropy);
@@ -92,7 +95,8 @@ pub fn weigh(org: &Org, known: &ProjectState, report: &Report, facts: ScanFacts,
     let view = View { report, partial: facts.partial, at, coverage: &known.coverage };
     let mut weighing =
         Weighing { facts, at, tool: &tool, entropy, changed: Vec::new(), merged: Vec::new(), history: Vec::new() };
-    let statements = vex::Statements::new(&report.statements, facts.scan_id, &tool, at);
+    let stated = vex::stated(report, facts.scan_id, &tool, at);
+    let statements = vex::Statements::new(&known.statements, &stated);
     weighing.changes(project, known, &view, &statements);
     let Weighing { changed, merged, history, .. } = weighing;
 
@@ -110,12 +114,19 @@ pub fn weigh(org: &Org, known: &ProjectState, report: &Report, facts: ScanFacts,
     events.extend(changed.iter().flat_map(tell::finding));
     if project.last_scan_at.is_some() {
         let after = project::After::new(&known.findings, &changed, &merged);
-        events.extend(project::snapshots(org, project, report, &after, at));
+        events.extend(project::snapshots(org, known, report, &after, at));
     }
     let storm = digest::of(&scan, &changed).map(|(storm, told)| (storm, new_event(project, told, facts, entropy)));
     let findings = changed.into_iter().map(|one| one.finding).chain(merged).collect();
     let coverage = covered(report, facts.partial, at);
-    ScanOutcome { findings, history, coverage, storm, ..outcome(project, scan, events, facts, entropy) }
+    ScanOutcome {
+        findings,
+        history,
+        coverage,
+        storm,
+        statements: stated,
+        ..outcome(project, scan, events, facts, entropy)
+    }
 }
 
 /// What is being gathered.
@@ -143,7 +154,7 @@ impl Weighing<'_> {
         }
         for finding in known.findings.iter().filter(|finding| !mentioned.contains(&finding.id)) {
             let mut after = finding.clone();
-            if let Some((by, why)) = statements.judge(&mut after) {
+            if let Some((by, why)) = statements.judge(&mut after, vex::Knew::All) {
                 let kind = ChangeKind::of(Some(finding.status), after.status, false);
                 let one = Weighed { finding: after, kind, reason: Some(why), merged: Vec::new(), seen: false };
                 self.keep(one, Some(finding.status), by);
@@ -158,7 +169,7 @@ impl Weighing<'_> {
         let mut by = ChangedBy::Scan { id: self.facts.scan_id, tool: self.tool.to_owned() };
         let mut why = reason::of(kind, was, &finding, &ids);
         let mut kind = kind;
-        if let Some((stated_by, stated)) = statements.judge(&mut finding) {
+        if let Some((stated_by, stated)) = statements.judge(&mut finding, vex::Knew::of(was)) {
             kind = ChangeKind::of(from, finding.status, kind == ChangeKind::Changed);
             (by, why) = (stated_by, stated);
         }
@@ -203,11 +214,9 @@ pub fn judged(
         let told = Weighed { finding: finding.clone(), kind, reason, merged: Vec::new(), seen: false };
         events = tell::finding(&told);
     }
-    let event = |(event_type, data)| NewEvent {
-        hops: 0,
-        event: Event { id: EventId::make(now, entropy).0, event_type, occurred_at: now, data },
-        project_id: Some(project.id),
-        only: None,
+    let event = |(event_type, data)| {
+        let event = Event { id: EventId::make(now, entropy).0, event_type, occurred_at: now, data };
+        NewEvent::of(event, Some(project.id))
     };
     FindingJudgement {
         seen_version: project.version,
@@ -285,7 +294,7 @@ fn new_event(project: &Project, told: (EventType, Data), facts: ScanFacts, entro
     let (event_type, data) = told;
     let event =
         Event { id: EventId::make(facts.received_at, entropy).0, event_type, occurred_at: facts.received_at, data };
-    NewEvent { hops: 0, event, project_id: Some(project.id), only: None }
+    NewEvent::of(event, Some(project.id))
 }
 
 fn delivery_ids(entropy: &dyn Entropy) -> DeliveryIds {
@@ -308,6 +317,7 @@ fn outcome(
         findings: Vec::new(),
         history: Vec::new(),
         coverage: Coverage::default(),
+        statements: Vec::new(),
         acceptance: Acceptance {
             org_id: project.org_id,
             events,

@@ -16,7 +16,8 @@ use super::issue::{self, issue, members};
 use super::{ChangeKind, EVENT_BYTES_MAX, Weighed, purl_type};
 use crate::finding::{Finding, FindingStatus};
 use crate::id::FindingId;
-use crate::org::{Org, Project};
+use crate::org::{Group, Org, Project};
+use crate::port::ProjectState;
 use crate::scan::Report;
 
 /// The project's findings after the scan.
@@ -48,17 +49,18 @@ impl<'a> After<'a> {
 /// The snapshot, in as many events as it takes; at least one.
 pub(super) fn snapshots(
     org: &Org,
-    project: &Project,
+    known: &ProjectState,
     report: &Report,
     after: &After<'_>,
     at: Timestamp,
 ) -> Vec<(EventType, Data)> {
+    let group = known.group.as_ref().map(snapshot_group);
     let new = after.issues(&[ChangeKind::Created, ChangeKind::Reopened]);
     let removed = after.issues(&[ChangeKind::Remediated]);
     let empty = ProjectSnapshot {
-        project: snapshot_project(project, report, after, at),
+        project: snapshot_project(&known.project, report, after, at),
         org: snapshot_org(org),
-        group: Some(SnapshotGroup::default()),
+        group: Some(group.unwrap_or_default()),
         new_issues: Vec::new(),
         removed_issues: Vec::new(),
     };
@@ -123,6 +125,14 @@ fn snapshot_org(org: &Org) -> SnapshotOrg {
         name: org.name.clone(),
         id: org.id.bare(),
         more: members(json!({"slug": org.slug, "url": "", "created": millis(org.created_at)})),
+    }
+}
+
+fn snapshot_group(group: &Group) -> SnapshotGroup {
+    SnapshotGroup {
+        name: group.name.clone(),
+        id: group.id.bare(),
+        more: members(json!({"url": "", "created": millis(group.created_at)})),
     }
 }
 

@@ -1,5 +1,9 @@
 //! What VEX documents state of findings. A statement becomes a judgement by VEX, unless a person has judged already; a
 //! statement that somebody ought to act, or that nobody knows yet, lifts an earlier one.
+//!
+//! What a document stated is kept with the project, and is for findings that come later too: one that is new, or is known
+//! by further names, or in another version, is judged by it. One that is as it was has been judged by it when it came; what
+//! a person has said since stays.
 
 use std::collections::BTreeMap;
 
@@ -8,45 +12,90 @@ use jiff::Timestamp;
 use super::apply::stand;
 use crate::finding::{ChangedBy, Finding, FindingStatus, Judgement, identity};
 use crate::id::ScanId;
-use crate::scan::{Statement, VexStatus};
+use crate::port::Stated;
+use crate::scan::{Report, Statement, VexStatus};
 
-/// A document's statements, by the names they are about.
+/// Most statements of one document that are kept for later; the last of them.
+const KEPT_MAX: usize = 10_000;
+
+/// What a report states, as it is kept.
+pub(super) fn stated(report: &Report, scan_id: ScanId, tool: &str, at: Timestamp) -> Vec<Stated> {
+    let skipped = report.statements.len().saturating_sub(KEPT_MAX);
+    let kept = report.statements.iter().skip(skipped);
+    kept.map(|statement| Stated { statement: statement.clone(), scan_id, tool: tool.to_owned(), at }).collect()
+}
+
+/// Statements, by the names they are about.
 pub(super) struct Statements<'a> {
-    by_name: BTreeMap<String, Vec<(usize, &'a Statement)>>,
-    scan: ScanId,
-    /// Who says so, where a statement does not.
-    tool: &'a str,
-    at: Timestamp,
+    by_name: BTreeMap<String, Vec<Entry<'a>>>,
+}
+
+#[derive(Clone, Copy)]
+struct Entry<'a> {
+    /// Of several the last one counts: the later, and of one document the one that comes last.
+    order: (Timestamp, usize),
+    is_new: bool,
+    stated: &'a Stated,
+}
+
+/// Which statements a finding was weighed against before.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Knew<'a> {
+    /// All that were known: it is as it was.
+    All,
+    /// All, as far as they are about what it was then.
+    As(&'a Finding),
+    /// None: it is new.
+    Nothing,
+}
+
+impl<'a> Knew<'a> {
+    pub(super) fn of(was: Option<&'a Finding>) -> Self {
+        was.map_or(Self::Nothing, Self::As)
+    }
+
+    /// Whether an older statement may be news to the finding.
+    fn lacks(self, finding: &Finding) -> bool {
+        let version = |of: &Finding| of.observation.component.as_ref().and_then(|component| component.version.clone());
+        match self {
+            Self::All => false,
+            Self::As(was) => was.names != finding.names || version(was) != version(finding),
+            Self::Nothing => true,
+        }
+    }
 }
 
 impl<'a> Statements<'a> {
-    pub(super) fn new(statements: &'a [Statement], scan: ScanId, tool: &'a str, at: Timestamp) -> Self {
-        let mut by_name: BTreeMap<String, Vec<_>> = BTreeMap::new();
-        for (index, statement) in statements.iter().enumerate() {
-            for name in &statement.names {
-                by_name.entry(identity::normal_name(name)).or_default().push((index, statement));
+    /// What was stated before, and what is stated now.
+    pub(super) fn new(before: &'a [Stated], now: &'a [Stated]) -> Self {
+        let mut by_name: BTreeMap<String, Vec<Entry<'a>>> = BTreeMap::new();
+        let all = before.iter().map(|stated| (false, stated)).chain(now.iter().map(|stated| (true, stated)));
+        for (index, (is_new, stated)) in all.enumerate() {
+            let entry = Entry { order: (stated.at, index), is_new, stated };
+            for name in &stated.statement.names {
+                by_name.entry(identity::normal_name(name)).or_default().push(entry);
             }
         }
-        Self { by_name, scan, tool, at }
+        Self { by_name }
     }
 
-    /// What is stated of the finding: of several statements the last one of the document. With it, the version that it
-    /// holds for.
-    fn about(&self, finding: &Finding) -> Option<(&'a Statement, Option<String>)> {
+    /// What is stated of the finding, and the version that it holds for.
+    fn about(&self, finding: &Finding) -> Option<(Entry<'a>, Option<String>)> {
         let named = finding.names.iter().filter_map(|name| self.by_name.get(name)).flatten();
-        let fitting = named.filter_map(|(index, statement)| Some((*index, *statement, holds_for(statement, finding)?)));
-        fitting.max_by_key(|(index, _, _)| *index).map(|(_, statement, version)| (statement, version))
+        let fitting = named.filter_map(|entry| Some((*entry, holds_for(&entry.stated.statement, finding)?)));
+        fitting.max_by_key(|(entry, _)| entry.order)
     }
 
     /// Judges the finding by what is stated of it. Whether that changed anything.
-    pub(super) fn judge(&self, finding: &mut Finding) -> Option<(ChangedBy, String)> {
-        let (statement, version) = self.about(finding)?;
+    pub(super) fn judge(&self, finding: &mut Finding, knew: Knew<'_>) -> Option<(ChangedBy, String)> {
+        let (entry, version) = self.about(finding).filter(|(entry, _)| entry.is_new || knew.lacks(finding))?;
+        let Stated { statement, scan_id, tool, at } = entry.stated;
         let known = finding.judgement.as_ref();
-        if known.is_some_and(|judgement| judgement.by.is_decision() || judgement.at > self.at) {
+        if known.is_some_and(|judgement| judgement.by.is_decision() || judgement.at > *at) {
             return None;
         }
-        let author = if statement.author.is_empty() { self.tool } else { &statement.author };
-        let by = ChangedBy::Vex { id: self.scan, author: author.to_owned() };
+        let author = if statement.author.is_empty() { tool } else { &statement.author };
+        let by = ChangedBy::Vex { id: *scan_id, author: author.clone() };
         let reason = statement.justification.clone();
         let status = match statement.status {
             VexStatus::NotAffected => Some(FindingStatus::Suppressed),
@@ -61,7 +110,7 @@ impl<'a> Statements<'a> {
             return None;
         }
         let judged =
-            |status| Judgement { status, by: by.clone(), at: self.at, reason: reason.clone(), until: None, version };
+            |status| Judgement { status, by: by.clone(), at: *at, reason: reason.clone(), until: None, version };
         finding.judgement = status.map(judged);
         stand(finding);
         Some((by, reason))

@@ -209,3 +209,40 @@ fn a_bill_of_materials_without_advisories_takes_nothing_as_gone() {
     assert!(bare.scope.is_empty() && bare.observations.is_empty());
     assert_eq!((bare.components, bare.skipped), (Some(1), 1));
 }
+
+/// What syft wrote over `examples/backoffice`, in three formats, against the table that it prints.
+#[test]
+fn syft_lists_the_same_in_every_format() {
+    macro_rules! by_syft {
+        ($name:literal) => {
+            include_str!(concat!("../../../../examples/backoffice/reports/", $name))
+        };
+    }
+    let rows = by_syft!("syft.txt").lines().skip(1).map(|line| {
+        let mut words = line.split_whitespace().map(str::to_owned);
+        (words.next().unwrap(), words.next())
+    });
+    let printed: Vec<(String, Option<String>)> = rows.collect();
+    assert_eq!(printed.len(), 7);
+    for (document, format) in [
+        (by_syft!("syft.cdx.json"), "cyclonedx_json"),
+        (by_syft!("syft.spdx.json"), "spdx_json"),
+        (by_syft!("syft.spdx"), "spdx_tag"),
+    ] {
+        let report = scan::read(document.as_bytes(), None).unwrap();
+        assert_eq!(report.format.as_str(), format);
+        assert_eq!((report.skipped, report.observations.len()), (0, 0), "{format}");
+        assert_eq!(report.tools.iter().map(String::as_str).collect::<Vec<_>>(), ["syft"], "{format}");
+        // SPDX names the folder itself as a package.
+        let listed = report.inventory.iter().filter(|component| component.name != "backoffice");
+        let mut listed: Vec<_> = listed.map(|one| (one.name.clone(), one.version.clone())).collect();
+        listed.sort();
+        assert_eq!(listed, printed, "{format}");
+        let purls = report.inventory.iter().filter_map(|component| component.purl.as_deref());
+        assert_eq!(
+            purls.filter(|purl| purl.starts_with("pkg:cargo/") || purl.starts_with("pkg:pypi/")).count(),
+            7,
+            "{format}"
+        );
+    }
+}

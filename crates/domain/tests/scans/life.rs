@@ -294,6 +294,47 @@ fn vex_is_about_one_product_and_version() {
 }
 
 #[test]
+fn what_was_stated_holds_for_findings_that_come_later() {
+    let mut shop = Shop::new();
+    assert_eq!(told(&shop.scan(&vex(VexStatus::NotAffected, Some("pkg:npm/lodash@4.17.11")))), [] as [&str; 0]);
+    // New, and judged before it is told as open.
+    let outcome = shop.scan(&report("grype", &[lodash(&[GHSA])]));
+    assert_eq!(told(&outcome), ["vulnerability.suppressed"]);
+    assert_eq!((shop.findings[0].status, outcome.history[0].by.name()), (Suppressed, Some("ACME")));
+    // In another version it is another matter, and back in this one it is not.
+    let mut newer = lodash(&[GHSA]);
+    newer.component.as_mut().unwrap().version = Some("4.17.12".to_owned());
+    assert_eq!(told(&shop.scan(&report("grype", &[newer]))), ["vulnerability.reopened"]);
+    assert_eq!(told(&shop.scan(&report("grype", &[lodash(&[GHSA])]))), ["vulnerability.suppressed"]);
+    // A person reopens it: the next scans leave it so.
+    let key = ChangedBy::Key { id: KeyId(uuid::Uuid::nil()), name: "ada".to_owned() };
+    let verdict = Verdict { status: Open, reason: String::new(), until: None, by: key };
+    let now = shop.facts().received_at;
+    let judged = finding::judge::judge(&shop.findings[0], verdict, now, &shop.entropy).unwrap();
+    shop.put(judged.finding);
+    assert_eq!(told(&shop.scan(&report("grype", &[lodash(&[GHSA])]))), [] as [&str; 0]);
+    assert_eq!(shop.findings[0].status, Open);
+}
+
+#[test]
+fn of_what_was_stated_the_newest_document_counts_and_names_may_come_later() {
+    let mut shop = Shop::new();
+    let older = ScanFacts { scanned_at: Some(shop.project.created_at), ..shop.facts() };
+    shop.scan(&vex(VexStatus::FalsePositive, None));
+    shop.scan(&vex(VexStatus::NotAffected, None));
+    shop.scan_with(&vex(VexStatus::Affected, None), older);
+    // Known by a name that nothing is stated of, then by one more.
+    assert_eq!(told(&shop.scan(&report("nvd", &[lodash(&[CVE])]))), ["vulnerability.created"]);
+    assert_eq!(told(&shop.scan(&report("grype", &[lodash(&[CVE, GHSA])]))), ["vulnerability.suppressed"]);
+    assert_eq!(shop.findings[0].judgement.as_ref().unwrap().status, Suppressed);
+    // A newer document that somebody ought to act lifts it, and holds for what comes later as well.
+    assert_eq!(told(&shop.scan(&vex(VexStatus::Affected, None))), ["vulnerability.reopened"]);
+    let mut other = lodash(&[GHSA]);
+    other.component = Some(Component { purl: Some("pkg:npm/lodash-es@1.0.0".to_owned()), ..Component::default() });
+    assert_eq!(told(&shop.scan(&report("other", &[other]))), ["vulnerability.created"]);
+}
+
+#[test]
 fn renamed_files_take_their_findings_along() {
     let at = |file: &str, line: u64, code: &str| Observation {
         rule_id: "R".to_owned(),

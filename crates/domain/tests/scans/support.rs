@@ -3,9 +3,9 @@
 use watchbell_domain::Timestamp;
 use watchbell_domain::finding::{Finding, FindingChange, FindingStatus};
 use watchbell_domain::id::{FindingId, OrgId, ProjectId, ScanId};
-use watchbell_domain::org::{Org, Project};
+use watchbell_domain::org::{Group, Org, Project};
 use watchbell_domain::port::testing::SeededEntropy;
-use watchbell_domain::port::{Coverage, ProjectState, ScanOutcome};
+use watchbell_domain::port::{Coverage, ProjectState, ScanOutcome, Stated};
 use watchbell_domain::scan::{self, Report, ScanStatus};
 use watchbell_domain::snapshot::{self, ScanFacts};
 
@@ -42,6 +42,8 @@ pub(crate) struct Shop {
     /// Those that were merged into others.
     pub(crate) merged: Vec<Finding>,
     pub(crate) history: Vec<FindingChange>,
+    pub(crate) group: Option<Group>,
+    pub(crate) statements: Vec<Stated>,
     coverage: Coverage,
     pub(crate) entropy: SeededEntropy,
     hour: i64,
@@ -65,9 +67,22 @@ impl Shop {
             created_at,
             version: 0,
             last_scan_at: None,
+            owner: None,
+            labels: std::collections::BTreeMap::new(),
         };
         let (findings, merged, history) = (Vec::new(), Vec::new(), Vec::new());
-        Self { org, project, findings, merged, history, coverage: Coverage::default(), entropy, hour: 0 }
+        Self {
+            org,
+            project,
+            findings,
+            merged,
+            history,
+            group: None,
+            statements: Vec::new(),
+            coverage: Coverage::default(),
+            entropy,
+            hour: 0,
+        }
     }
 
     pub(crate) fn facts(&mut self) -> ScanFacts {
@@ -89,7 +104,13 @@ impl Shop {
     }
 
     pub(crate) fn state(&self) -> ProjectState {
-        ProjectState { project: self.project.clone(), findings: self.findings.clone(), coverage: self.coverage.clone() }
+        ProjectState {
+            project: self.project.clone(),
+            group: self.group.clone(),
+            statements: self.statements.clone(),
+            findings: self.findings.clone(),
+            coverage: self.coverage.clone(),
+        }
     }
 
     pub(crate) fn keep(&mut self, outcome: &ScanOutcome) {
@@ -97,6 +118,8 @@ impl Shop {
             self.put(changed.clone());
         }
         self.history.extend(outcome.history.iter().cloned());
+        self.statements.extend(outcome.statements.iter().cloned());
+        self.statements.sort_by_key(|stated| stated.at);
         for (key, at) in &outcome.coverage.0 {
             let known = self.coverage.0.entry(key.clone()).or_insert(*at);
             *known = (*known).max(*at);

@@ -14,10 +14,11 @@ use watchbell_domain::endpoint::{
 use watchbell_domain::id::{EndpointId, OrgId};
 use watchbell_domain::port::Entropy;
 use watchbell_wire::dialect::Credential;
+use watchbell_wire::expression::Mistake;
 use watchbell_wire::{Dialect, EventType, Secret, SecretError, Settings};
 
 use super::headers::{self, HeaderForbidden};
-use super::transport;
+use super::{rules, transport};
 use crate::net::guard::{EgressPolicy, UrlRefused};
 
 /// How long a secret that was rotated out stays valid unless told otherwise.
@@ -136,6 +137,14 @@ pub enum Refused {
         /// What has to be entered again.
         detail: String,
     },
+    /// A filter is none, or does not fit what the endpoint gets.
+    #[error("{mistake}")]
+    Filter {
+        /// Which, as a JSON pointer.
+        pointer: &'static str,
+        /// What is wrong with it, and where.
+        mistake: Mistake,
+    },
     /// Something else does not do.
     #[error("{detail}")]
     Member {
@@ -167,7 +176,7 @@ pub fn create(
     entropy: &dyn Entropy,
 ) -> Result<Made, Refused> {
     let dialect = sendable(&spec.dialect)?;
-    let url = egress.check_url(&spec.url)?;
+    let url = egress.check_url_for(dialect.carrier, &spec.url)?;
     check_description(spec.description.as_deref())?;
     let events = events_of(dialect, spec.events)?;
     headers::check(dialect, &spec.headers)?;
@@ -179,6 +188,7 @@ pub fn create(
     }
     transport::check_tls(&spec.transport.tls, now)?;
     let secret = credential(dialect, spec.credential, entropy)?;
+    check_one_voice(dialect, secret.is_some(), &spec.transport)?;
     let endpoint = Endpoint {
         id: EndpointId::make(now, entropy),
         org_id,
@@ -196,7 +206,17 @@ pub fn create(
         created_at: now,
         updated_at: now,
     };
+    rules::check(&endpoint, now)?;
     Ok(Made { endpoint, secret })
+}
+
+/// A secret of a dialect that may go without goes into `Authorization`, and so does `auth`.
+fn check_one_voice(dialect: &Dialect, has_secret: bool, transport: &Transport) -> Result<(), Refused> {
+    let is_twice = dialect.credential == Credential::SecretOptional && has_secret && transport.auth.is_some();
+    match is_twice {
+        true => Err(member("/auth", "auth and secret both say who Watchbell is: give one of them")),
+        false => Ok(()),
+    }
 }
 
 /// Whether an endpoint of this dialect gets a ping as soon as it is made.
@@ -220,7 +240,7 @@ pub fn change(
     endpoint.updated_at = after(seen.updated_at, now);
     let renews = change.renews();
     if let Some(text) = &change.url {
-        let url = egress.check_url(text)?;
+        let url = egress.check_url_for(seen.dialect.carrier, text)?;
         if is_elsewhere(&seen.url, &url) {
             check_new_host(seen, &change)?;
             endpoint.secrets.clear();
@@ -246,11 +266,16 @@ pub fn change(
         check_policy(&policy)?;
         endpoint.policy = policy;
     }
+    // What was saved is not judged again unless it, or what it is asked about, changes.
+    if endpoint.policy.rules != seen.policy.rules || endpoint.events != seen.events {
+        rules::check(&endpoint, now)?;
+    }
     change_transport(&mut endpoint, change.auth, change.tls, change.http_version, egress, now)?;
     let secret = match renews {
         true => renew(&mut endpoint, change.credential, OVERLAP, now, entropy)?,
         false => None,
     };
+    check_one_voice(endpoint.dialect, !endpoint.secrets.is_empty(), &endpoint.transport)?;
     Ok(Made { endpoint, secret })
 }
 

@@ -12,6 +12,7 @@ pub mod member;
 pub mod org;
 pub mod poam;
 pub mod replay;
+pub mod rules;
 pub mod source;
 pub mod test_event;
 pub mod transport;

@@ -1,5 +1,7 @@
 //! Organisations and projects: names that can stand in URLs and lists.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use watchbell_domain::id::{OrgId, ProjectId};
 use watchbell_domain::org::{Org, Project, WEIGHT_DEFAULT};
@@ -10,6 +12,11 @@ pub const NAME_LENGTH_MAX: usize = 200;
 /// Longest slug, in characters.
 pub const SLUG_LENGTH_MAX: usize = 63;
 
+/// Most labels of a project.
+pub const LABELS_MAX: usize = 50;
+/// Longest name and longest value of a label, in bytes.
+pub const LABEL_LENGTH_MAX: usize = 200;
+
 /// A name or slug cannot be taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
@@ -19,6 +26,14 @@ pub enum Refused {
     /// Not a slug.
     #[error("a slug has 1 to 63 characters of a-z, 0-9 and -, begins and ends with a letter or digit and is no id")]
     Slug,
+    /// No owner's name.
+    #[error("an owner has 1 to 200 characters and no control characters; null for none")]
+    Owner,
+    /// Too many labels, or one that is none.
+    #[error(
+        "a project has at most 50 labels: names of A-Z, a-z, 0-9, _, -, . and /, values without control characters, 200 bytes each"
+    )]
+    Label,
 }
 
 /// A new organisation. Without a slug one is made of the name.
@@ -65,7 +80,47 @@ pub fn create_project(org_id: OrgId, name: &str, now: Timestamp, entropy: &dyn E
         created_at: now,
         version: 0,
         last_scan_at: None,
+        owner: None,
+        labels: BTreeMap::new(),
     })
+}
+
+/// What is to be said of a project. Outer `None`: leave as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Description {
+    /// Its name.
+    pub name: Option<String>,
+    /// Who answers for it; `Some(None)` takes the owner away.
+    pub owner: Option<Option<String>>,
+    /// All labels.
+    pub labels: Option<BTreeMap<String, String>>,
+}
+
+/// A project with another description.
+///
+/// # Errors
+/// [`Refused::Name`], [`Refused::Owner`], [`Refused::Label`]
+pub fn describe_project(project: &Project, said: Description) -> Result<Project, Refused> {
+    let name = said.name.unwrap_or_else(|| project.name.clone());
+    check_name(&name)?;
+    let owner = said.owner.unwrap_or_else(|| project.owner.clone());
+    if owner.as_deref().is_some_and(|owner| check_name(owner).is_err()) {
+        return Err(Refused::Owner);
+    }
+    let labels = said.labels.unwrap_or_else(|| project.labels.clone());
+    let fits = |(name, value): (&String, &String)| {
+        is_label(name) && value.len() <= LABEL_LENGTH_MAX && !value.contains(char::is_control)
+    };
+    if labels.len() > LABELS_MAX || !labels.iter().all(fits) {
+        return Err(Refused::Label);
+    }
+    Ok(Project { name, owner, labels, ..project.clone() })
+}
+
+/// A label's name can be written in a filter as it is: `project.labels.team`.
+fn is_label(name: &str) -> bool {
+    let well_formed = name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '/'));
+    !name.is_empty() && name.len() <= LABEL_LENGTH_MAX && well_formed
 }
 
 /// Whether a text may be the name of something.

@@ -97,6 +97,20 @@ mod tests {
                 ("bearer-scan", "scan.completed"),
                 ("standard", "webhook.ping"),
                 ("cloudevents", "webhook.ping"),
+                ("slack", "webhook.ping"),
+                ("teams", "webhook.ping"),
+                ("pagerduty", "webhook.ping"),
+                ("opsgenie", "webhook.ping"),
+                ("jsm", "webhook.ping"),
+                ("jira", "webhook.ping"),
+                ("http", "webhook.ping"),
+                ("splunk_hec", "webhook.ping"),
+                ("elastic", "webhook.ping"),
+                ("rapid7", "webhook.ping"),
+                ("ocsf", "webhook.ping"),
+                ("syslog", "webhook.ping"),
+                ("cef", "webhook.ping"),
+                ("email", "webhook.ping"),
             ]
         );
     }

@@ -97,18 +97,24 @@ impl Content {
     }
 
     fn path(&self, org: OrgId, sha256: [u8; 32]) -> PathBuf {
-        let name = hex::encode(sha256);
-        let shelf: String = name.chars().take(2).collect();
-        self.directory.join(org.bare()).join(shelf).join(name)
+        place(&self.directory, org, sha256)
     }
 }
 
-fn make(directory: &Path) -> io::Result<()> {
+/// Where a document is in its folder.
+pub(super) fn place(root: &Path, org: OrgId, sha256: [u8; 32]) -> PathBuf {
+    let name = hex::encode(sha256);
+    let shelf: String = name.chars().take(2).collect();
+    root.join(org.bare()).join(shelf).join(name)
+}
+
+/// Makes a folder that nobody else may look into.
+pub(super) fn make(directory: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)
 }
 
 /// Whose content there is. What is none of ours is left alone.
-fn listed(root: &Path) -> io::Result<Vec<(OrgId, [u8; 32])>> {
+pub(super) fn listed(root: &Path) -> io::Result<Vec<(OrgId, [u8; 32])>> {
     let mut all = Vec::new();
     for org in fs::read_dir(root)? {
         let org = org?;

@@ -19,10 +19,12 @@ use watchbell_domain::port::{EvidenceStore, StoreError, Terms, Written};
 use crate::spool::Spooled;
 
 mod content;
+mod copy;
 mod read;
 mod service;
 
 pub use content::Content;
+pub use copy::{Copied, copy};
 pub use service::{Options, Parts, Service};
 
 /// Why a document was not taken or deleted.

@@ -213,7 +213,7 @@ impl Service {
         };
         let id = EventId::make(at, &*self.parts.entropy);
         let event = Event { id: id.0, event_type, occurred_at: at, data: Data::from_typed(&data) };
-        NewEvent { event, project_id: evidence.project_id, only: None, hops: 0 }
+        NewEvent::of(event, evidence.project_id)
     }
 
     async fn expire(&self) -> Result<(), super::Error> {

@@ -5,11 +5,13 @@
 //!
 //! A report that cannot be read changes no finding, yet is written: a failed scan with its `scan.failed`.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use jiff::Timestamp;
 use watchbell_domain::event::Accepted;
 use watchbell_domain::id::{OrgId, ProjectId, ScanId};
-use watchbell_domain::port::{Entropy, Once, OrgStore, ProjectState, ProjectStore, ScanOutcome, StoreError, Written};
+use watchbell_domain::port::{Entropy, Once, OrgStore, ProjectStore, StoreError, Written};
 use watchbell_domain::scan::{self, Report, ReportError, Scan};
 use watchbell_domain::snapshot::{self, ScanFacts};
 
@@ -110,39 +112,20 @@ pub async fn apply(
         scanned_at: submission.scanned_at,
         partial: submission.partial,
     };
-    let (report, tool) = read(submission).await;
-    let weigh = |known: &ProjectState| match &report {
-        Ok(report) => snapshot::weigh(&org, known, report, facts, ports.entropy),
-        Err(error) => snapshot::unreadable(&known.project, tool.as_deref(), error, facts, ports.entropy),
-    };
-    apply_weighed(ports, org_id, project_id, weigh, once).await
-}
-
-/// Reads the report off the async threads: tens of megabytes take their time.
-async fn read(submission: Submission) -> (Result<Report, ReportError>, Option<String>) {
-    let tool = submission.tool.clone();
-    let reading = tokio::task::spawn_blocking(move || submission.report.read(submission.tool.as_deref()));
-    match reading.await {
-        Ok(report) => (report, tool),
-        // A reader that panics is our fault, and shall be seen as that by whoever catches panics.
-        Err(failed) => std::panic::resume_unwind(failed.into_panic()),
-    }
-}
-
-async fn apply_weighed(
-    ports: Ports<'_>,
-    org_id: OrgId,
-    project_id: ProjectId,
-    weigh: impl Fn(&ProjectState) -> ScanOutcome + Send,
-    once: impl Fn(&Scan) -> Option<Once> + Send,
-) -> Result<Applied, Error> {
+    let submission = Arc::new(submission);
     let mut round = 1;
     loop {
+        // Read anew in each round, and held only while it is weighed: writing a large one takes longest, and memory is
+        // needed for what is written.
+        let report = read(Arc::clone(&submission)).await;
         let Some(known) = ports.projects.project_state(org_id, project_id).await? else {
             return Err(Error::NoSuchProject);
         };
-        let outcome = weigh(&known);
-        drop(known);
+        let outcome = match &report {
+            Ok(report) => snapshot::weigh(&org, &known, report, facts, ports.entropy),
+            Err(error) => snapshot::unreadable(&known.project, submission.tool.as_deref(), error, facts, ports.entropy),
+        };
+        drop((known, report));
         let scan = outcome.scan.clone();
         let once = once(&scan);
         match ports.projects.apply_scan(outcome, once).await {
@@ -150,5 +133,15 @@ async fn apply_weighed(
             Err(StoreError::Conflict(_)) if round < ROUNDS_MAX => round += 1,
             Err(error) => return Err(error.into()),
         }
+    }
+}
+
+/// Reads the report off the async threads: tens of megabytes take their time.
+async fn read(submission: Arc<Submission>) -> Result<Report, ReportError> {
+    let reading = tokio::task::spawn_blocking(move || submission.report.read(submission.tool.as_deref()));
+    match reading.await {
+        Ok(report) => report,
+        // A reader that panics is our fault, and shall be seen as that by whoever catches panics.
+        Err(failed) => std::panic::resume_unwind(failed.into_panic()),
     }
 }

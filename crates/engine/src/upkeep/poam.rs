@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use jiff::SignedDuration;
 use tokio_util::sync::CancellationToken;
@@ -28,11 +29,36 @@ impl Default for Options {
     }
 }
 
+/// What the service counts.
+#[derive(Debug, Default)]
+pub struct Observer {
+    rung: AtomicU64,
+    unreadable: AtomicU64,
+}
+
+impl Observer {
+    /// Plans that rang.
+    pub fn rung(&self) -> u64 {
+        self.rung.load(Ordering::Relaxed)
+    }
+
+    /// Plans that could not be read when they were due, each time it was tried.
+    pub fn unreadable(&self) -> u64 {
+        self.unreadable.load(Ordering::Relaxed)
+    }
+
+    fn saw(&self, rung: Rung) {
+        self.rung.fetch_add(rung.rung.into(), Ordering::Relaxed);
+        self.unreadable.fetch_add(rung.unreadable.into(), Ordering::Relaxed);
+    }
+}
+
 /// Lets plans ring. One for each store is enough; several do no harm.
 pub struct Service {
     options: Options,
     store: Arc<dyn PoamStore>,
     clock: Arc<dyn Clock>,
+    observer: Arc<Observer>,
 }
 
 impl fmt::Debug for Service {
@@ -43,8 +69,8 @@ impl fmt::Debug for Service {
 
 impl Service {
     /// The loop, not running yet.
-    pub fn new(options: Options, store: Arc<dyn PoamStore>, clock: Arc<dyn Clock>) -> Self {
-        Self { options, store, clock }
+    pub fn new(options: Options, store: Arc<dyn PoamStore>, clock: Arc<dyn Clock>, observer: Arc<Observer>) -> Self {
+        Self { options, store, clock, observer }
     }
 
     /// Rings until `shutdown`. A step under way is let go: it is a commit or it is not.
@@ -72,6 +98,7 @@ impl Service {
     pub async fn step(&self) -> Result<Rung, StoreError> {
         let (now, limit) = (self.clock.now(), self.options.items_max);
         let rung = self.store.ring(RingStep { now, limit }).await?;
+        self.observer.saw(rung);
         if rung.rung > 0 {
             tracing::debug!(rung = rung.rung, "plans of action rang");
         }

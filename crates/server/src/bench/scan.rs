@@ -84,7 +84,7 @@ async fn one(options: &Options, findings: u64) -> Result<Run, Error> {
     let bytes = std::fs::metadata(&path).map_err(Error::File)?.len();
     let watch = Watch::start();
     let settings: Vec<String> =
-        ["scan.max_bytes=\"1GiB\"".to_owned()].into_iter().chain(options.settings.iter().cloned()).collect();
+        ["scan.max_bytes=1GiB".to_owned()].into_iter().chain(options.settings.iter().cloned()).collect();
     let setup = Setup {
         binary: &options.server_bin,
         folder: folder.path(),

@@ -1,4 +1,4 @@
-//! `watchbell backup`, `watchbell restore`: a copy of the database, taken beside a running server, and put back.
+//! `watchbell backup`, `watchbell restore`: a copy of database and documents, taken beside a running server, and put back.
 
 use std::fs::OpenOptions;
 use std::io::{IsTerminal, Write};
@@ -7,23 +7,25 @@ use std::path::{Path, PathBuf};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
+use watchbell_engine::evidence::{Copied, copy};
 use watchbell_store::key_file;
 use watchbell_store::seal::SealingKeys;
 use watchbell_store::sqlite::backup::{self, BackupError, Progress};
 
 use super::config::Source;
-use super::output::{FAINT, GOOD};
+use super::output::{BAD, FAINT, GOOD, remark};
 use super::{Done, Exit, Failure, Output, Variables};
 use crate::config::Config;
 use crate::entropy::OsEntropy;
-use crate::wiring::{StartError, key_file};
+use crate::wiring::{EVIDENCE_FOLDER, StartError, key_file};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   watchbell backup /backups/watchbell-2026-11-22.db
   watchbell backup /backups/w.db --data /var/lib/watchbell
 
-The server may run: what was accepted before the backup began is in it, and nobody waits for it. Secrets are in it as
+The server may run: what was accepted before the backup began is in it, and nobody waits for it. Documents that were
+uploaded as evidence are copied into a folder beside it, FILE.evidence; they belong together. Secrets are in it as
 ciphertext; the key that opens them (secrets.key) is not, and has to be kept elsewhere.
 
 Exit status: 0 there is a backup, 1 there is none, 2 the configuration is wrong, 74 the database is damaged.")]
@@ -42,7 +44,7 @@ pub(super) struct Backup {
   watchbell restore /backups/watchbell-2026-11-22.db --key-file secrets.key --data /var/lib/watchbell
   watchbell restore /backups/w.db                      (the key is in the data directory already)
 
-The data directory must hold no database. What was under way when the backup was taken is sent again after the next start.
+The data directory must hold no database. Documents come from the folder FILE.evidence beside the backup. What was under way when the backup was taken is sent again after the next start.
 
 Exit status: 0 restored, 1 not, 2 the configuration is wrong, 74 the backup is damaged, 75 a server has the directory,
 78 the key is missing or another one.")]
@@ -62,14 +64,38 @@ pub(super) struct Restore {
 impl Backup {
     pub(super) fn run(self, out: Output, variables: Variables) -> Done {
         let config = load(&self.source, variables, self.data)?;
+        let (documents, folder) = (config.storage.data.join(EVIDENCE_FOLDER), documents_of(&self.file));
+        if self.file.exists() || folder.exists() {
+            return Err(BackupError::Exists(if self.file.exists() { self.file } else { folder }).into());
+        }
         let mut bar = Bar::new(out);
-        let copied = backup::backup(&config.storage.data, &self.file, &mut |progress| bar.tell(progress))?;
+        let mut both = || -> Result<_, Failure> {
+            // Before and after: what is deleted meanwhile, and what comes in.
+            let before = copied(&documents, &folder)?;
+            let database = backup::backup(&config.storage.data, &self.file, &mut |progress| bar.tell(progress))?;
+            Ok((database, before, copied(&documents, &folder)?))
+        };
+        let done = both();
         bar.end();
+        let (database, before, after) = match done {
+            Ok(done) => done,
+            Err(failure) => {
+                // Half a backup is none, and its place is wanted again.
+                std::fs::remove_dir_all(&folder).ok();
+                return Err(failure);
+            }
+        };
+        let (files, bytes) = (before.files + after.files, before.bytes + after.bytes);
+        damaged(&after);
         if out.json {
-            out.value(&json!({"file": copied.path, "bytes": copied.bytes, "schema": copied.schema}));
+            out.value(&json!({"file": database.path, "bytes": database.bytes, "schema": database.schema,
+                "documents": files, "document_bytes": bytes}));
             return Ok(());
         }
-        out.line(format!("{GOOD}backup{GOOD:#} {} ({} bytes)", copied.path.display(), copied.bytes));
+        out.line(format!("{GOOD}backup{GOOD:#} {} ({} bytes)", database.path.display(), database.bytes));
+        if files > 0 {
+            out.line(format!("{GOOD}backup{GOOD:#} {} (documents: {files}, {bytes} bytes)", folder.display()));
+        }
         out.line(format!(
             "{FAINT}its secrets are sealed: keep {} as well, elsewhere{FAINT:#}",
             key_file(&config).display()
@@ -100,18 +126,46 @@ impl Restore {
         }
         let copied = backup::restore(&self.file, &config.storage.data, &keys, &mut |progress| bar.tell(progress))?;
         bar.end();
+        let documents = self::copied(&documents_of(&self.file), &config.storage.data.join(EVIDENCE_FOLDER))?;
+        damaged(&documents);
         if !place.exists() {
             write_key(&place, &text).map_err(|error| {
                 Failure::new(Exit::KeyFile, format!("the key cannot be written to {}: {error}", place.display()))
             })?;
         }
         if out.json {
-            out.value(&json!({"data": config.storage.data, "bytes": copied.bytes, "schema": copied.schema}));
+            out.value(&json!({"data": config.storage.data, "bytes": copied.bytes, "schema": copied.schema,
+                "documents": documents.files, "document_bytes": documents.bytes}));
             return Ok(());
         }
-        out.line(format!("{GOOD}restored{GOOD:#} into {} ({} bytes)", config.storage.data.display(), copied.bytes));
+        out.line(format!(
+            "{GOOD}restored{GOOD:#} into {} ({} bytes, documents: {})",
+            config.storage.data.display(),
+            copied.bytes,
+            documents.files
+        ));
         out.line(format!("{FAINT}next: watchbell serve --data {}{FAINT:#}", config.storage.data.display()));
         Ok(())
+    }
+}
+
+/// Where a backup's documents are: beside it.
+fn documents_of(file: &Path) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(".evidence");
+    PathBuf::from(name)
+}
+
+fn copied(from: &Path, to: &Path) -> Result<Copied, Failure> {
+    copy(from, to).map_err(|error| {
+        Failure::failed(format!("the documents cannot be copied from {} to {}: {error}", from.display(), to.display()))
+    })
+}
+
+/// Says which documents were left out, if any.
+fn damaged(copied: &Copied) {
+    for name in &copied.damaged {
+        remark(format!("{BAD}damaged{BAD:#}: the document {name} is not what it was, and was left out"));
     }
 }
 

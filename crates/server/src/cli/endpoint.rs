@@ -101,6 +101,78 @@ enum Action {
     #[command(after_help = "Examples:
   watchbell endpoint resume ep_0192f0c1-…")]
     Resume(Named),
+    /// Try a filter without saving it: on an event, or on a sample of every type the endpoint can get
+    #[command(after_help = "Examples:
+  watchbell endpoint try-filter ep_0192f0c1-… \"severity >= high && project.name.startsWith('pay')\"
+  watchbell endpoint try-filter ep_0192f0c1-… --event evt_0192f0c1-…")]
+    TryFilter {
+        #[command(flatten)]
+        named: Named,
+        /// The filter; the endpoint's own when absent
+        #[arg(value_name = "EXPRESSION")]
+        filter: Option<String>,
+        /// An event that was accepted
+        #[arg(long, value_name = "EVENT")]
+        event: Option<String>,
+    },
+    /// Mute something for an endpoint until an end, end a mute, or list what is muted
+    #[command(after_help = "Examples:
+  watchbell endpoint mute ep_0192f0c1-… --finding fnd_0192f0c1-… --for 72h --reason 'upgrade planned'
+  watchbell endpoint mute ep_0192f0c1-… --when \"component.name == 'lodash'\" --until 2026-02-01T00:00:00Z
+  watchbell endpoint mute ep_0192f0c1-…
+  watchbell endpoint mute ep_0192f0c1-… --end mut_0192f0c1-…")]
+    Mute {
+        #[command(flatten)]
+        mute: Mute,
+        #[command(flatten)]
+        named: Named,
+    },
+}
+
+/// What to mute, and until when.
+#[derive(Debug, clap::Args)]
+#[group(id = "muted", multiple = false, args = ["finding", "project", "type", "when", "everything", "end"])]
+struct Mute {
+    /// Events about this finding
+    #[arg(long, value_name = "ID")]
+    finding: Option<String>,
+    /// Events about this project
+    #[arg(long, value_name = "ID")]
+    project: Option<String>,
+    /// Events of this type
+    #[arg(long, value_name = "TYPE")]
+    r#type: Option<String>,
+    /// Events that this is true of
+    #[arg(long, value_name = "EXPRESSION")]
+    when: Option<String>,
+    /// Everything
+    #[arg(long)]
+    everything: bool,
+    /// End this mute now
+    #[arg(long, value_name = "MUTE")]
+    end: Option<String>,
+    /// Until this time (RFC 3339)
+    #[arg(long, value_name = "TIME", requires = "muted", conflicts_with_all = ["lasts", "end"])]
+    until: Option<String>,
+    /// For so long, such as 4h
+    #[arg(long = "for", value_name = "DURATION", requires = "muted", conflicts_with = "end")]
+    lasts: Option<String>,
+    /// Why, for whoever asks later
+    #[arg(long, value_name = "TEXT", requires = "muted", conflicts_with = "end")]
+    reason: Option<String>,
+}
+
+impl Mute {
+    /// The body of a new mute; `None`: nothing is to be muted.
+    fn body(&self) -> Option<Value> {
+        let what =
+            [("finding", &self.finding), ("project", &self.project), ("type", &self.r#type), ("when", &self.when)];
+        let given = what.iter().any(|(_, value)| value.is_some()) || self.everything;
+        let members = [("until", &self.until), ("for", &self.lasts), ("reason", &self.reason)];
+        let all = what.into_iter().chain(members);
+        let body = all.filter_map(|(name, value)| Some((name.to_owned(), json!(value.as_ref()?))));
+        given.then(|| Value::Object(body.collect()))
+    }
 }
 
 /// One endpoint of the server.
@@ -193,6 +265,33 @@ impl Args {
             }
             Action::Pause(named) => show_or(out, &named.ask(Method::POST, "/pause", None)?, "paused", &named.id),
             Action::Resume(named) => show_or(out, &named.ask(Method::POST, "/resume", None)?, "resumed", &named.id),
+            Action::TryFilter { filter, event, named } => {
+                let mut body = Map::new();
+                body.extend(filter.map(|text| ("filter".to_owned(), text.into())));
+                body.extend(event.map(|id| ("event_id".to_owned(), id.into())));
+                let tried = named.ask(Method::POST, "/filter/try", Some(&Value::Object(body)))?;
+                out.page(
+                    &tried,
+                    &[("type", &["type"]), ("answer", &["answer"]), ("error", &["error"]), ("names", &["names"])],
+                );
+            }
+            Action::Mute { mute, named } => {
+                if let Some(end) = &mute.end {
+                    named.ask(Method::DELETE, &format!("/mutes/{}", segment(end)), None)?;
+                    done(out, "ended", end);
+                } else if let Some(body) = mute.body() {
+                    out.thing(&named.ask(Method::POST, "/mutes", Some(&body))?);
+                } else {
+                    let columns: &[(&str, &[&str])] = &[
+                        ("id", &["id"]),
+                        ("when", &["when"]),
+                        ("until", &["until"]),
+                        ("live", &["live"]),
+                        ("by", &["by"]),
+                    ];
+                    out.page(&named.ask(Method::GET, "/mutes", None)?, columns);
+                }
+            }
         }
         Ok(())
     }

@@ -31,6 +31,18 @@ pub(super) struct Flags {
     /// One digest instead of more new findings of a scan than this; "off" for none, "default" for the dialect's own
     #[arg(long, value_name = "N", help_heading = "Limits")]
     storm_threshold: Option<String>,
+    /// Only events that this is true of, such as "severity >= high && project.name.startsWith('pay')"; "all" for every one
+    #[arg(long, value_name = "EXPRESSION", help_heading = "Rules")]
+    filter: Option<String>,
+    /// Deliveries wait from one time of day to another, such as "22:00-07:00" or "22:00-07:00 Europe/Berlin"; "off" for never
+    #[arg(long, value_name = "HOURS", help_heading = "Rules")]
+    quiet: Option<String>,
+    /// What is at least so bad does not wait for the end of quiet hours
+    #[arg(long, value_name = "SEVERITY", requires = "quiet", help_heading = "Rules")]
+    quiet_except: Option<String>,
+    /// The days on which quiet hours begin, such as "mon,tue"; every day when left out
+    #[arg(long, value_name = "DAYS", requires = "quiet", value_delimiter = ',', help_heading = "Rules")]
+    quiet_days: Vec<String>,
     /// What the Authorization header says
     #[arg(long, value_name = "HOW", help_heading = "Connection")]
     auth: Option<Auth>,
@@ -114,10 +126,30 @@ impl Flags {
             self.min_severity.as_deref().map(|text| if text == "all" { Value::Null } else { text.into() }),
         );
         put("storm_threshold", self.storm_threshold.as_deref().map(storm_threshold));
+        put("filter", self.filter.as_deref().map(|text| if text == "all" { Value::Null } else { text.into() }));
+        put("quiet", self.quiet()?);
         put("http_version", self.http_version.map(named));
         put("tls", self.tls()?);
         put("auth", self.auth()?);
         Ok(())
+    }
+
+    fn quiet(&self) -> Result<Option<Value>, Failure> {
+        let Some(text) = &self.quiet else { return Ok(None) };
+        if text == "off" {
+            return Ok(Some(Value::Null));
+        }
+        let (hours, zone) =
+            text.split_once(' ').map_or((text.as_str(), None), |(hours, zone)| (hours, Some(zone.trim())));
+        let (from, to) = hours.split_once('-').ok_or_else(|| {
+            Failure::usage(format!("--quiet {text:?}: a time, - and a time are wanted, such as 22:00-07:00"))
+        })?;
+        let mut quiet = json!({"from": from, "to": to, "days": self.quiet_days});
+        if let Some(members) = quiet.as_object_mut() {
+            members.extend(zone.map(|zone| ("time_zone".to_owned(), zone.into())));
+            members.extend(self.quiet_except.as_deref().map(|severity| ("except".to_owned(), severity.into())));
+        }
+        Ok(Some(quiet))
     }
 
     fn tls(&self) -> Result<Option<Value>, Failure> {

@@ -39,6 +39,22 @@ enum Action {
     #[command(after_help = "Examples:
   watchbell event show evt_0192f0c1-…")]
     Show(Named),
+    /// Say why endpoints got an event, or did not
+    #[command(after_help = "Examples:
+  watchbell event why evt_0192f0c1-…
+  watchbell event why evt_0192f0c1-… --endpoint ep_0192f0c1-…
+
+What was recorded when the event was accepted stands first; what the rules say now stands below it, and may differ where a rule
+was changed since.")]
+    Why {
+        /// About this endpoint only
+        #[arg(long, value_name = "EP")]
+        endpoint: Option<String>,
+        #[command(flatten)]
+        paging: Paging,
+        #[command(flatten)]
+        named: Named,
+    },
     /// Deliver one event again, as new deliveries
     #[command(after_help = "Examples:
   watchbell event replay evt_0192f0c1-…")]
@@ -114,6 +130,10 @@ impl Args {
                 out.page(&connect.ask(paging.onto(request))?, columns);
             }
             Action::Show(named) => out.thing(&named.ask(Method::GET, "")?),
+            Action::Why { endpoint, paging, named } => {
+                let path = named.connect.path(&format!("/events/{}/why", segment(&named.id)));
+                why(out, &named.connect.ask(paging.onto(Request::get(path).with("endpoint", endpoint)))?);
+            }
             Action::Replay(named) => out.thing(&named.ask(Method::POST, "/replay")?),
             Action::Erase(erase) => erase.run(out)?,
             Action::Types { connect } => {
@@ -125,6 +145,38 @@ impl Args {
             }
         }
         Ok(())
+    }
+}
+
+/// Per endpoint: what was recorded, then each rule that has something to say.
+fn why(out: Output, page: &Value) {
+    if out.json {
+        return out.value(page);
+    }
+    let text =
+        |value: &Value, pointer: &str| value.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+    for item in page.get("items").and_then(Value::as_array).into_iter().flatten() {
+        let got = item.get("got").and_then(Value::as_bool).unwrap_or_default();
+        let verdict = if got { "got it".to_owned() } else { format!("did not get it ({})", text(item, "/reason")) };
+        out.line(format!("{} {}", text(item, "/endpoint_id"), verdict.replace(" ()", "")));
+        out.line(format!("  {}", text(item, "/because")));
+        if item.pointer("/now/changed_since").and_then(Value::as_bool).unwrap_or_default() {
+            out.line("  the endpoint was changed since; its rules now:");
+        }
+        for rule in item.pointer("/now/rules").and_then(Value::as_array).into_iter().flatten() {
+            let passes = match rule.get("passes").and_then(Value::as_bool) {
+                Some(true) => "pass",
+                Some(false) => "stop",
+                None => "?",
+            };
+            out.line(format!("  {passes:4}  {:12}  {}", text(rule, "/rule"), text(rule, "/because")));
+            for (name, value) in rule.get("names").and_then(Value::as_object).into_iter().flatten() {
+                out.line(format!("                        {name} = {value}"));
+            }
+        }
+    }
+    if let Some(cursor) = page.get("next_cursor").and_then(Value::as_str) {
+        out.line(format!("more: --cursor {cursor}"));
     }
 }
 

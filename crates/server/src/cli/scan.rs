@@ -1,9 +1,10 @@
-//! `watchbell scan`: post a scanner's report and print what changed.
+//! `watchbell scan`: post a scanner's report and print what changed; or announce a scan and end it by a word.
 
 use std::path::PathBuf;
 
+use clap::Subcommand;
 use http::{Method, StatusCode};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::connect::{Connect, segment};
 use super::output::plain;
@@ -20,13 +21,27 @@ const EVENTS_SHOWN: u16 = 250;
 const PROJECTS_MAX: usize = 100_000;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
+#[command(
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    after_help = "Examples:
   bandit -r . -f sarif -o bandit.sarif; watchbell scan bandit.sarif --project shop
   trivy image --format cyclonedx --scanners vuln shop:1.2 | watchbell scan - --project shop
   pip-audit -f cyclonedx-json -o audit.cdx.json; watchbell scan audit.cdx.json --project shop
 
-Formats: SARIF 2.1.0 (any tool) and CycloneDX JSON; which one it is shows in the report itself.")]
+Which format it is shows in the report itself: docs/reports.md has them all. A scan without a
+report is announced and ended by a word: `scan start`, `scan complete`, `scan fail`."
+)]
 pub(super) struct Args {
+    #[command(subcommand)]
+    action: Option<Action>,
+    #[command(flatten)]
+    post: Option<Post>,
+}
+
+/// A report to post.
+#[derive(Debug, clap::Args)]
+struct Post {
     /// The report as the tool wrote it, or - for stdin
     #[arg(value_name = "FILE")]
     report: PathBuf,
@@ -49,8 +64,113 @@ pub(super) struct Args {
     connect: Connect,
 }
 
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Announce a scan that begins
+    #[command(after_help = "Examples:
+  scan=$(watchbell --json scan start --project shop --tool clamav | jq -r .id)
+  watchbell scan complete $scan --threats-found 2")]
+    Start {
+        /// The project that is scanned; made when there is none of this name
+        #[arg(long, value_name = "NAME")]
+        project: String,
+        /// What scans
+        #[arg(long, value_name = "TOOL")]
+        tool: Option<String>,
+        /// A UUID of your own for the scan
+        #[arg(long, value_name = "UUID")]
+        id: Option<String>,
+        #[command(flatten)]
+        connect: Connect,
+    },
+    /// End an announced scan with what it found
+    #[command(after_help = "Examples:
+  watchbell scan complete scn_0192f0c1-… --threats-found 0
+  watchbell scan complete scn_0192f0c1-… --details '[{\"name\": \"EICAR\", \"path\": \"a.com\"}]'")]
+    Complete {
+        /// The scan, as `start` said it
+        scan: String,
+        /// A number of threats; the number of details when left out
+        #[arg(long, value_name = "COUNT")]
+        threats_found: Option<u64>,
+        /// A JSON array, one entry a threat: the text, @FILE or - for stdin
+        #[arg(long, value_name = "JSON")]
+        details: Option<String>,
+        #[command(flatten)]
+        connect: Connect,
+    },
+    /// End an announced scan that could not be carried out
+    #[command(after_help = "Examples:
+  watchbell scan fail scn_0192f0c1-… --error 'the repository could not be cloned'")]
+    Fail {
+        /// The scan, as `start` said it
+        scan: String,
+        /// Why
+        #[arg(long, value_name = "TEXT")]
+        error: String,
+        #[command(flatten)]
+        connect: Connect,
+    },
+    /// Show an announced scan
+    #[command(after_help = "Examples:
+  watchbell scan show scn_0192f0c1-…")]
+    Show {
+        /// The scan
+        scan: String,
+        #[command(flatten)]
+        connect: Connect,
+    },
+}
+
 impl Args {
     pub(super) fn run(self, out: Output) -> Done {
+        match (self.action, self.post) {
+            (Some(action), _) => action.run(out),
+            (None, Some(post)) => post.run(out),
+            (None, None) => Err(Failure::usage("a report is wanted: watchbell scan FILE --project NAME".to_owned())),
+        }
+    }
+}
+
+impl Action {
+    fn run(self, out: Output) -> Done {
+        let of = |connect: &Connect, scan: &str, rest: &str| connect.path(&format!("/scans/{}{rest}", segment(scan)));
+        let shown = match self {
+            Self::Start { project, tool, id, connect } => {
+                let mut body = Map::new();
+                body.extend(tool.map(|tool| ("tool".to_owned(), json!(tool))));
+                body.extend(id.map(|id| ("scan_id".to_owned(), json!(id))));
+                let client = connect.client()?;
+                super::wait(async {
+                    let projects = connect.path("/projects");
+                    let project = project_id(&client, &projects, &project).await?;
+                    let path = format!("{projects}/{}/scans/start", segment(&project));
+                    Ok(client.json(Request::post(path, &Value::Object(body))).await?)
+                })?
+            }
+            Self::Complete { scan, threats_found, details, connect } => {
+                let mut body = Map::new();
+                body.extend(threats_found.map(|count| ("threats_found".to_owned(), json!(count))));
+                if let Some(details) = details {
+                    let text = super::send::read_json("--details", &details)?;
+                    let entries: Value = serde_json::from_str(&text)
+                        .map_err(|error| Failure::usage(format!("--details is not JSON: {error}")))?;
+                    body.insert("details".to_owned(), entries);
+                }
+                connect.ask(Request::post(of(&connect, &scan, "/complete"), &Value::Object(body)))?
+            }
+            Self::Fail { scan, error, connect } => {
+                connect.ask(Request::post(of(&connect, &scan, "/fail"), &json!({"error": error})))?
+            }
+            Self::Show { scan, connect } => connect.ask(Request::get(of(&connect, &scan, "")))?,
+        };
+        out.thing(&shown);
+        Ok(())
+    }
+}
+
+impl Post {
+    fn run(self, out: Output) -> Done {
         let unreadable = |error: std::io::Error| {
             Failure::usage(format!("cannot read the report {}: {error}", self.report.display()))
         };

@@ -52,7 +52,7 @@ struct Posted<'a> {
 
 impl Args {
     pub(super) fn run(self, out: Output) -> Done {
-        let text = read_data(&self.data)?;
+        let text = read_json("--data", &self.data)?;
         let data: &RawValue = serde_json::from_str(&text).map_err(|error| {
             Failure::usage(format!("--data is not JSON: {error}")).advise("a file's content is given as @FILE")
         })?;
@@ -77,7 +77,8 @@ impl Args {
     }
 }
 
-fn read_data(data: &str) -> Result<String, Failure> {
+/// What was given: the text itself, a file's as @FILE, stdin's as -.
+pub(super) fn read_json(flag: &str, data: &str) -> Result<String, Failure> {
     let mut text = String::new();
     let read = match (data, data.strip_prefix('@')) {
         ("-", _) => std::io::stdin().lock().take(DATA_BYTES_MAX).read_to_string(&mut text),
@@ -86,6 +87,6 @@ fn read_data(data: &str) -> Result<String, Failure> {
         }
         (data, None) => return Ok(data.to_owned()),
     };
-    read.map_err(|error| Failure::usage(format!("--data {data}: {error}")))?;
+    read.map_err(|error| Failure::usage(format!("{flag} {data}: {error}")))?;
     Ok(text)
 }

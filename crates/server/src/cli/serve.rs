@@ -1,12 +1,14 @@
 //! `watchbell serve`: the server, until it is told to end.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use watchbell_wire::Secret;
 
 use super::config::Source;
 use super::output::{FAINT, GOOD};
 use super::{Done, Exit, Failure, Output, Variables};
+use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::signals::Signals;
 use crate::wiring::{Node, StartError};
@@ -68,7 +70,7 @@ impl Args {
 async fn serve(config: &Config, admin_key: Option<Secret>) -> Done {
     let mut signals =
         Signals::listen().map_err(|error| Failure::failed(format!("signals cannot be received: {error}")))?;
-    let node = Node::start(config, admin_key).await?;
+    let node = Node::start(config, admin_key, Arc::new(SystemClock::start())).await?;
     announce(config, &node);
     let has_failed = tokio::select! {
         biased;

@@ -1,6 +1,6 @@
 //! What the demo sends: scanners' reports on the example project, and events that no scan makes.
 //!
-//! The reports are those of `examples/webshop`; how they were made is written there.
+//! The reports are those of `examples`; how they were made is written there.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -14,20 +14,40 @@ pub(super) struct Report {
     pub(super) content: &'static [u8],
 }
 
-macro_rules! reports {
-    ($state:literal: $( $name:literal ),+) => {
-        &[$( Report {
-            name: $name,
-            content: include_bytes!(concat!("../../../../examples/webshop/reports/", $state, "/", $name)),
-        } ),+]
+macro_rules! report {
+    ($path:literal as $name:literal) => {
+        Report { name: $name, content: include_bytes!(concat!("../../../../examples/", $path)) }
     };
 }
 
-/// Before the fix.
-pub(super) const BEFORE: &[Report] = reports!("before": "bandit.sarif", "checkov.sarif", "audit.cdx.json");
+/// The web shop before the fix.
+pub(super) const BEFORE: &[Report] = &[
+    report!("webshop/reports/before/bandit.sarif" as "bandit.sarif"),
+    report!("webshop/reports/before/checkov.sarif" as "checkov.sarif"),
+    report!("webshop/reports/before/audit.cdx.json" as "audit.cdx.json"),
+];
 
 /// After it.
-pub(super) const AFTER: &[Report] = reports!("after": "bandit.sarif", "checkov.sarif", "audit.cdx.json");
+pub(super) const AFTER: &[Report] = &[
+    report!("webshop/reports/after/bandit.sarif" as "bandit.sarif"),
+    report!("webshop/reports/after/checkov.sarif" as "checkov.sarif"),
+    report!("webshop/reports/after/audit.cdx.json" as "audit.cdx.json"),
+];
+
+/// The back office before minimist came in, as npm sees it.
+pub(super) const NPM_EARLIER: Report = report!("backoffice/reports/earlier/npm-audit.json" as "npm-audit.json");
+/// With minimist 1.2.0: npm has two vulnerabilities of it, by their GHSA ids.
+pub(super) const NPM: Report = report!("backoffice/reports/npm-audit.json" as "npm-audit.json");
+/// With minimist 1.2.8.
+pub(super) const NPM_FIXED: Report = report!("backoffice/reports/fixed/npm-audit.json" as "npm-audit.json");
+/// The same two by their CVE ids, one with its GHSA id as well.
+pub(super) const AUDIT_ONE_NAME: Report =
+    report!("backoffice/reports/by-hand/audit-one-name.cdx.json" as "audit.cdx.json");
+/// Both with both names.
+pub(super) const AUDIT_BOTH_NAMES: Report =
+    report!("backoffice/reports/by-hand/audit-both-names.cdx.json" as "audit.cdx.json");
+/// With minimist 1.2.8.
+pub(super) const AUDIT_FIXED: Report = report!("backoffice/reports/by-hand/audit-fixed.cdx.json" as "audit.cdx.json");
 
 /// One event of each type that the dialects know and scans do not make.
 pub(super) fn events(now: Timestamp) -> Vec<(&'static str, Value)> {

@@ -9,9 +9,9 @@ use indicatif::ProgressBar;
 use serde_json::{Value, json};
 use watchbell_wire::dialect;
 
-use super::Seen;
+use super::play::Seen;
 use super::receiver::{Arrival, SHAKY, Verdict};
-use super::stage::Stage;
+use super::stage::{Stage, played};
 use crate::cli::Output;
 use crate::cli::output::{BAD, FAINT, GOOD, LOOK, plain};
 
@@ -47,11 +47,53 @@ impl Show {
         self.line(format!("\n{LOOK}{what}{LOOK:#}"));
     }
 
+    /// What the play has set up.
+    pub(super) fn says(&self, what: &str) {
+        self.line(format!("  {FAINT}{what}{FAINT:#}"));
+    }
+
+    /// What the server's own API says as well.
+    pub(super) fn holds(&self, what: &str) {
+        self.line(format!("  {GOOD}✓{GOOD:#} {what}"));
+    }
+
+    /// A line for each event of each dialect, with how often it came.
+    pub(super) fn told(&self, arrived: &[Seen]) {
+        let mut rows: BTreeMap<(usize, String), (&Seen, usize)> = BTreeMap::new();
+        for seen in arrived {
+            let (Verdict::Verified(word) | Verdict::Refused(word)) = &seen.arrival.verdict else { continue };
+            let order = dialect::ALL.iter().position(|dialect| *dialect == seen.arrival.dialect).unwrap_or_default();
+            rows.entry((order, word.clone())).or_insert((seen, 0)).1 += 1;
+        }
+        for ((_, word), (seen, count)) in rows {
+            let path = &seen.arrival.path;
+            let times = if count > 1 { format!("{count} times") } else { String::new() };
+            self.line(match &seen.arrival.verdict {
+                Verdict::Refused(_) => format!("  {path:<12} {BAD}refused{BAD:#}: {word}"),
+                Verdict::Verified(_) | Verdict::Down => {
+                    format!("  {path:<12} {word:<44} {GOOD}verified{GOOD:#}  {times}").trim_end().to_owned()
+                }
+            });
+        }
+    }
+
+    /// What was written down of a finding.
+    pub(super) fn history(&self, name: &str, changes: &[Value]) {
+        self.line(format!("  {FAINT}{name}, as the server has written it down:{FAINT:#}"));
+        let of = |change: &Value, pointer: &str| change.pointer(pointer).map(plain).unwrap_or_default();
+        for change in changes {
+            let day: String = of(change, "/at").chars().take(10).collect();
+            let from = change.get("from").and_then(Value::as_str).unwrap_or("not known");
+            let (to, by) = (of(change, "/to"), of(change, "/by/name"));
+            self.line(format!("    {FAINT}{day}  {from} → {to}, by {by}: {}{FAINT:#}", of(change, "/reason")));
+        }
+    }
+
     pub(super) fn scan(&mut self, report: &str, answer: &Value) {
         let scan = answer.get("scan").unwrap_or(answer);
         let of = |name: &str| scan.get(name).map_or_else(|| "?".to_owned(), plain);
         self.line(format!(
-            "{FAINT}{report} by {}: {} findings, {} new, {} gone{FAINT:#}",
+            "  {FAINT}{report} by {}: {} findings, {} new, {} gone{FAINT:#}",
             of("tool"),
             of("findings_seen"),
             of("findings_new"),
@@ -69,7 +111,7 @@ impl Show {
         };
         let path = &arrival.path;
         self.line(match &arrival.verdict {
-            Verdict::Verified(event) => format!("  {path:<12} {again}{event:<34} {GOOD}verified{GOOD:#}  {took}"),
+            Verdict::Verified(event) => format!("  {path:<12} {again}{event:<44} {GOOD}verified{GOOD:#}  {took}"),
             Verdict::Down => {
                 format!("  {path:<12} {again}the receiver is down and answers 503, so there will be a retry  {took}")
             }
@@ -132,8 +174,8 @@ impl Show {
         self.line("");
         let mut wrong = Vec::new();
         let mut verified_in_all = 0;
-        for dialect in dialect::ALL.iter().filter(|dialect| dialect.outbound.is_some()) {
-            let of_dialect = || seen.iter().filter(|one| one.arrival.dialect == *dialect);
+        for dialect in played() {
+            let of_dialect = || seen.iter().filter(|one| one.arrival.dialect == dialect);
             let verified = of_dialect().filter(|one| matches!(one.arrival.verdict, Verdict::Verified(_))).count();
             let refused: Vec<&Verdict> = of_dialect()
                 .map(|one| &one.arrival.verdict)
@@ -181,7 +223,10 @@ impl Show {
         self.line(format!(
             "  curl -s {url}{path} -H \"Authorization: Bearer $WATCHBELL_KEY\" -H 'Content-Type: application/json' \\\n       -d '{{\"type\": \"build.finished\", \"data\": {{\"ok\": true}}}}'"
         ));
-        self.line("\nWhat arrives at the receiver is shown here:");
+        let days = stage.clock.ahead().as_hours() / 24;
+        self.line(format!(
+            "\nIts clock is {days} days ahead: these have passed. What arrives at the receiver is shown here:"
+        ));
     }
 
     pub(super) fn end(&self) {

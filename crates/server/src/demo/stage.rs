@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use http::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use watchbell_domain::port::{Clock, Entropy};
@@ -13,22 +14,28 @@ use super::receiver::{Receiver, SHAKY};
 use super::show::Show;
 use super::{Error, certificate};
 use crate::client::{self, Client, Request};
+use crate::clock::MovableClock;
 use crate::config::Layers;
 use crate::wiring::Node;
 
 /// The dialect of the receiver that is down at first.
 const SHAKY_DIALECT: &str = "standard";
 
+/// The dialects of the demo: those that are sent, and that a receiver can verify.
+pub(super) fn played() -> impl Iterator<Item = &'static Dialect> {
+    dialect::ALL.iter().copied().filter(|dialect| dialect.outbound.is_some() && dialect.inbound.is_some())
+}
+
 /// Everything that runs.
 pub(super) struct Stage {
-    pub(super) clock: Arc<dyn Clock>,
+    /// The node's, the receiver's and the play's.
+    pub(super) clock: Arc<MovableClock>,
     pub(super) client: Client,
     pub(super) receiver: Receiver,
     /// Where the server is.
     pub(super) url: String,
     /// The key to it.
     pub(super) key: Secret,
-    /// The receiver's certificate authority, for whoever wants to call it.
     endpoints: BTreeMap<String, String>,
     node: Node,
     /// Removed when dropped.
@@ -37,20 +44,22 @@ pub(super) struct Stage {
 
 impl Stage {
     /// Starts receiver and node, and registers an endpoint in every dialect that is sent.
-    pub(super) async fn build(clock: Arc<dyn Clock>, entropy: &dyn Entropy, show: &Show) -> Result<Self, Error> {
+    pub(super) async fn build(entropy: &dyn Entropy, show: &Show) -> Result<Self, Error> {
+        let clock = Arc::new(MovableClock::start());
+        let time = Arc::clone(&clock) as Arc<dyn Clock>;
         let set_up = |error: std::io::Error| Error::SetUp(error.to_string());
         let folder = tempfile::Builder::new().prefix("watchbell-demo-").tempdir().map_err(set_up)?;
         let certificate = certificate::make().map_err(Error::SetUp)?;
         let ca_file = folder.path().join("receiver-ca.pem");
         std::fs::write(&ca_file, &certificate.ca_pem).map_err(set_up)?;
-        let receiver = Receiver::start(certificate.server, Arc::clone(&clock)).await.map_err(set_up)?;
+        let receiver = Receiver::start(certificate.server, Arc::clone(&time)).await.map_err(set_up)?;
 
         let mut random = [0; 32];
         entropy.fill(&mut random);
         let key = Secret::new(format!("demo_{}", hex::encode(random)));
         let config = Layers { flags: settings(&folder, &receiver), ..Layers::default() }.load();
         let config = config.map_err(|error| Error::SetUp(error.to_string()))?.config;
-        let node = match Node::start(&config, Some(key.clone())).await {
+        let node = match Node::start(&config, Some(key.clone()), time).await {
             Ok(node) => node,
             Err(error) => {
                 receiver.stop().await;
@@ -62,7 +71,7 @@ impl Stage {
         let client = Client::new(&url, Some(key.clone()), tls)?;
         show.running(&url, &format!("https://{}", receiver.address));
         let mut stage = Self { clock, client, receiver, url, key, endpoints: BTreeMap::new(), node, folder };
-        for dialect in dialect::ALL.iter().copied().filter(|dialect| dialect.outbound.is_some()) {
+        for dialect in played() {
             let mut random = [0; 32];
             entropy.fill(&mut random);
             let registered = stage.register(dialect.id, dialect, &dialect.secrets.make(random), None).await;
@@ -80,6 +89,14 @@ impl Stage {
             dialect::find(SHAKY_DIALECT).ok_or_else(|| Error::SetUp(format!("there is no dialect {SHAKY_DIALECT}")))?;
         let secret = dialect.secrets.make([0x17; 32]);
         self.register(SHAKY, dialect, &secret, Some("poam.completed")).await
+    }
+
+    /// Takes the endpoint of the receiver that is down at first off the stage.
+    pub(super) async fn close_shaky(&mut self) -> Result<(), Error> {
+        if let Some(id) = self.endpoints.remove(SHAKY) {
+            self.client.call(Request::new(Method::DELETE, self.path(&format!("/endpoints/{id}")))).await?;
+        }
+        Ok(())
     }
 
     async fn register(

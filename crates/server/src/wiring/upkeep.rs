@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 use watchbell_domain::port::{Clock, Entropy};
 use watchbell_engine::delivery::Handle;
 use watchbell_engine::evidence::{self, Content};
-use watchbell_engine::upkeep::{acceptance, erasure, orgs, poam, receipts, replay, retention, silence};
+use watchbell_engine::upkeep::{acceptance, capture, erasure, orgs, poam, receipts, replay, retention, silence};
 use watchbell_store::sqlite::SqliteStore;
 
 use super::Loops;
@@ -22,6 +22,8 @@ pub(super) struct Upkeep<'a> {
     pub(super) wake: &'a Handle,
     /// Where documents lie.
     pub(super) content: &'a Arc<Content>,
+    /// Counts plans that ring.
+    pub(super) plans: &'a Arc<poam::Observer>,
     /// Counts what retention removes.
     pub(super) forgotten: &'a Arc<retention::Observer>,
 }
@@ -36,6 +38,9 @@ impl Upkeep<'_> {
         let risks = acceptance::Parts { findings: store(), clock: clock(), entropy: entropy() };
         let risks = acceptance::Service::new(acceptance::Options::default(), risks);
         loops.spawn("acceptance", risks.run(shutdown.clone()));
+
+        let captures = capture::Service::new(capture::Options::default(), store(), clock());
+        loops.spawn("capture", captures.run(shutdown.clone()));
 
         let erasures = erasure::Service::new(erasure::Options::default(), store(), clock());
         loops.spawn("erasure", erasures.run(shutdown.clone()));
@@ -55,7 +60,7 @@ impl Upkeep<'_> {
         let leaving = orgs::Service::new(orgs::Options::default(), store(), clock());
         loops.spawn("orgs", leaving.run(shutdown.clone()));
 
-        let plans = poam::Service::new(poam::Options::default(), store(), clock());
+        let plans = poam::Service::new(poam::Options::default(), store(), clock(), Arc::clone(self.plans));
         loops.spawn("poam", plans.run(shutdown.clone()));
 
         let replays = replay::Parts { store: store(), wake: self.wake.clone(), clock: clock(), entropy: entropy() };

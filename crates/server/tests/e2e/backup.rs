@@ -46,6 +46,9 @@ async fn h17_a_backup_beside_a_running_server_holds_what_was_accepted_and_no_sec
         assert_eq!(status, 202);
         before.push(answer["id"].as_str().unwrap().to_owned());
     }
+    let document = json!({"kept": "as it was uploaded"});
+    let (status, evidence) = client.post("/api/v1/orgs/alpha/evidence?file_name=a.json", &document).await.unwrap();
+    assert_eq!(status, 202, "{evidence}");
     let goes_on = Arc::new(AtomicBool::new(true));
     let (address, more) = (server.address.clone(), Arc::clone(&goes_on));
     let posting = tokio::spawn(async move {
@@ -66,6 +69,7 @@ async fn h17_a_backup_beside_a_running_server_holds_what_was_accepted_and_no_sec
         json_of(&tokio::task::block_in_place(|| run(home, &["backup", path, "--json"])))
     };
     assert_eq!(said["bytes"].as_u64(), Some(file.metadata().unwrap().len()));
+    assert_eq!(said["documents"], 1, "{said}");
     goes_on.store(false, Ordering::Relaxed);
     assert!(posting.await.unwrap() > 0);
     server.kill();
@@ -96,6 +100,8 @@ async fn h17_a_backup_beside_a_running_server_holds_what_was_accepted_and_no_sec
         let (status, shown) = client.get(&format!("/api/v1/orgs/alpha/events/{id}")).await.unwrap();
         assert_eq!((status, &shown["data"]["before"]), (200, &json!(true)));
     }
+    let content = format!("/api/v1/orgs/alpha/evidence/{}/content", evidence["id"].as_str().unwrap());
+    assert_eq!(client.get(&content).await.unwrap(), (200, document), "the documents are there as well");
     // The restored secret signs: the endpoint can be read and used.
     let (status, _) = client.post("/api/v1/orgs/alpha/events", &event).await.unwrap();
     assert_eq!(status, 202);

@@ -23,6 +23,42 @@ fn once_shows_every_dialect_verified_and_the_retry() {
         assert!(stdout.contains(word), "{word}: {stdout}");
     }
     assert!(!stdout.contains("refused"), "{stdout}");
+    follows_a_vulnerability(&stdout);
     let left: Vec<_> = std::fs::read_dir(folder.path()).expect("read").collect();
     assert!(left.is_empty(), "left behind: {left:?}");
+}
+
+/// The act of one vulnerability: each step, in its order, with what arrived in each dialect.
+fn follows_a_vulnerability(stdout: &str) {
+    let (_, life) = stdout.split_once("The life of a vulnerability").expect("the act");
+    let steps = [
+        (
+            "Day 1:",
+            &["symbiotic vulnerability.created", "aegis CRITICAL_VULNERABILITY_DISCOVERED", "snyk project_snapshot/v0"]
+                [..],
+        ),
+        ("its plan of action by the rule", &[]),
+        ("Day 2:", &["bearer-scan completed", "symbiotic vulnerability.created", "standard vulnerability.created"]),
+        ("CVE-2021-44906 is GHSA-xvch-5gv4-984h: one finding", &[]),
+        ("Day 3:", &["standard vulnerability.changed"]),
+        ("two findings have become one", &[]),
+        ("Day 9:", &["aegis POAM_DEADLINE_APPROACHING", "standard poam.deadline_approaching"]),
+        ("Day 11:", &["snyk project_snapshot/v0", "symbiotic vulnerability.remediated", "standard poam.completed"]),
+        ("the plan of action is completed", &[]),
+        ("open → remediated", &[]),
+    ];
+    let mut rest = life;
+    for (step, arrivals) in steps {
+        let (_, after) = rest.split_once(step).unwrap_or_else(|| panic!("no {step:?} where it belongs: {life}"));
+        rest = after;
+        let chapter = after.split("\nDay ").next().unwrap_or(after);
+        for arrival in arrivals {
+            let verified = |line: &str| {
+                let line = line.split_whitespace().collect::<Vec<_>>().join(" ");
+                line.starts_with(&format!("{arrival} verified"))
+            };
+            assert!(chapter.lines().any(verified), "{step} {arrival}: {chapter}");
+        }
+    }
+    assert!(rest.contains("vulnerability.remediated"), "the table: {rest}");
 }

@@ -173,7 +173,7 @@ impl Node {
         self.entropy.fill(&mut seed);
         let acceptance = Acceptance {
             org_id: self.org,
-            events: vec![NewEvent { event, project_id: None, only: None, hops: 0 }],
+            events: vec![NewEvent::of(event, None)],
             accepted_at: now,
             delivery_ids: DeliveryIds { seed },
         };

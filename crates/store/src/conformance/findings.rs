@@ -6,7 +6,7 @@ use watchbell_domain::finding::{ChangedBy, Finding, FindingChange, FindingStatus
 use watchbell_domain::id::{ChangeId, KeyId, ScanId};
 use watchbell_domain::org::Project;
 use watchbell_domain::port::{FindingFilter, FindingJudgement, PageRequest, ScanOutcome, StoreError, Terms, Written};
-use watchbell_domain::route::{SkipReason, Storm};
+use watchbell_domain::route::{FilteredBy, SkipReason, Storm};
 use watchbell_wire::event::Component;
 use watchbell_wire::{EventType, Severity};
 
@@ -250,6 +250,6 @@ pub async fn mild_ones_are_filtered(world: World) {
         assert_eq!(accepted[0].deliveries.len(), usize::from(is_told), "{severity}");
         let (event, _) = world.store.event(org, accepted[0].event_id).await.unwrap().unwrap();
         let reasons: Vec<_> = event.skipped.iter().map(|skip| skip.reason).collect();
-        assert_eq!(reasons.first(), (!is_told).then_some(&SkipReason::Filtered), "{severity}");
+        assert_eq!(reasons.first(), (!is_told).then_some(&SkipReason::Filtered(FilteredBy::Severity)), "{severity}");
     }
 }

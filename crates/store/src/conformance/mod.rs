@@ -21,6 +21,7 @@
 
 pub mod advisories;
 pub mod audit;
+pub mod captures;
 pub mod claims;
 pub mod deliveries;
 pub mod dialects;
@@ -42,6 +43,7 @@ pub mod replays;
 pub mod reports;
 pub mod retention;
 pub mod rings;
+pub mod rules;
 pub mod sources;
 pub mod tenants;
 pub(crate) mod world;
@@ -85,10 +87,16 @@ macro_rules! conformance {
             }
             projects {
                 found_and_listed scans_apply_in_turn findings_change_and_are_listed failed_whole coverage_grows
+                statements_are_kept
             }
             findings {
                 kept_whole judged_in_turn merged_ones_lead_on listed_by_filter lapse_in_order storms_are_digested
                 mild_ones_are_filtered
+            }
+            rules {
+                kept_whole filtered_by_event_and_project projects_are_described broken_filters_deliver_and_are_told
+                muted_until_the_end quiet_hours_put_off storms_count_what_passes
+                f31_a_changed_filter_is_for_what_comes i6_one_delivery_per_rule_and_event
             }
             replays {
                 matched_by_filter the_newest_of_an_event_counts advances_to_the_end steps_at_once_make_nothing_twice
@@ -99,6 +107,7 @@ macro_rules! conformance {
                 made_once_and_not_too_many
             }
             advisories { newer_ones_win counted_and_listed }
+            captures { kept_as_they_came the_oldest_make_way behind_a_number numbered_once deleted_and_gone captures_expire }
             evidence { kept_and_listed ends_once weighed_in_the_same_commit deleted_and_expired }
             retention {
                 takes_what_is_old_and_ended goes_in_small_steps events_wait_for_their_deliveries
@@ -106,6 +115,7 @@ macro_rules! conformance {
             }
             poam {
                 kept_whole changed_in_turn rings_in_its_time jumps_and_crowds settings_and_dates_change
+                suspended_organisations_are_quiet merged_findings_keep_one_plan_of_the_policy
                 follows_its_finding follows_what_is_said made_by_policy one_commit_with_the_scan
             }
             rings { told_as_the_model_says }
@@ -114,7 +124,7 @@ macro_rules! conformance {
                 taken_in_one_commit known_again_within_the_window fifty_at_once_make_one_event refused_ones_are_bounded
                 taken_again_by_hand listed_by_filter_and_page found_by_event_and_erased_with_it forgotten_by_age_and_size seen_by_their_owner_alone
             }
-            reports { lessons_are_told_once announced_scans_end_once types_are_defined }
+            reports { lessons_are_told_once lessons_are_listed_by_time announced_scans_end_once types_are_defined }
             histories { end_as_the_model_says }
             audit { tells_what_was_done found_by_filter_and_page old_entries_leave_a_checkpoint }
             tenants {

@@ -87,7 +87,16 @@ pub async fn every_write_is_done_once(world: World) {
     }
     for round in 0..2 {
         let id = watchbell_domain::id::ProjectId(world.uuid(0));
-        let project = Project { id, org_id: org, name: "p".into(), created_at: at(0), version: 0, last_scan_at: None };
+        let project = Project {
+            id,
+            org_id: org,
+            name: "p".into(),
+            created_at: at(0),
+            version: 0,
+            last_scan_at: None,
+            owner: None,
+            labels: std::collections::BTreeMap::new(),
+        };
         let written = world.store.create_project(project, terms("project", 1)).await.unwrap();
         assert_eq!(written, if round == 0 { Written::Fresh(()) } else { Written::Repeated(repeated("project")) });
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use watchbell_domain::finding::{Finding, FindingStatus};
 use watchbell_domain::id::{FindingId, OrgId, PoamId};
-use watchbell_domain::org::Project;
+use watchbell_domain::org::{OrgState, Project};
 use watchbell_domain::poam::policy::{Policy, Rule};
 use watchbell_domain::poam::{
     About, CompletedBy, Due, Item, Lead, Milestone, Origin, OverdueRings, Settings, State, Status,
@@ -67,7 +67,11 @@ pub(super) async fn update(world: &World, seen: Item, seconds: i64, change: impl
 pub(super) async fn ring(world: &World, seconds: i64) -> u16 {
     let mut all = 0;
     loop {
-        let Rung { looked_at, rung } = world.store.ring(RingStep { now: at(seconds), limit: 3 }).await.unwrap();
+        let Rung { looked_at, rung, unreadable: 0 } =
+            world.store.ring(RingStep { now: at(seconds), limit: 3 }).await.unwrap()
+        else {
+            panic!("all can be read");
+        };
         all += rung;
         if looked_at < 3 {
             return all;
@@ -220,7 +224,7 @@ pub async fn jumps_and_crowds(world: World) {
         put(&world, &item(&world, org, FindingId(world.uuid(0)), DAY / 2)).await;
     }
     let step = RingStep { now: at(4 * DAY), limit: 4 };
-    assert_eq!(world.store.ring(step).await.unwrap(), Rung { looked_at: 4, rung: 4 });
+    assert_eq!(world.store.ring(step).await.unwrap(), Rung { looked_at: 4, rung: 4, unreadable: 0 });
     assert_eq!(ring(&world, 4 * DAY).await, 6);
     assert_eq!(ring(&world, 0).await + ring(&world, 2 * DAY).await + ring(&world, 4 * DAY).await, 0);
     let said = told(&world, org).await;
@@ -374,4 +378,52 @@ pub async fn one_commit_with_the_scan(world: World) {
     let refused = world.store.apply_scan(world.outcome(&project, vec![seen.clone(), same], 1), None).await;
     assert!(matches!(refused, Err(StoreError::Conflict(_))), "{refused:?}");
     assert_eq!(of_finding(&world, org, seen.id).await, []);
+}
+
+/// While its organisation is suspended nothing rings; then it rings once, for where it stands.
+pub async fn suspended_organisations_are_quiet(world: World) {
+    let (org, other) = (world.org("acme").await, world.org("other").await);
+    for index in 0..5 {
+        put(&world, &item(&world, org, FindingId(world.uuid(index)), 40 * DAY)).await;
+    }
+    put(&world, &item(&world, other, FindingId(world.uuid(0)), 40 * DAY)).await;
+    let suspended = OrgState::Suspended { since: at(1) };
+    assert!(fresh(world.store.set_org_state(org, suspended, at(1), Terms::default()).await.unwrap()));
+    // Over all lead times, and over the deadline.
+    for day in 0..43 {
+        ring(&world, day * DAY).await;
+    }
+    assert_eq!(types_told(&world, org).await, [] as [String; 0]);
+    assert!(types_told(&world, other).await.len() > 3, "others ring");
+    assert!(fresh(world.store.set_org_state(org, OrgState::Active, at(43 * DAY), Terms::default()).await.unwrap()));
+    while world.store.settle_org(org, 2, at(43 * DAY)).await.unwrap() {}
+    ring(&world, 43 * DAY).await;
+    assert_eq!(types_told(&world, org).await, ["poam.overdue"; 5]);
+    ring(&world, 43 * DAY).await;
+    assert_eq!(types_told(&world, org).await.len(), 5, "once");
+}
+
+/// Two findings that turn out to be one had a plan each: one goes on, and rings once.
+pub async fn merged_findings_keep_one_plan_of_the_policy(world: World) {
+    let org = world.org("acme").await;
+    let project = world.project(org, "api").await;
+    set_policy(&world, org, vec![rule(None, 3)]).await;
+    let (elder, younger) = (world.finding(&project, "a", 1), world.finding(&project, "b", 2));
+    scan(&world, &project, &elder, FindingStatus::Open, 1).await;
+    scan(&world, &project, &younger, FindingStatus::Open, DAY).await;
+    let by_hand = item(&world, org, younger.id, 20 * DAY);
+    put(&world, &by_hand).await;
+    let now = world.store.project(org, project.id).await.unwrap().unwrap();
+    let merged = Finding { merged_into: Some(elder.id), ..younger.clone() };
+    let outcome = world.outcome(&now, vec![elder.clone(), merged], DAY + 1);
+    fresh(world.store.apply_scan(outcome, None).await.unwrap());
+    let mut items = of_finding(&world, org, elder.id).await;
+    items.sort_by_key(|item| (item.origin == Origin::Api, item.created_at));
+    let states: Vec<_> = items.iter().map(|item| (item.origin, item.state)).collect();
+    let cancelled = State::Cancelled { at: at(DAY + 1) };
+    assert_eq!(
+        states,
+        [(Origin::Policy, State::Open), (Origin::Policy, cancelled), (Origin::Api, State::Open)],
+        "a person's own stays"
+    );
 }

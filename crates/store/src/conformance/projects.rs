@@ -1,10 +1,10 @@
 //! Projects, scans and findings.
 
 use watchbell_domain::finding::{Finding, FindingStatus};
-use watchbell_domain::id::ProjectId;
-use watchbell_domain::org::Project;
-use watchbell_domain::port::{Coverage, PageRequest, ScanOutcome, StoreError, Terms, Written};
-use watchbell_domain::scan::ScanStatus;
+use watchbell_domain::id::{GroupId, ProjectId, ScanId};
+use watchbell_domain::org::{Group, Project};
+use watchbell_domain::port::{Coverage, PageRequest, ScanOutcome, Stated, StoreError, Terms, Written};
+use watchbell_domain::scan::{ScanStatus, Statement, VexStatus};
 
 use super::World;
 use super::world::{at, first, fresh, once};
@@ -122,4 +122,39 @@ pub async fn coverage_grows(world: World) {
     assert_eq!(coverage.at("grype", Some("a.lock")), Some(at(7)));
     assert_eq!(coverage.at("grype", Some("b.lock")), Some(at(5)));
     assert_eq!(coverage.at("trivy", None), None);
+}
+
+/// What documents state is kept, the newest of it, and a project knows the group of its organisation.
+pub async fn statements_are_kept(world: World) {
+    let org = world.org("acme").await;
+    let (project, other) = (world.project(org, "api").await, world.project(org, "web").await);
+    let group = Group { id: GroupId(world.uuid(1)), name: "all".into(), created_at: at(1) };
+    fresh(world.store.create_group(group.clone(), Terms::default()).await.unwrap());
+    assert!(fresh(world.store.place_org(org, Some(group.id), at(1), Terms::default()).await.unwrap()));
+    let stated = |names: &[&str], status, seconds| Stated {
+        statement: Statement {
+            names: names.iter().map(|&name| name.to_owned()).collect(),
+            products: vec!["pkg:npm/lodash@4.17.11".into()],
+            status,
+            justification: "a \"reason\" 🦀".into(),
+            author: String::new(),
+        },
+        scan_id: ScanId(world.uuid(seconds)),
+        tool: "openvex".into(),
+        at: at(seconds),
+    };
+    let [two, newer, older] = [
+        stated(&["GHSA-1", "CVE-1"], VexStatus::NotAffected, 5),
+        stated(&["CVE-1", "GHSA-1"], VexStatus::Fixed, 7),
+        stated(&["CVE-1", "GHSA-1"], VexStatus::Affected, 3),
+    ];
+    let single = stated(&["CVE-1"], VexStatus::FalsePositive, 6);
+    for document in [vec![two, single.clone()], vec![newer.clone()], vec![older]] {
+        let project = world.store.project(org, project.id).await.unwrap().unwrap();
+        let outcome = ScanOutcome { statements: document, ..world.outcome(&project, Vec::new(), 9) };
+        fresh(world.store.apply_scan(outcome, None).await.unwrap());
+    }
+    let state = world.store.project_state(org, project.id).await.unwrap().unwrap();
+    assert_eq!((state.statements, state.group), (vec![single, newer], Some(group)));
+    assert_eq!(world.store.project_state(org, other.id).await.unwrap().unwrap().statements, []);
 }

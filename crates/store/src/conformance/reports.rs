@@ -3,7 +3,7 @@
 use serde_json::json;
 use watchbell_domain::custom_type::{TYPES_MAX, TypeDefinition};
 use watchbell_domain::id::{EventId, OrgId, ScanId, TrainingId};
-use watchbell_domain::port::{EventFilter, StoreError, Terms, Written};
+use watchbell_domain::port::{EventFilter, PageRequest, StoreError, Terms, Written};
 use watchbell_domain::scan_run::{RunState, ScanRun};
 use watchbell_domain::training::{Lesson, Training, User};
 use watchbell_wire::EventType;
@@ -53,6 +53,28 @@ pub async fn lessons_are_told_once(world: World) {
     assert_eq!(fresh(add(&world, &theirs).await.unwrap()), theirs);
     let page = world.store.trainings(org, first(2)).await.unwrap();
     assert_eq!((page.items, page.more), (vec![trainings[2].clone(), trainings[1].clone()], true));
+}
+
+/// The newest first, whatever ids their reporters gave them.
+pub async fn lessons_are_listed_by_time(world: World) {
+    let org = world.org("acme").await;
+    let mut made = Vec::new();
+    for (seconds, number) in [(1, 0xf), (2, 0x1), (3, 0xa), (3, 0xb), (4, 0x2)] {
+        let id = TrainingId(uuid::Uuid::from_u128(number));
+        let training = Training { id, ..training(&world, org, seconds) };
+        assert_eq!(fresh(add(&world, &training).await.unwrap()), training);
+        made.insert(0, training);
+    }
+    let mut listed = Vec::new();
+    loop {
+        let before = listed.last().map(|training: &Training| training.id.0);
+        let page = world.store.trainings(org, PageRequest { before, limit: 2 }).await.unwrap();
+        listed.extend(page.items);
+        if !page.more {
+            break;
+        }
+    }
+    assert_eq!(listed, made);
 }
 
 /// Announced, a scan ends once, as completed or failed.

@@ -194,7 +194,7 @@ impl World {
             occurred_at: at(seconds),
             data: Data::from_text(data.to_owned()).unwrap(),
         };
-        NewEvent { event, project_id: None, only: None, hops: 0 }
+        NewEvent::of(event, None)
     }
 
     pub(crate) fn acceptance(&self, org: OrgId, events: Vec<NewEvent>, seconds: i64) -> Acceptance {
@@ -280,6 +280,8 @@ impl World {
             created_at: at(0),
             version: 0,
             last_scan_at: None,
+            owner: None,
+            labels: std::collections::BTreeMap::new(),
         }
     }
 
@@ -339,6 +341,7 @@ impl World {
             findings,
             history: Vec::new(),
             coverage: Coverage::default(),
+            statements: Vec::new(),
             acceptance,
             storm: None,
         }

@@ -10,6 +10,7 @@ use watchbell_domain::delivery::CancelReason;
 use watchbell_domain::endpoint::{Endpoint, EndpointState, Order};
 use watchbell_domain::id::{EndpointId, OrgId};
 use watchbell_domain::port::{EndpointCreation, EndpointStore, Page, PageRequest, Pending, StoreError, Terms, Written};
+use watchbell_domain::rule::RuleFailure;
 use watchbell_wire::Severity;
 
 use super::error::{OrConflict, Result};
@@ -17,19 +18,19 @@ use super::page::{self, before};
 use super::row::micros;
 use super::vault::Vault;
 use super::writer::Tx;
-use super::{SqliteStore, audit, delivery, endpoint_row, event};
+use super::{SqliteStore, audit, delivery, endpoint_row, endpoint_rules, event, rule_failure};
 
 const INSERT: &str = "INSERT INTO endpoint \
     (org_id, id, url, dialect, description, events, state, state_since, state_reason, secrets, headers, \
      retry_schedule, timeout, max_in_flight, not_before, created_at, updated_at, \
-     transport, max_attempts, rate_limit, ordered, min_severity, storm_threshold, settings) \
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24)";
+     transport, max_attempts, rate_limit, ordered, min_severity, storm_threshold, settings, rules) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25)";
 const UPDATE: &str = "UPDATE endpoint SET \
     url = ?3, dialect = ?4, description = ?5, events = ?6, state = ?7, state_since = ?8, state_reason = ?9, \
     secrets = ?10, headers = ?11, retry_schedule = ?12, timeout = ?13, max_in_flight = ?14, not_before = ?15, \
     created_at = ?16, updated_at = ?17, \
     transport = ?18, max_attempts = ?19, rate_limit = ?20, ordered = ?21, min_severity = ?22, storm_threshold = ?23, \
-    settings = ?24 \
+    settings = ?24, rules = ?25 \
     WHERE org_id = ?1 AND id = ?2";
 
 const HOLD: &str = "UPDATE delivery INDEXED BY delivery_pending SET state = 'held', due_at = NULL \
@@ -85,6 +86,10 @@ impl EndpointStore for SqliteStore {
 
     fn update_endpoint(&self, seen: Endpoint, changed: Endpoint, terms: Terms) -> Pending<'_, Written<()>> {
         self.write(move |tx| audit::on(tx, seen.org_id, changed.updated_at, &terms, |tx| update(tx, seen, changed)))
+    }
+
+    fn rule_failures(&self, org: OrgId) -> Pending<'_, BTreeMap<EndpointId, RuleFailure>> {
+        self.read(move |read| rule_failure::of_org(read.conn, org))
     }
 
     fn delete_endpoint(&self, org: OrgId, id: EndpointId, now: Timestamp, deed: Option<Deed>) -> Pending<'_, bool> {
@@ -161,6 +166,9 @@ fn update(tx: &mut Tx<'_>, seen: Endpoint, mut changed: Endpoint) -> Result<()> 
     if changed.policy.order == Order::Project && current.policy.order != Order::Project {
         delivery::keep_keys(tx.conn, changed.org_id, changed.id)?;
     }
+    if current.policy.rules != changed.policy.rules {
+        rule_failure::forget(tx.conn, changed.org_id, changed.id)?;
+    }
     if current.url != changed.url {
         tx.failures.forget(tx.conn, changed.org_id, changed.id)?;
     }
@@ -234,6 +242,7 @@ fn delete(tx: &mut Tx<'_>, org: OrgId, id: EndpointId, now: Timestamp) -> Result
         return Ok(false);
     }
     tx.endpoints.remove(org, id);
+    rule_failure::forget(tx.conn, org, id)?;
     tx.failures.forget(tx.conn, org, id)?;
     tx.hand_over.changed(id);
     tx.conn.prepare_cached(DROP_BODIES)?.execute(key)?;
@@ -275,6 +284,7 @@ fn write(tx: &mut Tx<'_>, statement: &'static str, endpoint: &Endpoint, taken: &
         endpoint.policy.min_severity.map(Severity::as_str),
         endpoint_row::storm_column(endpoint),
         endpoint_row::settings_column(endpoint),
+        endpoint_rules::column(endpoint),
     ]);
     written.or_conflict(taken)?;
     tx.hand_over.changed(endpoint.id);

@@ -12,6 +12,7 @@ use watchbell_domain::id::{EndpointId, OrgId};
 use watchbell_wire::{EventType, Secret, Settings, Severity};
 use zeroize::Zeroizing;
 
+use super::endpoint_rules;
 use super::endpoint_transport::StoredTransport;
 use super::error::Result;
 use super::row::{Columns, corrupt, duration_micros, micros, truncated};
@@ -89,6 +90,7 @@ pub(super) fn decode(row: &Row<'_>, vault: &Vault) -> Result<Endpoint> {
                 None => None,
             },
             storm_threshold: columns.get::<Option<i64>>("storm_threshold")?.map(storm_threshold),
+            rules: endpoint_rules::read(&columns)?,
         },
         not_before: columns.maybe_time("not_before")?,
         created_at: columns.time("created_at")?,
@@ -145,6 +147,7 @@ pub(super) fn as_stored(mut endpoint: Endpoint) -> Endpoint {
         }
     }
     endpoint.policy.timeout = endpoint.policy.timeout.map(whole);
+    endpoint_rules::as_stored(&mut endpoint.policy.rules);
     endpoint.not_before = endpoint.not_before.map(truncated);
     endpoint.created_at = truncated(endpoint.created_at);
     endpoint.updated_at = truncated(endpoint.updated_at);

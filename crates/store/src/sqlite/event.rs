@@ -4,26 +4,25 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
-use uuid::Uuid;
 use watchbell_domain::delivery::Delivery;
-use watchbell_domain::endpoint::Endpoint;
-use watchbell_domain::event::{Accepted, AcceptedEvent, NewEvent, Skip};
-use watchbell_domain::id::{DeliveryId, EndpointId, EventId, OrgId, ProjectId};
+use watchbell_domain::event::{Accepted, AcceptedEvent, NewEvent};
+use watchbell_domain::id::{DeliveryId, EventId, OrgId, ProjectId};
 use watchbell_domain::port::{
     Acceptance, Change, ClaimedDelivery, EventFilter, EventStore, Once, Page, PageRequest, Pending, Taken, Written,
 };
-use watchbell_domain::route::{self, Route, SkipReason, Storm, Told};
+use watchbell_domain::route::Storm;
 use watchbell_wire::{Data, Event};
 
 use super::SqliteStore;
 use super::delivery::{self, FIRST_LEASE, NewDelivery, Start};
-use super::endpoint_cache::OrgEndpoints;
 use super::error::{OrConflict, Result};
 use super::in_hand::Handed;
 use super::once::once;
 use super::page::{self, before};
 use super::poam;
+use super::routing::{self, Begins, Routed, Scene};
 use super::row::{Columns, micros};
+use super::rule_failure;
 use super::writer::Tx;
 use crate::delivery_ids::Ids;
 
@@ -65,10 +64,7 @@ pub(super) fn accept_said(tx: &mut Tx<'_>, acceptance: &Acceptance) -> Result<Ve
 
 /// Writes events and a delivery for every endpoint that gets them.
 pub(super) fn accept(tx: &mut Tx<'_>, acceptance: &Acceptance) -> Result<Vec<Accepted>> {
-    let endpoints = tx.endpoints.of_org(tx.conn, tx.vault, acceptance.org_id)?;
-    let mut ids = Ids::new(&acceptance.delivery_ids, acceptance.accepted_at);
-    let accept = |new| accept_routed(tx, acceptance, new, route(new, &endpoints, route::decide), &mut ids);
-    acceptance.events.iter().map(accept).collect()
+    accept_scan(tx, acceptance, None)
 }
 
 /// As [`accept`] for the events of a scan. The digest is written only if an endpoint gets it.
@@ -77,19 +73,20 @@ pub(super) fn accept_scan(
     acceptance: &Acceptance,
     storm: Option<&(Storm, NewEvent)>,
 ) -> Result<Vec<Accepted>> {
-    let Some((storm, digest)) = storm else {
-        return accept(tx, acceptance);
-    };
     let endpoints = tx.endpoints.of_org(tx.conn, tx.vault, acceptance.org_id)?;
+    let scene = Scene { org: acceptance.org_id, at: acceptance.accepted_at, endpoints: &endpoints };
     let mut ids = Ids::new(&acceptance.delivery_ids, acceptance.accepted_at);
+    let weather = storm.map(|(storm, _)| scene.weather(tx, storm, &acceptance.events)).transpose()?;
     let mut accepted = Vec::with_capacity(acceptance.events.len());
     for new in &acceptance.events {
-        let routed = route(new, &endpoints, |told, endpoint| route::decide_in_storm(told, storm, endpoint));
+        let routed = scene.route(tx, new, weather.as_ref())?;
         accepted.push(accept_routed(tx, acceptance, new, routed, &mut ids)?);
     }
-    let routed = route(digest, &endpoints, |_, endpoint| route::decide_digest(storm, endpoint));
-    if !routed.0.is_empty() {
-        accepted.push(accept_routed(tx, acceptance, digest, routed, &mut ids)?);
+    if let (Some((_, digest)), Some(weather)) = (storm, &weather) {
+        let routed = scene.route_digest(weather);
+        if !routed.to.is_empty() {
+            accepted.push(accept_routed(tx, acceptance, digest, routed, &mut ids)?);
+        }
     }
     Ok(accepted)
 }
@@ -101,7 +98,7 @@ fn accept_routed(
     routed: Routed<'_>,
     ids: &mut Ids,
 ) -> Result<Accepted> {
-    let (routed, skipped) = routed;
+    let Routed { to, skipped, broken } = routed;
     let inserted = tx.conn.prepare_cached(INSERT)?.execute(params![
         acceptance.org_id.0.as_bytes(),
         new.event.id.as_bytes(),
@@ -117,15 +114,23 @@ fn accept_routed(
     let event_number = tx.conn.last_insert_rowid();
     let (org_id, event_id, accepted_at) = (acceptance.org_id, EventId(new.event.id), acceptance.accepted_at);
     tx.hand_over.told.tell(Change::Event { org: org_id, id: event_id });
+    rule_failure::note(tx.conn, org_id, event_id, accepted_at, &broken)?;
     watchbell_domain::failpoint::at("store.accept")?;
-    let mut deliveries = Vec::with_capacity(routed.len());
+    let mut deliveries = Vec::with_capacity(to.len());
     let mut handed = Vec::new();
     let mut shared = None;
-    for (endpoint, held) in routed {
+    for (endpoint, begins) in to {
         let (id, endpoint_id) = (ids.next(), endpoint.id);
         deliveries.push((id, endpoint_id));
         tx.hand_over.told.tell(Change::Delivery { org: org_id, id });
-        let claimed_until = if held { None } else { tx.hand_over.claim(endpoint) };
+        let claimed_until = match begins {
+            Begins::Now => tx.hand_over.claim(endpoint),
+            Begins::Held => None,
+            Begins::Later(_) => {
+                tx.hand_over.waits(endpoint);
+                None
+            }
+        };
         if let Some(lease_until) = claimed_until {
             handed.push(Handed { org_id, id, event_id, endpoint_id, claimed_at: accepted_at, lease_until });
             let event = shared.get_or_insert_with(|| Arc::new(as_stored(&new.event)));
@@ -135,7 +140,11 @@ fn accept_routed(
             });
             continue;
         }
-        let start = if held { Start::Held } else { Start::Due };
+        let start = match begins {
+            Begins::Held => Start::Held,
+            Begins::Now => Start::Due,
+            Begins::Later(at) => Start::Later(at),
+        };
         let (created_at, replay_of) = (accepted_at, None);
         delivery::insert(tx.conn, &NewDelivery { org_id, id, event_id, endpoint_id, start, created_at, replay_of })?;
         delivery::keep_key(tx.conn, endpoint, id)?;
@@ -160,67 +169,6 @@ fn first_attempt(id: DeliveryId, event: Arc<Event>, hops: u8) -> ClaimedDelivery
         hops,
         body: None,
     }
-}
-
-/// The endpoints that get an event, each with whether its delivery is held, and the others, packed.
-type Routed<'e> = (Vec<(&'e Arc<Endpoint>, bool)>, Vec<u8>);
-
-fn route<'e>(new: &NewEvent, endpoints: &'e OrgEndpoints, decide: impl Fn(Told<'_>, &Endpoint) -> Route) -> Routed<'e> {
-    let mut routed = Vec::new();
-    let mut skipped = Vec::new();
-    let mut decided = |endpoint: &'e Arc<Endpoint>, route: Route| match route {
-        Route::Deliver => routed.push((endpoint, false)),
-        Route::Hold => routed.push((endpoint, true)),
-        Route::Skip(reason) => {
-            skipped.extend_from_slice(endpoint.id.0.as_bytes());
-            skipped.push(skip_code(reason));
-        }
-    };
-    let event_type = &new.event.event_type;
-    match new.only {
-        Some(only) => {
-            if let Some(endpoint) = endpoints.get(&only) {
-                decided(endpoint, route::decide_addressed(event_type, endpoint));
-            }
-        }
-        None => {
-            // What it says is read only where somebody minds.
-            let minds = endpoints.values().any(|endpoint| endpoint.policy.min_severity.is_some());
-            let told = match minds {
-                true => Told::of(event_type, &new.event.data),
-                false => Told { event_type, severity: None },
-            };
-            for endpoint in endpoints.values() {
-                decided(endpoint, decide(told, endpoint));
-            }
-        }
-    }
-    (routed, skipped)
-}
-
-const fn skip_code(reason: SkipReason) -> u8 {
-    match reason {
-        SkipReason::NotSubscribed => 1,
-        SkipReason::DialectHasNoSuchEvent => 2,
-        SkipReason::Filtered => 3,
-        SkipReason::Digested => 4,
-    }
-}
-
-fn skips(columns: &Columns<'_, '_>) -> Result<Vec<Skip>> {
-    let packed: Vec<u8> = columns.get::<Option<Vec<u8>>>("skipped")?.unwrap_or_default();
-    packed
-        .chunks(17)
-        .map(|skip| {
-            let (id, code) =
-                skip.split_first_chunk::<16>().ok_or_else(|| columns.corrupt("skipped", "half an entry"))?;
-            let reason = SkipReason::ALL.into_iter().find(|reason| [skip_code(*reason)] == code);
-            Ok(Skip {
-                endpoint_id: EndpointId(Uuid::from_bytes(*id)),
-                reason: reason.ok_or_else(|| columns.corrupt("skipped", "an unknown reason"))?,
-            })
-        })
-        .collect()
 }
 
 fn list(conn: &Connection, org: OrgId, filter: &EventFilter, page: PageRequest) -> Result<Page<AcceptedEvent>> {
@@ -261,7 +209,7 @@ fn accepted_event(row: &Row<'_>) -> Result<AcceptedEvent> {
         project_id: columns.maybe_uuid("project_id")?.map(ProjectId),
         accepted_at: columns.time("accepted_at")?,
         erased_at: columns.maybe_time("erased_at")?,
-        skipped: skips(&columns)?,
+        skipped: routing::skips(&columns)?,
     })
 }
 

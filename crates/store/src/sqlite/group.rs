@@ -1,7 +1,7 @@
 //! Groups of organisations.
 
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use watchbell_domain::audit::Deed;
 use watchbell_domain::id::{GroupId, OrgId};
 use watchbell_domain::org::{Group, Org};
@@ -15,6 +15,8 @@ use super::{SqliteStore, audit};
 
 const INSERT: &str = "INSERT INTO org_group (id, name, created_at) VALUES (?1, ?2, ?3)";
 const HAS_ORGS: &str = "SELECT EXISTS (SELECT 1 FROM org WHERE group_id = ?1)";
+
+const OF_ORG: &str = "SELECT g.* FROM org_group g JOIN org o ON o.group_id = g.id WHERE o.id = ?1";
 
 impl GroupStore for SqliteStore {
     fn create_group(&self, group: Group, terms: Terms) -> Pending<'_, Written<()>> {
@@ -90,6 +92,12 @@ impl GroupStore for SqliteStore {
             page::collect(page, query.query(params![group.0.as_bytes(), before(page), page::fetch(page)])?, org)
         })
     }
+}
+
+/// The group of an organisation.
+pub(super) fn of_org(conn: &Connection, org: OrgId) -> Result<Option<Group>> {
+    let mut query = conn.prepare_cached(OF_ORG)?;
+    query.query_row([org.0.as_bytes()], |row| Ok(group(row))).optional()?.transpose()
 }
 
 fn group(row: &Row<'_>) -> Result<Group> {

@@ -57,6 +57,11 @@ impl HandOver {
         claimed_until.map(truncated)
     }
 
+    /// A new delivery to `endpoint` waits for its time: the loop asks again when that is.
+    pub(super) fn waits(&mut self, endpoint: &Endpoint) {
+        self.due.push((endpoint.org_id, endpoint.id));
+    }
+
     pub(super) fn push(&mut self, taken: Taken) {
         self.taken.push(taken);
     }

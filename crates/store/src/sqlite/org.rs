@@ -30,10 +30,7 @@ impl OrgStore for SqliteStore {
     }
 
     fn org(&self, id: OrgId) -> Pending<'_, Option<Org>> {
-        self.read(move |read| {
-            let mut query = read.conn.prepare_cached("SELECT * FROM org WHERE id = ?1")?;
-            query.query_row([id.0.as_bytes()], |row| Ok(org(row))).optional()?.transpose()
-        })
+        self.read(move |read| find(read.conn, id))
     }
 
     fn update_org(&self, seen: Org, changed: Org, now: Timestamp, terms: Terms) -> Pending<'_, Written<()>> {
@@ -105,6 +102,11 @@ pub(super) fn standing(row: &Row<'_>) -> Result<Standing> {
         _ => None,
     })?;
     Ok(Standing { state, group_id: columns.maybe_uuid("group_id")?.map(GroupId) })
+}
+
+pub(super) fn find(conn: &Connection, id: OrgId) -> Result<Option<Org>> {
+    let mut query = conn.prepare_cached("SELECT * FROM org WHERE id = ?1")?;
+    query.query_row([id.0.as_bytes()], |row| Ok(org(row))).optional()?.transpose()
 }
 
 pub(super) fn org(row: &Row<'_>) -> Result<Org> {

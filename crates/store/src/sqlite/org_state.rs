@@ -1,7 +1,8 @@
 //! What a change of an organisation's state means, step by step: each step is one commit, and small.
 //!
 //! ```text
-//!  suspended: active endpoints ──▶ disabled, their deliveries held            active again: the other way round
+//!  suspended: active endpoints ──▶ disabled, their deliveries held            active again: the other way round; plans of
+//!                                                                             action that were due meanwhile are due now
 //!  deleting:  endpoints deleted, with their secrets; what waits is cancelled ──▶ rows, table by table ──▶ the row itself
 //! ```
 //!
@@ -21,7 +22,7 @@ use super::error::Result;
 use super::org::{NO_ORG, standing};
 use super::row::{Columns, micros, truncated};
 use super::writer::Tx;
-use super::{audit, endpoint};
+use super::{audit, endpoint, poam};
 
 const SET: &str = "UPDATE org SET state = ?2, state_since = ?3, settling = 1 WHERE id = ?1";
 const HAS_OTHERS: &str = "SELECT EXISTS (SELECT 1 FROM org WHERE id <> ?1 AND state <> 'deleting')";
@@ -72,10 +73,12 @@ pub(super) fn settle(tx: &mut Tx<'_>, id: OrgId, limit: u32, now: Timestamp) -> 
     let Some(state) = state_of(tx.conn, id)? else { return Ok(false) };
     let endpoints_max = limit.clamp(1, ENDPOINTS_A_STEP);
     let more = match state {
-        OrgState::Active => endpoint::move_all(tx, id, endpoints_max, now, |state| match state {
-            EndpointState::Disabled { reason: DisabledReason::OrgSuspended, .. } => Some(EndpointState::Active),
-            EndpointState::Active | EndpointState::Paused { .. } | EndpointState::Disabled { .. } => None,
-        })?,
+        OrgState::Active => {
+            endpoint::move_all(tx, id, endpoints_max, now, |state| match state {
+                EndpointState::Disabled { reason: DisabledReason::OrgSuspended, .. } => Some(EndpointState::Active),
+                EndpointState::Active | EndpointState::Paused { .. } | EndpointState::Disabled { .. } => None,
+            })? || poam::wake(tx, id, limit)?
+        }
         OrgState::Suspended { since } => endpoint::move_all(tx, id, endpoints_max, now, |state| match state {
             EndpointState::Active => Some(EndpointState::Disabled { since, reason: DisabledReason::OrgSuspended }),
             EndpointState::Paused { .. } | EndpointState::Disabled { .. } => None,

@@ -17,10 +17,11 @@ use super::once::once;
 use super::page::{self, before};
 use super::row::{Columns, micros, signed};
 use super::writer::Tx;
-use super::{SqliteStore, audit, event, finding_row, poam};
+use super::{SqliteStore, audit, event, finding_row, group, poam, statement};
 
-const INSERT: &str = "INSERT INTO project (org_id, id, name, created_at, version, last_scan_at) \
-                      VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+const INSERT: &str = "INSERT INTO project (org_id, id, name, created_at, version, last_scan_at, owner, labels) \
+                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+const DESCRIBE: &str = "UPDATE project SET name = ?3, owner = ?4, labels = ?5 WHERE org_id = ?1 AND id = ?2";
 const ADVANCE: &str = "UPDATE project SET version = version + 1, last_scan_at = coalesce(?4, last_scan_at) \
                        WHERE org_id = ?1 AND id = ?2 AND version = ?3";
 const INSERT_SCAN: &str = "INSERT INTO scan \
@@ -33,6 +34,16 @@ const COVER: &str = "INSERT INTO scan_coverage (org_id, project_id, tool, target
 impl ProjectStore for SqliteStore {
     fn create_project(&self, project: Project, terms: Terms) -> Pending<'_, Written<()>> {
         self.add(move |tx| audit::on(tx, project.org_id, project.created_at, &terms, |tx| insert(tx, &project)))
+    }
+
+    fn describe_project(
+        &self,
+        seen: Project,
+        changed: Project,
+        at: Timestamp,
+        terms: Terms,
+    ) -> Pending<'_, Written<()>> {
+        self.write(move |tx| audit::on(tx, seen.org_id, at, &terms, |tx| describe(tx, &seen, &changed)))
     }
 
     fn project(&self, org: OrgId, id: ProjectId) -> Pending<'_, Option<Project>> {
@@ -62,8 +73,13 @@ impl ProjectStore for SqliteStore {
             let Some(project) = find(read.conn, org, id)? else {
                 return Ok(None);
             };
-            let findings = finding_row::of_project(read.conn, org, id)?;
-            Ok(Some(ProjectState { project, findings, coverage: coverage(read.conn, org, id)? }))
+            Ok(Some(ProjectState {
+                project,
+                group: group::of_org(read.conn, org)?,
+                statements: statement::of_project(read.conn, org, id)?,
+                findings: finding_row::of_project(read.conn, org, id)?,
+                coverage: coverage(read.conn, org, id)?,
+            }))
         })
     }
 
@@ -106,9 +122,32 @@ fn insert(tx: &Tx<'_>, project: &Project) -> Result<()> {
         micros(project.created_at),
         signed(project.version),
         project.last_scan_at.map(micros),
+        project.owner,
+        labels_column(project),
     ]);
     inserted.or_conflict("a project of this name exists")?;
     Ok(())
+}
+
+/// What people say of a project; what scans made of it since is not touched.
+fn describe(tx: &Tx<'_>, seen: &Project, changed: &Project) -> Result<()> {
+    let current = find(tx.conn, seen.org_id, seen.id)?.ok_or(StoreError::Conflict("the project is gone"))?;
+    if (&current.name, &current.owner, &current.labels) != (&seen.name, &seen.owner, &seen.labels) {
+        return Err(StoreError::Conflict("the project was changed meanwhile").into());
+    }
+    let described = tx.conn.prepare_cached(DESCRIBE)?.execute(params![
+        seen.org_id.0.as_bytes(),
+        seen.id.0.as_bytes(),
+        changed.name,
+        changed.owner,
+        labels_column(changed),
+    ]);
+    described.or_conflict("a project of this name exists")?;
+    Ok(())
+}
+
+fn labels_column(project: &Project) -> String {
+    serde_json::json!(project.labels).to_string()
 }
 
 /// Writes a scan and what it changed, if its project is still as it was when it was weighed.
@@ -145,6 +184,7 @@ pub(super) fn apply(tx: &mut Tx<'_>, outcome: &ScanOutcome) -> Result<Vec<Accept
             micros(*looked_at),
         ])?;
     }
+    statement::keep(tx.conn, scan.org_id, scan.project_id, &outcome.statements)?;
     event::accept_scan(tx, &outcome.acceptance, outcome.storm.as_ref())
 }
 
@@ -192,6 +232,8 @@ fn project(row: &Row<'_>) -> Result<Project> {
         created_at: columns.time("created_at")?,
         version: columns.count("version")?,
         last_scan_at: columns.maybe_time("last_scan_at")?,
+        owner: columns.get("owner")?,
+        labels: columns.json("labels")?,
     })
 }
 

@@ -7,13 +7,18 @@ use watchbell_domain::training::{Lesson, Training, User};
 
 use super::error::Result;
 use super::once::once;
-use super::page::{self, before};
+use super::page;
 use super::row::{Columns, micros};
 use super::writer::Tx;
 use super::{SqliteStore, event};
 
 const INSERT: &str = "INSERT INTO training (org_id, id, user_email, user_name, lesson, lesson_id, score, started_at, \
     completed_at, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+
+// Ids may be the caller's own, which say nothing of time.
+const NEWEST: &str = "SELECT * FROM training WHERE org_id = ?1 ORDER BY created_at DESC, id DESC LIMIT ?2";
+const BEFORE: &str = "SELECT * FROM training WHERE org_id = ?1 AND (created_at, id) < \
+    (SELECT created_at, id FROM training WHERE org_id = ?1 AND id = ?3) ORDER BY created_at DESC, id DESC LIMIT ?2";
 
 impl TrainingStore for SqliteStore {
     fn add_training(&self, training: Training, told: Acceptance, key: Option<Once>) -> Pending<'_, Written<Training>> {
@@ -26,11 +31,14 @@ impl TrainingStore for SqliteStore {
 
     fn trainings(&self, org: OrgId, page: PageRequest) -> Pending<'_, Page<Training>> {
         self.read(move |read| {
-            let mut query = read
-                .conn
-                .prepare_cached("SELECT * FROM training WHERE org_id = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3")?;
-            let rows = query.query(params![org.0.as_bytes(), before(page), page::fetch(page)])?;
-            page::collect(page, rows, training)
+            let (org, fetch) = (org.0.as_bytes(), page::fetch(page));
+            match page.before {
+                None => page::collect(page, read.conn.prepare_cached(NEWEST)?.query(params![org, fetch])?, training),
+                Some(id) => {
+                    let mut query = read.conn.prepare_cached(BEFORE)?;
+                    page::collect(page, query.query(params![org, fetch, id.as_bytes()])?, training)
+                }
+            }
         })
     }
 }

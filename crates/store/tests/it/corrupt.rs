@@ -1,12 +1,12 @@
 //! Rows that hold what they cannot hold: an error that says where, never a panic, never a default.
 
 use rusqlite::Connection;
-use watchbell_domain::id::{EndpointId, EventId, OrgId};
+use watchbell_domain::id::{EndpointId, EventId, FindingId, OrgId, PoamId};
 use watchbell_domain::org::Org;
 use watchbell_domain::port::testing::SeededEntropy;
 use watchbell_domain::port::{
     Acceptance, Claim, DeliveryFilter, DeliveryIds, DeliveryStore, EndpointCreation, EndpointStore, EventFilter,
-    EventStore, OrgStore, PageRequest, StoreError, Terms,
+    EventStore, OrgStore, PageRequest, PoamStore, RingStep, Rung, StoreError, Terms,
 };
 use watchbell_domain::{SignedDuration, Timestamp};
 use watchbell_store::conformance::dialects;
@@ -60,17 +60,13 @@ async fn fixture() -> Fixture {
     let id = endpoint.id;
     drop(store.create_endpoint(EndpointCreation { endpoint, greeting: None }, Terms::default()).await.unwrap());
     let events = (0..2)
-        .map(|_| watchbell_domain::event::NewEvent {
-            event: Event {
-                id: EventId::make(now, &entropy).0,
-                event_type: EventType::ScanStarted,
-                occurred_at: now,
-                data: Data::from_text("{}".into()).unwrap(),
-            },
-            project_id: None,
-            only: None,
-            hops: 0,
+        .map(|_| Event {
+            id: EventId::make(now, &entropy).0,
+            event_type: EventType::ScanStarted,
+            occurred_at: now,
+            data: Data::from_text("{}".into()).unwrap(),
         })
+        .map(|event| watchbell_domain::event::NewEvent::of(event, None))
         .collect();
     let delivery_ids = DeliveryIds { seed: [4; 32] };
     drop(store.accept(Acceptance { org_id: org, events, accepted_at: now, delivery_ids }, None).await.unwrap());
@@ -144,4 +140,48 @@ async fn do_not_stop_what_waits_behind_them() {
         .collect();
     states.sort_unstable();
     assert_eq!(states, ["dead_lettered", "sending"]);
+}
+
+#[tokio::test]
+async fn do_not_keep_plans_from_ringing() {
+    let fixture = fixture().await;
+    let entropy = SeededEntropy::new(9);
+    let item = |seconds: i64| {
+        let due = fixture.now + SignedDuration::from_secs(seconds);
+        watchbell_domain::poam::Item {
+            id: PoamId::make(fixture.now, &entropy),
+            org_id: fixture.org,
+            finding_id: FindingId::make(fixture.now, &entropy),
+            project_id: None,
+            about: watchbell_domain::poam::About::default(),
+            title: None,
+            owner: None,
+            notes: None,
+            due: watchbell_domain::poam::Due::Instant(due),
+            milestones: Vec::new(),
+            state: watchbell_domain::poam::State::Open,
+            origin: watchbell_domain::poam::Origin::Api,
+            told: None,
+            version: 0,
+            created_at: fixture.now,
+            updated_at: fixture.now,
+        }
+    };
+    // More that cannot be read than a step takes, all due before the one that can.
+    for seconds in [-50, -40, -30, -20] {
+        drop(fixture.store.create_poam_item(item(seconds), Terms::default()).await.unwrap());
+    }
+    fixture.damage("UPDATE poam_item SET due = 'some day', next_ring_at = 0");
+    drop(fixture.store.create_poam_item(item(-10), Terms::default()).await.unwrap());
+    let step = |now| RingStep { now, limit: 3 };
+    let mut all = Rung::default();
+    for _ in 0..3 {
+        let rung = fixture.store.ring(step(fixture.now)).await.unwrap();
+        all.rung += rung.rung;
+        all.unreadable += rung.unreadable;
+    }
+    assert_eq!((all.rung, all.unreadable), (1, 4));
+    // They are tried again later, since somebody may have mended them.
+    let later = fixture.now + SignedDuration::from_hours(2);
+    assert_eq!(fixture.store.ring(step(later)).await.unwrap().unreadable, 3);
 }

@@ -153,7 +153,7 @@ async fn accept(store: &SqliteStore, org: OrgId, entropy: &SeededEntropy) -> Eve
         occurred_at: now,
         data: Data::from_text(format!("{{\"x\":\"{}\"}}", "y".repeat(2000))).unwrap(),
     };
-    let events = vec![NewEvent { event, project_id: None, only: None, hops: 0 }];
+    let events = vec![NewEvent::of(event, None)];
     let delivery_ids = DeliveryIds { seed };
     drop(store.accept(Acceptance { org_id: org, events, accepted_at: now, delivery_ids }, None).await.unwrap());
     id

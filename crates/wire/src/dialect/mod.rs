@@ -1,24 +1,43 @@
 //! The vendors' formats, one file each, and the list of them.
 
 use std::borrow::Cow;
+use std::num::NonZeroU32;
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::envelope::{Decoded, Headers, Refusal, Unverified, Verified};
 use crate::{Event, EventType, Key, Secret, SecretError};
 
+mod account;
 mod aegis;
 mod bearer;
 mod bearer_scan;
+mod cef;
 mod cloudevents;
+mod elastic;
+mod email;
 mod exchange;
 mod github;
+mod http;
+mod jira;
+mod jsm;
 mod message;
+mod ocsf;
+mod opaque;
+mod opsgenie;
+mod pagerduty;
+mod rapid7;
+mod slack;
 mod snyk;
+mod splunk_hec;
 mod standard;
 mod symbiotic;
+mod syslog;
+mod teams;
+mod told;
 
-pub use exchange::{Answer, Exchange, Judgement, Request, Settings, SettingsError};
+use exchange::BatchMax;
+pub use exchange::{Answer, Exchange, Framing, Judgement, Mail, Part, Request, Settings, SettingsError};
 
 /// Every dialect, in the order they are shown. A new dialect is one file and one line here.
 pub static ALL: &[&Dialect] = &[
@@ -29,6 +48,20 @@ pub static ALL: &[&Dialect] = &[
     &standard::DIALECT,
     &github::DIALECT,
     &cloudevents::DIALECT,
+    &slack::DIALECT,
+    &teams::DIALECT,
+    &pagerduty::DIALECT,
+    &opsgenie::DIALECT,
+    &jsm::DIALECT,
+    &jira::DIALECT,
+    &http::DIALECT,
+    &splunk_hec::DIALECT,
+    &elastic::DIALECT,
+    &rapid7::DIALECT,
+    &ocsf::DIALECT,
+    &syslog::DIALECT,
+    &cef::DIALECT,
+    &email::DIALECT,
 ];
 
 /// The dialect with this id, as it stands in configuration and API: `snyk`, `bearer-scan`.
@@ -46,6 +79,8 @@ pub struct Dialect {
     pub source: &'static str,
     /// What the credential is called where it is configured.
     pub credential: Credential,
+    /// What takes its bodies to an endpoint.
+    pub carrier: Carrier,
     /// Whether who knows an endpoint's URL may send to it: path and query are then masked like a secret.
     pub url_is_secret: bool,
     /// How its secrets are spelled.
@@ -67,6 +102,15 @@ impl Dialect {
             (None, Some(inbound)) => inbound.vendor_headers(message, keys),
             (None, None) => Ok(Vec::new()),
         }
+    }
+
+    /// Whether its credential, where there is one, goes into the `Authorization` header.
+    pub fn speaks_in_authorization(&self) -> bool {
+        let Ok(key) = self.secrets.key(&self.secrets.make([0; 32])) else { return false };
+        let time = Timestamp::UNIX_EPOCH;
+        let probe = Message { id: "probe", event: "probe", occurred_at: time, sent_at: time, body: b"{}" };
+        let said = self.outbound.and_then(|outbound| outbound.headers(&probe, &[key]).ok());
+        said.is_some_and(|said| said.iter().any(|line| line.name.eq_ignore_ascii_case("authorization")))
     }
 }
 
@@ -101,6 +145,17 @@ pub enum Credential {
     None,
 }
 
+/// What takes a dialect's bodies to an endpoint, and so which URLs an endpoint may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Carrier {
+    /// Requests: `https://`.
+    Http,
+    /// Messages of RFC 5424, one after another: `syslog+tcp://`, `syslog+tls://`, `syslog+udp://`.
+    Syslog,
+    /// Mail handed to a server: `smtp://` (STARTTLS) and `smtps://`.
+    Smtp,
+}
+
 /// How a dialect spells its secrets.
 pub trait Secrets: Sync {
     /// The key that `secret` stands for, by the vendor's own rule, however weak it is.
@@ -111,6 +166,13 @@ pub trait Secrets: Sync {
 
     /// A new secret from 32 random bytes.
     fn make(&self, random: [u8; 32]) -> Secret;
+
+    /// What goes over the wire for `secret`, where that is neither its text nor made with a key: an echo of it is masked
+    /// as well.
+    fn spoken(&self, secret: &Secret) -> Option<Secret> {
+        let _ = secret;
+        None
+    }
 }
 
 /// The sending direction.
@@ -118,6 +180,18 @@ pub trait Outbound: Sync {
     /// What this dialect calls the event, with its version where the wire has one (`ping/v0`); `None` when the dialect
     /// has no such event. Custom types are included for the dialects that carry any type.
     fn event_name<'a>(&self, event_type: &'a EventType) -> Option<Cow<'a, str>>;
+
+    /// Whether an endpoint that names no events gets this one, which the dialect has: all but the ping, unless the dialect
+    /// tells people, who do not want to hear the same thing twice.
+    fn is_wanted(&self, event_type: &EventType) -> bool {
+        let _ = event_type;
+        true
+    }
+
+    /// How often the destination wants to be called, for endpoints that set no rate. `None`: as often as we can.
+    fn pace(&self) -> Option<Pace> {
+        None
+    }
 
     /// The body. A pure function of the event and the endpoint's settings, and without secrets, for it is kept.
     ///
@@ -146,13 +220,25 @@ pub trait Outbound: Sync {
         }
     }
 
+    /// The method of the first request.
+    fn method(&self, settings: &Settings) -> &'static str {
+        let _ = settings;
+        "POST"
+    }
+
+    /// The media type of the body, where it is a setting: it stands in for the one among the headers.
+    fn content_type(&self, settings: &Settings) -> Option<String> {
+        let _ = settings;
+        None
+    }
+
     /// Path and query of the first request, where they depend on the event; `path` is what the endpoint's URL says.
     fn target(&self, event: &Event, settings: &Settings, path: &str) -> Option<String> {
         let _ = (event, settings, path);
         None
     }
 
-    /// The body as it goes out, for vendors who want the key in it.
+    /// A body as it goes out, for vendors who want the key in it: the first and those of further requests.
     ///
     /// # Errors
     /// As [`Self::headers`].
@@ -161,10 +247,69 @@ pub trait Outbound: Sync {
         Ok(Cow::Borrowed(body))
     }
 
+    /// How messages follow one another on a connection of syslog's.
+    ///
+    /// # Errors
+    /// When the settings cannot be read.
+    fn framing(&self, settings: &Settings) -> Result<Framing, SettingsError> {
+        let _ = settings;
+        Ok(Framing::default())
+    }
+
+    /// Most deliveries that go out at once, where [`Self::join`] can join them. 1: each by itself.
+    fn batch_max(&self, settings: &Settings) -> usize {
+        let _ = settings;
+        1
+    }
+
+    /// The body for several deliveries of one endpoint at once, each with its own body as [`Self::encode`] made it; `None`
+    /// when the dialect says one thing at a time.
+    ///
+    /// # Errors
+    /// As [`Self::encode`].
+    fn join(&self, parts: &[Part<'_>], settings: &Settings) -> Option<Result<Vec<u8>, EncodeError>> {
+        let _ = (parts, settings);
+        None
+    }
+
+    /// What the latest answer means for each of the `count` deliveries that went out together, in their order, where it
+    /// does not mean the same for all of them.
+    fn shares(&self, exchange: &Exchange<'_>, count: usize) -> Option<Vec<Judgement>> {
+        let _ = (exchange, count);
+        None
+    }
+
+    /// Whether the answer says that fewer deliveries at once might be taken.
+    fn is_too_large(&self, answer: &Answer<'_>) -> bool {
+        answer.status == 413
+    }
+
     /// What the latest answer means, where that is more than its status.
     fn judge(&self, exchange: &Exchange<'_>) -> Judgement {
         let _ = exchange;
         Judgement::ByStatus
+    }
+}
+
+/// How often something may be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// How many times a second.
+    pub per_second: NonZeroU32,
+    /// How many times at once.
+    pub burst: NonZeroU32,
+}
+
+impl Pace {
+    /// So often; a zero counts as one.
+    pub const fn new(per_second: u32, burst: u32) -> Self {
+        const fn at_least_one(count: u32) -> NonZeroU32 {
+            match NonZeroU32::new(count) {
+                Some(count) => count,
+                None => NonZeroU32::MIN,
+            }
+        }
+        Self { per_second: at_least_one(per_second), burst: at_least_one(burst) }
     }
 }
 
@@ -182,10 +327,24 @@ pub trait Inbound: Sync {
     /// What the message says.
     fn decode(&self, request: &Verified) -> Result<Decoded, Refusal>;
 
-    /// Which of the usual mistakes a refused message shows, in words; `None` when none fits. For debugging alone.
-    fn explain(&self, request: &Unverified, secret: &Secret) -> Option<String> {
-        let _ = (request, secret);
-        None
+    /// The bytes that a right signature of this request is of; `None` where nothing is signed, or it cannot be made.
+    /// Asked by [`crate::diagnosis`] alone.
+    fn signed(&self, request: &Unverified) -> Option<Vec<u8>> {
+        Some(request.body().to_vec())
+    }
+
+    /// What senders are known to sign in place of it, with words for what is wrong then. Asked by [`crate::diagnosis`]
+    /// alone.
+    fn mistaken(&self, request: &Unverified) -> Vec<(Vec<u8>, &'static str)> {
+        let _ = request;
+        Vec::new()
+    }
+
+    /// Whether the body (or a header that is no signature) has this dialect's shape, for somebody who does not know
+    /// which it is. Proves nothing.
+    fn resembles(&self, request: &Unverified) -> bool {
+        let _ = request;
+        false
     }
 
     /// The headers that the vendor would set, for tests and tools that stand in for it. Asked only of dialects that we do

@@ -2,6 +2,9 @@
 
 #[cfg(test)]
 mod catalogue;
+mod filters;
+#[cfg(test)]
+mod destinations;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
@@ -10,5 +13,7 @@ mod laws;
 mod oracles;
 #[cfg(test)]
 mod payloads;
+#[cfg(test)]
+mod siem;
 #[cfg(test)]
 mod vectors;

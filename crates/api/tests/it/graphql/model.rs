@@ -261,3 +261,159 @@ async fn an_operation_is_run_once_however_many_fields_ask() {
     let data = world.data(query, json!({})).await;
     assert_eq!(data["org"]["deliveries"]["nodes"].as_array().unwrap().len(), 250);
 }
+
+#[tokio::test]
+async fn plans_trainings_and_announced_scans() {
+    let world = World::new().await;
+    let finding = "fnd_0192f0c1-0000-7000-8000-00000000dead";
+    let create = "mutation($input: PoamItemInput!) { createPoamItem(input: $input) { id status title milestones { title } finding { id } } }";
+    let input = json!({"findingId": finding, "scheduledCompletionDate": "2030-01-01", "title": "Upgrade",
+        "milestones": [{"title": "Test", "due": "2029-12-01"}]});
+    let made = world.data(create, json!({"input": input})).await["createPoamItem"].clone();
+    assert_eq!(
+        (&made["status"], &made["milestones"][0]["title"], &made["finding"]),
+        (&json!("OPEN"), &json!("Test"), &json!(null))
+    );
+    let change = "mutation($id: ID!, $input: PoamItemChangeInput!) { updatePoamItem(id: $id, input: $input) { status title owner completedBy } }";
+    let input = json!({"title": null, "owner": "ada@example.com"});
+    let changed = world.data(change, json!({"id": made["id"], "input": input})).await["updatePoamItem"].clone();
+    assert_eq!((&changed["title"], &changed["owner"]), (&json!(null), &json!("ada@example.com")));
+    let list = "query($filter: PoamFilter!) { org { poamItems(filter: $filter) { nodes { id } } } node(id: \"ID\") { id __typename } }"
+        .replace("ID\"", &format!("{}\"", made["id"].as_str().unwrap()));
+    let found = world.data(&list, json!({"filter": {"status": "OPEN", "owner": "ada@example.com"}})).await;
+    assert_eq!(found["org"]["poamItems"]["nodes"][0]["id"], made["id"]);
+    assert_eq!(found["node"]["__typename"], "PoamItem");
+    let cancelled = world
+        .data("mutation($id: ID!) { cancelPoamItem(id: $id) { status cancelledAt } }", json!({"id": made["id"]}))
+        .await;
+    assert_eq!(cancelled["cancelPoamItem"]["status"], "CANCELLED");
+
+    let set = "mutation { setPoamSettings(input: {timeZone: \"Europe/Berlin\", leadTimes: [\"7d\"]}) { timeZone leadTimes overdue }
+        setPoamPolicy(input: {rules: [{severity: CRITICAL, days: 14}]}) { rules { severity days kev } } }";
+    let set = world.data(set, json!({})).await;
+    assert_eq!(set["setPoamSettings"], json!({"timeZone": "Europe/Berlin", "leadTimes": ["7d"], "overdue": "daily"}));
+    assert_eq!(set["setPoamPolicy"]["rules"][0], json!({"severity": "CRITICAL", "days": 14, "kev": null}));
+    let read = world
+        .data("{ org { poamSettings { timeZone } poamPolicy { rules { days } } } kev { count } }", json!({}))
+        .await;
+    assert_eq!((&read["org"]["poamSettings"]["timeZone"], &read["kev"]["count"]), (&json!("Europe/Berlin"), &json!(0)));
+    let kev = json!({"catalogue": {"catalogVersion": "1", "vulnerabilities": [{"cveID": "CVE-2021-44228"}]}});
+    let kev =
+        world.data("mutation($catalogue: JSON!) { importKev(catalogue: $catalogue) { count version } }", kev).await;
+    assert_eq!(kev["importKev"], json!({"count": 1, "version": "1"}));
+
+    let add =
+        "mutation($input: TrainingInput!) { addTraining(input: $input) { id user { email } training { name } score } }";
+    let input = json!({"user": {"email": "ada@example.com"}, "training": {"name": "S3"}, "score": 110,
+        "startedAt": "2026-01-09T10:02:59Z", "completedAt": "2026-01-09T10:07:07Z"});
+    let lesson = world.data(add, json!({"input": input})).await["addTraining"].clone();
+    let lessons = world
+        .data(
+            "query($id: ID!) { org { trainings { nodes { id } } training(id: $id) { score } } }",
+            json!({"id": lesson["id"]}),
+        )
+        .await;
+    assert_eq!(lessons["org"], json!({"trainings": {"nodes": [{"id": lesson["id"]}]}, "training": {"score": 110}}));
+
+    let project = world.post(&world.path("/projects"), json!({"name": "p"})).await.is(201).json();
+    let start = "mutation($id: ID!) { startScan(project: $id, input: {tool: \"clamav\"}) { id status } }";
+    let scan = world.data(start, json!({"id": project["id"]})).await["startScan"].clone();
+    assert_eq!(scan["status"], "in_progress");
+    let complete = "mutation($id: ID!) { completeScan(id: $id, input: {threatsFound: 2}) { status threatsFound } }";
+    let ended = world.data(complete, json!({"id": scan["id"]})).await["completeScan"].clone();
+    assert_eq!(ended, json!({"status": "completed", "threatsFound": 2}));
+    let again = world
+        .error("mutation($id: ID!) { failScan(id: $id, error: \"late\") { status } }", json!({"id": scan["id"]}))
+        .await;
+    assert_eq!(again["extensions"]["code"], "conflict");
+    let scan =
+        world.data("query($id: ID!) { org { scan(id: $id) { tool endedAt } } }", json!({"id": scan["id"]})).await;
+    assert_eq!(scan["org"]["scan"]["tool"], "clamav");
+}
+
+#[tokio::test]
+async fn own_event_types_members_groups_and_the_audit_log() {
+    let world = World::new().await;
+    let define = "mutation { createEventType(input: {type: \"acme.build_done\", description: \"A build\",
+        schema: {type: \"object\", required: [\"ok\"]}, example: {ok: true}}) { type builtIn schema dialects { dialect } } }";
+    let defined = world.data(define, json!({})).await["createEventType"].clone();
+    assert_eq!((&defined["builtIn"], &defined["schema"]["required"][0]), (&json!(false), &json!("ok")));
+    let change = "mutation { updateEventType(name: \"acme.build_done\", input: {schema: null, description: \"B\"}) { schema example description } }";
+    let changed = world.data(change, json!({})).await["updateEventType"].clone();
+    assert_eq!(changed, json!({"schema": null, "example": {"ok": true}, "description": "B"}));
+    let gone = world.data("mutation { deleteEventType(name: \"acme.build_done\") }", json!({})).await;
+    assert_eq!(gone["deleteEventType"], "acme.build_done");
+
+    let invite = "mutation { inviteMember(input: {email: \"ada@example.com\", role: OPERATOR}) { invitation member { id role state } } }";
+    let invited = world.data(invite, json!({})).await["inviteMember"].clone();
+    assert!(invited["invitation"].as_str().unwrap().starts_with("wbi_"), "{invited}");
+    let member = json!({"id": invited["member"]["id"]});
+    let raise = "mutation($id: ID!) { updateMember(id: $id, input: {role: EDITOR}) { role email } renewInvitation(id: $id) { invitation } }";
+    let raised = world.data(raise, member.clone()).await;
+    assert_eq!(raised["updateMember"], json!({"role": "EDITOR", "email": "ada@example.com"}));
+    assert_ne!(raised["renewInvitation"]["invitation"], invited["invitation"]);
+    let own =
+        world.error("mutation($id: ID!) { createOwnKey(member: $id, name: \"k\") { key } }", member.clone()).await;
+    assert_eq!(own["extensions"]["code"], "key_escalation", "{own}");
+    let members = world
+        .data(
+            "query($id: ID!) { org { members { nodes { id } } member(id: $id) { role } } node(id: $id) { id } }",
+            member.clone(),
+        )
+        .await;
+    assert_eq!(
+        (&members["org"]["members"]["nodes"][0]["id"], &members["org"]["member"]["role"]),
+        (&member["id"], &json!("EDITOR"))
+    );
+    let removed = world.data("mutation($id: ID!) { removeMember(id: $id) }", member.clone()).await;
+    assert_eq!(removed["removeMember"], member["id"]);
+
+    let group =
+        world.data("mutation { createGroup(input: {name: \"all\"}) { id name } }", json!({})).await["createGroup"]
+            .clone();
+    let place = "mutation($org: ID!, $group: ID) { placeOrg(org: $org, group: $group) { groupId } }";
+    let own = json!({"org": world.org.to_string(), "group": group["id"], "id": group["id"]});
+    assert_eq!(world.data(place, own.clone()).await["placeOrg"]["groupId"], group["id"]);
+    let key = "mutation($id: ID!) { createGroupKey(group: $id, input: {name: \"k\", scopes: [\"events:read\"]}) { key about { id } } }";
+    let key = world.data(key, json!({"id": group["id"]})).await["createGroupKey"].clone();
+    let seen = "query($id: ID!) { groups { nodes { id } } group(id: $id) { name orgs { nodes { slug } } keys { nodes { id } } } }";
+    let seen = world.data(seen, json!({"id": group["id"]})).await;
+    assert_eq!(seen["group"]["orgs"]["nodes"][0]["slug"], "acme");
+    assert_eq!(seen["group"]["keys"]["nodes"][0]["id"], key["about"]["id"]);
+    let revoke = json!({"id": group["id"], "key": key["about"]["id"]});
+    world.data("mutation($id: ID!, $key: ID!) { revokeGroupKey(group: $id, id: $key) }", revoke).await;
+    let away = json!({"org": world.org.to_string()});
+    assert_eq!(world.data(place, away).await["placeOrg"]["groupId"], json!(null));
+    let drop = "mutation($id: ID!) { updateGroup(id: $id, input: {name: \"some\"}) { name } deleteGroup(id: $id) }";
+    assert_eq!(world.data(drop, json!({"id": group["id"]})).await["updateGroup"]["name"], "some");
+
+    let made = "mutation { createKey(input: {name: \"k\", scopes: [\"events:read\"]}) { about { id } } }";
+    let key = json!({"id": world.data(made, json!({})).await["createKey"]["about"]["id"]});
+    let rotated = world
+        .data("mutation($id: ID!) { rotateKey(id: $id, overlap: \"0s\") { key about { scopes } } }", key.clone())
+        .await;
+    assert_eq!(rotated["rotateKey"]["about"]["scopes"], json!(["events:read"]));
+    assert!(
+        world.data("query($id: ID!) { org { key(id: $id) { expiresAt } } }", key).await["org"]["key"]["expiresAt"]
+            .is_string()
+    );
+
+    let audit = "query($after: String) { org { audit(first: 2, after: $after, filter: {action: \"member\"}) {
+        edges { cursor node { number action actor { kind } detail } } } auditVerification { ok complete checked head { number } } }
+        operatorAudit(first: 1, filter: {action: \"group\"}) { nodes { action } } operatorAuditVerification { ok } }";
+    let first = world.data(audit, json!({})).await;
+    let entries = first["org"]["audit"]["edges"].clone();
+    assert_eq!(entries[0]["node"]["action"], "member.remove");
+    let next = world.data(audit, json!({"after": entries[0]["cursor"]})).await["org"]["audit"]["edges"].clone();
+    assert_eq!(next[0], entries[1]);
+    assert_eq!(first["org"]["auditVerification"]["ok"], true);
+    assert_eq!(first["operatorAudit"]["nodes"][0]["action"], "group.delete");
+
+    let other = world.post("/api/v1/orgs", json!({"name": "Other"})).await.is(201).json();
+    let id = json!({"id": other["id"]});
+    let states = world.data("mutation($id: ID!) { suspendOrg(id: $id) { state } resumeOrg(id: $id) { state } deleteOrg(id: $id) { state } }", id).await;
+    assert_eq!(
+        states,
+        json!({"suspendOrg": {"state": "suspended"}, "resumeOrg": {"state": "active"}, "deleteOrg": {"state": "deleting"}})
+    );
+}

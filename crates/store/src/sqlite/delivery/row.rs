@@ -38,6 +38,8 @@ pub(in crate::sqlite) enum Start {
     Held,
     /// Due at once.
     Due,
+    /// Due later.
+    Later(Timestamp),
 }
 
 /// The token of a delivery's first claim.
@@ -47,6 +49,7 @@ pub(in crate::sqlite) fn insert(conn: &Connection, new: &NewDelivery) -> Result<
     let (kind, due_at) = match new.start {
         Start::Held => (StateKind::Held, None),
         Start::Due => (StateKind::Pending, Some(new.created_at)),
+        Start::Later(at) => (StateKind::Pending, Some(at)),
     };
     conn.prepare_cached(INSERT)?.execute(params![
         new.org_id.0.as_bytes(),

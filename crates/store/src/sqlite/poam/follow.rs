@@ -6,7 +6,7 @@
 //! | open again | completed by remediation → open | an item, when a rule matches and it has none |
 //! | remediated | open → completed, with `poam.completed` | – |
 //! | suppressed, accepted, false | quiet: they do not ring | – |
-//! | merged into another | are the other's | – |
+//! | merged into another | are the other's | of two made by it the later due is cancelled |
 //!
 //! Findings with a row here are followed by their rows ([`findings_change`], called before these are written). Of those
 //! that only events speak of, posted or received, events say it ([`said`]).
@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 use watchbell_domain::finding::{Finding, FindingStatus};
 use watchbell_domain::id::{EventId, FindingId, OrgId, PoamId, ProjectId};
-use watchbell_domain::poam::policy::{Facts, Policy};
+use watchbell_domain::poam::policy::{self, Facts, Policy};
 use watchbell_domain::poam::{About, CompletedBy, Item, Origin, Settings, State};
 use watchbell_domain::port::Acceptance;
 use watchbell_wire::EventType;
@@ -159,10 +159,17 @@ impl Plans {
         Ok(Some(Self { org, now, settings: setting::settings(conn, org)?, policy }))
     }
 
-    /// The plans of a finding that turned out to be another are that one's, and are looked at.
+    /// The plans of a finding that turned out to be another are that one's, and are looked at. Of those that the policy
+    /// made, one is enough.
     fn merge(&self, tx: &Tx<'_>, merged: FindingId, into: FindingId) -> Result<()> {
         let values = params![self.org.0.as_bytes(), merged.0.as_bytes(), into.0.as_bytes()];
         tx.conn.prepare_cached(MERGE)?.execute(values)?;
+        let items = self.items(tx, into)?;
+        let doubled = policy::doubled(&items, &self.settings.zone);
+        for item in items.into_iter().filter(|item| doubled.contains(&item.id)) {
+            let (state, version) = (State::Cancelled { at: self.now }, item.version + 1);
+            replace(tx, &Item { state, version, updated_at: self.now, ..item }, &self.settings, None)?;
+        }
         Ok(())
     }
 

@@ -27,6 +27,7 @@ mod row;
 mod setting;
 
 pub(super) use follow::{findings_change, said};
+pub(super) use ring::wake;
 use row::{columns_of, item};
 
 const INSERT: &str = "INSERT INTO poam_item (org_id, id, finding_id, project_id, about, title, owner, notes, due, \

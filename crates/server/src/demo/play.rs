@@ -1,0 +1,228 @@
+//! What acts do: call the server as a user would, let time pass, and look at what arrives.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Method;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+use watchbell_wire::{Dialect, EventType};
+
+use super::Error;
+use super::receiver::{Arrival, Verdict};
+use super::samples::Report;
+use super::show::Show;
+use super::stage::{Stage, played};
+use crate::cli::project_id;
+use crate::client::{Request, media_type};
+
+/// How long nothing may arrive before the server is asked whether anything still waits.
+const QUIET: Duration = Duration::from_millis(50);
+
+/// How long something may take that a loop of the server does by itself.
+const BY_ITSELF: Duration = Duration::from_secs(20);
+
+/// An arrival and how long after acceptance it came.
+#[derive(Debug, Clone)]
+pub(super) struct Seen {
+    pub(super) arrival: Arrival,
+    pub(super) ms: Option<i64>,
+}
+
+/// When arrivals are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    AsItComes,
+    Later,
+}
+
+/// The play: the stage, what is shown of it, and what was seen so far.
+pub(super) struct Play<'a> {
+    pub(super) stage: &'a mut Stage,
+    pub(super) show: &'a mut Show,
+    seen: Vec<Seen>,
+}
+
+impl<'a> Play<'a> {
+    pub(super) fn begin(stage: &'a mut Stage, show: &'a mut Show) -> Self {
+        Self { stage, show, seen: Vec::new() }
+    }
+
+    /// Everything that was seen.
+    pub(super) fn end(self) -> Vec<Seen> {
+        self.seen
+    }
+
+    /// The id of a project, made when there is none of this name.
+    pub(super) async fn project(&self, name: &str) -> Result<String, Error> {
+        let projects = self.stage.path("/projects");
+        project_id(&self.stage.client, &projects, name).await.map_err(|failure| Error::SetUp(failure.to_string()))
+    }
+
+    /// Posts a scanner's report, and shows what the server made of it.
+    pub(super) async fn scan(&mut self, project: &str, report: &Report) -> Result<Value, Error> {
+        let path = self.stage.path(&format!("/projects/{project}/scans"));
+        let mut request = Request::post(path, &Value::Null);
+        request.body = Some((media_type(report.content), Bytes::from_static(report.content)));
+        let answer = self.stage.client.json(request).await?;
+        self.show.scan(report.name, &answer);
+        Ok(answer)
+    }
+
+    pub(super) async fn get(&self, path: &str) -> Result<Value, Error> {
+        Ok(self.stage.client.json(Request::get(self.stage.path(path))).await?)
+    }
+
+    pub(super) async fn list(&self, path: &str, filter: &[(&'static str, &str)]) -> Result<Vec<Value>, Error> {
+        let request = filter
+            .iter()
+            .fold(Request::get(self.stage.path(path)), |request, (name, value)| request.with(name, Some(value)));
+        let page = self.stage.client.json(request).await?;
+        Ok(page.get("items").and_then(Value::as_array).cloned().unwrap_or_default())
+    }
+
+    pub(super) async fn post(&self, path: &str, body: &Value) -> Result<Value, Error> {
+        Ok(self.stage.client.json(Request::post(self.stage.path(path), body)).await?)
+    }
+
+    pub(super) async fn put(&self, path: &str, body: &Value) -> Result<Value, Error> {
+        let mut request = Request::post(self.stage.path(path), body);
+        request.method = Method::PUT;
+        Ok(self.stage.client.json(request).await?)
+    }
+
+    /// The attempts of the newest delivery to one endpoint.
+    pub(super) async fn attempts_to(&self, path: &str) -> Result<Vec<Value>, Error> {
+        let endpoint = self.stage.endpoint_id(path).unwrap_or_default();
+        let deliveries = self.list("/deliveries", &[("endpoint", &endpoint)]).await?;
+        let Some(id) = deliveries.first().and_then(|delivery| delivery.get("id")).and_then(Value::as_str) else {
+            return Ok(Vec::new());
+        };
+        let delivery = self.get(&format!("/deliveries/{id}")).await?;
+        Ok(delivery.get("attempts").and_then(Value::as_array).cloned().unwrap_or_default())
+    }
+
+    /// Lets so many days pass at once, for the server, the receiver and the play.
+    pub(super) fn pass(&mut self, days: i32) {
+        self.stage.clock.push(SignedDuration::from_hours(24 * i64::from(days)));
+    }
+
+    /// Waits until nothing waits in the server any more, and shows each arrival as it comes.
+    pub(super) async fn settle(&mut self) -> Result<(), Error> {
+        self.arrivals(Shown::AsItComes).await.map(drop)
+    }
+
+    /// The same, with a line for each event of each dialect when all are there.
+    pub(super) async fn settle_all(&mut self) -> Result<(), Error> {
+        let arrived = self.arrivals(Shown::Later).await?;
+        self.show.told(&arrived);
+        Ok(())
+    }
+
+    /// What arrives until nothing waits in the server any more.
+    async fn arrivals(&mut self, shown: Shown) -> Result<Vec<Seen>, Error> {
+        let accepted_at = self.newest_delivery().await?;
+        let mut arrived = Vec::new();
+        loop {
+            let arrival = tokio::select! {
+                biased;
+                arrival = self.stage.receiver.arrivals.recv() => arrival,
+                () = tokio::time::sleep(QUIET) => None,
+            };
+            match arrival {
+                Some(arrival) => {
+                    let ms = accepted_at.map(|accepted_at| arrival.at.duration_since(accepted_at).as_millis());
+                    let ms = ms.and_then(|ms| i64::try_from(ms).ok()).map(|ms| ms.max(0));
+                    if shown == Shown::AsItComes {
+                        self.show.arrival(&arrival, ms);
+                    }
+                    arrived.push(Seen { arrival, ms });
+                }
+                None if self.waiting().await? => {}
+                // What arrived before the last one was settled is in the channel by now.
+                None if self.stage.receiver.arrivals.is_empty() => {
+                    self.seen.extend(arrived.iter().cloned());
+                    return Ok(arrived);
+                }
+                None => {}
+            }
+        }
+    }
+
+    /// Waits for exactly these events, each so often, in every dialect that has a word for them, and shows them. Fails when
+    /// one does not come or does not verify, or another comes.
+    pub(super) async fn told(&mut self, events: &[(EventType, usize)]) -> Result<(), Error> {
+        let wanted = in_each_dialect(events);
+        let count = wanted.values().sum::<usize>();
+        let mut arrived = Vec::new();
+        let wait = async {
+            loop {
+                arrived.extend(self.arrivals(Shown::Later).await?);
+                if arrived.len() >= count {
+                    return Ok::<(), Error>(());
+                }
+            }
+        };
+        // What did not come in time is named below.
+        tokio::time::timeout(BY_ITSELF, wait).await.unwrap_or(Ok(()))?;
+        let mut came: BTreeMap<(usize, String), usize> = BTreeMap::new();
+        for seen in &arrived {
+            let name = match &seen.arrival.verdict {
+                Verdict::Verified(event) => event.clone(),
+                Verdict::Down => "(receiver down)".to_owned(),
+                Verdict::Refused(why) => format!("(refused: {why})"),
+            };
+            *came.entry((place(seen.arrival.dialect), name)).or_default() += 1;
+        }
+        self.show.told(&arrived);
+        if came == wanted {
+            return Ok(());
+        }
+        let tell = |of: &BTreeMap<(usize, String), usize>, not: &BTreeMap<(usize, String), usize>| {
+            let differing = of.iter().filter(|(key, count)| not.get(key) != Some(count));
+            let words = differing.map(|((place, name), count)| {
+                let dialect = played().nth(*place).map_or("?", |dialect| dialect.id);
+                format!("{dialect} {name} x{count}")
+            });
+            words.collect::<Vec<_>>().join(", ")
+        };
+        Err(Error::NotVerified(format!("wanted: {}; came: {}", tell(&wanted, &came), tell(&came, &wanted))))
+    }
+
+    /// When what was posted last was accepted: its deliveries are the newest.
+    async fn newest_delivery(&self) -> Result<Option<Timestamp>, Error> {
+        let newest = self.list("/deliveries", &[("limit", "1")]).await?;
+        let at = newest.first().and_then(|delivery| delivery.get("created_at")).and_then(Value::as_str);
+        Ok(at.and_then(|text| text.parse().ok()))
+    }
+
+    /// Whether any delivery is not in its last state.
+    async fn waiting(&self) -> Result<bool, Error> {
+        for state in ["pending", "sending"] {
+            if !self.list("/deliveries", &[("state", state), ("limit", "1")]).await?.is_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// What each dialect of the play calls these events.
+fn in_each_dialect(events: &[(EventType, usize)]) -> BTreeMap<(usize, String), usize> {
+    let mut names = BTreeMap::new();
+    for (place, dialect) in played().enumerate() {
+        for (event_type, count) in events {
+            let name = dialect.outbound.and_then(|outbound| outbound.event_name(event_type));
+            if let Some(name) = name {
+                *names.entry((place, name.into_owned())).or_default() += count;
+            }
+        }
+    }
+    names
+}
+
+/// Where a dialect stands among those of the play.
+fn place(dialect: &Dialect) -> usize {
+    played().position(|other| other == dialect).unwrap_or_default()
+}
