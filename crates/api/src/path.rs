@@ -15,9 +15,7 @@ impl<T: FromStr, S: Send + Sync> FromRequestParts<S> for IdIn<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
-        let params = RawPathParams::from_request_parts(parts, state).await.map_err(|_| Problem::NotFound)?;
-        let text = params.iter().find_map(|(name, value)| (name == "id").then_some(value));
-        text.and_then(|text| text.parse().ok()).map(Self).ok_or(Problem::NotFound)
+        named(&params(parts, state).await?).map(Self).ok_or(Problem::NotFound)
     }
 }
 
@@ -29,9 +27,17 @@ impl<T: FromStr, P: FromStr, S: Send + Sync> FromRequestParts<S> for IdsIn<T, P>
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
-        let IdIn(id) = IdIn::from_request_parts(parts, state).await?;
-        let params = RawPathParams::from_request_parts(parts, state).await.map_err(|_| Problem::NotFound)?;
+        let params = params(parts, state).await?;
         let part = params.iter().last().and_then(|(_, text)| text.parse().ok());
-        part.map(|part| Self(id, part)).ok_or(Problem::NotFound)
+        named(&params).zip(part).map(|(id, part)| Self(id, part)).ok_or(Problem::NotFound)
     }
+}
+
+async fn params(parts: &mut Parts, state: &(impl Send + Sync)) -> Result<RawPathParams> {
+    RawPathParams::from_request_parts(parts, state).await.map_err(|_| Problem::NotFound)
+}
+
+fn named<T: FromStr>(params: &RawPathParams) -> Option<T> {
+    let text = params.iter().find_map(|(name, value)| (name == "id").then_some(value));
+    text.and_then(|text| text.parse().ok())
 }

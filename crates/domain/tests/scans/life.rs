@@ -310,7 +310,7 @@ fn what_was_stated_holds_for_findings_that_come_later() {
     let key = ChangedBy::Key { id: KeyId(uuid::Uuid::nil()), name: "ada".to_owned() };
     let verdict = Verdict { status: Open, reason: String::new(), until: None, by: key };
     let now = shop.facts().received_at;
-    let judged = finding::judge::judge(&shop.findings[0], verdict, now, &shop.entropy).unwrap();
+    let judged = finding::judge(&shop.findings[0], verdict, now, &shop.entropy).unwrap();
     shop.put(judged.finding);
     assert_eq!(told(&shop.scan(&report("grype", &[lodash(&[GHSA])]))), [] as [&str; 0]);
     assert_eq!(shop.findings[0].status, Open);

@@ -37,12 +37,14 @@ pub async fn kept_whole(world: World) {
             policy: EndpointPolicy {
                 min_severity: Some(watchbell_wire::Severity::High),
                 storm_threshold: Some(StormThreshold::Above(7)),
+                rules: watchbell_domain::rule::Rules::default(),
                 retry_schedule: Some(vec![SignedDuration::ZERO, SignedDuration::from_millis(1500)]),
                 timeout: Some(SignedDuration::from_secs(7)),
                 max_in_flight: Some(3),
                 max_attempts: Some(u32::MAX),
                 rate_limit: Some("7/s burst 9".parse().unwrap()),
                 order: Order::Project,
+                ..EndpointPolicy::default()
             },
             not_before: Some(at(8)),
             ..world.new_endpoint(org)

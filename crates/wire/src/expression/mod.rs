@@ -15,7 +15,8 @@
 //! ([`node`]). We walk that tree ourselves ([`evaluate`]), because a tenant's rule runs where everybody's events are
 //! accepted: the crate's interpreter can be stopped neither by steps nor by memory, and compiles the pattern of `matches` on
 //! every call. Here every step and every byte made is paid for, patterns are literals compiled once with a size limit, and
-//! what runs out says so. How long that takes was measured: the whole of [`STEPS_PER_EVENT`] ends within 10 ms.
+//! what runs out says so. The numbers are meant to
+//! keep the whole of [`STEPS_PER_EVENT`] under 10 ms of an optimised build.
 //!
 //! Where we differ from the specification, on purpose: a member that is not there is `null`, and every question about
 //! `null` but `==` and `!=` is answered with no, so that a filter can speak of members that only some events have; whole

@@ -2,9 +2,9 @@
 
 #[cfg(test)]
 mod catalogue;
-mod filters;
 #[cfg(test)]
 mod destinations;
+mod filters;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]

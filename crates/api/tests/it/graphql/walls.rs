@@ -26,7 +26,7 @@ async fn theirs(world: &World) -> BTreeMap<String, String> {
     made.push(world.post(&path("/keys"), json!({"name": "k", "scopes": ["events:read"]})).await.is(201).json());
     made.push(world.post(&path("/replays"), json!({"state": "dead_lettered"})).await.is(202).json());
     made.push(world.post(&path("/erasures"), json!({"text": "nobody"})).await.is(202).json());
-    let project = made[3]["id"].as_str().unwrap();
+    let project = made[3]["id"].as_str().unwrap().to_owned();
     let sarif = json!({"version": "2.1.0", "runs": [{"tool": {"driver": {"name": "t"}},
         "results": [{"ruleId": "R1", "message": {"text": "bad"}}]}]});
     world.post(&path(&format!("/projects/{project}/scans")), sarif).await.is(201);
