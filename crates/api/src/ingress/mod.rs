@@ -90,11 +90,7 @@ async fn arrive(State(ingress): State<Ingress>, params: RawPathParams, request: 
 impl Ingress {
     async fn receive(&self, known: &Known, parts: &Parts, body: Body) -> Result<Received> {
         let call = self.call(parts);
-        let refused = match self.judge_head(known, parts, &call) {
-            Ok(()) => None,
-            Err(refused) => Some(refused),
-        };
-        if let Some((refused, retry_after)) = refused {
+        if let Err((refused, retry_after)) = self.judge_head(known, parts, &call) {
             return Ok(self.receiver.refuse(known, call, refused, retry_after).await);
         }
         let bytes_max = self.bodies.limits.ingress_bytes_max;

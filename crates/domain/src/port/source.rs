@@ -93,7 +93,7 @@ pub struct Taking {
 }
 
 /// What became of an authentic request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub enum Reception {
     /// It was new.
