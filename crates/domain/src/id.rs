@@ -106,6 +106,10 @@ ids! {
     PoamId = "poam",
     /// A completed lesson.
     TrainingId = "trn",
+    /// A vendor that calls us.
+    SourceId = "src",
+    /// A request of a source.
+    ReceiptId = "rcp",
     /// One request to our API.
     RequestId = "req",
 }

@@ -23,11 +23,13 @@ pub mod notice;
 pub mod org;
 pub mod poam;
 pub mod port;
+pub mod receipt;
 pub mod retry;
 pub mod route;
 pub mod scan;
 pub mod scan_run;
 pub mod snapshot;
+pub mod source;
 pub mod training;
 pub mod zone;
 

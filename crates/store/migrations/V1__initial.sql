@@ -475,3 +475,57 @@ CREATE TABLE custom_type (
   updated_at  INTEGER NOT NULL,
   PRIMARY KEY (org_id, name)
 ) STRICT, WITHOUT ROWID;
+
+-- Sources, and the requests they called with.
+-- `secrets` is sealed; `allowed_ips` and `settings` are JSON. `silent_told` is the last call that a silence was told after.
+CREATE TABLE source (
+  org_id        BLOB    NOT NULL REFERENCES org (id),
+  id            BLOB    NOT NULL UNIQUE,
+  name          TEXT    NOT NULL,
+  dialect       TEXT    NOT NULL,
+  secrets       BLOB    NOT NULL,
+  allowed_ips   TEXT    NOT NULL,
+  rate_limit    TEXT,
+  max_event_age TEXT,
+  settings      TEXT    NOT NULL,
+  paused_since  INTEGER,
+  silent_told   BLOB,
+  created_at    INTEGER NOT NULL,
+  updated_at    INTEGER NOT NULL,
+  PRIMARY KEY (org_id, id)
+) STRICT, WITHOUT ROWID;
+
+-- `kind` tells what was taken (0) from what was repeated (1) or refused (2): of the last two so many of each source are
+-- kept. `headers` is packed, `events` is 16 bytes each. `bytes` is what the row weighs. No foreign key to the source:
+-- receipts outlive it.
+CREATE TABLE receipt (
+  number       INTEGER PRIMARY KEY,
+  org_id       BLOB    NOT NULL,
+  id           BLOB    NOT NULL,
+  source_id    BLOB    NOT NULL,
+  kind         INTEGER NOT NULL,
+  verdict      TEXT    NOT NULL,
+  status       INTEGER NOT NULL,
+  received_at  INTEGER NOT NULL,
+  address      TEXT,
+  method       TEXT    NOT NULL,
+  headers      BLOB    NOT NULL,
+  body_bytes   INTEGER,
+  detail       TEXT,
+  vendor_event TEXT,
+  events       BLOB,
+  of_receipt   BLOB,
+  bytes        INTEGER NOT NULL,
+  body         BLOB    NOT NULL,
+  UNIQUE (org_id, id)
+) STRICT;
+CREATE INDEX receipt_source ON receipt (source_id, kind, id, bytes);
+
+-- By what requests are known again: digests of their source and one of their names. They say nothing of whom they are of,
+-- and go by age.
+CREATE TABLE receipt_key (
+  digest     BLOB    NOT NULL PRIMARY KEY,
+  receipt_id BLOB    NOT NULL,
+  taken_at   INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX receipt_key_age ON receipt_key (taken_at);

@@ -78,6 +78,18 @@ impl Unverified {
         Ok(Verified { inbound, headers: self.headers, body: self.body, received_at: now })
     }
 
+    /// Takes the request for authentic on somebody's word, without a look at its signature: for one that was refused and
+    /// that its owner knows better about. Nothing that comes off the network may go this way by itself.
+    ///
+    /// # Errors
+    /// When the dialect is never received.
+    pub fn vouched(self, dialect: &'static Dialect, received_at: Timestamp) -> Result<Verified, Refusal> {
+        let Some(inbound) = dialect.inbound else {
+            return Err(Refusal::new(Reason::Unsupported, format!("{} is never received", dialect.name)));
+        };
+        Ok(Verified { inbound, headers: self.headers, body: self.body, received_at })
+    }
+
     /// Why a message whose signature did not match may have failed, for a person who debugs the sender: the secret
     /// decoded the wrong way, a re-serialised body, white space. `None` when no usual mistake fits. The answer names
     /// the mistake alone and makes nothing authentic.

@@ -39,10 +39,12 @@ mod poam_export;
 mod poam_settings;
 mod poam_view;
 mod projects;
+mod receipts;
 mod replay;
 mod replays;
 mod scan_runs;
 mod show;
+mod sources;
 mod trainings;
 mod webhooks;
 
@@ -121,5 +123,7 @@ fn areas() -> OpenApiRouter<Edge> {
         .merge(poam_export::routes())
         .merge(poam_settings::routes())
         .merge(trainings::routes())
+        .merge(sources::routes())
+        .merge(receipts::routes())
         .merge(operation::guarded())
 }

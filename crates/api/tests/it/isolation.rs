@@ -39,12 +39,16 @@ async fn theirs(world: &World) -> Theirs {
         ("/replays", json!({"state": "dead_lettered"})),
         ("/erasures", json!({"text": "nobody"})),
         ("/evidence?file_name=e", json!({})),
+        ("/sources", serde_json::from_str(&body_for("/sources")).unwrap()),
         ("/poam-items", serde_json::from_str(&body_for("/poam-items")).unwrap()),
         ("/trainings", serde_json::from_str(&body_for("/trainings")).unwrap()),
     ] {
         let reply = world.post(&path(rest), given).await;
         assert!(reply.status.is_success(), "{rest}: {}", reply.text());
     }
+    // A call makes a receipt, also one that proves nothing.
+    let source = world.get(&path("/sources")).await.is(200).json()["items"][0]["id"].as_str().unwrap().to_owned();
+    world.call("", Method::POST, &format!("/in/{source}"), Some("{}".to_owned())).await.is(401);
     let mut ids = BTreeMap::new();
     for (method, template) in operations() {
         if method != Method::GET || template.matches('{').count() != 1 || !template.starts_with("/api/v1/orgs/{org}/") {
@@ -86,6 +90,7 @@ fn body_for(path: &str) -> String {
         }
         "trainings" => json!({"user": "a@example.com", "training": "t", "score": 1,
             "started_at": "2026-01-01T00:00:00Z", "completed_at": "2026-01-01T00:00:01Z"}),
+        "sources" => json!({"dialect": "standard", "name": "s", "make_secret": true}),
         "event-types" => json!({"type": "a.b", "description": "d"}),
         "poam-policy" => json!({"rules": []}),
         "fail" => json!({"error": "e"}),

@@ -22,6 +22,7 @@ mod findings;
 mod graphql;
 mod hostile;
 mod idempotency;
+mod ingress;
 mod isolation;
 mod lists;
 mod members;

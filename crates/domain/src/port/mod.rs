@@ -26,6 +26,7 @@ mod replay;
 mod retention;
 mod scan;
 mod scan_run;
+mod source;
 mod tenant;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -46,6 +47,7 @@ pub use replay::*;
 pub use retention::*;
 pub use scan::*;
 pub use scan_run::*;
+pub use source::*;
 pub use tenant::*;
 pub use training::*;
 pub use watch::*;
@@ -94,6 +96,8 @@ pub trait Store:
     + TrainingStore
     + ScanRunStore
     + CustomTypeStore
+    + SourceStore
+    + ReceiptStore
 {
 }
 
@@ -119,6 +123,8 @@ impl<T> Store for T where
         + TrainingStore
         + ScanRunStore
         + CustomTypeStore
+        + SourceStore
+        + ReceiptStore
 {
 }
 

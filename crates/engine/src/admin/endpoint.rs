@@ -299,7 +299,7 @@ pub fn with_state(seen: &Endpoint, paused: bool, now: Timestamp) -> Option<Endpo
 }
 
 /// `updated_at` is what a concurrent change is noticed by, so it must move on even when the clock does not.
-fn after(before: Timestamp, now: Timestamp) -> Timestamp {
+pub(super) fn after(before: Timestamp, now: Timestamp) -> Timestamp {
     let next = before.checked_add(SignedDuration::from_micros(1)).unwrap_or(Timestamp::MAX);
     now.max(next)
 }
@@ -443,14 +443,19 @@ fn renew(
         let detail = format!("no secret was given, and the dialect {} makes none", endpoint.dialect.id);
         return Err(Refused::Secret { member: "secret", detail });
     };
+    put_first(&mut endpoint.secrets, &text, overlap, now);
+    Ok(Some(text))
+}
+
+/// Makes `text` the first of the secrets; the others end after `overlap` at the latest.
+pub(super) fn put_first(secrets: &mut Vec<EndpointSecret>, text: &Secret, overlap: SignedDuration, now: Timestamp) {
     let end = now.checked_add(overlap).unwrap_or(Timestamp::MAX);
-    for old in &mut endpoint.secrets {
+    for old in &mut *secrets {
         old.expires_at = Some(old.expires_at.map_or(end, |earlier| earlier.min(end)));
     }
-    endpoint.secrets.retain(|old| old.text != text && old.expires_at.is_none_or(|end| now < end));
-    endpoint.secrets.insert(0, valid_from(&text, now));
-    endpoint.secrets.truncate(SECRETS_MAX);
-    Ok(Some(text))
+    secrets.retain(|old| old.text != *text && old.expires_at.is_none_or(|end| now < end));
+    secrets.insert(0, valid_from(text, now));
+    secrets.truncate(SECRETS_MAX);
 }
 
 fn valid_from(text: &Secret, now: Timestamp) -> EndpointSecret {
@@ -482,7 +487,7 @@ fn credential(dialect: &Dialect, given: Given, entropy: &dyn Entropy) -> Result<
     }
 }
 
-fn check_secret(dialect: &Dialect, member: &'static str, secret: &Secret) -> Result<Secret, Refused> {
+pub(super) fn check_secret(dialect: &Dialect, member: &'static str, secret: &Secret) -> Result<Secret, Refused> {
     let bytes = secret.expose().len();
     let long_enough = match bytes {
         0 => Err(SecretError::Empty),

@@ -16,7 +16,7 @@
 
 mod attempt;
 mod breaker;
-mod bucket;
+pub(crate) mod bucket;
 mod handle;
 mod lines;
 mod observer;

@@ -7,5 +7,7 @@ pub mod acceptance;
 pub mod erasure;
 pub mod orgs;
 pub mod poam;
+pub mod receipts;
 pub mod replay;
 pub mod retention;
+pub mod silence;

@@ -28,11 +28,13 @@ mod message;
 mod org;
 pub(crate) mod output;
 mod poam;
+mod receipt;
 mod replay;
 mod scan;
 mod send;
 mod serve;
 mod sign;
+mod source;
 mod training;
 mod verify;
 
@@ -90,6 +92,10 @@ enum Command {
     Advisories(advisories::Args),
     /// Endpoints: where events are delivered
     Endpoint(Box<endpoint::Args>),
+    /// Sources: vendors that call us
+    Source(Box<source::Args>),
+    /// Receipts: what sources called with, and what became of it
+    Receipt(receipt::Args),
     /// Events: what happened
     Event(event::Args),
     /// Findings: what scans saw, and what is to become of it
@@ -144,6 +150,8 @@ impl Cli {
             Command::Evidence(args) => args.run(out),
             Command::Advisories(args) => args.run(out),
             Command::Endpoint(args) => args.run(out),
+            Command::Source(args) => args.run(out),
+            Command::Receipt(args) => args.run(out),
             Command::Event(args) => args.run(out),
             Command::Finding(args) => args.run(out),
             Command::EventType(args) => args.run(out),

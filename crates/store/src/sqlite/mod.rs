@@ -48,11 +48,14 @@ mod poam;
 mod project;
 mod pull_in;
 mod reader;
+mod receipt;
+mod receipt_row;
 mod replay;
 mod retention;
 mod room;
 mod row;
 mod scan_run;
+mod source;
 #[cfg(test)]
 mod tests;
 mod told;

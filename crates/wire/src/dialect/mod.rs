@@ -198,6 +198,18 @@ pub trait Inbound: Sync {
         Ok(Vec::new())
     }
 
+    /// The text that is signed where it is not the body: that of dialects which parse before they verify. The same text
+    /// is the same message, however the body was spelled. `None` for a body that has none.
+    fn canonical(&self, body: &[u8]) -> Option<String> {
+        let _ = body;
+        None
+    }
+
+    /// Whether a body has to be read before it can be verified.
+    fn parses_first(&self) -> bool {
+        false
+    }
+
     /// The status for JSON that lacks a required member: 422, unless the vendor's document says otherwise.
     fn payload_invalid_status(&self) -> u16 {
         422

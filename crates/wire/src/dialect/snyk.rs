@@ -77,6 +77,8 @@ impl Inbound for Snyk {
         let occurred_at = stated.unwrap_or(request.received_at());
         let mut events = Events::of(DIALECT.id, request);
         match name.as_str() {
+            // The event header is not signed: what is plainly something else is no ping.
+            "ping" if body.get("project").is_some() => return Err(unfit("/project", "absent of a ping")),
             "ping" => {
                 let webhook_id = body.get("webhookId").and_then(Value::as_str).unwrap_or_default().to_owned();
                 events.push_data(EventType::WebhookPing, occurred_at, Data::from_typed(&Ping { webhook_id }));
