@@ -31,6 +31,7 @@ pub mod scan_run;
 pub mod snapshot;
 pub mod source;
 pub mod training;
+pub mod witness;
 pub mod zone;
 
 pub use jiff::{SignedDuration, Timestamp};

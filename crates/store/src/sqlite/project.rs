@@ -11,6 +11,7 @@ use watchbell_domain::port::{
     Terms, Written,
 };
 use watchbell_domain::scan::{Scan, ScanStatus};
+use watchbell_domain::witness::match_name;
 
 use super::error::{OrConflict, Result};
 use super::once::once;
@@ -19,8 +20,11 @@ use super::row::{Columns, micros, signed};
 use super::writer::Tx;
 use super::{SqliteStore, audit, event, finding_row, poam};
 
-const INSERT: &str = "INSERT INTO project (org_id, id, name, created_at, version, last_scan_at) \
-                      VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+const INSERT: &str = "INSERT INTO project (org_id, id, name, created_at, version, last_scan_at, match_name) \
+                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+const MATCHING: &str = "SELECT * FROM project INDEXED BY project_match WHERE org_id = ?1 AND match_name = ?2 \
+                        ORDER BY id LIMIT 1";
+const COUNT: &str = "SELECT count(*) FROM project WHERE org_id = ?1";
 const ADVANCE: &str = "UPDATE project SET version = version + 1, last_scan_at = coalesce(?4, last_scan_at) \
                        WHERE org_id = ?1 AND id = ?2 AND version = ?3";
 const INSERT_SCAN: &str = "INSERT INTO scan \
@@ -98,7 +102,7 @@ impl ProjectStore for SqliteStore {
     }
 }
 
-fn insert(tx: &Tx<'_>, project: &Project) -> Result<()> {
+pub(super) fn insert(tx: &Tx<'_>, project: &Project) -> Result<()> {
     let inserted = tx.conn.prepare_cached(INSERT)?.execute(params![
         project.org_id.0.as_bytes(),
         project.id.0.as_bytes(),
@@ -106,9 +110,23 @@ fn insert(tx: &Tx<'_>, project: &Project) -> Result<()> {
         micros(project.created_at),
         signed(project.version),
         project.last_scan_at.map(micros),
+        match_name(&project.name),
     ]);
     inserted.or_conflict("a project of this name exists")?;
     Ok(())
+}
+
+/// The eldest project whose name is this one in one spelling.
+pub(super) fn matching(conn: &Connection, org: OrgId, name: &str) -> Result<Option<Project>> {
+    let mut query = conn.prepare_cached(MATCHING)?;
+    let found = query.query_row(params![org.0.as_bytes(), match_name(name)], |row| Ok(project(row)));
+    found.optional()?.transpose()
+}
+
+/// How many an organisation has.
+pub(super) fn count(conn: &Connection, org: OrgId) -> Result<u64> {
+    let count: i64 = conn.prepare_cached(COUNT)?.query_row([org.0.as_bytes()], |row| row.get(0))?;
+    Ok(u64::try_from(count).unwrap_or_default())
 }
 
 /// Writes a scan and what it changed, if its project is still as it was when it was weighed.

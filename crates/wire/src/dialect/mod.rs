@@ -11,8 +11,10 @@ mod aegis;
 mod bearer;
 mod bearer_scan;
 mod cloudevents;
+mod custom;
 mod exchange;
 mod github;
+mod gitlab;
 mod message;
 mod snyk;
 mod standard;
@@ -28,7 +30,9 @@ pub static ALL: &[&Dialect] = &[
     &bearer_scan::DIALECT,
     &standard::DIALECT,
     &github::DIALECT,
+    &gitlab::DIALECT,
     &cloudevents::DIALECT,
+    &custom::DIALECT,
 ];
 
 /// The dialect with this id, as it stands in configuration and API: `snyk`, `bearer-scan`.
@@ -137,13 +141,7 @@ pub trait Outbound: Sync {
     /// # Errors
     /// With the member that does not do.
     fn check_settings(&self, settings: &Settings) -> Result<(), SettingsError> {
-        match settings.members().keys().next() {
-            None => Ok(()),
-            Some(name) => {
-                let detail = "this dialect has no settings".to_owned();
-                Err(SettingsError { pointer: format!("/{name}"), detail })
-            }
-        }
+        no_settings(settings)
     }
 
     /// Path and query of the first request, where they depend on the event; `path` is what the endpoint's URL says.
@@ -179,6 +177,15 @@ pub trait Inbound: Sync {
         tolerance: SignedDuration,
     ) -> Result<(), Refusal>;
 
+    /// Whether a receiver may be configured so. A dialect with settings finds them in the request:
+    /// [`Unverified::settings`].
+    ///
+    /// # Errors
+    /// With the member that does not do.
+    fn check_settings(&self, settings: &Settings) -> Result<(), SettingsError> {
+        no_settings(settings)
+    }
+
     /// What the message says.
     fn decode(&self, request: &Verified) -> Result<Decoded, Refusal>;
 
@@ -213,6 +220,17 @@ pub trait Inbound: Sync {
     /// The status for JSON that lacks a required member: 422, unless the vendor's document says otherwise.
     fn payload_invalid_status(&self) -> u16 {
         422
+    }
+}
+
+/// Most dialects have none.
+fn no_settings(settings: &Settings) -> Result<(), SettingsError> {
+    match settings.members().keys().next() {
+        None => Ok(()),
+        Some(name) => {
+            let detail = "this dialect has no settings".to_owned();
+            Err(SettingsError { pointer: format!("/{name}"), detail })
+        }
     }
 }
 

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod catalogue;
 #[cfg(test)]
+mod custom;
+#[cfg(test)]
 mod hostile;
 #[cfg(test)]
 mod laws;
@@ -10,5 +12,7 @@ mod laws;
 mod oracles;
 #[cfg(test)]
 mod payloads;
+#[cfg(test)]
+mod round_trips;
 #[cfg(test)]
 mod vectors;
