@@ -11,7 +11,7 @@ const PAGE: &str = "docs/testing.md";
 
 /// Rows that must have a test: the family and the last number, without those that are other tests' (see the page).
 const ROWS: &[(char, u32, &[u32])] =
-    &[('C', 17, &[]), ('F', 32, &[27, 29]), ('G', 8, &[1, 2, 8]), ('H', 19, &[8, 9, 17])];
+    &[('C', 17, &[]), ('D', 21, &[]), ('F', 32, &[27, 29]), ('G', 8, &[1, 2, 8]), ('H', 19, &[8, 9, 17])];
 
 /// Adds what is wrong with the table.
 pub(crate) fn check(problems: &mut Vec<String>) -> anyhow::Result<()> {
@@ -69,7 +69,7 @@ mod tests {
     #[test]
     fn a_row_that_is_not_there_is_missed() {
         let all: Vec<String> = missing(&BTreeSet::new()).collect();
-        assert_eq!(all.len(), 17 + 30 + 5 + 16);
+        assert_eq!(all.len(), 17 + 21 + 30 + 5 + 16);
         let proven = all.iter().map(String::as_str).filter(|row| *row != "F9").collect();
         assert_eq!(missing(&proven).collect::<Vec<_>>(), ["F9"]);
     }

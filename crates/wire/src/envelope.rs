@@ -120,7 +120,8 @@ impl Unverified {
     }
 }
 
-/// A request whose sender is known to hold the secret. Only [`Unverified::verify`] makes one.
+/// A request whose sender is known to hold the secret, or that somebody vouches for. [`Unverified::verify`] makes one, and
+/// [`Unverified::vouched`].
 pub struct Verified {
     inbound: &'static dyn Inbound,
     headers: Headers,

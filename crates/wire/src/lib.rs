@@ -28,7 +28,8 @@
 //! that every dialect is translated to and from.
 //!
 //! Received bytes are [`Unverified`]; only [`Unverified::verify`], which consumes them, yields [`Verified`], and only
-//! [`Verified`] can be decoded. There is no other way to an event.
+//! [`Verified`] can be decoded. Beside it there is [`Unverified::vouched`], for a kept request that a person takes on their
+//! own word; nothing that comes off the network goes that way.
 //!
 //! *To add a dialect*: write `dialect/<vendor>.rs` with a `pub(super) static DIALECT: Dialect` and add one line to
 //! `dialect::ALL`. The law tests, the vectors runner and the fuzz targets pick it up from there.

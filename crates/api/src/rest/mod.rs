@@ -44,6 +44,7 @@ mod replay;
 mod replays;
 mod scan_runs;
 mod show;
+mod source_view;
 mod sources;
 mod trainings;
 mod webhooks;

@@ -13,7 +13,7 @@ use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 use watchbell_domain::audit::Action;
-use watchbell_domain::id::{OrgId, ReceiptId, SourceId};
+use watchbell_domain::id::{EventId, OrgId, ReceiptId, SourceId};
 use watchbell_domain::port::{ReceiptFilter, ReceiptStore};
 use watchbell_domain::receipt::{Receipt, Verdict};
 use watchbell_engine::receive::{Known, Receiver, Retaken, Unreadable};
@@ -118,6 +118,9 @@ struct ReceiptsQuery {
     source: Option<SourceId>,
     /// With this verdict.
     verdict: Option<String>,
+    /// That made this event (id).
+    #[param(value_type = Option<String>)]
+    event: Option<EventId>,
     #[serde(flatten)]
     #[param(ignore)]
     page: PageQuery,
@@ -140,7 +143,7 @@ async fn list_receipts(
         };
         Verdict::parse(&text).ok_or_else(unknown)
     });
-    let filter = ReceiptFilter { source_id: query.source, verdict: verdict.transpose()? };
+    let filter = ReceiptFilter { source_id: query.source, verdict: verdict.transpose()?, event_id: query.event };
     let scope = format!("{}/receipts", tenant.org);
     let page = receipts.receipts(tenant.org, filter, cursors.page(&scope, &query.page)?).await?;
     Ok(axum::Json(cursors.list(&scope, page, |receipt| receipt.id.0, ReceiptView::new)))

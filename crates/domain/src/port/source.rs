@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{Acceptance, Page, PageRequest, Pending, Terms, Written};
 use crate::audit::Deed;
 use crate::event::NewEvent;
-use crate::id::{OrgId, ReceiptId, SourceId};
+use crate::id::{EventId, OrgId, ReceiptId, SourceId};
 use crate::receipt::{DedupKey, Receipt, Ring, Verdict};
 use crate::source::Source;
 use crate::witness::{Hearing, Placing, Testimony};
@@ -150,6 +150,8 @@ pub struct ReceiptFilter {
     pub source_id: Option<SourceId>,
     /// With this verdict.
     pub verdict: Option<Verdict>,
+    /// That made this event.
+    pub event_id: Option<EventId>,
 }
 
 /// What is too old, and how much goes at once.

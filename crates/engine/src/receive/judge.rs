@@ -4,15 +4,15 @@
 //!  headers ─▶ signature or token ─▶ media type ─▶ strict JSON ─▶ decode ─▶ age ─▶ events, and the names it is known again by
 //! ```
 //!
-//! A dialect that signs parsed JSON has its JSON judged first: two readers of it must not differ before one of them has
-//! said that it is authentic.
+//! JSON that two readers would read differently is refused however authentic it is. A dialect that signs parsed JSON has
+//! read it before it can verify, by the vendor's own rules and within limits; nothing else is done with it until then.
 
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 use watchbell_domain::id::SourceId;
 use watchbell_domain::receipt::{CLOUDEVENTS, DedupKey, Verdict};
-use watchbell_wire::dialect::{Credential, Inbound};
+use watchbell_wire::dialect::Credential;
 use watchbell_wire::{Decoded, Dialect, Event, Headers, Key, Reason, Refusal, Settings, Unverified, Verified};
 
 use super::media::{self, Media};
@@ -23,7 +23,7 @@ const SIGNATURE_BYTES_MAX: usize = 4096;
 const SIGNATURES: &str = "webhook-signature";
 /// A signed time may lie ahead by so much, beside what clocks differ by.
 const AHEAD_MAX: SignedDuration = SignedDuration::from_mins(5);
-/// The dialect whose signature covers the id of the message.
+/// The dialect whose signature covers the id of the message, and whose bodies may be anything.
 const STANDARD: &str = "standard";
 
 /// What a request is judged by.
@@ -77,12 +77,12 @@ pub fn judge(
     now: Timestamp,
 ) -> Result<Judged, Refused> {
     check_signatures(headers)?;
-    let parses_first = dialect.inbound.is_some_and(Inbound::parses_first);
-    if parses_first {
-        check_json(body, rules)?;
-    }
     let request = Unverified::new(headers.clone(), body.to_vec()).configured(settings.clone());
-    let verified = request.verify(dialect, keys, now, rules.tolerance).map_err(|refusal| refused(dialect, refusal))?;
+    let verified = request.verify(dialect, keys, now, rules.tolerance).map_err(|refusal| match refusal.reason {
+        // What cannot be read has a name of its own for every way of that.
+        Reason::BodyMalformed => check_json(body, rules).err().unwrap_or_else(|| refused(dialect, refusal)),
+        _ => refused(dialect, refusal),
+    })?;
     read(source, dialect, &verified, (headers, body), rules, |decoded| check_age(decoded, rules, now))
 }
 
@@ -136,9 +136,14 @@ fn read(
 ) -> Result<Judged, Refused> {
     let media = media::of(dialect, headers)
         .map_err(|wanted| Refused::new(Verdict::UnsupportedMediaType, format!("Content-Type must be {wanted}")))?;
-    let parses_first = dialect.inbound.is_some_and(Inbound::parses_first);
-    if media == Media::Json && !parses_first {
-        check_json(body, rules)?;
+    match media {
+        Media::Json if dialect.id != STANDARD || is_meant_as_json(body) => check_json(body, rules)?,
+        Media::Form => {
+            let json = dialect.inbound.map(|inbound| inbound.json(headers, body)).transpose();
+            let json = json.map_err(|refusal| refused(dialect, refusal))?.flatten();
+            check_json(json.as_deref().unwrap_or_default(), rules)?;
+        }
+        Media::Json | Media::Opaque => {}
     }
     let decoded = verified.decode().map_err(|refusal| refused(dialect, refusal))?;
     check(&decoded)?;
@@ -160,6 +165,12 @@ fn check_signatures(headers: &Headers) -> Result<(), Refused> {
         }
     }
     Ok(())
+}
+
+/// Whether a body that may be anything begins as JSON does that says something.
+fn is_meant_as_json(body: &[u8]) -> bool {
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    matches!(body.trim_ascii_start().first(), Some(b'{' | b'['))
 }
 
 fn check_json(body: &[u8], rules: Rules) -> Result<(), Refused> {

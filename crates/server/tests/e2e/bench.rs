@@ -67,6 +67,21 @@ async fn an_open_loop_beside_an_endpoint_that_hangs() {
     assert!(0.0 < ready && 0.0 < delivery, "{report:#}");
 }
 
+#[tokio::test]
+async fn receipts_beside_events() {
+    let _turn = TURN.lock().await;
+    let folder = tempfile::tempdir().unwrap();
+    let data_dir = folder.path().to_str().unwrap();
+    let given = ["bench", "receive", "--json", "--events", "120", "--rounds", "3", "--connections", "4"];
+    let figures = figures(&[&given, ["--data-dir", data_dir].as_slice()].concat());
+    for side in ["events", "receipts"] {
+        assert_eq!(figures[side]["accepted"], 120, "{figures:#}");
+        assert!(figures[side]["per_s"].as_f64().unwrap() > 0.0, "{figures:#}");
+    }
+    assert!(figures["time_ratio"].as_f64().unwrap() > 0.0, "{figures:#}");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is left behind");
+}
+
 /// The server trusts another authority than the sink's, so that nothing is delivered: the run says how much is missing.
 #[tokio::test]
 async fn a_delivery_that_does_not_arrive_is_a_failure() {

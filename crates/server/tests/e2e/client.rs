@@ -104,6 +104,34 @@ where
     body.collect().await.map(|body| body.to_bytes()).map_err(drop)
 }
 
+/// A client without a key: a vendor, with headers of its own.
+pub(crate) struct Raw {
+    client: Client,
+}
+
+impl Raw {
+    pub(crate) fn new(address: &str) -> Self {
+        Self { client: Client::new(address) }
+    }
+
+    pub(crate) async fn post(&self, path: &str, lines: &[(&str, &str)], body: &str) -> (u16, Value) {
+        self.try_post(path, lines, body).await.expect("the server answers")
+    }
+
+    pub(crate) async fn try_post(&self, path: &str, lines: &[(&str, &str)], body: &str) -> Answer {
+        let mut connection = self.client.connect().await?;
+        let mut request = Request::post(path).header("host", &self.client.address);
+        for (name, value) in lines {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Full::new(Bytes::from(body.to_owned()))).unwrap();
+        let response = connection.send_request(request).await.map_err(drop)?;
+        let status = response.status().as_u16();
+        let bytes = read_whole(Limited::new(response.into_body(), 1 << 20)).await?;
+        Ok((status, serde_json::from_slice(&bytes).unwrap_or_default()))
+    }
+}
+
 /// Makes an organisation and answers its slug.
 pub(crate) async fn make_org(client: &mut Client, slug: &str) -> String {
     client.must_post("/api/v1/orgs", serde_json::json!({"name": slug, "slug": slug})).await;

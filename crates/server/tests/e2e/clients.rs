@@ -21,10 +21,15 @@ fn scripts() -> PathBuf {
 
 /// Where the clients are installed.
 fn installed() -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).join("clients")
+    installed_in("clients")
 }
 
-fn succeeds(command: &mut Command) -> bool {
+/// Where other people's software of this name is installed.
+pub(crate) fn installed_in(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
+}
+
+pub(crate) fn succeeds(command: &mut Command) -> bool {
     command
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -35,8 +40,12 @@ fn succeeds(command: &mut Command) -> bool {
 
 /// One installation at a time, whichever process the tests run in.
 fn alone() -> std::fs::File {
-    std::fs::create_dir_all(installed()).unwrap();
-    let lock = std::fs::File::create(installed().join("lock")).unwrap();
+    alone_in("clients")
+}
+
+pub(crate) fn alone_in(name: &str) -> std::fs::File {
+    std::fs::create_dir_all(installed_in(name)).unwrap();
+    let lock = std::fs::File::create(installed_in(name).join("lock")).unwrap();
     lock.lock().unwrap();
     lock
 }

@@ -1,21 +1,24 @@
 //! Rows H1 and H16: every named fail point of the binary, killed, panicking, failing and slow.
 //!
 //! A server is started whose point does it once, and is asked to take six events for an endpoint that refuses each
-//! delivery once. Requests that are not answered 202 are repeated under their key; a server that ended is started again.
-//! Then each event is there once and delivered. At the end every delivery is as it was seen, and the database is sound.
+//! delivery once: by its API, and by a source in turns. Requests that are not answered 2xx are repeated, under their key or
+//! as the same message; a server that ended is started again. Then each event is there once and delivered. At the end every delivery is as it was seen, and the database is sound.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::json;
 use watchbell_domain::failpoint::POINTS;
+use watchbell_wire::{Message, Secret, dialect};
 
-use crate::client::{Client, make_endpoint, make_org};
+use crate::client::{Client, Raw, make_endpoint, make_org};
 use crate::process::{Home, Process};
 use crate::say;
 use crate::sink::Sink;
 
 const EVENTS: usize = 6;
+/// What the sources' vendor signs with.
+const SECRET: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYX";
 /// A claim that was lost comes back with its lease, which is as short as it may be.
 const CONFIG: &str = "[delivery]
 retry_schedule = [\"0s\", \"20ms\", \"100ms\", \"1s\", \"1s\", \"1s\"]
@@ -74,8 +77,12 @@ async fn pass_all(action: &str) -> Vec<&'static str> {
     let sink = Sink::start().await;
     let server = home.start();
     let mut client = Client::new(&server.address);
+    let mut sources = BTreeMap::new();
     for (point, _) in POINTS {
         let org = make_org(&mut client, &slug(point)).await;
+        let given = json!({"dialect": "standard", "name": "vendor", "secret": SECRET});
+        let source = client.must_post(&format!("/api/v1/orgs/{org}/sources"), given).await;
+        sources.insert(slug(point), format!("/in/{}", source["id"].as_str().unwrap()));
         let url = format!("{}/again/{org}", sink.url);
         make_endpoint(&mut client, &org, json!({"url": url, "dialect": "standard"})).await;
     }
@@ -83,7 +90,7 @@ async fn pass_all(action: &str) -> Vec<&'static str> {
 
     let (mut ended, mut seen) = (Vec::new(), BTreeMap::new());
     for (point, _) in POINTS {
-        let passing = Passing::start(&home, point, action);
+        let passing = Passing::start(&home, point, action, sources[&slug(point)].clone());
         let Ok(passed) = tokio::time::timeout(LONGEST, passing.to_the_end()).await else {
             panic!("{point}={action}: not everything is delivered in {LONGEST:?}");
         };
@@ -122,6 +129,8 @@ async fn deliveries(client: &mut Client, org: &str) -> Option<States> {
 struct Passing<'h> {
     home: &'h Home,
     org: String,
+    /// Where its source is called.
+    source: String,
     must_end: bool,
     has_ended: bool,
     server: Process,
@@ -134,18 +143,24 @@ struct Passed {
 }
 
 impl<'h> Passing<'h> {
-    fn start(home: &'h Home, point: &str, action: &str) -> Self {
+    fn start(home: &'h Home, point: &str, action: &str, source: String) -> Self {
         let armed = home.start_armed(&format!("{point}={action}:{}", passage(point)));
         let has_ended = armed.is_none();
         let server = armed.unwrap_or_else(|| home.start());
         let client = Client::new(&server.address);
-        Self { home, org: slug(point), must_end: action == "kill", has_ended, server, client }
+        Self { home, org: slug(point), source, must_end: action == "kill", has_ended, server, client }
     }
 
     async fn to_the_end(mut self) -> Passed {
         let path = format!("/api/v1/orgs/{}/events", self.org);
         for number in 0..EVENTS {
             let event = json!({"type": "fire.test", "data": {"number": number}});
+            if number % 2 == 1 {
+                while self.call(number, &event.to_string()).await != Some(200) {
+                    self.see_to_it().await;
+                }
+                continue;
+            }
             while !matches!(self.client.post_once(&path, &format!("key-{number}"), &event).await, Ok((202, _))) {
                 self.see_to_it().await;
             }
@@ -160,6 +175,19 @@ impl<'h> Passing<'h> {
                 return Passed { has_ended: self.has_ended, deliveries };
             }
         }
+    }
+
+    /// The source's vendor says so, under the same id each time.
+    async fn call(&self, number: usize, body: &str) -> Option<u16> {
+        let standard = dialect::find("standard").unwrap();
+        #[expect(clippy::disallowed_methods, reason = "the server reads the real clock too")]
+        let now = jiff::Timestamp::now();
+        let id = format!("msg_{number}");
+        let message = Message { id: &id, event: "fire.test", occurred_at: now, sent_at: now, body: body.as_bytes() };
+        let key = standard.secrets.key(&Secret::new(SECRET)).unwrap();
+        let headers = standard.sign(&message, &[key]).unwrap();
+        let lines: Vec<(&str, &str)> = headers.iter().map(|header| (header.name, header.value.as_str())).collect();
+        Raw::new(&self.server.address).try_post(&self.source, &lines, body).await.ok().map(|(status, _)| status)
     }
 
     /// Starts the server again when it has ended.

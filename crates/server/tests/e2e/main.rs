@@ -14,6 +14,7 @@
 //! - [`memory`]: little memory; what is too much is refused.
 //! - [`poam`]: an overdue plan of action rings at once, a remediation completes it, its export is OSCAL.
 //! - [`power`]: what was not synced is gone; what was acknowledged is not.
+//! - [`senders`]: libraries that are not ours sign what a source takes, and verify what an endpoint is sent.
 //! - [`vendors`]: the vendors' own way of verifying, in Python and Node, accepts what is sent.
 
 #![expect(
@@ -42,6 +43,7 @@ mod memory;
 mod poam;
 mod power;
 mod process;
+mod senders;
 mod sink;
 mod vendors;
 

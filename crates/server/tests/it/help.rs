@@ -13,6 +13,9 @@ const COMMANDS: &[&[&str]] = &[
     &["endpoint"],
     &["endpoint", "create"],
     &["endpoint", "update"],
+    &["source"],
+    &["source", "create"],
+    &["receipt"],
     &["event"],
     &["delivery"],
     &["delivery", "list"],
@@ -24,6 +27,7 @@ const COMMANDS: &[&[&str]] = &[
     &["bench"],
     &["bench", "deliver"],
     &["bench", "floor"],
+    &["bench", "receive"],
     &["completions"],
 ];
 
@@ -41,7 +45,8 @@ fn help_of_each_command() {
 #[test]
 fn every_help_has_examples() {
     for command in COMMANDS.iter().filter(|command| {
-        !["endpoint", "event", "delivery", "key", "config", "bench"].contains(&command.join(" ").as_str())
+        !["endpoint", "source", "receipt", "event", "delivery", "key", "config", "bench"]
+            .contains(&command.join(" ").as_str())
     }) {
         let (_, stdout, _) = run(&[*command, &["--help"]].concat(), b"");
         assert!(stdout.contains("Examples:"), "{command:?}");

@@ -116,7 +116,7 @@ macro_rules! conformance {
             }
             receipts {
                 taken_in_one_commit known_again_within_the_window fifty_at_once_make_one_event refused_ones_are_bounded
-                taken_again_by_hand listed_by_filter_and_page forgotten_by_age_and_size seen_by_their_owner_alone
+                taken_again_by_hand listed_by_filter_and_page found_by_event_and_erased_with_it forgotten_by_age_and_size seen_by_their_owner_alone
             }
             reports { lessons_are_told_once announced_scans_end_once types_are_defined }
             histories { end_as_the_model_says }

@@ -194,8 +194,11 @@ pub async fn listed_by_filter_and_page(world: World) {
             }
         }
     };
-    let filter =
-        |source: Option<&Source>, verdict| ReceiptFilter { source_id: source.map(|source| source.id), verdict };
+    let filter = |source: Option<&Source>, verdict| ReceiptFilter {
+        source_id: source.map(|source| source.id),
+        verdict,
+        event_id: None,
+    };
     assert_eq!(count(filter(None, None)).await, 16);
     assert_eq!(count(filter(Some(&one), None)).await, 12);
     assert_eq!(count(filter(Some(&other), None)).await, 4);
@@ -203,6 +206,25 @@ pub async fn listed_by_filter_and_page(world: World) {
     assert_eq!(count(filter(Some(&one), Some(Verdict::Accepted))).await, 4);
     assert_eq!(count(filter(Some(&one), Some(Verdict::RateLimited))).await, 4);
     assert_eq!(count(filter(Some(&other), Some(Verdict::RateLimited))).await, 0);
+}
+
+/// From an event to the request that it came with; erased, neither says anything any more.
+pub async fn found_by_event_and_erased_with_it(world: World) {
+    let org = world.org("acme").await;
+    let source = world.source(org).await;
+    let (one, other) = (taking(&world, &source, 1, &[1]), taking(&world, &source, 1, &[2]));
+    drop(world.store.take(one.clone()).await.unwrap());
+    drop(world.store.take(other.clone()).await.unwrap());
+    let event_id = one.receipt.events[0];
+    for source_id in [None, Some(source.id)] {
+        let filter = ReceiptFilter { source_id, event_id: Some(event_id), verdict: None };
+        let found = receipts(&world, org, filter).await;
+        assert_eq!(found.iter().map(|receipt| receipt.id).collect::<Vec<_>>(), [one.receipt.id]);
+    }
+    assert!(world.store.erase_event(org, event_id, at(2), None).await.unwrap().is_some());
+    let erased = world.store.receipt(org, one.receipt.id).await.unwrap().unwrap();
+    assert!(erased.request.body.is_empty() && erased.request.headers.iter().next().is_none());
+    assert_eq!(world.store.receipt(org, other.receipt.id).await.unwrap().as_ref(), Some(&*other.receipt));
 }
 
 /// Names by the window, receipts by age and by what those of one source weigh together, a few at a time.
@@ -242,7 +264,7 @@ pub async fn seen_by_their_owner_alone(world: World) {
     assert!(world.store.sources(mine, first(9)).await.unwrap().items.is_empty());
     assert!(!world.store.delete_source(mine, source.id, None).await.unwrap());
     assert_eq!(world.store.receipt(mine, id).await.unwrap(), None);
-    for filter in [ReceiptFilter::default(), ReceiptFilter { source_id: Some(source.id), verdict: None }] {
+    for filter in [ReceiptFilter::default(), ReceiptFilter { source_id: Some(source.id), ..ReceiptFilter::default() }] {
         assert!(receipts(&world, mine, filter).await.is_empty());
         assert_eq!(receipts(&world, theirs, filter).await.len(), 1);
     }

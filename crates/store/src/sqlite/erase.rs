@@ -19,7 +19,7 @@ use super::page::{self, before};
 use super::row::{Columns, corrupt, micros, signed, truncated};
 use super::vault::Vault;
 use super::writer::Tx;
-use super::{SqliteStore, audit, delivery};
+use super::{SqliteStore, audit, delivery, receipt_row};
 use crate::seal::Place;
 
 const BLANK: &str = "UPDATE event SET data = '{}', erased_at = ?3 WHERE org_id = ?1 AND id = ?2 AND erased_at IS NULL";
@@ -29,6 +29,9 @@ const FORGET_ANSWERS: &str = "UPDATE attempt SET headers = iif(headers IS NULL, 
     (SELECT id FROM delivery INDEXED BY delivery_event WHERE event_id = ?2 AND org_id = ?1)";
 const FORGET_BODIES: &str = "DELETE FROM delivery_body WHERE org_id = ?1 AND delivery_id IN \
     (SELECT id FROM delivery INDEXED BY delivery_event WHERE event_id = ?2 AND org_id = ?1)";
+// What a vendor called with says the same.
+const FORGET_RECEIPTS: &str = "UPDATE receipt SET body = x'', headers = x'', detail = NULL \
+    WHERE org_id = ?1 AND id >= ?3 AND id < ?4 AND instr(events, ?2) > 0";
 // The token moves on: the attempt under way cannot be settled, or it would bring the body back.
 const CANCEL: &str = "UPDATE delivery INDEXED BY delivery_event SET state = 'cancelled', due_at = NULL, ended_at = ?3, \
     reason = ?4, lease = lease + 1, lease_until = NULL, claimed_at = NULL \
@@ -112,6 +115,8 @@ fn erase(tx: &mut Tx<'_>, org_id: OrgId, event_id: EventId, now: Timestamp) -> R
     }
     tx.conn.prepare_cached(FORGET_ANSWERS)?.execute(params![org, id])?;
     tx.conn.prepare_cached(FORGET_BODIES)?.execute(params![org, id])?;
+    let (from, to) = receipt_row::around(event_id);
+    tx.conn.prepare_cached(FORGET_RECEIPTS)?.execute(params![org, id, from, to])?;
     let reason = CancelReason::Erased;
     let rows = tx.conn.prepare_cached(CANCEL)?.execute(params![org, id, micros(now), reason.as_str()])?;
     let cancelled = rows + delivery::cancel_in_hand(tx, org_id, event_id, now, reason)?;

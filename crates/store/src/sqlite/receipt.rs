@@ -177,13 +177,26 @@ fn cut(conn: &Connection, source: SourceId, kind: Kind, last: ReceiptId, limit: 
 fn list(conn: &Connection, org: OrgId, filter: ReceiptFilter, page: PageRequest) -> Result<Page<Receipt>> {
     let mut values = vec![Value::Blob(org.0.as_bytes().to_vec()), Value::Blob(before(page).to_vec())];
     values.push(Value::Integer(page::fetch(page).into()));
-    let mut verdict = "";
-    if let Some(wanted) = filter.verdict {
-        values.push(Value::Text(wanted.as_str().to_owned()));
-        verdict = " AND verdict = ?4";
+    let mut wanted = String::new();
+    let mut demand = |condition: &str, of: Vec<Value>| {
+        let first = values.len() + 1;
+        let places: Vec<String> = (first..first + of.len()).map(|place| format!("?{place}")).collect();
+        values.extend(of);
+        let mut places = places.into_iter();
+        let parts = condition.split('?').map(|part| format!("{part}{}", places.next().unwrap_or_default()));
+        wanted.push_str(" AND ");
+        wanted.push_str(&parts.collect::<String>());
+    };
+    if let Some(verdict) = filter.verdict {
+        demand("verdict = ?", vec![Value::Text(verdict.as_str().to_owned())]);
+    }
+    if let Some(event) = filter.event_id {
+        let (from, to) = receipt_row::around(event);
+        let of = [from, to, *event.0.as_bytes()].map(|bytes| Value::Blob(bytes.to_vec()));
+        demand("id >= ? AND id < ? AND instr(events, ?) > 0", of.to_vec());
     }
     let statement = match filter.source_id {
-        None => format!("SELECT {SHOWN} FROM receipt WHERE org_id = ?1 AND id < ?2{verdict} ORDER BY id DESC LIMIT ?3"),
+        None => format!("SELECT {SHOWN} FROM receipt WHERE org_id = ?1 AND id < ?2{wanted} ORDER BY id DESC LIMIT ?3"),
         Some(source) => {
             values.push(Value::Blob(source.0.as_bytes().to_vec()));
             let source = values.len();
@@ -195,7 +208,7 @@ fn list(conn: &Connection, org: OrgId, filter: ReceiptFilter, page: PageRequest)
             let of_kind = |kind: &Kind| {
                 format!(
                     "SELECT * FROM (SELECT number FROM receipt INDEXED BY receipt_source WHERE source_id = ?{source} \
-                     AND kind = {} AND id < ?2{verdict} ORDER BY id DESC LIMIT ?3)",
+                     AND kind = {} AND id < ?2{wanted} ORDER BY id DESC LIMIT ?3)",
                     kind_code(*kind)
                 )
             };

@@ -85,6 +85,13 @@ pub(super) fn decode(row: &Row<'_>) -> Result<Receipt> {
     })
 }
 
+/// Between which ids the receipt of an event is: both are made in the same millisecond, and begin with it.
+pub(super) fn around(event: EventId) -> ([u8; 16], [u8; 16]) {
+    let millis = event.0.as_u128() >> 80;
+    let first_of = |millis: u128| (millis << 80).to_be_bytes();
+    (first_of(millis), first_of(millis + 1))
+}
+
 /// Each line as length, name, length, value; lengths in four bytes, big-endian.
 fn packed(headers: &Headers) -> Vec<u8> {
     let mut bytes = Vec::new();

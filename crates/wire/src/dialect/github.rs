@@ -93,6 +93,10 @@ impl Inbound for GitHub {
         Ok(Decoded { vendor_event, vendor_version: None, delivery_id, sent_at: None, events: events.done() })
     }
 
+    fn json(&self, headers: &Headers, body: &[u8]) -> Result<Option<Vec<u8>>, Refusal> {
+        payload(headers, body).map(Some)
+    }
+
     fn vendor_headers(&self, message: &Message<'_>, keys: &[Key]) -> Result<Vec<Header>, EncodeError> {
         Ok(vec![
             Header { name: "Content-Type", value: "application/json".to_owned() },

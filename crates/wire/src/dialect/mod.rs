@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::envelope::{Decoded, Refusal, Unverified, Verified};
+use crate::envelope::{Decoded, Headers, Refusal, Unverified, Verified};
 use crate::{Event, EventType, Key, Secret, SecretError};
 
 mod aegis;
@@ -205,16 +205,20 @@ pub trait Inbound: Sync {
         Ok(Vec::new())
     }
 
-    /// The text that is signed where it is not the body: that of dialects which parse before they verify. The same text
-    /// is the same message, however the body was spelled. `None` for a body that has none.
+    /// The text that is signed where it is not the body. The same text is the same message, however the body was spelled.
+    /// `None` for a body that has none.
     fn canonical(&self, body: &[u8]) -> Option<String> {
         let _ = body;
         None
     }
 
-    /// Whether a body has to be read before it can be verified.
-    fn parses_first(&self) -> bool {
-        false
+    /// The JSON of a message, where it is not the whole body.
+    ///
+    /// # Errors
+    /// When there is none.
+    fn json(&self, headers: &Headers, body: &[u8]) -> Result<Option<Vec<u8>>, Refusal> {
+        let _ = (headers, body);
+        Ok(None)
     }
 
     /// The status for JSON that lacks a required member: 422, unless the vendor's document says otherwise.

@@ -72,10 +72,6 @@ impl Inbound for Symbiotic {
         python::canonical(body).ok()
     }
 
-    fn parses_first(&self) -> bool {
-        true
-    }
-
     fn decode(&self, request: &Verified) -> Result<Decoded, Refusal> {
         let mut body = object_of(Value::read_python(request.body()).map_err(|error| malformed(&error))?)?;
         let Some(Value::String(name)) = body.take("event") else {

@@ -1,8 +1,12 @@
 //! What is kept of requests, and what becomes of it by hand.
 
+use std::sync::Arc;
+
 use http::Method;
 use serde_json::{Value, json};
 use watchbell_domain::access::Scope;
+use watchbell_domain::port::testing::SeededEntropy;
+use watchbell_engine::upkeep::{receipts as forgetting, silence};
 
 use super::{AEGIS, PING, SNAPSHOT, STANDARD, Vendor, events, scan, types, with};
 use crate::world::World;
@@ -168,4 +172,50 @@ async fn what_was_taken_makes_its_events_anew() {
     assert_eq!(world.post(&path.replace("/replay", "/accept"), json!({})).await.is(409).code(), "receipt_state");
     // The vendor's own repetition still is one.
     assert_eq!(vendor.tell(&world, "", "", AEGIS).await.is(200).json()["duplicate"], true);
+}
+
+#[tokio::test]
+async fn a_source_that_falls_silent_is_told_of_once() {
+    const DAY: i64 = 24 * 3600;
+    let world = World::new().await;
+    let vendor = Vendor::new(&world, "standard", json!({})).await;
+    let parts = silence::Parts {
+        sources: Arc::clone(&world.store) as _,
+        clock: Arc::new(world.clock.clone()),
+        entropy: Arc::new(SeededEntropy::new(3)),
+    };
+    let service = silence::Service::new(silence::Options::default(), parts);
+    for day in 0..4 {
+        vendor.tell(&world, "", &format!("msg_{day}"), STANDARD).await.is(200);
+        assert_eq!(service.step().await, Ok(0));
+        world.later(DAY);
+    }
+    world.later(DAY - 3600);
+    assert_eq!(service.step().await, Ok(0), "its longest pause was a day");
+    world.later(3600);
+    assert_eq!(service.step().await, Ok(1));
+    assert_eq!(service.step().await, Ok(0));
+    let told = events(&world).await.remove(0);
+    assert_eq!((&told["type"], &told["data"]["source_id"]), (&json!("source.silent"), &json!(vendor.id)));
+    vendor.tell(&world, "", "msg_again", STANDARD).await.is(200);
+    assert_eq!(service.step().await, Ok(0));
+}
+
+#[tokio::test]
+async fn receipts_go_by_age_and_what_they_made_stays() {
+    let world = World::new().await;
+    let vendor = Vendor::new(&world, "standard", json!({})).await;
+    vendor.tell(&world, "", "msg_1", STANDARD).await.is(200);
+    vendor.call(&world, &Vec::new(), "{}").await.is(401);
+    let service = forgetting::Service::new(
+        forgetting::Options::default(),
+        Arc::clone(&world.store) as _,
+        Arc::new(world.clock.clone()),
+    );
+    world.later(29 * 24 * 3600);
+    assert_eq!(service.step().await.unwrap().receipts, 0);
+    world.later(24 * 3600);
+    assert_eq!(service.step().await.unwrap().receipts, 2);
+    assert_eq!(vendor.receipts(&world).await, Vec::<Value>::new());
+    assert_eq!(events(&world).await.len(), 1);
 }

@@ -29,7 +29,7 @@ async fn a_source_is_made_shown_changed_and_deleted() {
     assert_eq!(world.get(&world.path("/sources")).await.is(200).json()["items"][0], changed);
     world.delete(&path).await.is(204);
     world.get(&path).await.is(404);
-    let audit = world.get(&world.path("/audit?action=source.")).await.is(200);
+    let audit = world.get(&world.path("/audit?action=source")).await.is(200);
     assert!(!audit.text().contains(&secret), "{}", audit.text());
     let done: Vec<_> = audit.json()["items"].as_array().unwrap().iter().map(|entry| entry["action"].clone()).collect();
     assert_eq!(done, ["source.delete", "source.update", "source.create"]);
