@@ -99,6 +99,24 @@ pub(crate) struct Write {
     _memory: Memory,
 }
 
+/// What came of a body.
+#[derive(Debug)]
+pub(crate) struct Beginning {
+    pub(crate) kept: Bytes,
+    /// So many were read.
+    pub(crate) bytes: u64,
+    /// Why there is not more.
+    pub(crate) ended: Result<()>,
+    _memory: Memory,
+}
+
+impl Beginning {
+    /// Whether `kept` is the whole body.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.ended.is_ok() && self.bytes == u64::try_from(self.kept.len()).unwrap_or(u64::MAX)
+    }
+}
+
 /// A body's bytes, and their share of the memory for bodies for as long as they are worked on.
 #[derive(Debug)]
 pub(crate) struct Gathered {
@@ -223,6 +241,22 @@ impl BodyReader {
         Ok(Gathered { bytes, memory })
     }
 
+    /// The beginning of a body of any type, for whoever wants to see what came: at most `kept_max` bytes are kept and
+    /// `read_max` read. What stopped it early stands beside it.
+    pub(crate) async fn beginning(&self, body: Body, kept_max: usize, read_max: u64) -> Result<Beginning> {
+        let mut memory = Memory { all: Arc::clone(&self.memory), share: None };
+        memory.hold(u64::try_from(kept_max).unwrap_or(u64::MAX))?;
+        let gathered = AtomicU64::new(0);
+        let mut kept = BytesMut::new();
+        let ended = tokio::select! {
+            biased;
+            ended = collect_beginning(body, kept_max, read_max, &gathered, &mut kept) => ended,
+            () = self.too_slow(&gathered) => Err(Problem::BodyTimeout),
+            () = self.clock.sleep(self.limits.timeout) => Err(Problem::BodyTimeout),
+        };
+        Ok(Beginning { kept: kept.freeze(), bytes: gathered.into_inner(), ended, _memory: memory })
+    }
+
     /// A large body of any type, in a file. Refused while there is little room for it.
     pub(crate) async fn spooled(&self, request: Request, bytes_max: u64, room: &Room) -> Result<Upload> {
         check_encoding(request.headers())?;
@@ -285,6 +319,27 @@ async fn collect(mut body: Body, bytes_max: u64, count: &AtomicU64, memory: &mut
         count.store(so_far, Ordering::Relaxed);
     }
     Ok(gathered.freeze())
+}
+
+async fn collect_beginning(
+    mut body: Body,
+    kept_max: usize,
+    read_max: u64,
+    count: &AtomicU64,
+    kept: &mut BytesMut,
+) -> Result<()> {
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| Problem::BodyIncomplete)?;
+        let Ok(data) = frame.into_data() else { continue };
+        let room = kept_max.saturating_sub(kept.len()).min(data.len());
+        kept.extend_from_slice(data.get(..room).unwrap_or_default());
+        let so_far = count.load(Ordering::Relaxed).saturating_add(u64::try_from(data.len()).unwrap_or(u64::MAX));
+        count.store(so_far, Ordering::Relaxed);
+        if so_far > read_max {
+            return Err(Problem::BodyTooLarge(read_max));
+        }
+    }
+    Ok(())
 }
 
 async fn spool(mut body: Body, bytes_max: u64, count: &AtomicU64, room: &Room, mut once: OnceKey) -> Result<Upload> {

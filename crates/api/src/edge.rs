@@ -15,9 +15,9 @@ use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::OpenApiRouter;
 use watchbell_domain::id::RequestId;
 use watchbell_domain::port::{
-    AdvisoryStore, AuditStore, Clock, CustomTypeStore, DeliveryStore, EndpointStore, Entropy, ErasureStore, EventStore,
-    EvidenceStore, FindingStore, GroupStore, KeyStore, MemberStore, OrgStore, PoamStore, ProjectStore, ReceiptStore,
-    ReplayStore, RoomStore, ScanRunStore, SourceStore, Store, TrainingStore,
+    AdvisoryStore, AuditStore, CaptureStore, Clock, CustomTypeStore, DeliveryStore, EndpointStore, Entropy,
+    ErasureStore, EventStore, EvidenceStore, FindingStore, GroupStore, KeyStore, MemberStore, OrgStore, PoamStore,
+    ProjectStore, ReceiptStore, ReplayStore, RoomStore, ScanRunStore, SourceStore, Store, TrainingStore,
 };
 use watchbell_engine::catalogue::Catalogue;
 use watchbell_engine::delivery::Handle;
@@ -28,14 +28,16 @@ use watchbell_engine::spool::Spool;
 
 use crate::auth::Authenticator;
 use crate::body::{BodyLimits, BodyReader};
+use crate::capture::Captures;
 use crate::graphql::Live;
 use crate::limits::{Limiter, RateLimit};
 use crate::metrics::Metrics;
 use crate::org_names::OrgNames;
 use crate::page::Cursors;
 use crate::problem::{self, Problem};
+use crate::rest::Explaining;
 use crate::serve::Ambiguous;
-use crate::{graphql, ingress, rest, vendor};
+use crate::{capture, graphql, ingress, rest, vendor};
 
 /// Names the request in the answer.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -120,6 +122,8 @@ struct Inner {
     catalogue: Catalogue,
     ready: Ready,
     live: Arc<Live>,
+    captures: Captures,
+    explaining: Explaining,
     receiver: Arc<Receiver>,
     public_url: PublicUrl,
     rotation_overlap: RotationOverlap,
@@ -192,6 +196,8 @@ impl Edge {
         let ready = Ready::default();
         let live = Live::new(Arc::clone(&parts.clock), ready.clone());
         parts.store.watch(Arc::clone(&live) as _);
+        let bodies = BodyReader::new(options.bodies, Arc::clone(&parts.clock));
+        let making = Making { clock: Arc::clone(&parts.clock), entropy: Arc::clone(&parts.entropy) };
         let catalogue = Catalogue::new(Arc::clone(&parts.store) as _, Arc::clone(&parts.clock));
         let receiving = receive::Parts {
             sources: Arc::clone(&parts.store) as _,
@@ -201,11 +207,13 @@ impl Edge {
             entropy: Arc::clone(&parts.entropy),
         };
         Self(Arc::new(Inner {
-            making: Making { clock: Arc::clone(&parts.clock), entropy: Arc::clone(&parts.entropy) },
+            captures: Captures::new(Arc::clone(&parts.store) as _, making.clone(), bodies.clone()),
+            explaining: Explaining::new(Arc::clone(&parts.clock)),
+            making,
             auth: Authenticator::new(keys, groups, Arc::clone(&parts.clock), limiter.clone()),
             org_names: OrgNames::new(Arc::clone(&parts.store) as _, Arc::clone(&parts.clock)),
             limiter,
-            bodies: BodyReader::new(options.bodies, Arc::clone(&parts.clock)),
+            bodies,
             cursors: Cursors::new(options.cursor_key),
             catalogue,
             receiver: Arc::new(Receiver::new(options.receive, receiving)),
@@ -230,6 +238,7 @@ impl Edge {
         let (operations, _) = rest::operations().split_for_parts();
         documented
             .merge(vendor::snyk::router(self))
+            .merge(capture::router())
             .merge(ingress::router())
             .merge(graphql::router(self, operations.with_state(self.clone())))
             .fallback(|| async { Problem::NotFound })
@@ -365,6 +374,9 @@ substates! {
     Arc<dyn PoamStore> = |edge| Arc::clone(&edge.0.parts.store) as _;
     Arc<dyn TrainingStore> = |edge| Arc::clone(&edge.0.parts.store) as _;
     Arc<dyn ScanRunStore> = |edge| Arc::clone(&edge.0.parts.store) as _;
+    Arc<dyn CaptureStore> = |edge| Arc::clone(&edge.0.parts.store) as _;
+    Captures = |edge| edge.0.captures.clone();
+    Explaining = |edge| edge.0.explaining.clone();
     Arc<dyn CustomTypeStore> = |edge| Arc::clone(&edge.0.parts.store) as _;
     Arc<dyn SourceStore> = |edge| Arc::clone(&edge.0.parts.store) as _;
     Arc<dyn ReceiptStore> = |edge| Arc::clone(&edge.0.parts.store) as _;

@@ -14,6 +14,7 @@
 
 pub mod auth;
 pub mod body;
+mod capture;
 mod clock;
 mod edge;
 pub mod graphql;

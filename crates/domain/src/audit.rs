@@ -157,6 +157,12 @@ actions! {
     EventTypeUpdate = "event_type.update",
     /// An event type was deleted.
     EventTypeDelete = "event_type.delete",
+    /// A capture inbox was made.
+    CaptureCreate = "capture.create",
+    /// A capture inbox was deleted, with what was in it.
+    CaptureDelete = "capture.delete",
+    /// A request that a capture inbox was sent was deleted.
+    CaptureRequestDelete = "capture_request.delete",
 }
 
 /// Who did something.

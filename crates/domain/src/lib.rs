@@ -10,6 +10,7 @@
 pub mod access;
 pub mod advisory;
 pub mod audit;
+pub mod capture;
 pub mod custom_type;
 pub mod delivery;
 pub mod endpoint;

@@ -476,6 +476,38 @@ CREATE TABLE scan_run (
   FOREIGN KEY (org_id, project_id) REFERENCES project (org_id, id)
 ) STRICT, WITHOUT ROWID;
 
+-- Capture inboxes. `token` stands in the path and lets write alone; `answer` is JSON. Of a request the body is sealed, and
+-- so is the rest of it (JSON): both hold what others keep secret. `bytes` is what it counts for.
+CREATE TABLE capture (
+  org_id      BLOB    NOT NULL REFERENCES org (id),
+  id          BLOB    NOT NULL,
+  token       BLOB    NOT NULL UNIQUE,
+  name        TEXT    NOT NULL,
+  answer      TEXT    NOT NULL,
+  created_at  INTEGER NOT NULL,
+  expires_at  INTEGER NOT NULL,
+  last_number INTEGER NOT NULL DEFAULT 0,
+  kept        INTEGER NOT NULL DEFAULT 0,
+  kept_bytes  INTEGER NOT NULL DEFAULT 0,
+  PRIMARY KEY (org_id, id),
+  UNIQUE (org_id, name)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX capture_expiry ON capture (expires_at);
+CREATE TABLE capture_request (
+  org_id      BLOB    NOT NULL,
+  capture_id  BLOB    NOT NULL,
+  number      INTEGER NOT NULL,
+  id          BLOB    NOT NULL,
+  received_at INTEGER NOT NULL,
+  bytes       INTEGER NOT NULL,
+  head        BLOB    NOT NULL,
+  body        BLOB    NOT NULL,
+  PRIMARY KEY (org_id, capture_id, number),
+  FOREIGN KEY (org_id, capture_id) REFERENCES capture (org_id, id)
+) STRICT;
+CREATE UNIQUE INDEX capture_request_id ON capture_request (org_id, capture_id, id);
+CREATE INDEX capture_request_age ON capture_request (received_at);
+
 -- Event types of an organisation's own. `schema` and `example` are JSON. Events do not refer to it: they outlive it.
 CREATE TABLE custom_type (
   org_id      BLOB    NOT NULL REFERENCES org (id),

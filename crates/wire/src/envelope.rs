@@ -5,7 +5,7 @@ use std::fmt;
 use jiff::Timestamp;
 
 use crate::dialect::{Dialect, Inbound};
-use crate::{Event, Key, Secret, Settings};
+use crate::{Event, Key, Settings};
 
 /// Header lines as received, in order, repetitions kept. Names compare without regard to case.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -100,13 +100,6 @@ impl Unverified {
             return Err(Refusal::new(Reason::Unsupported, format!("{} is never received", dialect.name)));
         };
         Ok(Verified { inbound, headers: self.headers, body: self.body, settings: self.settings, received_at })
-    }
-
-    /// Why a message whose signature did not match may have failed, for a person who debugs the sender: the secret
-    /// decoded the wrong way, a re-serialised body, white space. `None` when no usual mistake fits. The answer names
-    /// the mistake alone and makes nothing authentic.
-    pub fn explain(&self, dialect: &Dialect, secret: &Secret) -> Option<String> {
-        dialect.inbound?.explain(self, secret)
     }
 
     /// The header lines.

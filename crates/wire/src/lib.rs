@@ -31,17 +31,19 @@
 //! [`Verified`] can be decoded. Beside it there is [`Unverified::vouched`], for a kept request that a person takes on their
 //! own word; nothing that comes off the network goes that way.
 //!
+//! Why a request is refused, in words a sender's developer understands, is asked of [`diagnosis`].
+//!
 //! *To add a dialect*: write `dialect/<vendor>.rs` with a `pub(super) static DIALECT: Dialect` and add one line to
 //! `dialect::ALL`. The law tests, the vectors runner and the fuzz targets pick it up from there.
 
 #![deny(missing_docs)]
 
+pub mod diagnosis;
 pub mod dialect;
 pub mod event;
 pub mod json;
 
 mod envelope;
-mod explain;
 mod percent;
 mod secret;
 mod signature;

@@ -29,6 +29,7 @@ use crate::edge::{Edge, Making};
 use crate::metrics::Metrics;
 use crate::problem::{Problem, Result};
 use crate::rest::events::hops;
+use crate::serve::Lines;
 
 mod answer;
 
@@ -110,7 +111,7 @@ impl Ingress {
     }
 
     fn call(&self, parts: &Parts) -> Call {
-        let lines = parts.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+        let lines = Lines::as_received(parts.extensions.get(), &parts.headers);
         let hops = hops(&parts.headers).map_err(|problem| {
             let verdict = match problem {
                 Problem::LoopDetected(_) => Verdict::LoopDetected,
@@ -122,7 +123,7 @@ impl Ingress {
             received_at: self.making.clock.now(),
             address: parts.extensions.get::<Peer>().map(|peer| peer.0.ip()),
             method: parts.method.to_string(),
-            headers: lines.collect::<Headers>(),
+            headers: lines.into_iter().collect::<Headers>(),
             body: bytes::Bytes::new(),
             body_bytes: announced(&parts.headers),
             hops,

@@ -13,6 +13,8 @@ use crate::edge::Edge;
 
 mod advisories;
 pub(crate) mod audit;
+mod captured;
+mod captures;
 mod custom_types;
 mod deliveries;
 mod duration;
@@ -47,7 +49,10 @@ mod show;
 mod source_view;
 mod sources;
 mod trainings;
+mod verify;
 mod webhooks;
+
+pub(crate) use verify::Explaining;
 
 /// Routes that need a key.
 pub(crate) fn guarded(edge: &Edge) -> OpenApiRouter<Edge> {
@@ -124,6 +129,9 @@ fn areas() -> OpenApiRouter<Edge> {
         .merge(poam_export::routes())
         .merge(poam_settings::routes())
         .merge(trainings::routes())
+        .merge(captures::routes())
+        .merge(captured::routes())
+        .merge(verify::routes())
         .merge(sources::routes())
         .merge(receipts::routes())
         .merge(operation::guarded())

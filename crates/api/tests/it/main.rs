@@ -12,6 +12,7 @@
 mod audit;
 mod auth;
 mod bodies;
+mod captures;
 mod catalogue;
 mod contract;
 mod endpoints;
@@ -35,4 +36,5 @@ mod running;
 mod scans;
 mod server;
 mod snyk;
+mod verify;
 mod world;

@@ -16,6 +16,7 @@ mod accept;
 mod admin;
 mod advisory;
 mod audit;
+mod capture;
 mod custom_type;
 mod deliver;
 mod erase;
@@ -37,6 +38,7 @@ pub use accept::*;
 pub use admin::*;
 pub use advisory::*;
 pub use audit::*;
+pub use capture::*;
 pub use custom_type::*;
 pub use deliver::*;
 pub use erase::*;
@@ -96,6 +98,7 @@ pub trait Store:
     + TrainingStore
     + ScanRunStore
     + CustomTypeStore
+    + CaptureStore
     + SourceStore
     + ReceiptStore
 {
@@ -123,6 +126,7 @@ impl<T> Store for T where
         + TrainingStore
         + ScanRunStore
         + CustomTypeStore
+        + CaptureStore
         + SourceStore
         + ReceiptStore
 {

@@ -167,7 +167,7 @@ pub fn create(
     entropy: &dyn Entropy,
 ) -> Result<Made, Refused> {
     let dialect = sendable(&spec.dialect)?;
-    let url = egress.check_url(&spec.url)?;
+    let url = egress.check_url_for(dialect.carrier, &spec.url)?;
     check_description(spec.description.as_deref())?;
     let events = events_of(dialect, spec.events)?;
     headers::check(dialect, &spec.headers)?;
@@ -179,6 +179,7 @@ pub fn create(
     }
     transport::check_tls(&spec.transport.tls, now)?;
     let secret = credential(dialect, spec.credential, entropy)?;
+    check_one_voice(dialect, secret.is_some(), &spec.transport)?;
     let endpoint = Endpoint {
         id: EndpointId::make(now, entropy),
         org_id,
@@ -197,6 +198,15 @@ pub fn create(
         updated_at: now,
     };
     Ok(Made { endpoint, secret })
+}
+
+/// A secret of a dialect that may go without goes into `Authorization`, and so does `auth`.
+fn check_one_voice(dialect: &Dialect, has_secret: bool, transport: &Transport) -> Result<(), Refused> {
+    let is_twice = dialect.credential == Credential::SecretOptional && has_secret && transport.auth.is_some();
+    match is_twice {
+        true => Err(member("/auth", "auth and secret both say who Watchbell is: give one of them")),
+        false => Ok(()),
+    }
 }
 
 /// Whether an endpoint of this dialect gets a ping as soon as it is made.
@@ -220,7 +230,7 @@ pub fn change(
     endpoint.updated_at = after(seen.updated_at, now);
     let renews = change.renews();
     if let Some(text) = &change.url {
-        let url = egress.check_url(text)?;
+        let url = egress.check_url_for(seen.dialect.carrier, text)?;
         if is_elsewhere(&seen.url, &url) {
             check_new_host(seen, &change)?;
             endpoint.secrets.clear();
@@ -251,6 +261,7 @@ pub fn change(
         true => renew(&mut endpoint, change.credential, OVERLAP, now, entropy)?,
         false => None,
     };
+    check_one_voice(endpoint.dialect, !endpoint.secrets.is_empty(), &endpoint.transport)?;
     Ok(Made { endpoint, secret })
 }
 

@@ -97,6 +97,13 @@ mod tests {
                 ("bearer-scan", "scan.completed"),
                 ("standard", "webhook.ping"),
                 ("cloudevents", "webhook.ping"),
+                ("splunk_hec", "webhook.ping"),
+                ("elastic", "webhook.ping"),
+                ("rapid7", "webhook.ping"),
+                ("ocsf", "webhook.ping"),
+                ("syslog", "webhook.ping"),
+                ("cef", "webhook.ping"),
+                ("email", "webhook.ping"),
             ]
         );
     }

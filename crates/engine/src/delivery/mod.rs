@@ -17,6 +17,7 @@
 mod attempt;
 mod breaker;
 pub(crate) mod bucket;
+mod carrier;
 mod handle;
 mod lines;
 mod observer;

@@ -23,7 +23,8 @@ pub(super) fn kept(method: &str, headers: &Headers, body: Bytes, body_bytes: Opt
     KeptRequest { method: method.to_owned(), headers: headers.collect(), body, body_bytes }
 }
 
-fn is_credential(name: &str) -> bool {
+/// Whether a header of this name holds what lets its reader call in somebody's name.
+pub fn is_credential(name: &str) -> bool {
     let name = name.to_ascii_lowercase().replace('_', "-");
     TELLTALES.iter().any(|telltale| name.contains(telltale))
 }

@@ -39,6 +39,7 @@ mod media;
 mod retake;
 
 pub use judge::{Judged, Refused, Rules, judge, judge_head, vouched};
+pub use kept::is_credential;
 pub use known::{Known, Sources};
 pub use retake::{Retaken, Unreadable};
 

@@ -4,6 +4,7 @@
 //! accepted and delivered meanwhile does not notice.
 
 pub mod acceptance;
+pub mod capture;
 pub mod erasure;
 pub mod orgs;
 pub mod poam;

@@ -8,6 +8,7 @@ mod advisories;
 mod audit;
 mod backup;
 mod bench;
+mod capture;
 mod completions;
 mod config;
 mod connect;
@@ -23,6 +24,7 @@ mod finding;
 mod graphql_schema;
 mod kev;
 mod key;
+mod listen;
 mod member;
 mod message;
 mod org;
@@ -82,6 +84,10 @@ enum Command {
     Sign(sign::Args),
     /// Check a received webhook, and say what is wrong with it
     Verify(verify::Args),
+    /// Capture inboxes: addresses that keep and explain whatever is sent to them
+    Capture(Box<capture::Args>),
+    /// Bring what a server is sent to this machine, live
+    Listen(Box<listen::Args>),
     /// Post an event
     Send(send::Args),
     /// Post a scanner's report and see what changed
@@ -145,6 +151,8 @@ impl Cli {
             Command::Demo(args) => args.run(),
             Command::Sign(args) => args.run(out),
             Command::Verify(args) => args.run(out),
+            Command::Capture(args) => args.run(out),
+            Command::Listen(args) => args.run(out),
             Command::Send(args) => args.run(out),
             Command::Scan(args) => args.run(out),
             Command::Evidence(args) => args.run(out),

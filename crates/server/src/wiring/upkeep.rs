@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 use watchbell_domain::port::{Clock, Entropy};
 use watchbell_engine::delivery::Handle;
 use watchbell_engine::evidence::{self, Content};
-use watchbell_engine::upkeep::{acceptance, erasure, orgs, poam, receipts, replay, retention, silence};
+use watchbell_engine::upkeep::{acceptance, capture, erasure, orgs, poam, receipts, replay, retention, silence};
 use watchbell_store::sqlite::SqliteStore;
 
 use super::Loops;
@@ -36,6 +36,9 @@ impl Upkeep<'_> {
         let risks = acceptance::Parts { findings: store(), clock: clock(), entropy: entropy() };
         let risks = acceptance::Service::new(acceptance::Options::default(), risks);
         loops.spawn("acceptance", risks.run(shutdown.clone()));
+
+        let captures = capture::Service::new(capture::Options::default(), store(), clock());
+        loops.spawn("capture", captures.run(shutdown.clone()));
 
         let erasures = erasure::Service::new(erasure::Options::default(), store(), clock());
         loops.spawn("erasure", erasures.run(shutdown.clone()));

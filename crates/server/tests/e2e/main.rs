@@ -10,11 +10,13 @@
 //! - [`fire`]: every fail point, killed, panicking, failing and slow (with the feature `failpoints`).
 //! - [`full`]: no file can grow any more, or be written; what is said then, and that it ends by itself.
 //! - [`isolation`]: one of ten endpoints hangs; the other nine do not notice.
+//! - [`listen`]: what a capture inbox gets reaches a developer's machine as it came, also over a restart.
 //! - [`many`]: very many deliveries wait and fall due at once.
 //! - [`memory`]: little memory; what is too much is refused.
 //! - [`poam`]: an overdue plan of action rings at once, a remediation completes it, its export is OSCAL.
 //! - [`power`]: what was not synced is gone; what was acknowledged is not.
 //! - [`senders`]: libraries that are not ours sign what a source takes, and verify what an endpoint is sent.
+//! - [`siem`]: rsyslog, a mail server, a collector and a bulk API take what is sent.
 //! - [`vendors`]: the vendors' own way of verifying, in Python and Node, accepts what is sent.
 
 #![expect(
@@ -38,12 +40,14 @@ mod figures;
 mod fire;
 mod full;
 mod isolation;
+mod listen;
 mod many;
 mod memory;
 mod poam;
 mod power;
 mod process;
 mod senders;
+mod siem;
 mod sink;
 mod vendors;
 

@@ -21,6 +21,7 @@
 
 pub mod advisories;
 pub mod audit;
+pub mod captures;
 pub mod claims;
 pub mod deliveries;
 pub mod dialects;
@@ -100,6 +101,7 @@ macro_rules! conformance {
                 made_once_and_not_too_many
             }
             advisories { newer_ones_win counted_and_listed }
+            captures { kept_as_they_came the_oldest_make_way behind_a_number numbered_once deleted_and_gone captures_expire }
             evidence { kept_and_listed ends_once weighed_in_the_same_commit deleted_and_expired }
             retention {
                 takes_what_is_old_and_ended goes_in_small_steps events_wait_for_their_deliveries

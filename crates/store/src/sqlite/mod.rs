@@ -19,6 +19,7 @@ use watchbell_domain::port::{Clock, Pending, RoomStore, StoreError};
 mod advisory;
 mod audit;
 pub mod backup;
+mod capture;
 mod checkpoint;
 mod custom_type;
 mod delivery;

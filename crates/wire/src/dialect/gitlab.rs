@@ -62,15 +62,13 @@ impl Inbound for GitLab {
         verify_token(request, keys)
     }
 
-    fn explain(&self, request: &Unverified, secret: &Secret) -> Option<String> {
-        match PrefixedSecrets::is_hmac(secret) {
-            true => Standard.explain(request, secret),
-            false => {
-                let given = request.headers().one(TOKEN).ok()??;
-                let is_trimmed = given.trim_ascii() == secret.expose().trim().as_bytes();
-                is_trimmed.then(|| format!("{TOKEN} and the secret differ in white space"))
-            }
-        }
+    fn signed(&self, request: &Unverified) -> Option<Vec<u8>> {
+        request.headers().all(standard::SIGNATURE).next()?;
+        Standard.signed(request)
+    }
+
+    fn resembles(&self, request: &Unverified) -> bool {
+        Value::read(request.body()).is_ok_and(|body| body.get("object_kind").is_some())
     }
 
     fn decode(&self, request: &Verified) -> Result<Decoded, Refusal> {

@@ -7,20 +7,29 @@ use jiff::{SignedDuration, Timestamp};
 use crate::envelope::{Decoded, Headers, Refusal, Unverified, Verified};
 use crate::{Event, EventType, Key, Secret, SecretError};
 
+mod account;
 mod aegis;
 mod bearer;
 mod bearer_scan;
+mod cef;
 mod cloudevents;
 mod custom;
+mod elastic;
+mod email;
 mod exchange;
 mod github;
 mod gitlab;
 mod message;
+mod ocsf;
+mod rapid7;
 mod snyk;
+mod splunk_hec;
 mod standard;
 mod symbiotic;
+mod syslog;
 
-pub use exchange::{Answer, Exchange, Judgement, Request, Settings, SettingsError};
+use exchange::BatchMax;
+pub use exchange::{Answer, Exchange, Framing, Judgement, Mail, Part, Request, Settings, SettingsError};
 
 /// Every dialect, in the order they are shown. A new dialect is one file and one line here.
 pub static ALL: &[&Dialect] = &[
@@ -33,6 +42,13 @@ pub static ALL: &[&Dialect] = &[
     &gitlab::DIALECT,
     &cloudevents::DIALECT,
     &custom::DIALECT,
+    &splunk_hec::DIALECT,
+    &elastic::DIALECT,
+    &rapid7::DIALECT,
+    &ocsf::DIALECT,
+    &syslog::DIALECT,
+    &cef::DIALECT,
+    &email::DIALECT,
 ];
 
 /// The dialect with this id, as it stands in configuration and API: `snyk`, `bearer-scan`.
@@ -50,6 +66,8 @@ pub struct Dialect {
     pub source: &'static str,
     /// What the credential is called where it is configured.
     pub credential: Credential,
+    /// What takes its bodies to an endpoint.
+    pub carrier: Carrier,
     /// Whether who knows an endpoint's URL may send to it: path and query are then masked like a secret.
     pub url_is_secret: bool,
     /// How its secrets are spelled.
@@ -103,6 +121,17 @@ pub enum Credential {
     SecretOptional,
     /// None: what authorises stands in the URL.
     None,
+}
+
+/// What takes a dialect's bodies to an endpoint, and so which URLs an endpoint may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Carrier {
+    /// Requests: `https://`.
+    Http,
+    /// Messages of RFC 5424, one after another: `syslog+tcp://`, `syslog+tls://`, `syslog+udp://`.
+    Syslog,
+    /// Mail handed to a server: `smtp://` (STARTTLS) and `smtps://`.
+    Smtp,
 }
 
 /// How a dialect spells its secrets.
@@ -159,6 +188,43 @@ pub trait Outbound: Sync {
         Ok(Cow::Borrowed(body))
     }
 
+    /// How messages follow one another on a connection of syslog's.
+    ///
+    /// # Errors
+    /// When the settings cannot be read.
+    fn framing(&self, settings: &Settings) -> Result<Framing, SettingsError> {
+        let _ = settings;
+        Ok(Framing::default())
+    }
+
+    /// Most deliveries that go out at once, where [`Self::join`] can join them. 1: each by itself.
+    fn batch_max(&self, settings: &Settings) -> usize {
+        let _ = settings;
+        1
+    }
+
+    /// The body for several deliveries of one endpoint at once, each with its own body as [`Self::encode`] made it; `None`
+    /// when the dialect says one thing at a time.
+    ///
+    /// # Errors
+    /// As [`Self::encode`].
+    fn join(&self, parts: &[Part<'_>], settings: &Settings) -> Option<Result<Vec<u8>, EncodeError>> {
+        let _ = (parts, settings);
+        None
+    }
+
+    /// What the latest answer means for each of the `count` deliveries that went out together, in their order, where it
+    /// does not mean the same for all of them.
+    fn shares(&self, exchange: &Exchange<'_>, count: usize) -> Option<Vec<Judgement>> {
+        let _ = (exchange, count);
+        None
+    }
+
+    /// Whether the answer says that fewer deliveries at once might be taken.
+    fn is_too_large(&self, answer: &Answer<'_>) -> bool {
+        answer.status == 413
+    }
+
     /// What the latest answer means, where that is more than its status.
     fn judge(&self, exchange: &Exchange<'_>) -> Judgement {
         let _ = exchange;
@@ -189,10 +255,24 @@ pub trait Inbound: Sync {
     /// What the message says.
     fn decode(&self, request: &Verified) -> Result<Decoded, Refusal>;
 
-    /// Which of the usual mistakes a refused message shows, in words; `None` when none fits. For debugging alone.
-    fn explain(&self, request: &Unverified, secret: &Secret) -> Option<String> {
-        let _ = (request, secret);
-        None
+    /// The bytes that a right signature of this request is of; `None` where nothing is signed, or it cannot be made.
+    /// Asked by [`crate::diagnosis`] alone.
+    fn signed(&self, request: &Unverified) -> Option<Vec<u8>> {
+        Some(request.body().to_vec())
+    }
+
+    /// What senders are known to sign in place of it, with words for what is wrong then. Asked by [`crate::diagnosis`]
+    /// alone.
+    fn mistaken(&self, request: &Unverified) -> Vec<(Vec<u8>, &'static str)> {
+        let _ = request;
+        Vec::new()
+    }
+
+    /// Whether the body (or a header that is no signature) has this dialect's shape, for somebody who does not know
+    /// which it is. Proves nothing.
+    fn resembles(&self, request: &Unverified) -> bool {
+        let _ = request;
+        false
     }
 
     /// The headers that the vendor would set, for tests and tools that stand in for it. Asked only of dialects that we do

@@ -243,24 +243,3 @@ fn settings_are_checked_with_a_pointer_at_the_mistake() {
     let (_, detail) = check(&json!({"auth": {"kind": "hmac-sha1"}})).unwrap_err();
     assert!(detail.contains("SHA-1"), "{detail}");
 }
-
-#[test]
-fn a_wrong_secret_is_explained() {
-    let custom = dialect::find("custom").unwrap();
-    // The key was used as text, and is hex.
-    let given = json!({"auth": {"key": "hex"}});
-    let secret = "00112233445566778899aabbccddeeff";
-    let body = br#"{"type":"webhook.ping"}"#;
-    let message = watchbell_wire::Message {
-        id: "m",
-        event: "e",
-        occurred_at: Timestamp::UNIX_EPOCH,
-        sent_at: Timestamp::UNIX_EPOCH,
-        body,
-    };
-    let headers = custom.sign(&message, &[key(secret)]).unwrap();
-    let headers: Headers = headers.into_iter().map(|line| (line.name, line.value)).collect();
-    let request = Unverified::new(headers, body.as_slice()).configured(settings(&given));
-    let words = request.explain(custom, &Secret::new(secret)).unwrap();
-    assert!(words.contains("as text"), "{words}");
-}

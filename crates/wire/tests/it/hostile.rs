@@ -345,7 +345,7 @@ fn json_text() -> impl Strategy<Value = String> {
 /// Signs `body` for every dialect and event name, and reads it; whatever comes out may be an error, but comes out.
 fn receive_everywhere(body: &[u8]) {
     let now = Timestamp::UNIX_EPOCH;
-    for dialect in dialect::ALL {
+    for dialect in dialect::ALL.iter().filter(|dialect| dialect.inbound.is_some()) {
         let keys = [dialect.secrets.key(&dialect.secrets.make([3; 32])).unwrap()];
         for event in ["ping/v0", "project_snapshot/v0", "dependabot_alert", "code_scanning_alert"] {
             let message = Message { id: "msg_1", event, occurred_at: now, sent_at: now, body };

@@ -14,5 +14,6 @@ mod oracles;
 mod payloads;
 #[cfg(test)]
 mod round_trips;
+mod siem;
 #[cfg(test)]
 mod vectors;

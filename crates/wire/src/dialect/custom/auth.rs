@@ -447,55 +447,27 @@ impl Auth {
         bytes.filter(|bytes| !bytes.is_empty()).map(Zeroizing::new)
     }
 
+    /// The text that a right signature is of; `None`: a token is of nothing.
+    pub(super) fn signed(&self, request: &Unverified) -> Option<Vec<u8>> {
+        if self.kind == Kind::Token {
+            return None;
+        }
+        let value = one(request.headers(), &self.header).ok()??;
+        let id = self.id(request.headers()).ok()?.unwrap_or_default();
+        let time = self.time(request.headers(), value).ok()?.map(|(text, _)| text).unwrap_or_default();
+        let pieces = self.signed.iter().map(|piece| match piece {
+            Piece::Text(text) => text.as_bytes(),
+            Piece::Id => id.as_bytes(),
+            Piece::Timestamp => time.as_bytes(),
+            Piece::Body => request.body(),
+        });
+        Some(pieces.collect::<Vec<_>>().concat())
+    }
+
     pub(super) fn sign(&self, body: &[u8], keys: &[Key]) -> Result<String, EncodeError> {
         let digest = keys.iter().find_map(|key| self.expected(key, None, None, body));
         let digest = digest.and_then(|digest| String::from_utf8(digest).ok());
         digest.map(|digest| format!("{}{digest}", self.prefix)).ok_or(EncodeError::Key { wanted: "a secret" })
-    }
-
-    /// Whether another reading of the settings would have fitted.
-    pub(super) fn explain(&self, request: &Unverified, secret: &Secret) -> Option<String> {
-        if self.kind == Kind::Token {
-            return None;
-        }
-        let headers = request.headers();
-        let value = one(headers, &self.header).ok()??;
-        let given = self.given(value).ok()?;
-        let id = self.id(headers).ok()?;
-        let time = self.time(headers, value).ok()?.map(|(text, _)| text);
-        let key = Key::Token(secret.clone());
-        let fits = |other: &Self| {
-            let expected = other.expected(&key, id.as_deref(), time, request.body());
-            expected.is_some_and(|expected| given.iter().any(|given| bool::from(expected.ct_eq(given))))
-        };
-        let with_key = |encoding, words: &str| {
-            let other = Self { key: encoding, ..self.plain() };
-            (encoding != self.key && fits(&other)).then(|| format!("the secret was used {words}"))
-        };
-        let of_body = Self { signed: vec![Piece::Body], ..self.plain() };
-        let body_alone = || fits(&of_body).then(|| format!("the body alone was signed; {} is", self.text_of()));
-        with_key(Encoding::Text, "as text")
-            .or_else(|| with_key(Encoding::Hex, "decoded from hex"))
-            .or_else(|| with_key(Encoding::Base64, "decoded from base64"))
-            .or_else(body_alone)
-    }
-
-    /// The same, without the list of entries, which plays no part in a digest.
-    fn plain(&self) -> Self {
-        let copy = |piece: &Piece| match piece {
-            Piece::Text(text) => Piece::Text(text.clone()),
-            Piece::Id => Piece::Id,
-            Piece::Timestamp => Piece::Timestamp,
-            Piece::Body => Piece::Body,
-        };
-        Self {
-            kind: self.kind,
-            encoding: self.encoding,
-            signed: self.signed.iter().map(copy).collect(),
-            key: self.key,
-            key_prefix: self.key_prefix.clone(),
-            ..Self::default()
-        }
     }
 
     /// What is signed, in words.

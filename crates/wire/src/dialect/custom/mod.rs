@@ -88,8 +88,8 @@ impl Inbound for Custom {
         format.mapping.decode(&body, request, sent_at)
     }
 
-    fn explain(&self, request: &Unverified, secret: &Secret) -> Option<String> {
-        Format::of(request.settings()).ok()?.auth.explain(request, secret)
+    fn signed(&self, request: &Unverified) -> Option<Vec<u8>> {
+        Format::of(request.settings()).ok()?.auth.signed(request)
     }
 
     /// Those of the format without settings.
