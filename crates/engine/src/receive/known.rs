@@ -36,6 +36,8 @@ pub struct Known {
     pub settings: Settings,
     /// Which project it means.
     pub placing: Placing,
+    /// The header that holds its credential, where its settings say which.
+    pub hidden: Option<String>,
     rates: Arc<Rates>,
 }
 
@@ -145,7 +147,9 @@ impl Sources {
             matches: Vec::new(),
             makes: false,
         });
-        let known = Arc::new(Known { source, keys, settings: Settings::new(members), placing, rates });
+        let settings = Settings::new(members);
+        let hidden = source.dialect.inbound.and_then(|inbound| inbound.credential_header(&settings));
+        let known = Arc::new(Known { source, keys, settings, placing, hidden, rates });
         let mut remembered = lock(&self.remembered);
         if remembered.len() >= REMEMBERED_MAX {
             remembered.clear();

@@ -25,13 +25,8 @@ fn says(world: &World, source: &Source, kind: EventType, key: &str, seconds: i64
     );
     let event = world.event(kind, &data, seconds);
     let testimony = Testimony::read(&event.event, "t", at(seconds)).expect("a testimony");
-    let hearing = Hearing {
-        source_id: source.id,
-        received_at: at(seconds),
-        hops: 0,
-        tells_critical: true,
-        retells: false,
-    };
+    let hearing =
+        Hearing { source_id: source.id, received_at: at(seconds), hops: 0, tells_critical: true, retells: false };
     let nothing = taking(world, source, seconds, &[0]);
     let digest = world.uuid(seconds);
     let statements = vec![Statement { testimony, relayed: vec![event] }];
@@ -97,7 +92,10 @@ pub async fn heard_once_and_many_at_once(world: World) {
     let source = world.source(org).await;
     let one = says(&world, &source, EventType::VulnerabilityCreated, "snyk:p:0", 1, Placing::default());
     assert_eq!(world.store.take(one.clone()).await.unwrap(), Reception::New);
-    let again = Taking { receipt: says(&world, &source, EventType::VulnerabilityCreated, "x", 2, Placing::default()).receipt, ..one };
+    let again = Taking {
+        receipt: says(&world, &source, EventType::VulnerabilityCreated, "x", 2, Placing::default()).receipt,
+        ..one
+    };
     assert!(matches!(world.store.take(again).await.unwrap(), Reception::Duplicate { .. }));
     let keys: Vec<String> = (1..50).map(|number| format!("snyk:p:{number}")).collect();
     let many: Vec<_> = keys

@@ -20,7 +20,7 @@ use super::message::{
     severity_named, text, time_of, unfit,
 };
 use super::standard::{self, PrefixedSecrets, Standard};
-use super::{Credential, Dialect, EncodeError, Header, Inbound, Message, Outbound as _, Secrets};
+use super::{Carrier, Credential, Dialect, EncodeError, Header, Inbound, Message, Outbound as _, Secrets};
 use crate::json::tree::{Object, Value};
 use crate::{Decoded, EventType, Key, Reason, Refusal, Secret, SecretError, Severity, Unverified, Verified};
 
@@ -30,6 +30,7 @@ pub(super) static DIALECT: Dialect = Dialect {
     source: "https://docs.gitlab.com/user/project/integrations/webhook_events/#vulnerability-events",
     credential: Credential::SecretGivenOrMade,
     url_is_secret: false,
+    carrier: Carrier::Http,
     secrets: &TokenOrSigning,
     inbound: Some(&GitLab),
     outbound: None,

@@ -255,6 +255,12 @@ pub trait Inbound: Sync {
     /// What the message says.
     fn decode(&self, request: &Verified) -> Result<Decoded, Refusal>;
 
+    /// The header that holds the credential itself, where settings say which: nobody may read it who reads a request.
+    fn credential_header(&self, settings: &Settings) -> Option<String> {
+        let _ = settings;
+        None
+    }
+
     /// The bytes that a right signature of this request is of; `None` where nothing is signed, or it cannot be made.
     /// Asked by [`crate::diagnosis`] alone.
     fn signed(&self, request: &Unverified) -> Option<Vec<u8>> {

@@ -447,6 +447,10 @@ impl Auth {
         bytes.filter(|bytes| !bytes.is_empty()).map(Zeroizing::new)
     }
 
+    pub(super) fn credential_header(&self) -> Option<String> {
+        (self.kind == Kind::Token).then(|| self.header.clone())
+    }
+
     /// The text that a right signature is of; `None`: a token is of nothing.
     pub(super) fn signed(&self, request: &Unverified) -> Option<Vec<u8>> {
         if self.kind == Kind::Token {

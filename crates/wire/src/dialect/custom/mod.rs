@@ -14,7 +14,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::message::{KEY_BYTES_MIN, TextSecrets, malformed, object_of};
-use super::{Credential, Dialect, EncodeError, Header, Inbound, Message, Secrets, Settings, SettingsError};
+use super::{Carrier, Credential, Dialect, EncodeError, Header, Inbound, Message, Secrets, Settings, SettingsError};
 use crate::json::tree::Value;
 use crate::{Decoded, Key, Reason, Refusal, Secret, SecretError, Unverified, Verified};
 
@@ -27,6 +27,7 @@ pub(super) static DIALECT: Dialect = Dialect {
     source: "docs/custom.md: how a request is signed and what it means are the source's settings",
     credential: Credential::SecretGivenOrMade,
     url_is_secret: false,
+    carrier: Carrier::Http,
     secrets: &AnySecrets,
     inbound: Some(&Custom),
     outbound: None,
@@ -86,6 +87,10 @@ impl Inbound for Custom {
         let body = Value::Object(object_of(body)?);
         let sent_at = format.auth.sent_at(request.headers());
         format.mapping.decode(&body, request, sent_at)
+    }
+
+    fn credential_header(&self, settings: &Settings) -> Option<String> {
+        Format::read(settings).ok()?.auth.credential_header()
     }
 
     fn signed(&self, request: &Unverified) -> Option<Vec<u8>> {
