@@ -6,7 +6,7 @@ use watchbell_wire::{dialect, event, Headers, Message, Settings, Unverified};
 
 pub fn run(id: &str, vendor_event: &str, body: &[u8]) {
     let Some(dialect) = dialect::find(id) else { return };
-    let (Ok(key), Some(outbound)) = (dialect.secrets.key(&dialect.secrets.make([7; 32])), dialect.outbound) else {
+    let Ok(key) = dialect.secrets.key(&dialect.secrets.make([7; 32])) else {
         return;
     };
     let (keys, now) = ([key], Timestamp::UNIX_EPOCH);
@@ -18,7 +18,7 @@ pub fn run(id: &str, vendor_event: &str, body: &[u8]) {
         body,
     };
     // Symbiotic signs parsed JSON; what it cannot parse it cannot sign.
-    let Ok(headers) = outbound.headers(&message, &keys) else {
+    let Ok(headers) = dialect.sign(&message, &keys) else {
         return;
     };
     let headers: Headers = headers.into_iter().map(|line| (line.name, line.value)).collect();

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use watchbell_wire::Severity;
 use watchbell_wire::event::Component;
 
-use crate::id::{FindingId, OrgId, ProjectId};
+use crate::id::{FindingId, OrgId, ProjectId, SourceId};
 
 mod history;
 pub mod identity;
@@ -41,7 +41,7 @@ pub struct Finding {
     pub status: FindingStatus,
     /// What is known of it: what the leading tool says, see [`Finding::lead`].
     pub observation: Observation,
-    /// What each tool last said, by tool.
+    /// What each tool last said, by tool; of a webhook's record by source and key, see [`crate::witness`].
     pub sights: BTreeMap<String, Sight>,
     /// What was judged of it, beside the reports.
     pub judgement: Option<Judgement>,
@@ -69,6 +69,26 @@ pub struct Sight {
     /// What the tool said; `None` for the leading tool, whose words are the finding's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observation: Option<Box<Observation>>,
+    /// Whose record it is, where the webhook of a source said so; `None`: a scan's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub witness: Option<Witness>,
+}
+
+/// A source's own record of a finding: GitHub's alert 17, Snyk's issue in one of its projects. See [`crate::witness`].
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Witness {
+    /// The source.
+    pub source_id: SourceId,
+    /// The source's own key of it.
+    pub key: String,
+    /// Its page there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// When it last said that it sees it; `None`: it has only said that it is gone.
+    pub seen_at: Option<Timestamp>,
+    /// `vulnerability.critical` was told for it.
+    #[serde(default)]
+    pub told_critical: bool,
 }
 
 /// Where a finding stands.
@@ -179,6 +199,14 @@ impl Finding {
     pub fn lead(&self) -> Option<&str> {
         let rank = |(tool, sight): &(&String, &Sight)| (!sight.there, sight.since, (*tool).clone());
         self.sights.iter().min_by_key(rank).map(|(tool, _)| tool.as_str())
+    }
+
+    /// What the tool of a sight is called: its own name, or that of a witness.
+    pub fn tool_of<'a>(&'a self, sight: &'a str) -> &'a str {
+        match self.sights.get(sight).and_then(|known| known.witness.as_ref()) {
+            Some(_) => self.said_by(sight).map_or(sight, |said| said.tool.as_str()),
+            None => sight,
+        }
     }
 
     /// Whether any tool sees it.

@@ -34,6 +34,7 @@ pub mod snapshot;
 pub mod source;
 pub mod training;
 pub mod why;
+pub mod witness;
 pub mod zone;
 
 pub use jiff::{SignedDuration, Timestamp};

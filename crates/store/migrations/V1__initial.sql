@@ -132,9 +132,12 @@ CREATE TABLE project (
   last_scan_at INTEGER,
   owner        TEXT,
   labels       TEXT    NOT NULL DEFAULT '{}',
+  -- The name in the spelling by which vendors' names of it are found.
+  match_name   TEXT    NOT NULL,
   PRIMARY KEY (org_id, id),
   UNIQUE (org_id, name)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX project_match ON project (org_id, match_name, id);
 
 CREATE TABLE scan (
   org_id           BLOB    NOT NULL,
@@ -178,6 +181,16 @@ CREATE TABLE finding (
 CREATE INDEX finding_project ON finding (org_id, project_id, id);
 CREATE INDEX finding_merged ON finding (org_id, merged_into) WHERE merged_into IS NOT NULL;
 CREATE INDEX finding_accepted ON finding (accepted_until) WHERE accepted_until IS NOT NULL;
+
+-- What leads to a finding: digests of its place with each of its names, and of each of its witnesses. A digest may lead to
+-- one that is no longer called so.
+CREATE TABLE finding_digest (
+  org_id     BLOB NOT NULL,
+  project_id BLOB NOT NULL,
+  digest     BLOB NOT NULL,
+  finding_id BLOB NOT NULL,
+  PRIMARY KEY (org_id, project_id, digest, finding_id)
+) STRICT, WITHOUT ROWID;
 
 -- A finding's history: one row a transition, added and never changed. `changed_by` is JSON. Ids sort by when they were made.
 CREATE TABLE finding_change (

@@ -5,7 +5,7 @@ use std::fmt;
 use jiff::Timestamp;
 
 use crate::dialect::{Dialect, Inbound};
-use crate::{Event, Key};
+use crate::{Event, Key, Settings};
 
 /// Header lines as received, in order, repetitions kept. Names compare without regard to case.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -49,12 +49,24 @@ impl<N: Into<String>, V: Into<Vec<u8>>> FromIterator<(N, V)> for Headers {
 pub struct Unverified {
     headers: Headers,
     body: Vec<u8>,
+    settings: Settings,
 }
 
 impl Unverified {
     /// Takes the header lines and the body bytes exactly as received.
     pub fn new(headers: Headers, body: impl Into<Vec<u8>>) -> Self {
-        Self { headers, body: body.into() }
+        Self { headers, body: body.into(), settings: Settings::default() }
+    }
+
+    /// With what its receiver was configured with beyond the secret, for dialects that want to know more.
+    #[must_use]
+    pub fn configured(self, settings: Settings) -> Self {
+        Self { settings, ..self }
+    }
+
+    /// What its receiver was configured with.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
     }
 
     /// Checks the request's authenticity in `dialect` with any of `keys` (two are valid during a rotation).
@@ -75,7 +87,7 @@ impl Unverified {
             return Err(Refusal::new(Reason::Unsupported, format!("{} is never received", dialect.name)));
         };
         inbound.verify(&self, keys, now, tolerance)?;
-        Ok(Verified { inbound, headers: self.headers, body: self.body, received_at: now })
+        Ok(Verified { inbound, headers: self.headers, body: self.body, settings: self.settings, received_at: now })
     }
 
     /// Takes the request for authentic on somebody's word, without a look at its signature: for one that was refused and
@@ -87,7 +99,7 @@ impl Unverified {
         let Some(inbound) = dialect.inbound else {
             return Err(Refusal::new(Reason::Unsupported, format!("{} is never received", dialect.name)));
         };
-        Ok(Verified { inbound, headers: self.headers, body: self.body, received_at })
+        Ok(Verified { inbound, headers: self.headers, body: self.body, settings: self.settings, received_at })
     }
 
     /// The header lines.
@@ -107,6 +119,7 @@ pub struct Verified {
     inbound: &'static dyn Inbound,
     headers: Headers,
     body: Vec<u8>,
+    settings: Settings,
     received_at: Timestamp,
 }
 
@@ -128,6 +141,11 @@ impl Verified {
     /// The body bytes that were verified.
     pub fn body(&self) -> &[u8] {
         &self.body
+    }
+
+    /// What its receiver was configured with.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
     }
 
     /// The receiver's clock at verification: the time of an event whose message states none.

@@ -79,6 +79,8 @@ pub(super) struct Finding {
     tool: String,
     /// Every tool that sees it.
     tools: Vec<String>,
+    /// The records that sources have of it, those that see it first.
+    witnesses: Vec<Witness>,
     rule_id: String,
     cve_id: Option<String>,
     aliases: Vec<String>,
@@ -109,6 +111,29 @@ struct Component {
     purl: Option<String>,
 }
 
+/// A source's own record of a finding, as its webhooks tell it.
+#[derive(Debug, Clone, SimpleObject, Deserialize)]
+struct Witness {
+    /// The source.
+    source_id: ID,
+    /// What the source calls its tool.
+    tool: String,
+    /// The source's own key of it.
+    key: String,
+    /// Its page there.
+    url: Option<String>,
+    /// Whether it still sees it.
+    sees_it: bool,
+    /// Since when it knows of it.
+    first_seen_at: DateTime,
+    /// When it last said that it sees it; null: it has only ever said that it is gone.
+    last_seen_at: Option<DateTime>,
+    /// When it last said anything of it.
+    said_at: DateTime,
+    /// How it rates it.
+    severity: Severity,
+}
+
 /// What was judged of a finding.
 #[derive(Debug, Clone, SimpleObject, Deserialize)]
 struct Judgement {
@@ -122,9 +147,9 @@ struct Judgement {
 /// Who changed where a finding stands.
 #[derive(Debug, Clone, SimpleObject, Deserialize)]
 struct ChangedBy {
-    /// `scan`, `vex`, `key`, `policy`, `expiry`.
+    /// `scan`, `vex`, `source`, `key`, `policy`, `expiry`.
     kind: String,
-    /// The scan or key.
+    /// The scan, source or key.
     id: Option<ID>,
     /// Tool, author, key or policy.
     name: Option<String>,

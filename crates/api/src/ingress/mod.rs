@@ -162,7 +162,7 @@ fn of_body(problem: &Problem) -> Option<Refused> {
 fn consent(known: &Known, headers: &HeaderMap) -> Response {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let mut response = (StatusCode::OK, [(header::ALLOW, "POST")]).into_response();
-    let consent = Consent::read(&known.source.settings).unwrap_or_default();
+    let consent = Consent::read(known.settings.members()).unwrap_or_default();
     let granted = text(REQUEST_ORIGIN).and_then(|origin| consent.grant(origin.trim(), text(REQUEST_RATE)));
     if let Some(granted) = granted
         && let (Ok(origin), Ok(rate)) = (HeaderValue::from_str(&granted.origin), HeaderValue::from_str(&granted.rate))

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
-use watchbell_domain::finding::{Finding, FindingChange, FindingStatus};
+use watchbell_domain::finding::{Finding, FindingChange, FindingStatus, Sight};
 use watchbell_wire::event::Component;
 
 /// A vulnerability of a project.
@@ -21,6 +21,8 @@ pub(super) struct FindingView {
     tool: String,
     /// Every tool that sees it.
     tools: Vec<String>,
+    /// The records that sources have of it, those that see it first.
+    witnesses: Vec<WitnessView>,
     rule_id: String,
     cve_id: Option<String>,
     aliases: Vec<String>,
@@ -41,6 +43,51 @@ pub(super) struct FindingView {
     judgement: Option<JudgementView>,
 }
 
+/// A source's own record of a finding, as its webhooks tell it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Witness)]
+struct WitnessView {
+    /// The source.
+    source_id: String,
+    /// What the source calls its tool.
+    tool: String,
+    /// The source's own key of it: `github:acme/pay:dependabot:17`.
+    key: String,
+    /// Its page there.
+    url: Option<String>,
+    /// Whether it still sees it.
+    sees_it: bool,
+    /// Since when it knows of it.
+    first_seen_at: Timestamp,
+    /// When it last said that it sees it; null: it has only ever said that it is gone.
+    last_seen_at: Option<Timestamp>,
+    /// When it last said anything of it.
+    said_at: Timestamp,
+    /// How it rates it.
+    severity: &'static str,
+}
+
+fn witnesses(finding: &Finding) -> Vec<WitnessView> {
+    let view = |(key, sight): (&String, &Sight)| {
+        let witness = sight.witness.as_ref()?;
+        let said = finding.said_by(key)?;
+        Some(WitnessView {
+            source_id: witness.source_id.to_string(),
+            tool: said.tool.clone(),
+            key: witness.key.clone(),
+            url: witness.url.clone(),
+            sees_it: sight.there,
+            first_seen_at: sight.since,
+            last_seen_at: witness.seen_at,
+            said_at: sight.at,
+            severity: said.severity.as_str(),
+        })
+    };
+    let mut witnesses: Vec<WitnessView> = finding.sights.iter().filter_map(view).collect();
+    witnesses.sort_by(|a, b| (!a.sees_it, a.first_seen_at, &a.key).cmp(&(!b.sees_it, b.first_seen_at, &b.key)));
+    witnesses
+}
+
 /// What was judged of a finding.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Judgement)]
@@ -56,9 +103,9 @@ struct JudgementView {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ChangedBy)]
 struct ByView {
-    /// `scan`, `vex`, `key`, `policy`, `expiry`.
+    /// `scan`, `vex`, `source`, `key`, `policy`, `expiry`.
     kind: &'static str,
-    /// The scan or key.
+    /// The scan, source or key.
     id: Option<String>,
     /// Tool, author, key or policy.
     name: Option<String>,
@@ -73,6 +120,9 @@ impl From<&watchbell_domain::finding::ChangedBy> for ByView {
 impl From<Finding> for FindingView {
     fn from(finding: Finding) -> Self {
         let seeing = finding.sights.iter().filter(|(_, sight)| sight.there);
+        let mut tools: Vec<String> = seeing.map(|(key, _)| finding.tool_of(key).to_owned()).collect();
+        tools.sort();
+        tools.dedup();
         let judgement = finding.judgement.as_ref().map(|judgement| JudgementView {
             status: judgement.status.as_str(),
             reason: judgement.reason.clone(),
@@ -84,7 +134,8 @@ impl From<Finding> for FindingView {
             id: finding.id.to_string(),
             project_id: finding.project_id.to_string(),
             status: finding.status.as_str(),
-            tools: seeing.map(|(tool, _)| tool.clone()).collect(),
+            tools,
+            witnesses: witnesses(&finding),
             cve_id: finding.cve_id().map(str::to_owned),
             aliases: finding.aliases(),
             first_seen_at: finding.first_seen_at,

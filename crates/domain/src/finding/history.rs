@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::FindingStatus;
-use crate::id::{ChangeId, FindingId, KeyId, ScanId};
+use crate::id::{ChangeId, FindingId, KeyId, ScanId, SourceId};
 
 /// One transition of a finding.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +44,13 @@ pub enum ChangedBy {
         /// Who says so: the document's author or tool.
         author: String,
     },
+    /// A webhook of a source.
+    Source {
+        /// Which.
+        id: SourceId,
+        /// What the source calls its tool.
+        tool: String,
+    },
     /// A call to the API.
     Key {
         /// The key.
@@ -61,11 +68,12 @@ pub enum ChangedBy {
 }
 
 impl ChangedBy {
-    /// `scan`, `vex`, `key`, `policy`, `expiry`.
+    /// `scan`, `vex`, `source`, `key`, `policy`, `expiry`.
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::Scan { .. } => "scan",
             Self::Vex { .. } => "vex",
+            Self::Source { .. } => "source",
             Self::Key { .. } => "key",
             Self::Policy { .. } => "policy",
             Self::Expiry => "expiry",
@@ -75,17 +83,18 @@ impl ChangedBy {
     /// Who, for people: tool, author, key or policy.
     pub fn name(&self) -> Option<&str> {
         match self {
-            Self::Scan { tool, .. } => Some(tool),
+            Self::Scan { tool, .. } | Self::Source { tool, .. } => Some(tool),
             Self::Vex { author, .. } => Some(author),
             Self::Key { name, .. } | Self::Policy { name } => Some(name),
             Self::Expiry => None,
         }
     }
 
-    /// The scan or key, with its prefix.
+    /// The scan, source or key, with its prefix.
     pub fn id(&self) -> Option<String> {
         match self {
             Self::Scan { id, .. } | Self::Vex { id, .. } => Some(id.to_string()),
+            Self::Source { id, .. } => Some(id.to_string()),
             Self::Key { id, .. } => Some(id.to_string()),
             Self::Policy { .. } | Self::Expiry => None,
         }
@@ -95,7 +104,7 @@ impl ChangedBy {
     pub const fn is_decision(&self) -> bool {
         match self {
             Self::Key { .. } | Self::Policy { .. } => true,
-            Self::Scan { .. } | Self::Vex { .. } | Self::Expiry => false,
+            Self::Scan { .. } | Self::Vex { .. } | Self::Source { .. } | Self::Expiry => false,
         }
     }
 }

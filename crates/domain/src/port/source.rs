@@ -6,9 +6,11 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Acceptance, Page, PageRequest, Pending, Terms, Written};
 use crate::audit::Deed;
+use crate::event::NewEvent;
 use crate::id::{EventId, OrgId, ReceiptId, SourceId};
 use crate::receipt::{DedupKey, Receipt, Ring, Verdict};
 use crate::source::Source;
+use crate::witness::{Hearing, Placing, Testimony};
 
 /// Sources. Secrets are sealed at rest.
 pub trait SourceStore: Send + Sync {
@@ -90,6 +92,29 @@ pub struct Taking {
     pub ring: Ring,
     /// Its events; there may be none.
     pub acceptance: Acceptance,
+    /// What it says of findings.
+    pub saying: Option<Saying>,
+}
+
+/// What a request says of findings: weighed in the commit against what is known of their projects, as routing is, since
+/// requests about one project come many at once.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Saying {
+    /// How it is heard.
+    pub hearing: Hearing,
+    /// Which project it means.
+    pub placing: Placing,
+    /// One for each of its events that is of a finding, in its order.
+    pub statements: Vec<Statement>,
+}
+
+/// What a request says of one finding.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Statement {
+    /// What it says.
+    pub testimony: Testimony,
+    /// What is told where it is of no project of ours.
+    pub relayed: Vec<NewEvent>,
 }
 
 /// What became of an authentic request.
@@ -114,6 +139,8 @@ pub struct Retaking {
     pub keys: Vec<DedupKey>,
     /// Its events.
     pub acceptance: Acceptance,
+    /// What it says of findings.
+    pub saying: Option<Saying>,
 }
 
 /// Which receipts.

@@ -130,6 +130,7 @@ fn see(finding: &mut Finding, seen: &Observation, sighting: Sighting<'_>) {
         at: covered.unwrap_or(sighting.at),
         there: covered.is_none(),
         observation: Some(Box::new(seen.clone())),
+        witness: None,
     };
     let sight = finding.sights.entry(seen.tool.clone()).or_insert_with(|| there.clone());
     sight.since = sight.since.min(sighting.at);

@@ -12,8 +12,9 @@ use watchbell_domain::id::{OrgId, SourceId};
 use watchbell_domain::port::Entropy;
 use watchbell_domain::receipt::CLOUDEVENTS;
 use watchbell_domain::source::{Set, Source, SourceState};
+use watchbell_domain::witness::Placing;
 use watchbell_wire::dialect::Credential;
-use watchbell_wire::{Dialect, Secret};
+use watchbell_wire::{Dialect, Secret, Settings};
 
 use super::endpoint::{self, Given, OVERLAP_MAX, after, check_secret, put_first};
 
@@ -224,23 +225,24 @@ fn networks(given: &[String]) -> Result<Vec<IpNet>, Refused> {
     given.iter().enumerate().map(read).collect()
 }
 
-/// `cloudevents` takes who may ask for consent, and how often they may send; the other dialects of ours take none.
+/// Every source may say which projects it means; the rest is its dialect's. `cloudevents` takes who may ask for consent,
+/// and how often they may send.
 fn check_settings(dialect: &Dialect, settings: &Map<String, Value>) -> Result<(), Refused> {
     let bytes = Value::Object(settings.clone()).to_string().len();
     if bytes > SETTINGS_BYTES_MAX {
         return Err(member("/settings", "settings have at most 16384 bytes"));
     }
+    let mut settings = settings.clone();
+    Placing::take_from(&mut settings)
+        .map_err(|problem| member(&format!("/settings{}", problem.pointer), format!("wanted: {}", problem.wanted)))?;
     if dialect.id == CLOUDEVENTS {
-        crate::receive::handshake::Consent::read(settings)
+        crate::receive::handshake::Consent::read(&settings)
             .map_err(|problem| member(&format!("/settings/{}", problem.member), problem.wanted))?;
         return Ok(());
     }
-    match settings.keys().next() {
-        Some(name) => {
-            let name: String = name.chars().take(60).collect();
-            Err(member("/settings", format!("the dialect {} takes no settings, and so no {name:?}", dialect.id)))
-        }
-        None => Ok(()),
+    match dialect.inbound.map(|inbound| inbound.check_settings(&Settings::new(settings))) {
+        Some(Err(problem)) => Err(member(&format!("/settings{}", problem.pointer), problem.detail)),
+        Some(Ok(())) | None => Ok(()),
     }
 }
 

@@ -98,6 +98,16 @@ impl<'a> Intake<'a> {
         Ok(Taken { id, event_type: post.event_type, occurred_at, critical })
     }
 
+    /// As [`Self::take`], and keeps nothing of it: the events are the caller's.
+    ///
+    /// # Errors
+    /// As [`Self::take`].
+    pub fn take_apart(&mut self, post: Post) -> Result<Vec<NewEvent>, Unfit> {
+        let count = self.events.len();
+        self.take(post)?;
+        Ok(self.events.split_off(count))
+    }
+
     /// Whether nothing was taken.
     pub fn is_empty(&self) -> bool {
         self.events.is_empty()

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use watchbell_domain::id::SourceId;
 use watchbell_domain::receipt::{CLOUDEVENTS, DedupKey, Verdict};
 use watchbell_wire::dialect::Credential;
-use watchbell_wire::{Decoded, Dialect, Event, Headers, Key, Reason, Refusal, Unverified, Verified};
+use watchbell_wire::{Decoded, Dialect, Event, Headers, Key, Reason, Refusal, Settings, Unverified, Verified};
 
 use super::media::{self, Media};
 
@@ -72,12 +72,12 @@ pub fn judge(
     source: SourceId,
     dialect: &'static Dialect,
     keys: &[Key],
-    (headers, body): (&Headers, &Bytes),
+    ((headers, body), settings): ((&Headers, &Bytes), &Settings),
     rules: Rules,
     now: Timestamp,
 ) -> Result<Judged, Refused> {
     check_signatures(headers)?;
-    let request = Unverified::new(headers.clone(), body.to_vec());
+    let request = Unverified::new(headers.clone(), body.to_vec()).configured(settings.clone());
     let verified = request.verify(dialect, keys, now, rules.tolerance).map_err(|refusal| {
         // What cannot be read has a name of its own for every way of that.
         let unread = (refusal.reason == Reason::BodyMalformed).then(|| check_json(body, rules).err()).flatten();
@@ -93,11 +93,11 @@ pub fn judge(
 pub fn vouched(
     source: SourceId,
     dialect: &'static Dialect,
-    (headers, body): (&Headers, &Bytes),
+    ((headers, body), settings): ((&Headers, &Bytes), &Settings),
     rules: Rules,
     received_at: Timestamp,
 ) -> Result<Judged, Refused> {
-    let request = Unverified::new(headers.clone(), body.to_vec());
+    let request = Unverified::new(headers.clone(), body.to_vec()).configured(settings.clone());
     let verified = request.vouched(dialect, received_at).map_err(|refusal| refused(dialect, refusal))?;
     read(source, dialect, &verified, (headers, body), rules, |_| Ok(()))
 }
@@ -109,13 +109,14 @@ pub fn vouched(
 pub fn judge_head(
     dialect: &'static Dialect,
     keys: &[Key],
-    headers: &Headers,
+    (headers, settings): (&Headers, &Settings),
     rules: Rules,
     now: Timestamp,
 ) -> Result<(), Refused> {
     check_signatures(headers)?;
     // A signature of an empty body is as wrong as it can be; what is said of it counts only where no body could help.
-    let judged = Unverified::new(headers.clone(), Vec::new()).verify(dialect, keys, now, rules.tolerance);
+    let request = Unverified::new(headers.clone(), Vec::new()).configured(settings.clone());
+    let judged = request.verify(dialect, keys, now, rules.tolerance);
     let is_token = dialect.credential == Credential::BearerToken;
     match judged {
         Err(refusal) if is_token || !matches!(refusal.reason, Reason::SignatureMismatch | Reason::BodyMalformed) => {

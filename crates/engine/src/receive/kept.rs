@@ -14,9 +14,16 @@ const SCHEMES: &[&str] = &["basic", "bearer", "digest", "token"];
 const TELLTALES: &[&str] =
     &["authorization", "cookie", "token", "secret", "password", "passphrase", "api-key", "apikey", "credential"];
 
-/// Keeps a request.
-pub(super) fn kept(method: &str, headers: &Headers, body: Bytes, body_bytes: Option<u64>) -> KeptRequest {
-    let headers = headers.iter().map(|(name, value)| match is_credential(name) {
+/// Keeps a request. `hidden` is a header that holds a credential, whatever it is called.
+pub(super) fn kept(
+    method: &str,
+    headers: &Headers,
+    hidden: Option<&str>,
+    body: Bytes,
+    body_bytes: Option<u64>,
+) -> KeptRequest {
+    let is_hidden = |name: &str| hidden.is_some_and(|hidden| name.eq_ignore_ascii_case(hidden)) || is_credential(name);
+    let headers = headers.iter().map(|(name, value)| match is_hidden(name) {
         true => (name.to_owned(), masked(value)),
         false => (name.to_owned(), value.to_vec()),
     });
@@ -49,12 +56,13 @@ mod tests {
             ("Cookie", "session=hush-hush"),
             ("X-Gitlab-Token", "hush-hush"),
             ("x_api_key", "hush-hush"),
+            ("X-Sesame", "hush-hush"),
             ("X-Hub-Signature", "sha256=00"),
             ("webhook-id", "msg_1"),
         ];
-        let kept = kept("POST", &given.into_iter().collect(), Bytes::new(), None);
+        let kept = kept("POST", &given.into_iter().collect(), Some("x-sesame"), Bytes::new(), None);
         let values: Vec<_> =
             kept.headers.iter().map(|(_, value)| String::from_utf8_lossy(value).into_owned()).collect();
-        assert_eq!(values, ["Bearer ****", "****", "****", "****", "****", "sha256=00", "msg_1"]);
+        assert_eq!(values, ["Bearer ****", "****", "****", "****", "****", "****", "sha256=00", "msg_1"]);
     }
 }

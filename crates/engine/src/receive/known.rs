@@ -13,7 +13,8 @@ use watchbell_domain::endpoint::RateLimit;
 use watchbell_domain::id::SourceId;
 use watchbell_domain::port::{Clock, SourceStore, StoreError};
 use watchbell_domain::source::Source;
-use watchbell_wire::Key;
+use watchbell_domain::witness::Placing;
+use watchbell_wire::{Key, Settings};
 
 use crate::delivery::bucket::Bucket;
 
@@ -31,6 +32,12 @@ pub struct Known {
     pub source: Source,
     /// Keys that prove a request, newest first.
     pub keys: Vec<Key>,
+    /// What its dialect wants to know.
+    pub settings: Settings,
+    /// Which project it means.
+    pub placing: Placing,
+    /// The header that holds its credential, where its settings say which.
+    pub hidden: Option<String>,
     rates: Arc<Rates>,
 }
 
@@ -133,7 +140,16 @@ impl Sources {
         let live = source.secrets.iter().filter(|secret| secret.expires_at.is_none_or(|end| self.clock.now() < end));
         // What was checked when it was saved makes a key; if a later version thinks otherwise, it proves nothing.
         let keys = live.filter_map(|secret| source.dialect.secrets.key(&secret.text).ok()).collect();
-        let known = Arc::new(Known { source, keys, rates });
+        let mut members = source.settings.clone();
+        // What was checked when it was saved does; if a later version thinks otherwise, nothing is made of findings.
+        let placing = Placing::take_from(&mut members).unwrap_or_else(|_| Placing {
+            project: None,
+            matches: Vec::new(),
+            makes: false,
+        });
+        let settings = Settings::new(members);
+        let hidden = source.dialect.inbound.and_then(|inbound| inbound.credential_header(&settings));
+        let known = Arc::new(Known { source, keys, settings, placing, hidden, rates });
         let mut remembered = lock(&self.remembered);
         if remembered.len() >= REMEMBERED_MAX {
             remembered.clear();

@@ -19,14 +19,17 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Semaphore;
 use watchbell_domain::endpoint::RateLimit;
 use watchbell_domain::id::{EventId, ReceiptId, SourceId};
-use watchbell_domain::port::{Acceptance, Clock, Entropy, ReceiptStore, Reception, SourceStore, StoreError, Taking};
+use watchbell_domain::port::{
+    Acceptance, Clock, Entropy, ReceiptStore, Reception, Saying, SourceStore, Statement, StoreError, Taking,
+};
 use watchbell_domain::receipt::{DEDUP_WINDOW, Receipt, Ring, Verdict};
 use watchbell_domain::source::SourceState;
+use watchbell_domain::witness::{Hearing, Testimony};
 use watchbell_wire::{Event, EventType, Headers};
 
 use crate::catalogue::Catalogue;
 use crate::delivery::bucket::Bucket;
-use crate::ingest::event::{Intake, Post};
+use crate::ingest::event::{Intake, Post, Unfit};
 
 pub mod handshake;
 mod judge;
@@ -196,7 +199,7 @@ impl Receiver {
     /// # Errors
     /// As [`judge_head`].
     pub fn judge_head(&self, known: &Known, headers: &Headers, now: Timestamp) -> Result<(), Refused> {
-        judge_head(known.source.dialect, &known.keys, headers, self.rules(known), now)
+        judge_head(known.source.dialect, &known.keys, (headers, &known.settings), self.rules(known), now)
     }
 
     /// Takes a request, or keeps it as refused.
@@ -205,7 +208,8 @@ impl Receiver {
     /// The store's: then nothing was taken, and the same request may come again.
     pub async fn receive(&self, known: &Known, call: Call) -> Result<Received, StoreError> {
         let (source, now) = (&known.source, call.received_at);
-        let judged = judge(source.id, source.dialect, &known.keys, (&call.headers, &call.body), self.rules(known), now);
+        let read = (&call.headers, &call.body);
+        let judged = judge(source.id, source.dialect, &known.keys, (read, &known.settings), self.rules(known), now);
         let judged = match judged.and_then(|judged| Ok((judged, call.hops.clone()?))) {
             Ok((judged, hops)) => self.prepare(known, judged, hops, now).await?,
             Err(refused) => Err(refused),
@@ -226,6 +230,7 @@ impl Receiver {
             window: self.options.dedup_window,
             ring: self.options.ring,
             acceptance: prepared.acceptance,
+            saying: prepared.saying,
         };
         let received = |verdict, of| Received { verdict, detail: None, receipt_id: Some(id), of, retry_after: None };
         Ok(match self.parts.receipts.take(taking).await? {
@@ -259,8 +264,7 @@ impl Receiver {
                 return Ok(Err(Refused::new(Verdict::PayloadInvalid, detail)));
             }
         }
-        // Here what the events of one project say will become findings.
-        Ok(Prepared::new(known, judged, hops, now, &*self.parts.entropy))
+        Ok(Prepared::new(known, judged, (hops, false), now, &*self.parts.entropy))
     }
 
     async fn keep(&self, known: &Known, receipt: Receipt) -> bool {
@@ -287,7 +291,7 @@ impl Receiver {
             source_id: source.id,
             received_at: call.received_at,
             address: call.address,
-            request: kept::kept(&call.method, &call.headers, call.body, call.body_bytes),
+            request: kept::kept(&call.method, &call.headers, known.hidden.as_deref(), call.body, call.body_bytes),
             verdict,
             status: verdict.status(source.dialect),
             detail: None,
@@ -320,31 +324,58 @@ struct Prepared {
     vendor_event: String,
     keys: Vec<watchbell_domain::receipt::DedupKey>,
     acceptance: Acceptance,
+    saying: Option<Saying>,
 }
 
 impl Prepared {
-    fn new(known: &Known, judged: Judged, hops: u8, now: Timestamp, entropy: &dyn Entropy) -> Result<Self, Refused> {
+    /// `retells`: what is known already is told again.
+    fn new(
+        known: &Known,
+        judged: Judged,
+        (hops, retells): (u8, bool),
+        now: Timestamp,
+        entropy: &dyn Entropy,
+    ) -> Result<Self, Refused> {
         let source = &known.source;
         let mut intake = Intake::new(source.org_id, now, entropy).after(hops);
         // A vendor that has a word of its own for it says so itself.
         let says_critical = |event_type: &EventType| {
             source.dialect.outbound.is_some_and(|outbound| outbound.event_name(event_type).is_some())
         };
-        if says_critical(&EventType::VulnerabilityCritical) {
+        let tells_critical = !says_critical(&EventType::VulnerabilityCritical);
+        if !tells_critical {
             intake = intake.without_companions();
         }
-        for Event { event_type, occurred_at, data, .. } in judged.events {
+        let mut statements = Vec::new();
+        for event in judged.events {
+            // Read as it was sent: an id that is made here is not the vendor's.
+            let testimony = Testimony::read(&event, source.dialect.id, now);
+            let Event { event_type, occurred_at, data, .. } = event;
             let post = Post { event_type, occurred_at: Some(occurred_at), project_id: None, data };
-            intake.take(post).map_err(|unfit| {
+            let refused = |unfit: Unfit| {
                 Refused::new(Verdict::PayloadInvalid, format!("/data{}: {}", unfit.pointer, unfit.detail))
-            })?;
+            };
+            match testimony {
+                None => drop(intake.take(post).map_err(refused)?),
+                Some(testimony) => {
+                    let relayed = intake.take_apart(post).map_err(refused)?;
+                    statements.push(Statement { testimony, relayed });
+                }
+            }
         }
-        let verdict = if intake.is_empty() { Verdict::UnknownEvent } else { Verdict::Accepted };
+        let is_empty = intake.is_empty() && statements.is_empty();
+        let verdict = if is_empty { Verdict::UnknownEvent } else { Verdict::Accepted };
         let acceptance = intake.acceptance();
-        Ok(Self { verdict, vendor_event: judged.vendor_event, keys: judged.keys, acceptance })
+        let hearing = Hearing { source_id: source.id, received_at: now, hops, tells_critical, retells };
+        let placing = known.placing.clone();
+        let saying = (!statements.is_empty()).then_some(Saying { hearing, placing, statements });
+        Ok(Self { verdict, vendor_event: judged.vendor_event, keys: judged.keys, acceptance, saying })
     }
 
+    /// The events that it makes for certain; what is told of findings is known with the commit.
     fn event_ids(&self) -> Vec<EventId> {
-        self.acceptance.events.iter().map(|new| EventId(new.event.id)).collect()
+        let said = self.saying.iter().flat_map(|saying| &saying.statements);
+        let of_findings = said.filter_map(|statement| statement.relayed.first());
+        self.acceptance.events.iter().chain(of_findings).map(|new| EventId(new.event.id)).collect()
     }
 }

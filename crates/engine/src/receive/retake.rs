@@ -78,8 +78,9 @@ impl Receiver {
         let content = |refused: Refused| Unreadable::Content(refused.detail);
         let source = &known.source;
         let read = (&request.headers, &request.body);
-        let judged = vouched(source.id, source.dialect, read, self.rules(known), now).map_err(content)?;
-        let prepared = Prepared::new(known, judged, 0, now, &*self.parts.entropy).map_err(content)?;
+        let judged = vouched(source.id, source.dialect, (read, &known.settings), self.rules(known), now);
+        let judged = judged.map_err(content)?;
+        let prepared = Prepared::new(known, judged, (0, true), now, &*self.parts.entropy).map_err(content)?;
         let detail = if takes_names { "accepted by hand, unverified" } else { "replayed by hand" };
         let receipt = Receipt {
             id: ReceiptId::make(now, &*self.parts.entropy),
@@ -93,6 +94,7 @@ impl Receiver {
             ..old.clone()
         };
         let keys = if takes_names { prepared.keys } else { Vec::new() };
-        Ok(Retaken { retaking: Retaking { receipt, keys, acceptance: prepared.acceptance } })
+        let (acceptance, saying) = (prepared.acceptance, prepared.saying);
+        Ok(Retaken { retaking: Retaking { receipt, keys, acceptance, saying } })
     }
 }

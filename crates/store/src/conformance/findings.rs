@@ -2,8 +2,10 @@
 
 use watchbell_domain::endpoint::{EndpointPolicy, StormThreshold};
 use watchbell_domain::event::Skip;
-use watchbell_domain::finding::{ChangedBy, Finding, FindingChange, FindingStatus, Judgement, Observation, Sight};
-use watchbell_domain::id::{ChangeId, KeyId, ScanId};
+use watchbell_domain::finding::{
+    ChangedBy, Finding, FindingChange, FindingStatus, Judgement, Observation, Sight, Witness,
+};
+use watchbell_domain::id::{ChangeId, KeyId, ScanId, SourceId};
 use watchbell_domain::org::Project;
 use watchbell_domain::port::{FindingFilter, FindingJudgement, PageRequest, ScanOutcome, StoreError, Terms, Written};
 use watchbell_domain::route::{FilteredBy, SkipReason, Storm};
@@ -50,7 +52,15 @@ pub async fn kept_whole(world: World) {
     let project = world.project(org, "api").await;
     let seen =
         Observation { tool: "trivy".into(), suppressed: true, location: Some("a|b".into()), ..Observation::default() };
-    let sight = Sight { since: at(1), at: at(4), there: false, observation: Some(Box::new(seen)) };
+    let witness = Witness {
+        source_id: SourceId(world.uuid(1)),
+        key: "github:acme/pay:dependabot:17".into(),
+        url: Some("https://github.example/acme/pay/security/dependabot/17".into()),
+        seen_at: Some(at(3)),
+        told_critical: true,
+    };
+    let sight =
+        Sight { since: at(1), at: at(4), there: false, observation: Some(Box::new(seen)), witness: Some(witness) };
     let mut finding = world.finding(&project, "a", 5);
     finding.sights.insert("trivy".into(), sight);
     finding.observation.component =
@@ -58,6 +68,7 @@ pub async fn kept_whole(world: World) {
     for by in [
         ChangedBy::Scan { id: ScanId(world.uuid(1)), tool: "t".into() },
         ChangedBy::Vex { id: ScanId(world.uuid(1)), author: "a".into() },
+        ChangedBy::Source { id: SourceId(world.uuid(1)), tool: "dependabot".into() },
         ChangedBy::Key { id: KeyId(world.uuid(1)), name: "k".into() },
         ChangedBy::Policy { name: "p".into() },
         ChangedBy::Expiry,

@@ -46,6 +46,7 @@ pub mod rings;
 pub mod rules;
 pub mod sources;
 pub mod tenants;
+pub mod witnesses;
 pub(crate) mod world;
 
 pub use world::{Opened, World};
@@ -120,6 +121,9 @@ macro_rules! conformance {
             }
             rings { told_as_the_model_says }
             sources { kept_whole updated_if_unchanged called_while_the_organisation_is_active silence_is_told_once }
+            witnesses {
+                one_finding_of_two_sources heard_once_and_many_at_once relayed_without_a_project scans_see_what_was_heard
+            }
             receipts {
                 taken_in_one_commit known_again_within_the_window fifty_at_once_make_one_event refused_ones_are_bounded
                 taken_again_by_hand listed_by_filter_and_page found_by_event_and_erased_with_it forgotten_by_age_and_size seen_by_their_owner_alone

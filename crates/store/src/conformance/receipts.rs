@@ -51,6 +51,7 @@ pub(crate) fn taking(world: &World, source: &Source, seconds: i64, keys: &[u8]) 
         window: WINDOW,
         ring: Ring::default(),
         acceptance: world.acceptance(source.org_id, if keys == [0] { Vec::new() } else { vec![event] }, seconds),
+        saying: None,
     }
 }
 
@@ -162,7 +163,7 @@ pub async fn taken_again_by_hand(world: World) {
         ..old
     };
     let acceptance = world.acceptance(org, vec![event], 2);
-    let retaking = Retaking { receipt: new.clone(), keys: vec![DedupKey([5; 16])], acceptance };
+    let retaking = Retaking { receipt: new.clone(), keys: vec![DedupKey([5; 16])], acceptance, saying: None };
     fresh(world.store.retake(retaking, Terms::default()).await.unwrap());
     assert_eq!(world.store.receipt(org, new.id).await.unwrap(), Some(new.clone()));
     let again = world.store.take(taking(&world, &source, 3, &[5])).await.unwrap();

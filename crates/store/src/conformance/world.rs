@@ -293,7 +293,7 @@ impl World {
 
     /// A finding that a tool sees.
     pub(crate) fn finding(&self, project: &Project, identity: &str, seconds: i64) -> Finding {
-        let sight = Sight { since: at(seconds), at: at(seconds), there: true, observation: None };
+        let sight = Sight { since: at(seconds), at: at(seconds), there: true, observation: None, witness: None };
         Finding {
             id: FindingId(self.uuid(seconds)),
             org_id: project.org_id,

@@ -31,6 +31,13 @@ const FIND: &str = "SELECT * FROM finding WHERE org_id = ?1 AND id = \
     coalesce((SELECT merged_into FROM finding WHERE org_id = ?1 AND id = ?2), ?2)";
 const OF_PROJECT: &str = "SELECT * FROM finding INDEXED BY finding_project \
                           WHERE org_id = ?1 AND project_id = ?2 AND merged_into IS NULL ORDER BY id";
+const LEAD: &str =
+    "INSERT OR IGNORE INTO finding_digest (org_id, project_id, digest, finding_id) VALUES (?1, ?2, ?3, ?4)";
+const LED_TO: &str = "SELECT finding.* FROM finding_digest \
+    CROSS JOIN finding ON finding.org_id = finding_digest.org_id AND finding.id = finding_digest.finding_id \
+    WHERE finding_digest.org_id = ?1 AND finding_digest.project_id = ?2 AND digest = ?3 AND merged_into IS NULL";
+const HAS_LABEL: &str = "SELECT EXISTS (SELECT 1 FROM finding WHERE org_id = ?1 AND project_id = ?2 AND identity = ?3)";
+const IS_TAKEN: &str = "SELECT EXISTS (SELECT 1 FROM finding WHERE org_id = ?1 AND id = ?2)";
 const ADD_CHANGE: &str = "INSERT INTO finding_change \
     (org_id, finding_id, id, number, changed_at, from_status, to_status, changed_by, reason) \
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
@@ -63,10 +70,41 @@ pub(super) fn write(conn: &Connection, org: OrgId, project: ProjectId, finding: 
     if written.or_conflict("another finding has this identity")? != 1 {
         return Err(StoreError::Conflict("the finding's id is taken").into());
     }
+    for digest in finding.digests() {
+        let mut lead = conn.prepare_cached(LEAD)?;
+        lead.execute(params![org.0.as_bytes(), project.0.as_bytes(), digest, finding.id.0.as_bytes()])?;
+    }
     if let Some(elder) = finding.merged_into {
         conn.prepare_cached(FOLLOW)?.execute(params![org.0.as_bytes(), finding.id.0.as_bytes(), elder.0.as_bytes()])?;
     }
     Ok(())
+}
+
+/// A project's findings that these digests lead to, each once, without those that were merged into others.
+pub(super) fn led_to(conn: &Connection, org: OrgId, project: ProjectId, digests: &[[u8; 16]]) -> Result<Vec<Finding>> {
+    let mut findings: Vec<Finding> = Vec::new();
+    for digest in digests {
+        let mut query = conn.prepare_cached(LED_TO)?;
+        let mut rows = query.query(params![org.0.as_bytes(), project.0.as_bytes(), digest])?;
+        while let Some(row) = rows.next()? {
+            let finding = decode(row)?;
+            if !findings.iter().any(|known| known.id == finding.id) {
+                findings.push(finding);
+            }
+        }
+    }
+    Ok(findings)
+}
+
+/// Whether a project has, or had, a finding of this label.
+pub(super) fn has_label(conn: &Connection, org: OrgId, project: ProjectId, label: &str) -> Result<bool> {
+    let values = params![org.0.as_bytes(), project.0.as_bytes(), label];
+    Ok(conn.prepare_cached(HAS_LABEL)?.query_row(values, |row| row.get(0))?)
+}
+
+/// Whether the organisation has a finding of this id.
+pub(super) fn is_taken(conn: &Connection, org: OrgId, id: FindingId) -> Result<bool> {
+    Ok(conn.prepare_cached(IS_TAKEN)?.query_row(params![org.0.as_bytes(), id.0.as_bytes()], |row| row.get(0))?)
 }
 
 /// One finding, or the one that it was merged into.

@@ -66,6 +66,7 @@ mod tests;
 mod told;
 mod training;
 mod vault;
+mod witness;
 mod writer;
 
 pub use open::{DATABASE_FILE, OpenError, OpenOptions, Threads};

@@ -11,6 +11,7 @@ use watchbell_domain::port::{
     Terms, Written,
 };
 use watchbell_domain::scan::{Scan, ScanStatus};
+use watchbell_domain::witness::match_name;
 
 use super::error::{OrConflict, Result};
 use super::once::once;
@@ -19,9 +20,14 @@ use super::row::{Columns, micros, signed};
 use super::writer::Tx;
 use super::{SqliteStore, audit, event, finding_row, group, poam, statement};
 
-const INSERT: &str = "INSERT INTO project (org_id, id, name, created_at, version, last_scan_at, owner, labels) \
-                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
-const DESCRIBE: &str = "UPDATE project SET name = ?3, owner = ?4, labels = ?5 WHERE org_id = ?1 AND id = ?2";
+const INSERT: &str = "INSERT INTO project \
+                      (org_id, id, name, created_at, version, last_scan_at, owner, labels, match_name) \
+                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+const DESCRIBE: &str =
+    "UPDATE project SET name = ?3, owner = ?4, labels = ?5, match_name = ?6 WHERE org_id = ?1 AND id = ?2";
+const MATCHING: &str = "SELECT * FROM project INDEXED BY project_match WHERE org_id = ?1 AND match_name = ?2 \
+                        ORDER BY id LIMIT 1";
+const COUNT: &str = "SELECT count(*) FROM project WHERE org_id = ?1";
 const ADVANCE: &str = "UPDATE project SET version = version + 1, last_scan_at = coalesce(?4, last_scan_at) \
                        WHERE org_id = ?1 AND id = ?2 AND version = ?3";
 const INSERT_SCAN: &str = "INSERT INTO scan \
@@ -114,7 +120,7 @@ impl ProjectStore for SqliteStore {
     }
 }
 
-fn insert(tx: &Tx<'_>, project: &Project) -> Result<()> {
+pub(super) fn insert(tx: &Tx<'_>, project: &Project) -> Result<()> {
     let inserted = tx.conn.prepare_cached(INSERT)?.execute(params![
         project.org_id.0.as_bytes(),
         project.id.0.as_bytes(),
@@ -124,6 +130,7 @@ fn insert(tx: &Tx<'_>, project: &Project) -> Result<()> {
         project.last_scan_at.map(micros),
         project.owner,
         labels_column(project),
+        match_name(&project.name),
     ]);
     inserted.or_conflict("a project of this name exists")?;
     Ok(())
@@ -141,6 +148,7 @@ fn describe(tx: &Tx<'_>, seen: &Project, changed: &Project) -> Result<()> {
         changed.name,
         changed.owner,
         labels_column(changed),
+        match_name(&changed.name),
     ]);
     described.or_conflict("a project of this name exists")?;
     Ok(())
@@ -148,6 +156,19 @@ fn describe(tx: &Tx<'_>, seen: &Project, changed: &Project) -> Result<()> {
 
 fn labels_column(project: &Project) -> String {
     serde_json::json!(project.labels).to_string()
+}
+
+/// The eldest project whose name is this one in one spelling.
+pub(super) fn matching(conn: &Connection, org: OrgId, name: &str) -> Result<Option<Project>> {
+    let mut query = conn.prepare_cached(MATCHING)?;
+    let found = query.query_row(params![org.0.as_bytes(), match_name(name)], |row| Ok(project(row)));
+    found.optional()?.transpose()
+}
+
+/// How many an organisation has.
+pub(super) fn count(conn: &Connection, org: OrgId) -> Result<u64> {
+    let count: i64 = conn.prepare_cached(COUNT)?.query_row([org.0.as_bytes()], |row| row.get(0))?;
+    Ok(u64::try_from(count).unwrap_or_default())
 }
 
 /// Writes a scan and what it changed, if its project is still as it was when it was weighed.

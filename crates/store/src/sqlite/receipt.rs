@@ -9,10 +9,10 @@ use jiff::Timestamp;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 use uuid::Uuid;
-use watchbell_domain::id::{OrgId, ReceiptId, SourceId};
+use watchbell_domain::id::{EventId, OrgId, ReceiptId, SourceId};
 use watchbell_domain::port::{
     Acceptance, Forgetting, Forgotten, Page, PageRequest, Pending, ReceiptFilter, ReceiptStore, Reception, Retaking,
-    Taking, Terms, Written,
+    Saying, Taking, Terms, Written,
 };
 use watchbell_domain::receipt::{DedupKey, KeptRequest, Kind, Receipt, Ring, Verdict};
 
@@ -22,7 +22,7 @@ use super::page::{self, before};
 use super::receipt_row::{self, kind_code};
 use super::row::{micros, signed};
 use super::writer::Tx;
-use super::{SqliteStore, audit};
+use super::{SqliteStore, audit, witness};
 
 const KNOWN: &str = "SELECT receipt_id FROM receipt_key WHERE digest = ?1 AND taken_at > ?2";
 const REMEMBER: &str = "INSERT OR REPLACE INTO receipt_key (digest, receipt_id, taken_at) VALUES (?1, ?2, ?3)";
@@ -57,7 +57,7 @@ impl ReceiptStore for SqliteStore {
         self.add(move |tx| {
             let receipt = &retaking.receipt;
             audit::on(tx, receipt.org_id, receipt.received_at, &terms, |tx| {
-                admit(tx, receipt, &retaking.keys, &retaking.acceptance)
+                admit(tx, receipt, &retaking.keys, &retaking.acceptance, retaking.saying.as_ref())
             })
         })
     }
@@ -96,7 +96,7 @@ fn take(tx: &mut Tx<'_>, taking: &Taking) -> Result<Reception> {
         keep(tx.conn, &repeated(receipt, of), taking.ring)?;
         return Ok(Reception::Duplicate { of });
     }
-    admit(tx, receipt, &taking.keys, &taking.acceptance)?;
+    admit(tx, receipt, &taking.keys, &taking.acceptance, taking.saying.as_ref())?;
     Ok(Reception::New)
 }
 
@@ -107,15 +107,33 @@ fn repeated(receipt: &Receipt, of: ReceiptId) -> Receipt {
 }
 
 /// Writes an authentic request, the names it is known again by, and its events.
-fn admit(tx: &mut Tx<'_>, receipt: &Receipt, keys: &[DedupKey], acceptance: &Acceptance) -> Result<()> {
+fn admit(
+    tx: &mut Tx<'_>,
+    receipt: &Receipt,
+    keys: &[DedupKey],
+    acceptance: &Acceptance,
+    saying: Option<&Saying>,
+) -> Result<()> {
     for key in keys {
         let mut remember = tx.conn.prepare_cached(REMEMBER)?;
         remember.execute(params![key.0, receipt.id.0.as_bytes(), micros(receipt.received_at)])?;
     }
+    let Some(saying) = saying else {
+        if !acceptance.events.is_empty() {
+            accept_said(tx, acceptance)?;
+        }
+        return receipt_row::insert(tx.conn, receipt);
+    };
+    let weighed = witness::weigh(tx, saying, acceptance)?;
+    let events = acceptance.events.iter().cloned().chain(weighed.events).collect();
+    let acceptance = Acceptance { events, ..acceptance.clone() };
     if !acceptance.events.is_empty() {
-        accept_said(tx, acceptance)?;
+        accept_said(tx, &acceptance)?;
     }
-    receipt_row::insert(tx.conn, receipt)
+    let events = acceptance.events.iter().map(|new| EventId(new.event.id)).collect();
+    let told = receipt.detail.iter().cloned().chain(weighed.notes).collect::<Vec<_>>().join("; ");
+    let detail = Some(told).filter(|told| !told.is_empty());
+    receipt_row::insert(tx.conn, &Receipt { events, detail, ..receipt.clone() })
 }
 
 /// Keeps one of those of which only so many are kept.

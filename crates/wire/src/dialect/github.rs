@@ -12,8 +12,8 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::message::{
-    Events, TextSecrets, bare, malformed, member, named_id, object_of, plain_header, required_text, severity_named,
-    text, time_of, unfit,
+    Events, TextSecrets, bare, malformed, member, named_id, object_of, plain_header, purl, required_text,
+    severity_named, text, time_of, unfit,
 };
 use super::{Carrier, Credential, Dialect, EncodeError, Header, Inbound, Message};
 use crate::event::Ping;
@@ -261,7 +261,7 @@ fn dependency(alert: &Object, data: &mut Object) {
     if let Some(name) = package.and_then(|package| text(package, "name")) {
         let mut component = Object::from([("name", name.into())]);
         let ecosystem = package.and_then(|package| text(package, "ecosystem")).unwrap_or_default();
-        component.set_some("purl", purl(ecosystem, name));
+        component.set_some("purl", purl_of(ecosystem, name));
         data.set("component", component);
     }
     let patched = vulnerability.and_then(|vulnerability| member(vulnerability, "first_patched_version"));
@@ -282,8 +282,8 @@ fn aliases(ghsa_id: Option<&str>, cve_id: Option<&str>, advisory: Option<&Object
     aliases.into_iter().map(Value::from).collect()
 }
 
-/// The package's URL without a version, which an alert does not tell. `None` for an ecosystem that we cannot name.
-fn purl(ecosystem: &str, name: &str) -> Option<String> {
+/// The package's URL. `None` for an ecosystem that we cannot name.
+fn purl_of(ecosystem: &str, name: &str) -> Option<String> {
     let kind = match ecosystem {
         "npm" | "maven" | "nuget" | "composer" | "pub" | "swift" => ecosystem,
         "pip" => "pypi",
@@ -294,13 +294,7 @@ fn purl(ecosystem: &str, name: &str) -> Option<String> {
         "actions" => "githubactions",
         _ => return None,
     };
-    let path = match kind {
-        "maven" => name.replace(':', "/"),
-        "pypi" => name.to_ascii_lowercase().replace('_', "-"),
-        _ => name.to_owned(),
-    };
-    let plain = |character: char| character.is_ascii_alphanumeric() || "-._~/".contains(character);
-    Some(format!("pkg:{kind}/{}", percent::encode(&path, plain)))
+    Some(purl(kind, name))
 }
 
 fn code(alert: &Object, data: &mut Object) {

@@ -14,10 +14,12 @@ mod bearer;
 mod bearer_scan;
 mod cef;
 mod cloudevents;
+mod custom;
 mod elastic;
 mod email;
 mod exchange;
 mod github;
+mod gitlab;
 mod http;
 mod jira;
 mod jsm;
@@ -47,7 +49,9 @@ pub static ALL: &[&Dialect] = &[
     &bearer_scan::DIALECT,
     &standard::DIALECT,
     &github::DIALECT,
+    &gitlab::DIALECT,
     &cloudevents::DIALECT,
+    &custom::DIALECT,
     &slack::DIALECT,
     &teams::DIALECT,
     &pagerduty::DIALECT,
@@ -211,13 +215,7 @@ pub trait Outbound: Sync {
     /// # Errors
     /// With the member that does not do.
     fn check_settings(&self, settings: &Settings) -> Result<(), SettingsError> {
-        match settings.members().keys().next() {
-            None => Ok(()),
-            Some(name) => {
-                let detail = "this dialect has no settings".to_owned();
-                Err(SettingsError { pointer: format!("/{name}"), detail })
-            }
-        }
+        no_settings(settings)
     }
 
     /// The method of the first request.
@@ -324,8 +322,23 @@ pub trait Inbound: Sync {
         tolerance: SignedDuration,
     ) -> Result<(), Refusal>;
 
+    /// Whether a receiver may be configured so. A dialect with settings finds them in the request:
+    /// [`Unverified::settings`].
+    ///
+    /// # Errors
+    /// With the member that does not do.
+    fn check_settings(&self, settings: &Settings) -> Result<(), SettingsError> {
+        no_settings(settings)
+    }
+
     /// What the message says.
     fn decode(&self, request: &Verified) -> Result<Decoded, Refusal>;
+
+    /// The header that holds the credential itself, where settings say which: nobody may read it who reads a request.
+    fn credential_header(&self, settings: &Settings) -> Option<String> {
+        let _ = settings;
+        None
+    }
 
     /// The bytes that a right signature of this request is of; `None` where nothing is signed, or it cannot be made.
     /// Asked by [`crate::diagnosis`] alone.
@@ -376,6 +389,17 @@ pub trait Inbound: Sync {
     /// The status for JSON that lacks a required member: 422, unless the vendor's document says otherwise.
     fn payload_invalid_status(&self) -> u16 {
         422
+    }
+}
+
+/// Most dialects have none.
+fn no_settings(settings: &Settings) -> Result<(), SettingsError> {
+    match settings.members().keys().next() {
+        None => Ok(()),
+        Some(name) => {
+            let detail = "this dialect has no settings".to_owned();
+            Err(SettingsError { pointer: format!("/{name}"), detail })
+        }
     }
 }
 

@@ -20,8 +20,8 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 
 use super::message::{
-    self, Events, Said, bare, iso_seconds, malformed, named_id, need, object_of, plain_header, required_text,
-    severity_named, unfit,
+    self, Events, Said, bare, iso_seconds, malformed, named_id, need, object_of, plain_header, purl, required_text,
+    severity_named, text, unfit,
 };
 use super::{Carrier, Credential, Dialect, EncodeError, Header, Inbound, Message, Outbound, Settings};
 use crate::event::{self, Ping};
@@ -97,8 +97,12 @@ impl Inbound for Snyk {
 fn decode_snapshot(body: Object, occurred_at: Timestamp, events: &mut Events<'_>) -> Result<(), Refusal> {
     let member =
         |key: &str| body.get(key).and_then(Value::as_object).ok_or_else(|| unfit(&format!("/{key}"), "an object"));
-    let project_id = required_text(member("project")?, "id", "/project")?;
-    required_text(member("project")?, "name", "/project")?;
+    let project = Project {
+        id: required_text(member("project")?, "id", "/project")?,
+        name: required_text(member("project")?, "name", "/project")?,
+        repository_url: text(member("project")?, "remoteRepoUrl").map(str::to_owned),
+        package_type: text(member("project")?, "type").and_then(of_manager),
+    };
     required_text(member("org")?, "id", "/org")?;
     let list = |key: &str| -> Result<Vec<Issue>, Refusal> {
         let issues = match body.get(key) {
@@ -109,7 +113,7 @@ fn decode_snapshot(body: Object, occurred_at: Timestamp, events: &mut Events<'_>
         issues
             .iter()
             .enumerate()
-            .map(|(place, issue)| Issue::read(issue, &format!("/{key}/{place}"), &project_id))
+            .map(|(place, issue)| Issue::read(issue, &format!("/{key}/{place}"), &project))
             .collect()
     };
     let (new, removed) = (list("newIssues")?, list("removedIssues")?);
@@ -129,6 +133,50 @@ fn decode_snapshot(body: Object, occurred_at: Timestamp, events: &mut Events<'_>
     Ok(())
 }
 
+/// The project that a snapshot is of.
+struct Project {
+    id: String,
+    name: String,
+    repository_url: Option<String>,
+    /// The type of its packages' URLs.
+    package_type: Option<&'static str>,
+}
+
+/// The type of package URLs for Snyk's word for a package manager; `None` for those of operating systems, whose packages
+/// are told apart by more than their names.
+fn of_manager(manager: &str) -> Option<&'static str> {
+    Some(match manager {
+        "npm" | "yarn" | "yarn-workspace" | "pnpm" => "npm",
+        "pip" | "poetry" | "pipenv" | "uv" => "pypi",
+        "maven" | "gradle" | "sbt" => "maven",
+        "rubygems" => "gem",
+        "gomodules" | "golangdep" | "govendor" => "golang",
+        "nuget" | "paket" => "nuget",
+        "composer" => "composer",
+        "hex" => "hex",
+        "cargo" => "cargo",
+        "cocoapods" => "cocoapods",
+        "swift" => "swift",
+        _ => return None,
+    })
+}
+
+/// The same for its word for a language.
+fn of_language(language: &str) -> Option<&'static str> {
+    Some(match language {
+        "js" | "javascript" => "npm",
+        "python" => "pypi",
+        "java" | "scala" => "maven",
+        "ruby" => "gem",
+        "golang" | "go" => "golang",
+        "dotnet" => "nuget",
+        "php" => "composer",
+        "elixir" => "hex",
+        "rust" => "cargo",
+        _ => return None,
+    })
+}
+
 /// An issue in our members.
 struct Issue {
     key: String,
@@ -138,10 +186,10 @@ struct Issue {
 
 impl Issue {
     /// Only the id is required; everything else is read where it has the documented type.
-    fn read(issue: &Value, at: &str, project_id: &str) -> Result<Self, Refusal> {
+    fn read(issue: &Value, at: &str, project: &Project) -> Result<Self, Refusal> {
         let object = issue.as_object().ok_or_else(|| unfit(at, "an object"))?;
         let id = required_text(object, "id", at)?;
-        let key = format!("snyk:{project_id}:{id}");
+        let key = format!("snyk:{}:{id}", project.id);
         let about = object.get("issueData");
         let of_issue = |key: &str| about?.get(key)?.as_str().filter(|text| !text.is_empty());
         let identifiers = about.and_then(|about| about.get("identifiers")).and_then(Value::as_object);
@@ -163,11 +211,15 @@ impl Issue {
         if let Some(name) = object.get("pkgName").and_then(Value::as_str).filter(|name| !name.is_empty()) {
             let mut component = Object::from([("name", name.into())]);
             component.set_some("version", texts(object.get("pkgVersions")).next());
+            let package_type = of_issue("language").and_then(of_language).or(project.package_type);
+            component.set_some("purl", package_type.map(|kind| purl(kind, name)));
             data.set("component", component);
         }
         data.set("rule_id", id);
         data.set_some("resource_path", of_issue("path"));
-        data.set("project_id", project_id);
+        data.set("project_id", project.id.as_str());
+        data.set("project_name", project.name.as_str());
+        data.set_some("repository_url", project.repository_url.clone());
         data.set_some("url", of_issue("url"));
         let ignored = object.get("isIgnored") == Some(&Value::Bool(true));
         Ok(Self { key, ignored, data })

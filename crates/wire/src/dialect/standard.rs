@@ -41,12 +41,12 @@ pub(super) static DIALECT: Dialect = Dialect {
 
 const ID: &str = "webhook-id";
 const TIMESTAMP: &str = "webhook-timestamp";
-const SIGNATURE: &str = "webhook-signature";
+pub(super) const SIGNATURE: &str = "webhook-signature";
 
 /// Signatures of one header that are tried; a sender needs one for each secret, and two secrets rotate.
 const SIGNATURES_MAX: usize = 10;
 
-struct Standard;
+pub(super) struct Standard;
 
 /// The three headers, each there once and well formed.
 struct Signed<'a> {
@@ -292,11 +292,16 @@ impl Outbound for Standard {
 }
 
 /// `whsec_` or nothing: HMAC key. `whsk_`: Ed25519 seed, alone or with its public key behind it. `whpk_`: public key.
-struct PrefixedSecrets;
+pub(super) struct PrefixedSecrets;
 
 const HMAC_PREFIX: &str = "whsec_";
 
 impl PrefixedSecrets {
+    /// Whether the secret says that it is a key for HMAC.
+    pub(super) fn is_hmac(secret: &Secret) -> bool {
+        secret.expose().starts_with(HMAC_PREFIX)
+    }
+
     fn hmac(text: &str) -> Result<Zeroizing<Vec<u8>>, SecretError> {
         decode(text.strip_prefix(HMAC_PREFIX).unwrap_or(text), "whsec_ and base64 with padding")
     }

@@ -45,13 +45,20 @@ impl PartialEq for Event {
         self.id == other.id
             && self.event_type == other.event_type
             && self.occurred_at == other.occurred_at
-            && self.data.text() == other.data.text()
+            && self.data == other.data
     }
 }
 
 /// An event's data: the text of one JSON object, kept byte for byte.
 #[derive(Debug, Clone)]
 pub struct Data(Box<RawValue>);
+
+/// The same text.
+impl PartialEq for Data {
+    fn eq(&self, other: &Self) -> bool {
+        self.text() == other.text()
+    }
+}
 
 impl Data {
     /// Takes text that is known to be a JSON object (see [`crate::json::strict`]).
@@ -77,6 +84,19 @@ impl Data {
     /// The JSON text.
     pub fn text(&self) -> &str {
         self.0.get()
+    }
+
+    /// The data with these members in the place of its own of the same names; all others stay as they are.
+    #[must_use]
+    pub fn with_members(&self, members: &serde_json::Map<String, serde_json::Value>) -> Self {
+        let read = |text: &str| crate::json::tree::Value::read(text.as_bytes());
+        let Ok(crate::json::tree::Value::Object(mut object)) = read(self.text()) else { return self.clone() };
+        for (name, value) in members {
+            if let Ok(value) = read(&value.to_string()) {
+                object.set(name, value);
+            }
+        }
+        Self::from_text(crate::json::tree::Value::Object(object).to_text()).unwrap_or_else(|_| self.clone())
     }
 
     /// Reads the data as one of this module's structs.

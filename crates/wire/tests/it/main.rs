@@ -3,7 +3,10 @@
 #[cfg(test)]
 mod catalogue;
 #[cfg(test)]
+mod custom;
+#[cfg(test)]
 mod destinations;
+#[cfg(test)]
 mod filters;
 #[cfg(test)]
 mod hostile;
@@ -14,6 +17,7 @@ mod oracles;
 #[cfg(test)]
 mod payloads;
 #[cfg(test)]
+mod round_trips;
 mod siem;
 #[cfg(test)]
 mod vectors;

@@ -27,11 +27,44 @@ fn load(path: &str) -> (Vec<u8>, Value) {
 pub(crate) fn of_vendor(dialect: &Dialect) -> Vec<(String, Vec<u8>)> {
     let said = match dialect.id {
         "github" => GITHUB,
+        "gitlab" => GITLAB,
+        "custom" => CUSTOM,
         other => panic!("no payloads of {other}"),
     };
     let told = said.iter().filter(|(_, told)| !told.is_empty());
-    told.map(|(name, _)| (name.split('.').next().unwrap().to_owned(), load(&format!("{}/{name}.json", dialect.id)).0))
-        .collect()
+    told.map(|(name, told)| {
+        // A format of its own is called what its body says.
+        let event = if dialect.id == "custom" { told[0] } else { name.split('.').next().unwrap() };
+        (event.to_owned(), load(&format!("{}/{name}.json", dialect.id)).0)
+    })
+    .collect()
+}
+
+const GITLAB: &[(&str, &[&str])] = &[
+    ("vulnerability.detected", &["vulnerability.created"]),
+    ("vulnerability.confirmed", &["vulnerability.changed"]),
+    ("vulnerability.dismissed", &["vulnerability.suppressed"]),
+    ("vulnerability.resolved", &["vulnerability.remediated"]),
+    ("vulnerability.sast", &["vulnerability.created"]),
+    ("vulnerability.container", &["vulnerability.created"]),
+];
+
+const CUSTOM: &[(&str, &[&str])] = &[("finding", &["vulnerability.created"])];
+
+#[test]
+fn gitlab_vulnerabilities_become_our_events() {
+    let dialect = dialect::find("gitlab").unwrap();
+    let mut all = String::new();
+    for (name, told) in GITLAB {
+        let (bytes, _) = load(&format!("gitlab/{name}.json"));
+        let decoded = receive(dialect, "vulnerability", &bytes);
+        assert_eq!(&types(&decoded), told, "{name}");
+        assert_eq!(decoded.delivery_id.as_deref(), Some("01926fe4-2c1f-7cc0-8f4b-6f3c5a1e9b7d"));
+        for event in &decoded.events {
+            all += &format!("{name}: {} {} {}\n", event.occurred_at, event.event_type, event.data.text());
+        }
+    }
+    insta::assert_snapshot!("gitlab_decoded", all);
 }
 
 const GITHUB: &[(&str, &[&str])] = &[

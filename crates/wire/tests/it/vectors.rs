@@ -200,6 +200,11 @@ fn github() {
 }
 
 #[test]
+fn gitlab() {
+    run("gitlab", include_str!("../vectors/gitlab.json"), 12);
+}
+
+#[test]
 fn cloudevents() {
     run("cloudevents", include_str!("../vectors/cloudevents.json"), 0);
 }

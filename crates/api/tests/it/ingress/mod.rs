@@ -12,6 +12,7 @@ mod authenticity;
 mod bodies;
 mod cloudevents;
 mod duplicates;
+mod findings;
 mod receipts;
 mod sources;
 mod vectors;

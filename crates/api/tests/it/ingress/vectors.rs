@@ -66,6 +66,7 @@ fn wanted(case: &Value) -> Vec<u16> {
 #[case("symbiotic", include_str!("../../../../wire/tests/vectors/symbiotic.json"))]
 #[case("snyk", include_str!("../../../../wire/tests/vectors/snyk.json"))]
 #[case("github", include_str!("../../../../wire/tests/vectors/github.json"))]
+#[case("gitlab", include_str!("../../../../wire/tests/vectors/gitlab.json"))]
 #[case("aegis", include_str!("../../../../wire/tests/vectors/aegis.json"))]
 #[case("bearer-scan", include_str!("../../../../wire/tests/vectors/bearer-scan.json"))]
 #[case("standard", include_str!("../../../../wire/tests/vectors/standard-webhooks.json"))]

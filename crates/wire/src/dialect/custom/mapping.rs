@@ -1,0 +1,414 @@
+//! What a body means in our members, as its receiver's settings say.
+//!
+//! ```json
+//! {"event": {"pointer": "/kind", "values": {"issue.new": "vulnerability.created", "issue.closed": "vulnerability.remediated"}},
+//!  "id": {"header": "X-Delivery"}, "occurred_at": "/sent", "each": "/issues",
+//!  "members": {"title": "/name", "severity": {"pointer": "/level", "values": {"5": "critical"}, "default": "unknown"},
+//!              "component.name": "/package", "tool": {"value": "acme-scan"}}}
+//! ```
+//!
+//! Pointers are JSON pointers (RFC 6901). With `each` every element of that array is an event, and the pointers of
+//! `members` lead into it; one that begins with `#` leads into the whole body. A member that is not there, or null, is left
+//! out. What the mapping does not name is kept under its own name. An event whose name `values` does not know is taken as
+//! `default` says, else acknowledged, and nothing is made of it.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use crate::dialect::SettingsError;
+use crate::dialect::message::{Events, named_id, plain_header, severity_named, time_of, unfit};
+use crate::json::tree::{Object, Value};
+use crate::{Decoded, EventType, Headers, Reason, Refusal, Verified};
+
+/// Most members of a mapping, values of one, and events of one message.
+const MEMBERS_MAX: usize = 100;
+const VALUES_MAX: usize = 200;
+const EVENTS_MAX: usize = 10_000;
+/// Longest pointer, in bytes.
+const POINTER_MAX: usize = 500;
+
+/// Our members that a body without `members` has at its top.
+const OURS: &[&str] = &[
+    "finding_id",
+    "title",
+    "severity",
+    "cve_id",
+    "aliases",
+    "cvss_score",
+    "cvss_vector",
+    "component",
+    "rule_id",
+    "resource_path",
+    "creator",
+    "project_id",
+    "detected_at",
+    "remediated_at",
+    "status",
+    "reason",
+    "url",
+    "repository",
+    "tool",
+    "fixed_in",
+];
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct GivenEvent {
+    pointer: Option<String>,
+    header: Option<String>,
+    values: Option<BTreeMap<String, String>>,
+    default: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct GivenId {
+    pointer: Option<String>,
+    header: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub(super) enum GivenMember {
+    Pointer(String),
+    Rule(GivenRule),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct GivenRule {
+    pointer: Option<String>,
+    values: Option<BTreeMap<String, serde_json::Value>>,
+    default: Option<serde_json::Value>,
+    value: Option<serde_json::Value>,
+}
+
+/// Where a text stands.
+enum Place {
+    Pointer(String),
+    Header(String),
+}
+
+struct Rule {
+    pointer: Option<String>,
+    values: BTreeMap<String, Value>,
+    default: Option<Value>,
+}
+
+pub(super) struct Mapping {
+    event: Place,
+    values: Option<BTreeMap<String, EventType>>,
+    default: Option<EventType>,
+    id: Option<Place>,
+    occurred_at: Option<String>,
+    each: Option<String>,
+    members: Vec<(Vec<String>, Rule)>,
+}
+
+fn bad(pointer: impl Into<String>, detail: impl Into<String>) -> SettingsError {
+    SettingsError { pointer: pointer.into(), detail: detail.into() }
+}
+
+fn pointer(at: &str, text: String) -> Result<String, SettingsError> {
+    let path = text.strip_prefix('#').unwrap_or(&text);
+    match (path.is_empty() || path.starts_with('/')) && text.len() <= POINTER_MAX {
+        true => Ok(text),
+        false => Err(bad(at, "a JSON pointer, such as /issue/title")),
+    }
+}
+
+fn event_type(at: &str, text: &str) -> Result<EventType, SettingsError> {
+    text.parse().map_err(|_| bad(at, format!("{text:?} is no event type")))
+}
+
+fn place(at: &str, named: (Option<String>, Option<String>)) -> Result<Option<Place>, SettingsError> {
+    match named {
+        (Some(_), Some(_)) => Err(bad(at, "pointer or header, not both")),
+        (Some(text), None) => Ok(Some(Place::Pointer(pointer(&format!("{at}/pointer"), text)?))),
+        (None, Some(name)) => Ok(Some(Place::Header(name))),
+        (None, None) => Ok(None),
+    }
+}
+
+/// A setting's value as the body's values are.
+fn value(value: &serde_json::Value) -> Value {
+    Value::read(value.to_string().as_bytes()).unwrap_or(Value::Null)
+}
+
+impl Mapping {
+    pub(super) fn check(
+        event: GivenEvent,
+        id: Option<GivenId>,
+        occurred_at: Option<String>,
+        each: Option<String>,
+        members: Option<BTreeMap<String, GivenMember>>,
+    ) -> Result<Self, SettingsError> {
+        let default = event.default.as_deref().map(|text| event_type("/event/default", text)).transpose()?;
+        let values = event.values.map(|values| {
+            if values.len() > VALUES_MAX {
+                return Err(bad("/event/values", "at most 200 values"));
+            }
+            let read = |(name, text): (String, String)| {
+                Ok((name.clone(), event_type(&format!("/event/values/{name}"), &text)?))
+            };
+            values.into_iter().map(read).collect()
+        });
+        let event = place("/event", (event.pointer, event.header))?;
+        let members = match members {
+            None => OURS.iter().map(|name| (vec![(*name).to_owned()], Rule::at(format!("/{name}")))).collect(),
+            Some(members) if members.len() > MEMBERS_MAX => return Err(bad("/members", "at most 100 members")),
+            Some(members) => members.into_iter().map(member).collect::<Result<_, _>>()?,
+        };
+        Ok(Self {
+            event: event.unwrap_or_else(|| Place::Pointer("/type".to_owned())),
+            values: values.transpose()?,
+            default,
+            id: id.map(|id| place("/id", (id.pointer, id.header))).transpose()?.flatten(),
+            occurred_at: occurred_at.map(|text| pointer("/occurred_at", text)).transpose()?,
+            each: each.map(|text| pointer("/each", text)).transpose()?,
+            members,
+        })
+    }
+
+    pub(super) fn decode(
+        &self,
+        body: &Value,
+        request: &Verified,
+        sent_at: Option<Timestamp>,
+    ) -> Result<Decoded, Refusal> {
+        let headers = request.headers();
+        let vendor_event = match &self.event {
+            Place::Header(name) => {
+                let missing = || Refusal::new(Reason::HeaderMissing, format!("the header {name} is missing"));
+                named(headers, name)?.ok_or_else(missing)?
+            }
+            Place::Pointer(_) if self.each.is_some() => String::new(),
+            Place::Pointer(pointer) => match text_at(body, pointer) {
+                Some(name) => name,
+                None if self.default.is_some() => String::new(),
+                None => return Err(unfit(pointer, "the name of the event")),
+            },
+        };
+        let delivery_id = match &self.id {
+            None => None,
+            Some(Place::Header(name)) => named(headers, name)?,
+            Some(Place::Pointer(pointer)) => text_at(body, pointer).filter(|id| id.len() <= 256),
+        };
+        let elements: Vec<&Value> = match &self.each {
+            None => vec![body],
+            Some(pointer) => match at(body, pointer) {
+                Some(Value::Array(elements)) if elements.len() <= EVENTS_MAX => elements.iter().collect(),
+                None | Some(Value::Null) => Vec::new(),
+                Some(_) => return Err(unfit(pointer, "an array of at most 10000")),
+            },
+        };
+        let mut events = Events::of(super::DIALECT.id, request);
+        let mut names = Vec::new();
+        for element in elements {
+            let name = match &self.event {
+                Place::Pointer(pointer) if self.each.is_some() => text_in(element, body, pointer).unwrap_or_default(),
+                Place::Pointer(_) | Place::Header(_) => vendor_event.clone(),
+            };
+            if let Some(event_type) = self.event_type(&name) {
+                self.tell(event_type, element, body, sent_at.unwrap_or(request.received_at()), &mut events)?;
+            }
+            if !name.is_empty() && !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        let vendor_event =
+            if vendor_event.is_empty() { names.into_iter().next().unwrap_or_default() } else { vendor_event };
+        Ok(Decoded { vendor_event, vendor_version: None, delivery_id, sent_at, events: events.done() })
+    }
+
+    fn event_type(&self, name: &str) -> Option<EventType> {
+        match &self.values {
+            Some(values) => values.get(name).cloned(),
+            None => name.parse().ok(),
+        }
+        .or_else(|| self.default.clone())
+    }
+
+    fn tell(
+        &self,
+        event_type: EventType,
+        element: &Value,
+        body: &Value,
+        fallback: Timestamp,
+        events: &mut Events<'_>,
+    ) -> Result<(), Refusal> {
+        let occurred_at = match &self.occurred_at {
+            None => fallback,
+            Some(pointer) => match inside(element, body, pointer) {
+                None | Some(Value::Null) => fallback,
+                Some(value) => time(value).ok_or_else(|| unfit(pointer, "a time"))?,
+            },
+        };
+        let mut data = Object::default();
+        for (path, rule) in &self.members {
+            let Some(value) = rule.value(element, body) else { continue };
+            let name = path.join(".");
+            put(&mut data, path, fitted(&name, value)?);
+        }
+        let is_finding = event_type.as_str().starts_with("vulnerability.");
+        if is_finding && let Some(key) = data.get("finding_id").and_then(Value::as_str).map(str::to_owned) {
+            // The vendor's key need not be a UUID; ours has to be one.
+            if uuid::Uuid::try_parse(&key).is_err() {
+                data.set("finding_id", named_id(&[b"custom:", key.as_bytes()]).to_string());
+                data.set("finding_key", key);
+            }
+        }
+        let kept = match element {
+            Value::Object(members) => members.clone(),
+            _ => Object::default(),
+        };
+        events.push(event_type, occurred_at, data, kept)
+    }
+}
+
+fn member((name, given): (String, GivenMember)) -> Result<(Vec<String>, Rule), SettingsError> {
+    let at = format!("/members/{name}");
+    let path: Vec<String> = name.split('.').map(str::to_owned).collect();
+    let is_name = |part: &String| {
+        !part.is_empty()
+            && part.len() <= 60
+            && part.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+    };
+    if path.len() > 2 || !path.iter().all(is_name) {
+        return Err(bad(at, "a member is named in lower case, with one full stop at most: title, component.name"));
+    }
+    let rule = match given {
+        GivenMember::Pointer(text) => Rule::at(pointer(&at, text)?),
+        GivenMember::Rule(given) => {
+            let has_constant = given.value.is_some();
+            if has_constant == given.pointer.is_some()
+                || (has_constant && (given.values.is_some() || given.default.is_some()))
+            {
+                return Err(bad(at, "a pointer with values and a default, or a value alone"));
+            }
+            let values = given.values.unwrap_or_default();
+            if values.len() > VALUES_MAX {
+                return Err(bad(format!("{at}/values"), "at most 200 values"));
+            }
+            Rule {
+                pointer: given.pointer.map(|text| pointer(&format!("{at}/pointer"), text)).transpose()?,
+                values: values.iter().map(|(name, given)| (name.clone(), value(given))).collect(),
+                default: given.value.or(given.default).as_ref().map(value),
+            }
+        }
+    };
+    Ok((path, rule))
+}
+
+impl Rule {
+    fn at(pointer: String) -> Self {
+        Self { pointer: Some(pointer), values: BTreeMap::new(), default: None }
+    }
+
+    fn value(&self, element: &Value, body: &Value) -> Option<Value> {
+        let found = self.pointer.as_ref().and_then(|pointer| inside(element, body, pointer));
+        let found = found.filter(|value| **value != Value::Null);
+        let meant = match found {
+            Some(value) if !self.values.is_empty() => plain(value).and_then(|name| self.values.get(&name)).cloned(),
+            Some(value) => Some(value.clone()),
+            None => None,
+        };
+        meant.or_else(|| self.default.clone())
+    }
+}
+
+/// A value in the spelling that its member wants.
+fn fitted(name: &str, value: Value) -> Result<Value, Refusal> {
+    Ok(match (name, value) {
+        ("severity", Value::String(text)) => severity_named(&text).as_str().into(),
+        ("severity", Value::Number(_)) => {
+            return Err(unfit("/severity", "text; numbers want `values` in the settings"));
+        }
+        ("aliases" | "fixed_in", Value::String(text)) => vec![Value::from(text)].into(),
+        ("cvss_score", Value::String(text)) => Value::read(text.trim().as_bytes()).unwrap_or(Value::Null),
+        ("detected_at" | "remediated_at" | "accepted_until", value) => {
+            let at = time(&value).ok_or_else(|| unfit(&format!("/{name}"), "a time"))?;
+            at.to_string().into()
+        }
+        (
+            "title" | "cve_id" | "rule_id" | "resource_path" | "finding_id" | "component.version" | "component.name",
+            value @ (Value::Number(_) | Value::Bool(_)),
+        ) => plain(&value).unwrap_or_default().into(),
+        (_, value) => value,
+    })
+}
+
+/// ISO 8601, Unix seconds, or Unix milliseconds where seconds would lie beyond the year 5000.
+fn time(value: &Value) -> Option<Timestamp> {
+    const SECONDS_MAX: i64 = 100_000_000_000;
+    match value {
+        Value::String(text) => time_of(text, "").ok(),
+        value => match value.as_i64()? {
+            millis if millis.abs() > SECONDS_MAX => Timestamp::from_millisecond(millis).ok(),
+            seconds => Timestamp::from_second(seconds).ok(),
+        },
+    }
+}
+
+fn put(data: &mut Object, path: &[String], value: Value) {
+    match path {
+        [name] => data.set(name, value),
+        [outer, inner] => {
+            if !matches!(data.get(outer), Some(Value::Object(_))) {
+                data.set(outer, Object::default());
+            }
+            if let Some(Value::Object(object)) = data.get_mut(outer) {
+                object.set(inner, value);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Text, numbers and truth values as text.
+fn plain(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(_) | Value::Bool(_) => Some(value.to_text()),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+fn text_at(value: &Value, pointer: &str) -> Option<String> {
+    at(value, pointer).and_then(plain).filter(|text| !text.is_empty())
+}
+
+fn text_in(element: &Value, body: &Value, pointer: &str) -> Option<String> {
+    inside(element, body, pointer).and_then(plain).filter(|text| !text.is_empty())
+}
+
+/// In the element, or with `#` in the whole body.
+fn inside<'a>(element: &'a Value, body: &'a Value, pointer: &str) -> Option<&'a Value> {
+    match pointer.strip_prefix('#') {
+        Some(path) => at(body, path),
+        None => at(element, pointer),
+    }
+}
+
+fn at<'a>(value: &'a Value, pointer: &str) -> Option<&'a Value> {
+    let path = pointer.strip_prefix('#').unwrap_or(pointer);
+    path.split('/').skip(1).try_fold(value, |value, step| {
+        let step = step.replace("~1", "/").replace("~0", "~");
+        match value {
+            Value::Object(object) => object.get(&step),
+            Value::Array(elements) => elements.get(step.parse::<usize>().ok()?),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
+        }
+    })
+}
+
+/// The one value of a header, as text that is harmless.
+fn named(headers: &Headers, name: &str) -> Result<Option<String>, Refusal> {
+    let mut values = headers.all(name);
+    match (values.next(), values.next()) {
+        (_, Some(_)) => Err(Refusal::new(Reason::HeaderRepeated, format!("{name} is given more than once"))),
+        (value, None) => value.filter(|value| !value.is_empty()).map(|value| plain_header(value, name)).transpose(),
+    }
+}
