@@ -1,6 +1,7 @@
 //! Who gets an event, and why the others do not.
 
 use serde::Deserialize;
+use watchbell_wire::dialect::Outbound;
 use watchbell_wire::{Data, EventType, Severity};
 
 use crate::endpoint::{Endpoint, EndpointState, StormThreshold};
@@ -184,7 +185,10 @@ fn can_say(event_type: &EventType, endpoint: &Endpoint) -> bool {
 fn wants(event_type: &EventType, endpoint: &Endpoint) -> bool {
     match &endpoint.events {
         Some(events) => events.contains(event_type),
-        None => *event_type != EventType::WebhookPing,
+        None => {
+            let by_default = |outbound: &dyn Outbound| outbound.is_wanted(event_type);
+            *event_type != EventType::WebhookPing && endpoint.dialect.outbound.is_some_and(by_default)
+        }
     }
 }
 
@@ -249,6 +253,18 @@ mod tests {
         assert_eq!(decide(told(&EventType::TrainingCompleted), &standard), Route::Deliver);
         assert_eq!(decide(told(&EventType::WebhookPing), &standard), Route::Skip(SkipReason::NotSubscribed));
         assert_eq!(decide_addressed(&EventType::WebhookPing, &standard), Route::Deliver);
+    }
+
+    #[test]
+    fn people_are_not_told_the_same_thing_twice_unless_they_ask_for_it() {
+        let critical = told(&EventType::VulnerabilityCritical);
+        let (slack, all) = (endpoint("slack", None), endpoint("slack", Some(&[EventType::VulnerabilityCritical])));
+        assert_eq!(decide(told(&EventType::VulnerabilityCreated), &slack), Route::Deliver);
+        assert_eq!(decide(critical, &slack), Route::Skip(SkipReason::NotSubscribed));
+        assert_eq!(decide(critical, &all), Route::Deliver);
+        assert_eq!(decide(critical, &endpoint("standard", None)), Route::Deliver);
+        let training = told(&EventType::TrainingCompleted);
+        assert_eq!(decide(training, &endpoint("pagerduty", None)), Route::Skip(SkipReason::NotSubscribed));
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod auth;
 mod bodies;
 mod catalogue;
 mod contract;
+mod destinations;
 mod endpoints;
 mod erasures;
 mod events;

@@ -97,6 +97,13 @@ mod tests {
                 ("bearer-scan", "scan.completed"),
                 ("standard", "webhook.ping"),
                 ("cloudevents", "webhook.ping"),
+                ("slack", "webhook.ping"),
+                ("teams", "webhook.ping"),
+                ("pagerduty", "webhook.ping"),
+                ("opsgenie", "webhook.ping"),
+                ("jsm", "webhook.ping"),
+                ("jira", "webhook.ping"),
+                ("http", "webhook.ping"),
             ]
         );
     }

@@ -22,6 +22,9 @@ use crate::net::oauth2::{Token, TokenSource};
 /// As it is spelled on HTTP/1.1.
 const AUTHORIZATION: &str = "Authorization";
 
+/// As dialects spell it.
+const CONTENT_TYPE: &str = "Content-Type";
+
 /// Over how many webhooks an event has come with this one. Said of events that came with a count: others begin here.
 const HOPS: &str = "webhook-hops";
 
@@ -108,11 +111,8 @@ impl Talk<'_> {
         let (event, settings) = (&self.delivery.event, &self.prepared.endpoint.settings);
         let deadline = self.client.monotonic() + self.prepared.timeout;
         let target = self.outbound.target(event, settings, peer.path());
-        let body = match self.outbound.keyed(body, &self.keys)? {
-            Cow::Borrowed(_) => body.clone(),
-            Cow::Owned(keyed) => keyed.into(),
-        };
-        let mut turn = Turn { method: Method::POST, target, body };
+        let method = method_of(self.outbound.method(settings))?;
+        let mut turn = Turn { method, target, body: self.keyed(body)? };
         let mut earlier: Vec<(Exchange, Vec<u8>)> = Vec::new();
         loop {
             let left = deadline - self.client.monotonic();
@@ -126,17 +126,29 @@ impl Talk<'_> {
             let so_far = dialect::Exchange { event, settings, path: peer.path(), answers: &answers };
             match self.outbound.judge(&so_far) {
                 Judgement::Ask(request) if earlier.len() + 1 < TURNS_MAX => {
-                    let method = request.method.parse().map_err(|_| EncodeError::Data("a method".to_owned()))?;
-                    turn = Turn { method, target: Some(request.target), body: request.body.into() };
+                    let method = method_of(request.method)?;
+                    let body = self.keyed(&request.body.into())?;
+                    turn = Turn { method, target: Some(request.target), body };
                     earlier.push(latest);
                 }
                 judgement @ (Judgement::ByStatus
                 | Judgement::Failed { .. }
                 | Judgement::Refused { .. }
                 | Judgement::Gone { .. }
-                | Judgement::Ask(_)) => return Ok(heard(latest.0, judgement)),
+                | Judgement::Ask(_)) => return Ok(heard(latest.0, judgement, &self.prepared.mask)),
             }
         }
+    }
+
+    /// The body with the key in it, where the dialect wants that. An empty one is none.
+    fn keyed(&self, body: &Bytes) -> Result<Bytes, EncodeError> {
+        if body.is_empty() {
+            return Ok(Bytes::new());
+        }
+        Ok(match self.outbound.keyed(body, &self.keys)? {
+            Cow::Borrowed(_) => body.clone(),
+            Cow::Owned(keyed) => keyed.into(),
+        })
     }
 
     async fn request(&self, peer: &Peer, turn: Turn, left: SignedDuration) -> Result<(Exchange, Vec<u8>), EncodeError> {
@@ -147,7 +159,12 @@ impl Talk<'_> {
             sent_at: self.now,
             body: &turn.body,
         };
-        let said = self.outbound.headers(&message, &self.keys)?;
+        let mut said = self.outbound.headers(&message, &self.keys)?;
+        if let Some(media_type) = self.outbound.content_type(&self.prepared.endpoint.settings) {
+            said.iter_mut()
+                .filter(|line| line.name == CONTENT_TYPE)
+                .for_each(|line| line.value.clone_from(&media_type));
+        }
         let fault = |fault: Fault| Ok((Exchange::from(fault), Vec::new()));
         let mut headers = match lines(self.prepared, &said) {
             Ok(headers) => headers,
@@ -173,6 +190,10 @@ impl Talk<'_> {
     }
 }
 
+fn method_of(name: &str) -> Result<Method, EncodeError> {
+    name.parse().map_err(|_| EncodeError::Data(format!("{name} is no method")))
+}
+
 impl Turn {
     fn outgoing<'a>(
         &'a self,
@@ -186,7 +207,7 @@ impl Turn {
 }
 
 /// The exchange with what the dialect read in it. A 2xx that was none says so in its result.
-fn heard(mut exchange: Exchange, judgement: Judgement) -> Exchange {
+fn heard(mut exchange: Exchange, judgement: Judgement, mask: &Mask) -> Exchange {
     let (heard, detail) = match judgement {
         Judgement::ByStatus => return exchange,
         Judgement::Failed { detail, pause } => {
@@ -201,7 +222,7 @@ fn heard(mut exchange: Exchange, judgement: Judgement) -> Exchange {
     if exchange.result.is_success() {
         exchange.result = AttemptResult::Rejected;
     }
-    (exchange.heard, exchange.detail) = (heard, Some(detail));
+    (exchange.heard, exchange.detail) = (heard, Some(mask.text(detail.as_bytes())));
     exchange
 }
 
