@@ -5,11 +5,14 @@
 //! - [`clients`]: clients of GraphQL and of Snyk's API that are not ours work unchanged.
 //! - [`crash`]: `kill -9` at random moments under load; nothing that was acknowledged is lost.
 //! - [`crowd`]: clients take every file descriptor there is; once they go, all is as before.
+//! - [`destinations`]: what a finding opens in channels, on pagers and in trackers, its remediation closes.
 //! - [`evidence`]: advisories, a bill of materials, what is found in it; and that a kill loses none.
+//! - [`fakes`]: the services that destinations talk to.
 //! - [`figures`]: what was sent and stored is seen in `/metrics`.
 //! - [`fire`]: every fail point, killed, panicking, failing and slow (with the feature `failpoints`).
 //! - [`full`]: no file can grow any more; what is said then, and that it ends by itself.
 //! - [`isolation`]: one of ten endpoints hangs; the other nine do not notice.
+//! - [`oracles`]: the services' own libraries judge what destinations are sent.
 //! - [`poam`]: an overdue plan of action rings at once, a remediation completes it, its export is OSCAL.
 //! - [`power`]: what was not synced is gone; what was acknowledged is not.
 //! - [`vendors`]: the vendors' own way of verifying, in Python and Node, accepts what is sent.
@@ -29,12 +32,15 @@ mod client;
 mod clients;
 mod crash;
 mod crowd;
+mod destinations;
 mod evidence;
+mod fakes;
 mod figures;
 #[cfg(feature = "failpoints")]
 mod fire;
 mod full;
 mod isolation;
+mod oracles;
 mod poam;
 mod power;
 mod process;

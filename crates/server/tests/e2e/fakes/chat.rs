@@ -119,9 +119,9 @@ fn is_card(attachment: &Value) -> bool {
     let actions = card["actions"].as_array();
     let is_element = |element: &Value| match element["type"].as_str() {
         Some("TextBlock") => element["text"].is_string(),
-        Some("FactSet") => element["facts"].as_array().is_some_and(|facts| {
-            facts.iter().all(|fact| fact["title"].is_string() && fact["value"].is_string())
-        }),
+        Some("FactSet") => element["facts"]
+            .as_array()
+            .is_some_and(|facts| facts.iter().all(|fact| fact["title"].is_string() && fact["value"].is_string())),
         Some(other) => ["Container", "ColumnSet", "Image", "RichTextBlock"].contains(&other),
         None => false,
     };

@@ -117,11 +117,23 @@ impl Jira {
         let is_label = |label: &Value| is_text(label, 1..=255) && !label.as_str().unwrap().contains(' ');
         let faults = [
             (fields["project"]["key"] != "SEC", "project", "valid project is required"),
-            (!["Task", "Bug"].contains(&fields["issuetype"]["name"].as_str().unwrap_or_default()), "issuetype", "valid type is required"),
-            (!is_text(&fields["summary"], 1..=255) || fields["summary"].as_str().unwrap().contains('\n'), "summary", "invalid"),
+            (
+                !["Task", "Bug"].contains(&fields["issuetype"]["name"].as_str().unwrap_or_default()),
+                "issuetype",
+                "valid type is required",
+            ),
+            (
+                !is_text(&fields["summary"], 1..=255) || fields["summary"].as_str().unwrap().contains('\n'),
+                "summary",
+                "invalid",
+            ),
             (!is_document(&fields["description"]), "description", "Operation value must be an Atlassian Document"),
             (!labels.iter().all(is_label), "labels", "The label contains spaces which is invalid."),
-            (!has_only(fields, &["project", "issuetype", "summary", "description", "labels", "priority"]), "fields", "unknown"),
+            (
+                !has_only(fields, &["project", "issuetype", "summary", "description", "labels", "priority"]),
+                "fields",
+                "unknown",
+            ),
         ];
         if let Some((_, member, fault)) = faults.into_iter().find(|(is_so, ..)| *is_so) {
             return wrong(member, fault);
@@ -135,12 +147,18 @@ impl Jira {
             is_done: false,
         });
         let key = format!("SEC-{}", self.issues.len());
-        Reply::json(201, &json!({"id": "10000", "key": key, "self": format!("https://acme.atlassian.net/rest/api/3/issue/{key}")}))
+        Reply::json(
+            201,
+            &json!({"id": "10000", "key": key, "self": format!("https://acme.atlassian.net/rest/api/3/issue/{key}")}),
+        )
     }
 }
 
 fn missing() -> Reply {
-    Reply::json(404, &json!({"errorMessages": ["Issue does not exist or you do not have permission to see it."], "errors": {}}))
+    Reply::json(
+        404,
+        &json!({"errorMessages": ["Issue does not exist or you do not have permission to see it."], "errors": {}}),
+    )
 }
 
 fn wrong(member: &str, fault: &str) -> Reply {

@@ -48,8 +48,7 @@ fn invalid(fault: &str) -> Reply {
 }
 
 fn fault_of(event: &Value) -> Option<&'static str> {
-    let members =
-        ["routing_key", "event_action", "dedup_key", "payload", "links", "images", "client", "client_url"];
+    let members = ["routing_key", "event_action", "dedup_key", "payload", "links", "images", "client", "client_url"];
     if !has_only(event, &members) {
         return Some("an unknown member");
     }
@@ -60,20 +59,20 @@ fn fault_of(event: &Value) -> Option<&'static str> {
         return Some("'dedup_key' is too long");
     }
     match event["event_action"].as_str() {
-        Some("acknowledge" | "resolve") => {
-            event["dedup_key"].is_null().then_some("'dedup_key' is missing")
-        }
+        Some("acknowledge" | "resolve") => event["dedup_key"].is_null().then_some("'dedup_key' is missing"),
         Some("trigger") => {
             let payload = &event["payload"];
             let severities = ["critical", "error", "warning", "info"];
-            let known =
-                ["summary", "source", "severity", "timestamp", "component", "group", "class", "custom_details"];
+            let known = ["summary", "source", "severity", "timestamp", "component", "group", "class", "custom_details"];
             let time = payload["timestamp"].as_str();
             let faults = [
                 (!has_only(payload, &known), "an unknown member of 'payload'"),
                 (!is_text(&payload["summary"], 1..=1024), "'payload.summary' is missing, blank or too long"),
                 (!is_text(&payload["source"], 1..=usize::MAX), "'payload.source' is missing or blank"),
-                (!payload["severity"].as_str().is_some_and(|it| severities.contains(&it)), "'payload.severity' is invalid"),
+                (
+                    !payload["severity"].as_str().is_some_and(|it| severities.contains(&it)),
+                    "'payload.severity' is invalid",
+                ),
                 (time.is_some_and(|time| time.parse::<jiff::Timestamp>().is_err()), "'payload.timestamp' is invalid"),
             ];
             faults.into_iter().find(|(is_so, _)| *is_so).map(|(_, fault)| fault)
@@ -102,7 +101,10 @@ impl Alerts {
     pub(super) fn take(&mut self, call: &Call) -> Reply {
         self.targets.push(format!("{}?{}", call.path, call.query));
         let said = |status, message: &str| {
-            Reply::json(status, &json!({"message": message, "took": 0.001, "requestId": "00000000-0000-4000-8000-000000000000"}))
+            Reply::json(
+                status,
+                &json!({"message": message, "took": 0.001, "requestId": "00000000-0000-4000-8000-000000000000"}),
+            )
         };
         if call.header("authorization") != format!("GenieKey {GENIE_KEY}") {
             return said(401, "Could not authenticate");
@@ -170,7 +172,10 @@ fn fault_of_alert(alert: &Value) -> Option<(&'static str, &'static str)> {
         return Some(("tags", "at most 20 of 50 characters"));
     }
     let details = alert["details"].as_object().cloned().unwrap_or_default();
-    let length: usize = details.iter().map(|(name, value)| name.len() + value.as_str().map_or(9999, |it| it.encode_utf16().count())).sum();
+    let length: usize = details
+        .iter()
+        .map(|(name, value)| name.len() + value.as_str().map_or(9999, |it| it.encode_utf16().count()))
+        .sum();
     if length > 8000 {
         return Some(("details", "texts of at most 8000 characters in total"));
     }
@@ -184,7 +189,8 @@ pub(super) fn percent_decoded(text: &str) -> String {
     let mut bytes = Vec::new();
     let mut rest = text.as_bytes();
     while let Some((&first, more)) = rest.split_first() {
-        let escaped = (first == b'%').then(|| u8::from_str_radix(std::str::from_utf8(&more[..2]).unwrap(), 16).unwrap());
+        let escaped =
+            (first == b'%').then(|| u8::from_str_radix(std::str::from_utf8(&more[..2]).unwrap(), 16).unwrap());
         bytes.push(escaped.unwrap_or(first));
         rest = if escaped.is_some() { &more[2..] } else { more };
     }
