@@ -299,6 +299,7 @@ rights! {
     PoamWrite = Some(Scope::PoamWrite),
     SourcesRead = Some(Scope::SourcesRead),
     SourcesWrite = Some(Scope::SourcesWrite),
+    ReceiptsAccept = Some(Scope::ReceiptsAccept),
     MembersRead = Some(Scope::MembersRead),
     MembersWrite = Some(Scope::MembersWrite),
     OrgWrite = Some(Scope::OrgWrite),

@@ -37,6 +37,8 @@ pub struct BodyLimits {
     pub report_bytes_max: u64,
     /// A document, in bytes (`evidence.max_bytes`).
     pub evidence_bytes_max: u64,
+    /// What a vendor calls a source with, in bytes (`ingress.max_body_bytes`).
+    pub ingress_bytes_max: u64,
     /// Every other body, in bytes.
     pub other_bytes_max: u64,
     /// Levels of JSON (`json.max_depth`).
@@ -60,6 +62,7 @@ impl Default for BodyLimits {
             batch_bytes_max: 8 * 1024 * 1024,
             report_bytes_max: 256 * 1024 * 1024,
             evidence_bytes_max: 256 * 1024 * 1024,
+            ingress_bytes_max: 5 * 1024 * 1024,
             other_bytes_max: 256 * 1024,
             json_depth_max: 64,
             timeout: SignedDuration::from_secs(20),
@@ -94,6 +97,31 @@ pub(crate) struct Write {
     pub(crate) once: OnceKey,
     /// Its share of the memory for bodies, as long as it is worked on.
     _memory: Memory,
+}
+
+/// What came of a body.
+#[derive(Debug)]
+pub(crate) struct Beginning {
+    pub(crate) kept: Bytes,
+    /// So many were read.
+    pub(crate) bytes: u64,
+    /// Why there is not more.
+    pub(crate) ended: Result<()>,
+    _memory: Memory,
+}
+
+impl Beginning {
+    /// Whether `kept` is the whole body.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.ended.is_ok() && self.bytes == u64::try_from(self.kept.len()).unwrap_or(u64::MAX)
+    }
+}
+
+/// A body's bytes, and their share of the memory for bodies for as long as they are worked on.
+#[derive(Debug)]
+pub(crate) struct Gathered {
+    pub(crate) bytes: Bytes,
+    pub(crate) memory: Memory,
 }
 
 /// As [`Write`], of a body in a file.
@@ -132,7 +160,7 @@ pub(crate) fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T> {
 
 /// A share of the memory for bodies.
 #[derive(Debug)]
-struct Memory {
+pub(crate) struct Memory {
     all: Arc<Semaphore>,
     share: Option<OwnedSemaphorePermit>,
 }
@@ -189,7 +217,14 @@ impl BodyReader {
         check_encoding(request.headers())?;
         let once = OnceKey::of(&request)?;
         let (parts, body) = request.into_parts();
-        let announced = announced(&parts.headers);
+        let Gathered { bytes: body, memory } = self.gather(&parts.headers, body, bytes_max).await?;
+        let once = once.with_body(&body);
+        Ok(Write { body, once, _memory: memory })
+    }
+
+    /// The bytes of a body.
+    pub(crate) async fn gather(&self, headers: &HeaderMap, body: Body, bytes_max: u64) -> Result<Gathered> {
+        let announced = announced(headers);
         if announced.is_some_and(|bytes| bytes > bytes_max) {
             return Err(Problem::BodyTooLarge(bytes_max));
         }
@@ -197,14 +232,29 @@ impl BodyReader {
         // What is announced is set apart at once; of what is not, piece by piece.
         memory.hold(announced.unwrap_or_default())?;
         let gathered = AtomicU64::new(0);
-        let body = tokio::select! {
+        let bytes = tokio::select! {
             biased;
-            body = collect(body, bytes_max, &gathered, &mut memory) => body?,
+            bytes = collect(body, bytes_max, &gathered, &mut memory) => bytes?,
             () = self.too_slow(&gathered) => return Err(Problem::BodyTimeout),
             () = self.clock.sleep(self.limits.timeout) => return Err(Problem::BodyTimeout),
         };
-        let once = once.with_body(&body);
-        Ok(Write { body, once, _memory: memory })
+        Ok(Gathered { bytes, memory })
+    }
+
+    /// The beginning of a body of any type, for whoever wants to see what came: at most `kept_max` bytes are kept and
+    /// `read_max` read. What stopped it early stands beside it.
+    pub(crate) async fn beginning(&self, body: Body, kept_max: usize, read_max: u64) -> Result<Beginning> {
+        let mut memory = Memory { all: Arc::clone(&self.memory), share: None };
+        memory.hold(u64::try_from(kept_max).unwrap_or(u64::MAX))?;
+        let gathered = AtomicU64::new(0);
+        let mut kept = BytesMut::new();
+        let ended = tokio::select! {
+            biased;
+            ended = collect_beginning(body, kept_max, read_max, &gathered, &mut kept) => ended,
+            () = self.too_slow(&gathered) => Err(Problem::BodyTimeout),
+            () = self.clock.sleep(self.limits.timeout) => Err(Problem::BodyTimeout),
+        };
+        Ok(Beginning { kept: kept.freeze(), bytes: gathered.into_inner(), ended, _memory: memory })
     }
 
     /// A large body of any type, in a file. Refused while there is little room for it.
@@ -271,6 +321,27 @@ async fn collect(mut body: Body, bytes_max: u64, count: &AtomicU64, memory: &mut
     Ok(gathered.freeze())
 }
 
+async fn collect_beginning(
+    mut body: Body,
+    kept_max: usize,
+    read_max: u64,
+    count: &AtomicU64,
+    kept: &mut BytesMut,
+) -> Result<()> {
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| Problem::BodyIncomplete)?;
+        let Ok(data) = frame.into_data() else { continue };
+        let room = kept_max.saturating_sub(kept.len()).min(data.len());
+        kept.extend_from_slice(data.get(..room).unwrap_or_default());
+        let so_far = count.load(Ordering::Relaxed).saturating_add(u64::try_from(data.len()).unwrap_or(u64::MAX));
+        count.store(so_far, Ordering::Relaxed);
+        if so_far > read_max {
+            return Err(Problem::BodyTooLarge(read_max));
+        }
+    }
+    Ok(())
+}
+
 async fn spool(mut body: Body, bytes_max: u64, count: &AtomicU64, room: &Room, mut once: OnceKey) -> Result<Upload> {
     room.check().await?;
     let of_file = |error: std::io::Error| Problem::of_file(&error);
@@ -291,11 +362,11 @@ async fn spool(mut body: Body, bytes_max: u64, count: &AtomicU64, room: &Room, m
     Ok(Upload { body: writing.end().await.map_err(of_file)?, once })
 }
 
-fn announced(headers: &HeaderMap) -> Option<u64> {
+pub(crate) fn announced(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-fn check_encoding(headers: &HeaderMap) -> Result<()> {
+pub(crate) fn check_encoding(headers: &HeaderMap) -> Result<()> {
     let mut codings = headers.get_all(header::CONTENT_ENCODING).iter();
     match codings.all(|coding| coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
         true => Ok(()),

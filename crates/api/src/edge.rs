@@ -9,31 +9,35 @@ use axum::extract::{FromRef, MatchedPath, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderName, HeaderValue, Method, Version, header};
+use jiff::SignedDuration;
 use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::OpenApiRouter;
 use watchbell_domain::id::RequestId;
 use watchbell_domain::port::{
-    AdvisoryStore, AuditStore, Clock, CustomTypeStore, DeliveryStore, EndpointStore, Entropy, ErasureStore, EventStore,
-    EvidenceStore, FindingStore, GroupStore, KeyStore, MemberStore, OrgStore, PoamStore, ProjectStore, ReplayStore,
-    RoomStore, ScanRunStore, Store, TrainingStore,
+    AdvisoryStore, AuditStore, CaptureStore, Clock, CustomTypeStore, DeliveryStore, EndpointStore, Entropy,
+    ErasureStore, EventStore, EvidenceStore, FindingStore, GroupStore, KeyStore, MemberStore, OrgStore, PoamStore,
+    ProjectStore, ReceiptStore, ReplayStore, RoomStore, ScanRunStore, SourceStore, Store, TrainingStore,
 };
 use watchbell_engine::catalogue::Catalogue;
 use watchbell_engine::delivery::Handle;
 use watchbell_engine::evidence::Content;
 use watchbell_engine::net::guard::EgressPolicy;
+use watchbell_engine::receive::{self, Receiver};
 use watchbell_engine::spool::Spool;
 
 use crate::auth::Authenticator;
 use crate::body::{BodyLimits, BodyReader};
+use crate::capture::Captures;
 use crate::graphql::Live;
 use crate::limits::{Limiter, RateLimit};
 use crate::metrics::Metrics;
 use crate::org_names::OrgNames;
 use crate::page::Cursors;
 use crate::problem::{self, Problem};
+use crate::rest::Explaining;
 use crate::serve::Ambiguous;
-use crate::{graphql, rest, vendor};
+use crate::{capture, graphql, ingress, rest, vendor};
 
 /// Names the request in the answer.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -51,6 +55,12 @@ pub struct Options {
     pub requests_max: usize,
     /// `server.max_uri_bytes`.
     pub uri_bytes_max: usize,
+    /// How vendors' requests are received.
+    pub receive: receive::Options,
+    /// `ingress.rotation_overlap`: how long a source's old secret holds unless told otherwise.
+    pub rotation_overlap: SignedDuration,
+    /// What this server's address begins with for others: a source's URL is made of it. Without a slash at the end.
+    pub public_url: String,
     /// Authenticates cursors. Nodes behind one address need the same.
     pub cursor_key: [u8; 32],
 }
@@ -65,6 +75,9 @@ impl Options {
             failures_per_minute: non_zero(20),
             requests_max: 2048,
             uri_bytes_max: 8 * 1024,
+            receive: receive::Options::default(),
+            rotation_overlap: SignedDuration::from_hours(24),
+            public_url: "http://localhost:8420".to_owned(),
             cursor_key,
         }
     }
@@ -109,8 +122,28 @@ struct Inner {
     catalogue: Catalogue,
     ready: Ready,
     live: Arc<Live>,
+    captures: Captures,
+    explaining: Explaining,
+    receiver: Arc<Receiver>,
+    public_url: PublicUrl,
+    rotation_overlap: RotationOverlap,
     slots: Semaphore,
     uri_bytes_max: usize,
+}
+
+/// How long a source's old secret holds unless told otherwise.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RotationOverlap(pub(crate) SignedDuration);
+
+/// What this server's address begins with for others.
+#[derive(Debug, Clone)]
+pub(crate) struct PublicUrl(Arc<str>);
+
+impl PublicUrl {
+    /// The URL of a path of this server.
+    pub(crate) fn of(&self, path: &str) -> String {
+        format!("{}{path}", self.0)
+    }
 }
 
 /// Time and chance, which ids are made of.
@@ -163,14 +196,29 @@ impl Edge {
         let ready = Ready::default();
         let live = Live::new(Arc::clone(&parts.clock), ready.clone());
         parts.store.watch(Arc::clone(&live) as _);
+        let bodies = BodyReader::new(options.bodies, Arc::clone(&parts.clock));
+        let making = Making { clock: Arc::clone(&parts.clock), entropy: Arc::clone(&parts.entropy) };
+        let catalogue = Catalogue::new(Arc::clone(&parts.store) as _, Arc::clone(&parts.clock));
+        let receiving = receive::Parts {
+            sources: Arc::clone(&parts.store) as _,
+            receipts: Arc::clone(&parts.store) as _,
+            catalogue: catalogue.clone(),
+            clock: Arc::clone(&parts.clock),
+            entropy: Arc::clone(&parts.entropy),
+        };
         Self(Arc::new(Inner {
-            making: Making { clock: Arc::clone(&parts.clock), entropy: Arc::clone(&parts.entropy) },
+            captures: Captures::new(Arc::clone(&parts.store) as _, making.clone(), bodies.clone()),
+            explaining: Explaining::new(Arc::clone(&parts.clock)),
+            making,
             auth: Authenticator::new(keys, groups, Arc::clone(&parts.clock), limiter.clone()),
             org_names: OrgNames::new(Arc::clone(&parts.store) as _, Arc::clone(&parts.clock)),
             limiter,
-            bodies: BodyReader::new(options.bodies, Arc::clone(&parts.clock)),
+            bodies,
             cursors: Cursors::new(options.cursor_key),
-            catalogue: Catalogue::new(Arc::clone(&parts.store) as _, Arc::clone(&parts.clock)),
+            catalogue,
+            receiver: Arc::new(Receiver::new(options.receive, receiving)),
+            rotation_overlap: RotationOverlap(options.rotation_overlap),
+            public_url: PublicUrl(options.public_url.into()),
             ready,
             live,
             slots: Semaphore::new(options.requests_max),
@@ -190,6 +238,8 @@ impl Edge {
         let (operations, _) = rest::operations().split_for_parts();
         documented
             .merge(vendor::snyk::router(self))
+            .merge(capture::router())
+            .merge(ingress::router())
             .merge(graphql::router(self, operations.with_state(self.clone())))
             .fallback(|| async { Problem::NotFound })
             .method_not_allowed_fallback(|| async { Problem::MethodNotAllowed })
@@ -324,7 +374,15 @@ substates! {
     Arc<dyn PoamStore> = |edge| Arc::clone(&edge.0.parts.store) as _;
     Arc<dyn TrainingStore> = |edge| Arc::clone(&edge.0.parts.store) as _;
     Arc<dyn ScanRunStore> = |edge| Arc::clone(&edge.0.parts.store) as _;
+    Arc<dyn CaptureStore> = |edge| Arc::clone(&edge.0.parts.store) as _;
+    Captures = |edge| edge.0.captures.clone();
+    Explaining = |edge| edge.0.explaining.clone();
     Arc<dyn CustomTypeStore> = |edge| Arc::clone(&edge.0.parts.store) as _;
+    Arc<dyn SourceStore> = |edge| Arc::clone(&edge.0.parts.store) as _;
+    Arc<dyn ReceiptStore> = |edge| Arc::clone(&edge.0.parts.store) as _;
+    Arc<Receiver> = |edge| Arc::clone(&edge.0.receiver);
+    RotationOverlap = |edge| edge.0.rotation_overlap;
+    PublicUrl = |edge| edge.0.public_url.clone();
     Catalogue = |edge| edge.0.catalogue.clone();
     Arc<dyn RoomStore> = |edge| Arc::clone(&edge.0.parts.store) as _;
     Arc<EgressPolicy> = |edge| Arc::clone(&edge.0.parts.egress);

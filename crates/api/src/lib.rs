@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!  connection ─▶ serve ─▶ edge (id, limits, panics, problems) ─▶ auth ─▶ rest | vendor | graphql ─▶ engine ─▶ ports
+//!                                                            └─▶ ingress (a source's own secret proves the caller)
 //! ```
 //!
 //! A handler parses, calls one port, renders. It takes the ports it uses as axum substates; only [`Edge`] knows them
@@ -13,9 +14,11 @@
 
 pub mod auth;
 pub mod body;
+mod capture;
 mod clock;
 mod edge;
 pub mod graphql;
+mod ingress;
 pub mod limits;
 pub mod metrics;
 mod once;

@@ -86,12 +86,37 @@ impl Limiter {
     }
 
     fn count<K: std::hash::Hash + Eq + Clone>(&self, limiter: &Keyed<K>, key: K) -> Result<(), u64> {
-        if limiter.len() > REMEMBERED_MAX {
-            limiter.retain_recent();
-        }
-        limiter.check_key(&key).map_err(|refused| {
-            let wait: Duration = refused.wait_time_from(self.clock.now());
-            wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
-        })
+        count(&self.clock, limiter, key)
+    }
+}
+
+/// Counts one of `key`; the error is how many seconds to wait.
+fn count<K: std::hash::Hash + Eq + Clone>(clock: &Monotonic, limiter: &Keyed<K>, key: K) -> Result<(), u64> {
+    if limiter.len() > REMEMBERED_MAX {
+        limiter.retain_recent();
+    }
+    limiter.check_key(&key).map_err(|refused| {
+        let wait: Duration = refused.wait_time_from(clock.now());
+        wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
+    })
+}
+
+/// A limit of one area's own, for each key.
+#[derive(Clone)]
+pub(crate) struct Rate<K: std::hash::Hash + Eq + Clone> {
+    limiter: Arc<Keyed<K>>,
+    clock: Monotonic,
+}
+
+impl<K: std::hash::Hash + Eq + Clone> Rate<K> {
+    pub(crate) fn new(limit: RateLimit, clock: Arc<dyn Clock>) -> Self {
+        let clock = Monotonic(clock);
+        let quota = Quota::per_second(limit.per_second).allow_burst(limit.burst);
+        Self { limiter: Arc::new(RateLimiter::new(quota, DashMapStateStore::default(), clock.clone())), clock }
+    }
+
+    /// Counts one.
+    pub(crate) fn check(&self, key: K) -> Result<(), Problem> {
+        count(&self.clock, &self.limiter, key).map_err(Problem::RateLimited)
     }
 }

@@ -17,6 +17,7 @@ use prometheus_client::registry::Registry;
 pub struct Requests {
     answered: Family<Labels, Counter>,
     seconds: Family<RouteLabel, Histogram>,
+    receipts: Family<ReceiptLabels, Counter>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -31,17 +32,26 @@ struct RouteLabel {
     route: String,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReceiptLabels {
+    dialect: &'static str,
+    verdict: &'static str,
+}
+
 impl Requests {
     /// Adds the edge's figures to a registry that others may add to as well.
     pub fn register(registry: &mut Registry) -> Self {
         let requests = Self {
             answered: Family::default(),
             seconds: Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.000_5, 2.0, 16))),
+            receipts: Family::default(),
         };
         let answered = requests.answered.clone();
         registry.register("watchbell_http_requests", "Requests answered", answered);
         let seconds = requests.seconds.clone();
         registry.register("watchbell_http_request_seconds", "Time to an answer", seconds);
+        let receipts = requests.receipts.clone();
+        registry.register("watchbell_receipts", "Requests of sources, by what became of them", receipts);
         requests
     }
 }
@@ -64,6 +74,11 @@ impl Metrics {
         self.requests.answered.get_or_create(&labels).inc();
         let route = RouteLabel { route: route.to_owned() };
         self.requests.seconds.get_or_create(&route).observe(took.as_secs_f64());
+    }
+
+    /// A source's request, kept or not.
+    pub(crate) fn receipt(&self, dialect: &'static str, verdict: &'static str) {
+        self.requests.receipts.get_or_create(&ReceiptLabels { dialect, verdict }).inc();
     }
 
     /// OpenMetrics text.

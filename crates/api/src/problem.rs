@@ -83,6 +83,8 @@ problems! {
     UnsupportedEncoding = "unsupported_encoding", UNSUPPORTED_MEDIA_TYPE, "The content encoding is not supported";
     /// A header that decides holds what it cannot hold.
     HeaderInvalid(String) = "header_invalid", BAD_REQUEST, "A header is invalid";
+    /// A header that must be there is not.
+    HeaderMissing(String) = "header_missing", BAD_REQUEST, "A header is missing";
     /// A longer URI than we take.
     UriTooLong = "uri_too_long", URI_TOO_LONG, "The URI is too long";
     /// The event has come over too many webhooks.
@@ -95,6 +97,18 @@ problems! {
     CursorInvalid = "cursor_invalid", BAD_REQUEST, "The cursor is invalid";
     /// No key that works.
     Unauthorized = "unauthorized", UNAUTHORIZED, "No valid API key";
+    /// A source's caller did not prove who it is.
+    SignatureInvalid = "signature_invalid", UNAUTHORIZED, "The signature or token is not valid";
+    /// The time of sending is not there.
+    TimestampMissing(String) = "timestamp_missing", UNAUTHORIZED, "The time of sending is missing";
+    /// The time of sending is none.
+    TimestampMalformed(String) = "timestamp_malformed", UNAUTHORIZED, "The time of sending is malformed";
+    /// The time of sending is too long ago.
+    TimestampStale(String) = "timestamp_stale", UNAUTHORIZED, "The message is too old";
+    /// The time of sending lies ahead.
+    TimestampFuture(String) = "timestamp_future", UNAUTHORIZED, "The message lies in the future";
+    /// A source is not to be called from there.
+    SourceIpForbidden = "source_ip_forbidden", FORBIDDEN, "The address is not allowed";
     /// The key may not do this.
     Forbidden(Scope) = "forbidden", FORBIDDEN, "The key may not do this";
     /// A key cannot give what it does not have.
@@ -113,6 +127,10 @@ problems! {
     Conflict(&'static str) = "conflict", CONFLICT, "Conflict";
     /// The delivery is in a state in which this cannot be done.
     DeliveryState(&'static str) = "delivery_state", CONFLICT, "The delivery is in another state";
+    /// The receipt cannot be taken so.
+    ReceiptState(String) = "receipt_state", CONFLICT, "The receipt is in another state";
+    /// The receipt says nothing that we understand.
+    ReceiptUnreadable(String) = "receipt_unreadable", UNPROCESSABLE_ENTITY, "The receipt cannot be read";
     /// The URL is none.
     EndpointUrlInvalid(String) = "endpoint_url_invalid", UNPROCESSABLE_ENTITY, "The URL is invalid";
     /// The URL points where we may not connect.
@@ -145,6 +163,8 @@ problems! {
     StorageUnavailable = "storage_unavailable", SERVICE_UNAVAILABLE, "The storage is unavailable";
     /// The disk is full.
     StorageFull = "storage_full", SERVICE_UNAVAILABLE, "The storage is full";
+    /// The source is paused.
+    SourcePaused = "source_paused", SERVICE_UNAVAILABLE, "The source is paused";
     /// More requests at once than we carry.
     Overloaded = "overloaded", SERVICE_UNAVAILABLE, "Too much at once";
     /// Our own fault.
@@ -177,6 +197,13 @@ impl Problem {
             | Self::JsonTooDeep(text)
             | Self::NumberOutOfRange(text)
             | Self::HeaderInvalid(text)
+            | Self::HeaderMissing(text)
+            | Self::TimestampMissing(text)
+            | Self::TimestampMalformed(text)
+            | Self::TimestampStale(text)
+            | Self::TimestampFuture(text)
+            | Self::ReceiptState(text)
+            | Self::ReceiptUnreadable(text)
             | Self::QueryInvalid(text)
             | Self::Escalation(text)
             | Self::EndpointUrlInvalid(text)
@@ -216,6 +243,9 @@ impl Problem {
             Self::UriTooLong => "the URI may have 8192 bytes".into(),
             Self::CursorInvalid => "give next_cursor of this list as it was answered, or leave cursor out".into(),
             Self::Unauthorized => "give a valid API key as Authorization: Bearer KEY".into(),
+            Self::SignatureInvalid => "the request does not prove that it comes from who may call here".into(),
+            Self::SourceIpForbidden => "requests from this address are not taken here".into(),
+            Self::SourcePaused => "nothing is taken here at the moment; try again later".into(),
             Self::NotFound => "there is nothing here, or nothing that the key may see".into(),
             Self::MethodNotAllowed => "the header Allow names the methods of this path".into(),
             Self::IdempotencyConflict => "use a new Idempotency-Key for a new request".into(),

@@ -70,6 +70,8 @@ scopes! {
     SourcesRead = "sources:read",
     /// Create, change, delete sources.
     SourcesWrite = "sources:write",
+    /// Accept a receipt that was refused, unverified.
+    ReceiptsAccept = "receipts:accept",
     /// Read who is a member.
     MembersRead = "members:read",
     /// Invite, change and remove members, with at most one's own rights.

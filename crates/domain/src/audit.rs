@@ -97,6 +97,22 @@ actions! {
     EndpointReplay = "endpoint.replay",
     /// An endpoint was deleted.
     EndpointDelete = "endpoint.delete",
+    /// A source was made.
+    SourceCreate = "source.create",
+    /// A source was changed.
+    SourceUpdate = "source.update",
+    /// A source got another secret.
+    SourceRotateSecret = "source.rotate_secret",
+    /// A source's requests are not taken.
+    SourcePause = "source.pause",
+    /// A source's requests are taken again.
+    SourceResume = "source.resume",
+    /// A source was deleted.
+    SourceDelete = "source.delete",
+    /// A request that was refused was accepted by hand.
+    ReceiptAccept = "receipt.accept",
+    /// A request was taken again.
+    ReceiptReplay = "receipt.replay",
     /// A waiting delivery was made due.
     DeliveryRetry = "delivery.retry",
     /// A waiting delivery was cancelled.
@@ -141,6 +157,12 @@ actions! {
     EventTypeUpdate = "event_type.update",
     /// An event type was deleted.
     EventTypeDelete = "event_type.delete",
+    /// A capture inbox was made.
+    CaptureCreate = "capture.create",
+    /// A capture inbox was deleted, with what was in it.
+    CaptureDelete = "capture.delete",
+    /// A request that a capture inbox was sent was deleted.
+    CaptureRequestDelete = "capture_request.delete",
 }
 
 /// Who did something.

@@ -310,7 +310,11 @@ results! {
     ResponseTooLarge = "response_too_large",
     /// A redirect, which is never followed.
     RedirectRefused = "redirect_refused",
-    /// A 2xx whose body says that it was not taken, by a destination that answers so.
+    /// Taken, and no status says so: a log server's connection took it, a mail server accepted it, an answer about several
+    /// deliveries names it.
+    Sent = "sent",
+    /// Not taken, by the word of a destination that says so by other means than a status: in the body of a 2xx, in a mail
+    /// server's reply.
     Rejected = "rejected",
     /// No access token could be had, so nothing was sent.
     TokenError = "token_error",
@@ -323,6 +327,6 @@ results! {
 impl AttemptResult {
     /// Whether the endpoint has the delivery now.
     pub const fn is_success(self) -> bool {
-        matches!(self, Self::Http(200..=299))
+        matches!(self, Self::Http(200..=299) | Self::Sent)
     }
 }

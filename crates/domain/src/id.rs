@@ -106,6 +106,14 @@ ids! {
     PoamId = "poam",
     /// A completed lesson.
     TrainingId = "trn",
+    /// A capture inbox.
+    CaptureId = "cap",
+    /// A request that a capture inbox was sent.
+    CapturedId = "crq",
+    /// A vendor that calls us.
+    SourceId = "src",
+    /// A request of a source.
+    ReceiptId = "rcp",
     /// One request to our API.
     RequestId = "req",
 }

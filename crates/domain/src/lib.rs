@@ -10,6 +10,7 @@
 pub mod access;
 pub mod advisory;
 pub mod audit;
+pub mod capture;
 pub mod custom_type;
 pub mod delivery;
 pub mod endpoint;
@@ -23,11 +24,13 @@ pub mod notice;
 pub mod org;
 pub mod poam;
 pub mod port;
+pub mod receipt;
 pub mod retry;
 pub mod route;
 pub mod scan;
 pub mod scan_run;
 pub mod snapshot;
+pub mod source;
 pub mod training;
 pub mod zone;
 

@@ -63,9 +63,12 @@ impl Role {
             | Scope::FindingsWrite
             | Scope::PoamWrite
             | Scope::EvidenceWrite => Self::Operator,
-            Scope::EndpointsWrite | Scope::ProjectsWrite | Scope::SourcesWrite | Scope::KeysRead | Scope::AuditRead => {
-                Self::Editor
-            }
+            Scope::EndpointsWrite
+            | Scope::ProjectsWrite
+            | Scope::SourcesWrite
+            | Scope::ReceiptsAccept
+            | Scope::KeysRead
+            | Scope::AuditRead => Self::Editor,
             Scope::EventsErase | Scope::KeysWrite | Scope::MembersWrite | Scope::OrgWrite | Scope::Admin => Self::Owner,
         }
     }

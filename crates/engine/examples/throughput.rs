@@ -39,7 +39,7 @@ use watchbell_engine::net::connector::{Connector, TcpDial};
 use watchbell_engine::net::guard::EgressPolicy;
 use watchbell_engine::net::resolver::{DnsResolver, Options as DnsOptions};
 use watchbell_engine::net::tls::Tls;
-use watchbell_wire::dialect::{Credential, EncodeError, Outbound, Secrets};
+use watchbell_wire::dialect::{Carrier, Credential, EncodeError, Outbound, Secrets};
 use watchbell_wire::event::Data;
 use watchbell_wire::{Dialect, Event, EventType, Header, Key, Message, Secret, SecretError, Settings};
 
@@ -65,6 +65,7 @@ static DIALECT: Dialect = Dialect {
     name: "measured",
     source: "",
     credential: Credential::SecretGiven,
+    carrier: Carrier::Http,
     url_is_secret: false,
     secrets: &Measured,
     inbound: None,

@@ -4,6 +4,7 @@
 //! - [`delivery`]: claim → encode → sign → send → settle.
 //! - [`ingest`]: what comes in (events, scanners' reports) becomes events with deliveries in one commit.
 //! - [`evidence`]: documents that are uploaded, kept, and read in the background.
+//! - [`receive`]: what vendors call with: judged, kept as receipts, made into events.
 //! - [`spool`]: large bodies on their way.
 //! - [`upkeep`]: what is done beside: forgetting what is old.
 //! - [`catalogue`]: an organisation's own event types, and whether data fits them.
@@ -15,5 +16,6 @@ pub mod delivery;
 pub mod evidence;
 pub mod ingest;
 pub mod net;
+pub mod receive;
 pub mod spool;
 pub mod upkeep;

@@ -7,7 +7,6 @@ mod clock;
 mod config;
 mod demo;
 mod descriptors;
-mod diagnosis;
 mod entropy;
 mod figures;
 mod signals;

@@ -177,12 +177,11 @@ impl Node {
             content: Arc::clone(&content),
             metrics: Metrics::new(requests, Arc::new(registry)),
         };
-        let edge = Edge::new(parts, config::edge_options(config, cursor_key));
-
         let address = config::listen_address(&config.server.listen)
             .map_err(|problem| StartError::Setting { key: "server.listen", problem })?;
         let listener = listen(address).map_err(|source| StartError::Listen { address, source })?;
         let address = listener.local_addr().map_err(|source| StartError::Listen { address, source })?;
+        let edge = Edge::new(parts, config::edge_options(config, address, cursor_key));
         let ready = edge.ready();
         let server = Server {
             router: edge.router(),

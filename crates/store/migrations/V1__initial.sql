@@ -463,6 +463,38 @@ CREATE TABLE scan_run (
   FOREIGN KEY (org_id, project_id) REFERENCES project (org_id, id)
 ) STRICT, WITHOUT ROWID;
 
+-- Capture inboxes. `token` stands in the path and lets write alone; `answer` is JSON. Of a request the body is sealed, and
+-- so is the rest of it (JSON): both hold what others keep secret. `bytes` is what it counts for.
+CREATE TABLE capture (
+  org_id      BLOB    NOT NULL REFERENCES org (id),
+  id          BLOB    NOT NULL,
+  token       BLOB    NOT NULL UNIQUE,
+  name        TEXT    NOT NULL,
+  answer      TEXT    NOT NULL,
+  created_at  INTEGER NOT NULL,
+  expires_at  INTEGER NOT NULL,
+  last_number INTEGER NOT NULL DEFAULT 0,
+  kept        INTEGER NOT NULL DEFAULT 0,
+  kept_bytes  INTEGER NOT NULL DEFAULT 0,
+  PRIMARY KEY (org_id, id),
+  UNIQUE (org_id, name)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX capture_expiry ON capture (expires_at);
+CREATE TABLE capture_request (
+  org_id      BLOB    NOT NULL,
+  capture_id  BLOB    NOT NULL,
+  number      INTEGER NOT NULL,
+  id          BLOB    NOT NULL,
+  received_at INTEGER NOT NULL,
+  bytes       INTEGER NOT NULL,
+  head        BLOB    NOT NULL,
+  body        BLOB    NOT NULL,
+  PRIMARY KEY (org_id, capture_id, number),
+  FOREIGN KEY (org_id, capture_id) REFERENCES capture (org_id, id)
+) STRICT;
+CREATE UNIQUE INDEX capture_request_id ON capture_request (org_id, capture_id, id);
+CREATE INDEX capture_request_age ON capture_request (received_at);
+
 -- Event types of an organisation's own. `schema` and `example` are JSON. Events do not refer to it: they outlive it.
 CREATE TABLE custom_type (
   org_id      BLOB    NOT NULL REFERENCES org (id),
@@ -475,3 +507,57 @@ CREATE TABLE custom_type (
   updated_at  INTEGER NOT NULL,
   PRIMARY KEY (org_id, name)
 ) STRICT, WITHOUT ROWID;
+
+-- Sources, and the requests they called with.
+-- `secrets` is sealed; `allowed_ips` and `settings` are JSON. `silent_told` is the last call that a silence was told after.
+CREATE TABLE source (
+  org_id        BLOB    NOT NULL REFERENCES org (id),
+  id            BLOB    NOT NULL UNIQUE,
+  name          TEXT    NOT NULL,
+  dialect       TEXT    NOT NULL,
+  secrets       BLOB    NOT NULL,
+  allowed_ips   TEXT    NOT NULL,
+  rate_limit    TEXT,
+  max_event_age TEXT,
+  settings      TEXT    NOT NULL,
+  paused_since  INTEGER,
+  silent_told   BLOB,
+  created_at    INTEGER NOT NULL,
+  updated_at    INTEGER NOT NULL,
+  PRIMARY KEY (org_id, id)
+) STRICT, WITHOUT ROWID;
+
+-- `kind` tells what was taken (0) from what was repeated (1) or refused (2): of the last two so many of each source are
+-- kept. `headers` is packed, `events` is 16 bytes each. `bytes` is what the row weighs. No foreign key to the source:
+-- receipts outlive it.
+CREATE TABLE receipt (
+  number       INTEGER PRIMARY KEY,
+  org_id       BLOB    NOT NULL,
+  id           BLOB    NOT NULL,
+  source_id    BLOB    NOT NULL,
+  kind         INTEGER NOT NULL,
+  verdict      TEXT    NOT NULL,
+  status       INTEGER NOT NULL,
+  received_at  INTEGER NOT NULL,
+  address      TEXT,
+  method       TEXT    NOT NULL,
+  headers      BLOB    NOT NULL,
+  body_bytes   INTEGER,
+  detail       TEXT,
+  vendor_event TEXT,
+  events       BLOB,
+  of_receipt   BLOB,
+  bytes        INTEGER NOT NULL,
+  body         BLOB    NOT NULL,
+  UNIQUE (org_id, id)
+) STRICT;
+CREATE INDEX receipt_source ON receipt (source_id, kind, id, bytes);
+
+-- By what requests are known again: digests of their source and one of their names. They say nothing of whom they are of,
+-- and go by age.
+CREATE TABLE receipt_key (
+  digest     BLOB    NOT NULL PRIMARY KEY,
+  receipt_id BLOB    NOT NULL,
+  taken_at   INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX receipt_key_age ON receipt_key (taken_at);

@@ -5,7 +5,7 @@ use std::fmt;
 use jiff::Timestamp;
 
 use crate::dialect::{Dialect, Inbound};
-use crate::{Event, Key, Secret};
+use crate::{Event, Key};
 
 /// Header lines as received, in order, repetitions kept. Names compare without regard to case.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -78,11 +78,16 @@ impl Unverified {
         Ok(Verified { inbound, headers: self.headers, body: self.body, received_at: now })
     }
 
-    /// Why a message whose signature did not match may have failed, for a person who debugs the sender: the secret
-    /// decoded the wrong way, a re-serialised body, white space. `None` when no usual mistake fits. The answer names
-    /// the mistake alone and makes nothing authentic.
-    pub fn explain(&self, dialect: &Dialect, secret: &Secret) -> Option<String> {
-        dialect.inbound?.explain(self, secret)
+    /// Takes the request for authentic on somebody's word, without a look at its signature: for one that was refused and
+    /// that its owner knows better about. Nothing that comes off the network may go this way by itself.
+    ///
+    /// # Errors
+    /// When the dialect is never received.
+    pub fn vouched(self, dialect: &'static Dialect, received_at: Timestamp) -> Result<Verified, Refusal> {
+        let Some(inbound) = dialect.inbound else {
+            return Err(Refusal::new(Reason::Unsupported, format!("{} is never received", dialect.name)));
+        };
+        Ok(Verified { inbound, headers: self.headers, body: self.body, received_at })
     }
 
     /// The header lines.

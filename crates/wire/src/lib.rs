@@ -30,17 +30,19 @@
 //! Received bytes are [`Unverified`]; only [`Unverified::verify`], which consumes them, yields [`Verified`], and only
 //! [`Verified`] can be decoded. There is no other way to an event.
 //!
+//! Why a request is refused, in words a sender's developer understands, is asked of [`diagnosis`].
+//!
 //! *To add a dialect*: write `dialect/<vendor>.rs` with a `pub(super) static DIALECT: Dialect` and add one line to
 //! `dialect::ALL`. The law tests, the vectors runner and the fuzz targets pick it up from there.
 
 #![deny(missing_docs)]
 
+pub mod diagnosis;
 pub mod dialect;
 pub mod event;
 pub mod json;
 
 mod envelope;
-mod explain;
 mod percent;
 mod secret;
 mod signature;

@@ -9,8 +9,7 @@ use hmac::Mac as _;
 use subtle::{Choice, ConstantTimeEq as _};
 
 use crate::dialect::EncodeError;
-use crate::explain::{TextGuess, body_texts, mistake, text_keys};
-use crate::{Headers, Key, Reason, Refusal, Secret, Unverified};
+use crate::{Headers, Key, Reason, Refusal, Unverified};
 
 /// Bytes of an HMAC-SHA256.
 pub(crate) const DIGEST_BYTES: usize = 32;
@@ -32,14 +31,6 @@ impl BodyDigest {
     pub(crate) fn verify(&self, request: &Unverified, keys: &[Key]) -> Result<(), Refusal> {
         let given = read_hex(request.headers(), self.header, Self::PREFIX)?;
         verify_hex(&given, request.body(), keys, "the raw body")
-    }
-
-    /// The usual mistake that fits; `more` are texts that senders of this one dialect may have signed.
-    pub(crate) fn explain(&self, request: &Unverified, secret: &Secret, more: Vec<TextGuess>) -> Option<String> {
-        let given = read_hex(request.headers(), self.header, Self::PREFIX).ok()?;
-        let mut texts = body_texts(request.body());
-        texts.extend(more);
-        mistake(&given, &text_keys(secret), &texts)
     }
 }
 

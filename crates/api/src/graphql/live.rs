@@ -80,7 +80,8 @@ impl Watcher for Live {
 }
 
 /// A place among the streams, given back when it is dropped.
-struct Place {
+#[derive(Debug)]
+pub(crate) struct Place {
     live: Arc<Live>,
     key: KeyId,
 }
@@ -109,7 +110,8 @@ impl Live {
         Arc::new(Self { changes, streams: Mutex::default(), tasks: TaskTracker::new(), clock, ready })
     }
 
-    fn place(self: &Arc<Self>, key: KeyId) -> Result<Place> {
+    /// A place for one more stream, or for somebody who waits for news.
+    pub(crate) fn place(self: &Arc<Self>, key: KeyId) -> Result<Place> {
         let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
         let all: usize = streams.values().sum();
         let own = streams.get(&key).copied().unwrap_or_default();

@@ -266,7 +266,7 @@ impl Retry {
     }
 }
 
-fn given(secret: Option<SecretText>, bearer_token: Option<SecretText>) -> Given {
+pub(super) fn given(secret: Option<SecretText>, bearer_token: Option<SecretText>) -> Given {
     Given { secret: secret.map(|text| text.0), bearer_token: bearer_token.map(|text| text.0) }
 }
 

@@ -13,6 +13,8 @@ use crate::edge::Edge;
 
 mod advisories;
 pub(crate) mod audit;
+mod captured;
+mod captures;
 mod custom_types;
 mod deliveries;
 mod duration;
@@ -39,12 +41,17 @@ mod poam_export;
 mod poam_settings;
 mod poam_view;
 mod projects;
+mod receipts;
 mod replay;
 mod replays;
 mod scan_runs;
 mod show;
+mod sources;
 mod trainings;
+mod verify;
 mod webhooks;
+
+pub(crate) use verify::Explaining;
 
 /// Routes that need a key.
 pub(crate) fn guarded(edge: &Edge) -> OpenApiRouter<Edge> {
@@ -121,5 +128,10 @@ fn areas() -> OpenApiRouter<Edge> {
         .merge(poam_export::routes())
         .merge(poam_settings::routes())
         .merge(trainings::routes())
+        .merge(captures::routes())
+        .merge(captured::routes())
+        .merge(verify::routes())
+        .merge(sources::routes())
+        .merge(receipts::routes())
         .merge(operation::guarded())
 }

@@ -10,6 +10,11 @@ const LINE_BYTES_MAX: usize = 256;
 /// Bytes of trailers that are taken.
 const TRAILER_BYTES_MAX: usize = 8 * 1024;
 
+/// Heads of requests to these paths are kept as they came.
+const KEPT_BELOW: [&[u8]; 2] = [b"/capture/", b"/in/"];
+/// A head that is longer is not kept. hyper's own limit is shorter.
+const KEPT_BYTES_MAX: usize = 64 * 1024;
+
 /// What came of the bytes so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Framing {
@@ -46,11 +51,26 @@ pub(super) struct Heads {
     lines: usize,
     length: Option<u64>,
     is_chunked: bool,
+    /// The head under way, while it may be one that is kept.
+    raw: Vec<u8>,
+    is_kept: bool,
+    /// Heads that have ended, in their order; `None`: one that is not kept.
+    ended: Vec<Option<Box<[u8]>>>,
 }
 
 impl Default for Heads {
     fn default() -> Self {
-        Self { state: State::Head, line: Vec::new(), line_bytes: 0, lines: 0, length: None, is_chunked: false }
+        Self {
+            state: State::Head,
+            line: Vec::new(),
+            line_bytes: 0,
+            lines: 0,
+            length: None,
+            is_chunked: false,
+            raw: Vec::new(),
+            is_kept: true,
+            ended: Vec::new(),
+        }
     }
 }
 
@@ -78,6 +98,22 @@ impl Heads {
         }
     }
 
+    /// The heads that ended since this was asked last.
+    pub(super) fn take_ended(&mut self) -> Vec<Option<Box<[u8]>>> {
+        std::mem::take(&mut self.ended)
+    }
+
+    /// Keeps a piece of a head.
+    fn keep(&mut self, piece: &[u8]) {
+        if self.is_kept && self.state == State::Head {
+            self.is_kept = self.raw.len() + piece.len() <= KEPT_BYTES_MAX;
+            match self.is_kept {
+                true => self.raw.extend_from_slice(piece),
+                false => self.raw.clear(),
+            }
+        }
+    }
+
     fn skip<'a>(&mut self, bytes: &'a [u8], left: u64, in_chunks: bool) -> &'a [u8] {
         let here = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
         let left = left - u64::try_from(here).unwrap_or(left);
@@ -96,6 +132,7 @@ impl Heads {
         self.line_bytes += piece.len();
         let room = LINE_BYTES_MAX.saturating_sub(self.line.len()).min(piece.len());
         self.line.extend_from_slice(piece.get(..room).unwrap_or_default());
+        self.keep(end.map_or(piece, |end| bytes.get(..=end).unwrap_or(piece)));
         let Some(end) = end else {
             return &[];
         };
@@ -121,9 +158,17 @@ impl Heads {
     fn head_line(&mut self, line: &[u8], is_cut: bool) -> State {
         if line.is_empty() {
             // Empty lines before a request line mean nothing.
-            return if self.lines == 0 { State::Head } else { self.head_end() };
+            if self.lines == 0 {
+                self.raw.clear();
+                return State::Head;
+            }
+            return self.head_end();
         }
         self.lines += 1;
+        if self.lines == 1 && !KEPT_BELOW.iter().any(|path| line.windows(path.len()).any(|piece| piece == *path)) {
+            self.is_kept = false;
+            self.raw.clear();
+        }
         let Some(colon) = line.iter().position(|byte| *byte == b':').filter(|_| self.lines > 1) else {
             return State::Head;
         };
@@ -150,6 +195,8 @@ impl Heads {
 
     fn head_end(&mut self) -> State {
         self.lines = 0;
+        let raw = std::mem::take(&mut self.raw);
+        self.ended.push(std::mem::replace(&mut self.is_kept, true).then(|| raw.into_boxed_slice()));
         match (self.length.take(), std::mem::take(&mut self.is_chunked)) {
             (_, true) => State::ChunkSize,
             (Some(left), false) if left > 0 => State::Skip { left, in_chunks: false },
@@ -245,5 +292,34 @@ mod tests {
         };
         assert_eq!(with(70), Framing::Clear);
         assert_eq!(with(90), Framing::Broken);
+    }
+
+    #[test]
+    fn heads_to_kept_paths_are_kept_as_they_came_and_the_others_counted() {
+        let kept = "POST /capture/x HTTP/1.1\r\nHOST: a\r\nx-B:  c \r\nContent-Length: 2\r\n\r\n";
+        let text = format!("\r\n{kept}{{}}GET / HTTP/1.1\r\nHost: a\r\n\r\n{kept}{{}}");
+        let wanted = vec![Some(kept.as_bytes().into()), None, Some(kept.as_bytes().into())];
+        let mut heads = Heads::default();
+        heads.feed(text.as_bytes());
+        assert_eq!(heads.take_ended(), wanted);
+        assert!(heads.take_ended().is_empty());
+        let mut heads = Heads::default();
+        let bytewise = text.as_bytes().chunks(1).flat_map(|byte| {
+            heads.feed(byte);
+            heads.take_ended()
+        });
+        assert_eq!(bytewise.collect::<Vec<_>>(), wanted);
+    }
+
+    #[test]
+    fn a_head_without_end_is_not_kept() {
+        let mut heads = Heads::default();
+        heads.feed(b"POST /capture/x HTTP/1.1\r\nX: ");
+        for _ in 0..1000 {
+            heads.feed(&[b'x'; 1000]);
+            assert!(heads.raw.len() <= KEPT_BYTES_MAX);
+        }
+        heads.feed(b"\r\n\r\n");
+        assert_eq!(heads.take_ended(), [None]);
     }
 }

@@ -31,9 +31,12 @@ use proxies::TrustedProxies;
 use stream::Watched;
 use watch::{Activity, Verdict, Watch, Working};
 
+pub(crate) use lines::Lines;
+
 mod admission;
 mod frames;
 mod heads;
+mod lines;
 pub mod proxies;
 mod stream;
 mod watch;
@@ -218,6 +221,9 @@ fn answer(
     request.extensions_mut().insert(client);
     if activity.is_ambiguous() {
         request.extensions_mut().insert(Ambiguous);
+    }
+    if !is_http2 && let Some(head) = activity.next_head() {
+        request.extensions_mut().insert(Lines::of(head));
     }
     let working = activity.begin(is_http2);
     request.extensions_mut().insert(Busy(Arc::clone(&working)));

@@ -72,11 +72,15 @@ impl<T> Watched<T> {
         }
         match &mut self.protocol {
             Protocol::Unknown { .. } => Judgement::Pass,
-            Protocol::Http1(heads) => match heads.feed(bytes) {
-                (Framing::Clear, _) => Judgement::Pass,
-                (Framing::Ambiguous, _) => Judgement::Distrust,
-                (Framing::Broken, clear) => Judgement::Refuse(clear),
-            },
+            Protocol::Http1(heads) => {
+                let (framing, clear) = heads.feed(bytes);
+                self.activity.heads_ended(heads.take_ended());
+                match framing {
+                    Framing::Clear => Judgement::Pass,
+                    Framing::Ambiguous => Judgement::Distrust,
+                    Framing::Broken => Judgement::Refuse(clear),
+                }
+            }
             Protocol::Http2 { frames, .. } => match frames.is_flood(bytes, self.activity.bytes_written()) {
                 false => Judgement::Pass,
                 true => Judgement::CalmDown,

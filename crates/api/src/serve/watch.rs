@@ -3,8 +3,9 @@
 //! hyper's own header timeout begins after the protocol was recognised, and counts the idle time before a request. So
 //! the bytes read and written and the requests begun are counted here ([`super::stream`]), and judged every now and then.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::SignedDuration;
 
@@ -24,6 +25,8 @@ pub(super) struct Activity {
     begun: AtomicU64,
     ended: AtomicU64,
     is_http2: AtomicBool,
+    /// Heads of HTTP/1 that are not answered yet, in their order; `None`: one that is not kept.
+    heads: Mutex<VecDeque<Option<Box<[u8]>>>>,
 }
 
 impl Activity {
@@ -44,6 +47,18 @@ impl Activity {
 
     pub(super) fn bytes_written(&self) -> u64 {
         self.bytes_written.load(Ordering::Acquire)
+    }
+
+    /// These came to their end.
+    pub(super) fn heads_ended(&self, ended: Vec<Option<Box<[u8]>>>) {
+        if !ended.is_empty() {
+            self.heads.lock().unwrap_or_else(PoisonError::into_inner).extend(ended);
+        }
+    }
+
+    /// The head of the request that is taken up now, if it was kept.
+    pub(super) fn next_head(&self) -> Option<Box<[u8]>> {
+        self.heads.lock().unwrap_or_else(PoisonError::into_inner).pop_front().flatten()
     }
 
     /// From now on no request of this connection is to be believed.

@@ -88,6 +88,9 @@ async fn e8_a_url_that_is_a_secret_is_never_shown(
     let all = "{ org(id: \"acme\") { endpoints(first: 10) { nodes { url settings } } } }";
     seen.push(world.post("/graphql", json!({"query": all})).await.text());
     for answer in seen {
-        assert!(!answer.contains(secret) && !answer.contains("/workflows/") && !answer.contains("/services/"), "{answer}");
+        assert!(
+            !answer.contains(secret) && !answer.contains("/workflows/") && !answer.contains("/services/"),
+            "{answer}"
+        );
     }
 }

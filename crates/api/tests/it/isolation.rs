@@ -19,6 +19,10 @@ const NOTHING: &str = "0192f0c1-0000-7000-8000-00000000dead";
 /// Routes that every key of the organisation may ask: what it may do is decided by more than a scope.
 const ANY_KEY: [&str; 2] = ["GET /api/v1/orgs/{org}", "POST /api/v1/orgs/{org}/members/{id}/keys"];
 
+/// What changes nothing and is asked by POST for the length of the question.
+const QUESTIONS: [&str; 2] =
+    ["POST /api/v1/orgs/{org}/verify", "POST /api/v1/orgs/{org}/captures/{id}/requests/{request}/verify"];
+
 /// What the other organisation has: an id for each area.
 struct Theirs {
     org: String,
@@ -39,12 +43,17 @@ async fn theirs(world: &World) -> Theirs {
         ("/replays", json!({"state": "dead_lettered"})),
         ("/erasures", json!({"text": "nobody"})),
         ("/evidence?file_name=e", json!({})),
+        ("/sources", serde_json::from_str(&body_for("/sources")).unwrap()),
         ("/poam-items", serde_json::from_str(&body_for("/poam-items")).unwrap()),
+        ("/captures", json!({"name": "c"})),
         ("/trainings", serde_json::from_str(&body_for("/trainings")).unwrap()),
     ] {
         let reply = world.post(&path(rest), given).await;
         assert!(reply.status.is_success(), "{rest}: {}", reply.text());
     }
+    // A call makes a receipt, also one that proves nothing.
+    let source = world.get(&path("/sources")).await.is(200).json()["items"][0]["id"].as_str().unwrap().to_owned();
+    world.call("", Method::POST, &format!("/in/{source}"), Some("{}".to_owned())).await.is(401);
     let mut ids = BTreeMap::new();
     for (method, template) in operations() {
         if method != Method::GET || template.matches('{').count() != 1 || !template.starts_with("/api/v1/orgs/{org}/") {
@@ -81,11 +90,13 @@ fn body_for(path: &str) -> String {
         "keys" if path.contains("/members/") => json!({"name": "k"}),
         "keys" => json!({"name": "k", "scopes": ["events:read"]}),
         "projects" => json!({"name": "q"}),
+        "captures" => json!({"name": "d"}),
         "poam-items" => {
             json!({"finding_id": "0ef8ac7e-1b9d-48d9-82eb-2f2355ba2b31", "scheduled_completion_date": "2030-01-01"})
         }
         "trainings" => json!({"user": "a@example.com", "training": "t", "score": 1,
             "started_at": "2026-01-01T00:00:00Z", "completed_at": "2026-01-01T00:00:01Z"}),
+        "sources" => json!({"dialect": "standard", "name": "s", "make_secret": true}),
         "event-types" => json!({"type": "a.b", "description": "d"}),
         "poam-policy" => json!({"rules": []}),
         "fail" => json!({"error": "e"}),
@@ -217,7 +228,10 @@ async fn every_route_needs_its_scope_and_no_other() {
         let name = format!("{method} {template}");
         assert_eq!(scope.is_none(), ANY_KEY.contains(&name.as_str()), "{name} needs {scope:?}");
         let reads = scope.is_some_and(|scope| scope.as_str().ends_with(":read"));
-        assert!(*method == Method::GET || !reads, "{name} changes something with {scope:?}");
+        assert!(
+            *method == Method::GET || !reads || QUESTIONS.contains(&name.as_str()),
+            "{name} changes something with {scope:?}"
+        );
     }
     for scope in Scope::ALL {
         world.add_key(scope.as_str(), Some(world.org), &[*scope]).await;

@@ -240,6 +240,10 @@ impl World {
         self.post(&self.path("/events"), given).await.is(202).json()
     }
 
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
     pub(crate) fn later(&self, seconds: i64) {
         self.clock.advance(SignedDuration::from_secs(seconds));
     }

@@ -16,6 +16,7 @@ mod accept;
 mod admin;
 mod advisory;
 mod audit;
+mod capture;
 mod custom_type;
 mod deliver;
 mod erase;
@@ -26,6 +27,7 @@ mod replay;
 mod retention;
 mod scan;
 mod scan_run;
+mod source;
 mod tenant;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -36,6 +38,7 @@ pub use accept::*;
 pub use admin::*;
 pub use advisory::*;
 pub use audit::*;
+pub use capture::*;
 pub use custom_type::*;
 pub use deliver::*;
 pub use erase::*;
@@ -46,6 +49,7 @@ pub use replay::*;
 pub use retention::*;
 pub use scan::*;
 pub use scan_run::*;
+pub use source::*;
 pub use tenant::*;
 pub use training::*;
 pub use watch::*;
@@ -94,6 +98,9 @@ pub trait Store:
     + TrainingStore
     + ScanRunStore
     + CustomTypeStore
+    + CaptureStore
+    + SourceStore
+    + ReceiptStore
 {
 }
 
@@ -119,6 +126,9 @@ impl<T> Store for T where
         + TrainingStore
         + ScanRunStore
         + CustomTypeStore
+        + CaptureStore
+        + SourceStore
+        + ReceiptStore
 {
 }
 

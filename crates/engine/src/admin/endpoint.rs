@@ -169,7 +169,7 @@ pub fn create(
     entropy: &dyn Entropy,
 ) -> Result<Made, Refused> {
     let dialect = sendable(&spec.dialect)?;
-    let url = egress.check_url(&spec.url)?;
+    let url = egress.check_url_for(dialect.carrier, &spec.url)?;
     check_description(spec.description.as_deref())?;
     let events = events_of(dialect, spec.events)?;
     headers::check(dialect, &spec.headers)?;
@@ -181,6 +181,7 @@ pub fn create(
         transport::check_auth(auth, egress)?;
     }
     transport::check_tls(&spec.transport.tls, now)?;
+    check_one_voice(dialect, secret.is_some(), &spec.transport)?;
     let endpoint = Endpoint {
         id: EndpointId::make(now, entropy),
         org_id,
@@ -210,6 +211,15 @@ fn paced(dialect: &Dialect, mut policy: EndpointPolicy, unlimited: bool) -> Endp
     policy
 }
 
+/// A secret of a dialect that may go without goes into `Authorization`, and so does `auth`.
+fn check_one_voice(dialect: &Dialect, has_secret: bool, transport: &Transport) -> Result<(), Refused> {
+    let is_twice = dialect.credential == Credential::SecretOptional && has_secret && transport.auth.is_some();
+    match is_twice {
+        true => Err(member("/auth", "auth and secret both say who Watchbell is: give one of them")),
+        false => Ok(()),
+    }
+}
+
 /// Whether an endpoint of this dialect gets a ping as soon as it is made.
 pub fn is_greeted(dialect: &Dialect) -> bool {
     dialect.id == SNYK
@@ -231,7 +241,7 @@ pub fn change(
     endpoint.updated_at = after(seen.updated_at, now);
     let renews = change.renews();
     if let Some(text) = &change.url {
-        let url = egress.check_url(text)?;
+        let url = egress.check_url_for(seen.dialect.carrier, text)?;
         if is_elsewhere(&seen.url, &url) {
             check_new_host(seen, &change)?;
             endpoint.secrets.clear();
@@ -262,6 +272,7 @@ pub fn change(
         false => None,
     };
     change_transport(&mut endpoint, change.auth, change.tls, change.http_version, egress, now)?;
+    check_one_voice(endpoint.dialect, !endpoint.secrets.is_empty(), &endpoint.transport)?;
     Ok(Made { endpoint, secret })
 }
 
@@ -310,7 +321,7 @@ pub fn with_state(seen: &Endpoint, paused: bool, now: Timestamp) -> Option<Endpo
 }
 
 /// `updated_at` is what a concurrent change is noticed by, so it must move on even when the clock does not.
-fn after(before: Timestamp, now: Timestamp) -> Timestamp {
+pub(super) fn after(before: Timestamp, now: Timestamp) -> Timestamp {
     let next = before.checked_add(SignedDuration::from_micros(1)).unwrap_or(Timestamp::MAX);
     now.max(next)
 }
@@ -457,14 +468,19 @@ fn renew(
         let detail = format!("no secret was given, and the dialect {} makes none", endpoint.dialect.id);
         return Err(Refused::Secret { member: "secret", detail });
     };
+    put_first(&mut endpoint.secrets, &text, overlap, now);
+    Ok(Some(text))
+}
+
+/// Makes `text` the first of the secrets; the others end after `overlap` at the latest.
+pub(super) fn put_first(secrets: &mut Vec<EndpointSecret>, text: &Secret, overlap: SignedDuration, now: Timestamp) {
     let end = now.checked_add(overlap).unwrap_or(Timestamp::MAX);
-    for old in &mut endpoint.secrets {
+    for old in &mut *secrets {
         old.expires_at = Some(old.expires_at.map_or(end, |earlier| earlier.min(end)));
     }
-    endpoint.secrets.retain(|old| old.text != text && old.expires_at.is_none_or(|end| now < end));
-    endpoint.secrets.insert(0, valid_from(&text, now));
-    endpoint.secrets.truncate(SECRETS_MAX);
-    Ok(Some(text))
+    secrets.retain(|old| old.text != *text && old.expires_at.is_none_or(|end| now < end));
+    secrets.insert(0, valid_from(text, now));
+    secrets.truncate(SECRETS_MAX);
 }
 
 fn valid_from(text: &Secret, now: Timestamp) -> EndpointSecret {
@@ -496,7 +512,7 @@ fn credential(dialect: &Dialect, given: Given, entropy: &dyn Entropy) -> Result<
     }
 }
 
-fn check_secret(dialect: &Dialect, member: &'static str, secret: &Secret) -> Result<Secret, Refused> {
+pub(super) fn check_secret(dialect: &Dialect, member: &'static str, secret: &Secret) -> Result<Secret, Refused> {
     let bytes = secret.expose().len();
     let long_enough = match bytes {
         0 => Err(SecretError::Empty),

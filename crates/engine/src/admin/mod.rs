@@ -12,5 +12,6 @@ pub mod member;
 pub mod org;
 pub mod poam;
 pub mod replay;
+pub mod source;
 pub mod test_event;
 pub mod transport;

@@ -6,7 +6,7 @@ use std::fmt::Display;
 use jiff::Timestamp;
 use url::Url;
 use watchbell_domain::endpoint::{Auth, HttpVersion, OAuth2Client, TlsSettings, Transport};
-use watchbell_wire::dialect::Credential;
+use watchbell_wire::dialect::{Carrier, Credential};
 use watchbell_wire::{Dialect, Secret};
 
 use super::endpoint::Refused;
@@ -33,6 +33,7 @@ pub(super) fn check_fit(
     has_secret: bool,
     headers: &[(String, Secret)],
 ) -> Result<(), Refused> {
+    check_carrier(transport, url, dialect, headers)?;
     if let Some(auth) = &transport.auth {
         if has_secret && dialect.speaks_in_authorization() {
             let member_of_it = if dialect.credential == Credential::BearerToken { "bearer_token" } else { "secret" };
@@ -48,7 +49,7 @@ pub(super) fn check_fit(
             return Err(member("/auth", detail));
         }
     }
-    if url.scheme() == "https" {
+    if url.scheme() == "https" || dialect.carrier != Carrier::Http {
         return Ok(());
     }
     if !transport.tls.is_default() {
@@ -59,6 +60,33 @@ pub(super) fn check_fit(
             Err(member("/http_version", "http2 is spoken over https alone, and the URL is plain http"))
         }
         HttpVersion::Auto | HttpVersion::Http1 => Ok(()),
+    }
+}
+
+/// What HTTP alone has, and what the others have no use for.
+fn check_carrier(
+    transport: &Transport,
+    url: &Url,
+    dialect: &Dialect,
+    headers: &[(String, Secret)],
+) -> Result<(), Refused> {
+    if dialect.carrier == Carrier::Http {
+        return Ok(());
+    }
+    if !headers.is_empty() {
+        return Err(member("/headers", format!("the dialect {} sends no HTTP and has no headers", dialect.id)));
+    }
+    if transport.http_version != HttpVersion::Auto {
+        return Err(member("/http_version", format!("the dialect {} sends no HTTP", dialect.id)));
+    }
+    let has_tls = matches!(url.scheme(), "syslog+tls" | "smtp" | "smtps");
+    if !has_tls && !transport.tls.is_default() {
+        return Err(member("/tls", "certificates are for TLS, and the URL is plain"));
+    }
+    match (dialect.carrier, &transport.auth) {
+        (Carrier::Http, _) | (_, None) | (Carrier::Smtp, Some(Auth::Basic { .. })) => Ok(()),
+        (Carrier::Syslog, Some(_)) => Err(member("/auth", "syslog has no credentials; TLS may show a certificate")),
+        (Carrier::Smtp, Some(_)) => Err(member("/auth", "mail servers take a user and a password: kind basic")),
     }
 }
 

@@ -1,4 +1,4 @@
-//! One claimed delivery, sent: from its turn to what follows.
+//! One claimed delivery, or several of one endpoint at once, sent: from their turn to what follows for each.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use watchbell_domain::delivery::{Attempt, AttemptResult, DeadLetterReason, Response};
@@ -37,16 +37,21 @@ pub(super) struct Context {
     pub(super) interrupt: CancellationToken,
 }
 
-/// A claimed delivery to be sent.
+/// What is to be sent to an endpoint: one delivery, or several at once. Never empty.
 pub(super) struct Job {
     pub(super) prepared: Arc<Prepared>,
-    pub(super) delivery: ClaimedDelivery,
-    /// When it was claimed, by the monotonic clock.
-    pub(super) claimed_at: SignedDuration,
+    pub(super) tickets: Vec<Ticket>,
     pub(super) done: Done,
 }
 
-/// Tells the loop that a claimed delivery takes no room any more, whatever became of it: also when this is dropped by a
+/// A claimed delivery.
+pub(super) struct Ticket {
+    pub(super) delivery: ClaimedDelivery,
+    /// When it was claimed, by the monotonic clock.
+    pub(super) claimed_at: SignedDuration,
+}
+
+/// Tells the loop that what was begun takes no room any more, whatever became of it: also when this is dropped by a
 /// panic.
 #[derive(Debug)]
 pub(super) struct Done {
@@ -58,16 +63,16 @@ pub(super) struct Done {
 #[derive(Debug)]
 pub(super) struct Report {
     pub(super) endpoint_id: EndpointId,
-    /// Whether the delivery was tried before.
-    pub(super) is_retry: bool,
-    /// `None`: it came to nothing that could be written down; the claim runs out.
-    pub(super) outcome: Option<Outcome>,
+    /// How many of the deliveries were tried before.
+    pub(super) retries: u32,
+    /// Empty: it came to nothing that could be written down; the claims run out.
+    pub(super) outcomes: Vec<Outcome>,
 }
 
 impl Drop for Done {
     fn drop(&mut self) {
-        let Report { endpoint_id, is_retry, .. } = self.report;
-        let report = Report { endpoint_id, is_retry, outcome: self.report.outcome.take() };
+        let Report { endpoint_id, retries, .. } = self.report;
+        let report = Report { endpoint_id, retries, outcomes: std::mem::take(&mut self.report.outcomes) };
         // There is room for a report of everything in flight; a closed channel means that nobody counts any more.
         self.to.try_send(report).ok();
     }
@@ -75,42 +80,60 @@ impl Drop for Done {
 
 /// Sends and decides. What came of it goes to the loop, which has it written down.
 pub(super) async fn run(context: Arc<Context>, mut job: Job) {
-    let settlement = match context.stopping.load(Ordering::Relaxed) {
-        true => context.given_back(job.prepared.endpoint.org_id, job.prepared.endpoint.id, &job.delivery),
+    let settlements = match context.stopping.load(Ordering::Relaxed) {
+        true => job.tickets.iter().map(|ticket| context.untouched(&job, &ticket.delivery)).collect(),
         false => context.attempt(&job).await,
     };
-    job.done.report.outcome = Some(Outcome { settlement, claimed_at: job.claimed_at });
+    let outcomes = settlements.into_iter().zip(&job.tickets);
+    job.done.report.outcomes =
+        outcomes.map(|(settlement, ticket)| Outcome { settlement, claimed_at: ticket.claimed_at }).collect();
 }
 
 impl Context {
-    async fn attempt(&self, job: &Job) -> Settlement {
+    /// What follows for each of the job's deliveries, in their order.
+    async fn attempt(&self, job: &Job) -> Vec<Settlement> {
         let started_at = self.clock.now();
         let begun = self.clock.monotonic();
-        let sending = send::send(&self.client, &job.prepared, &job.delivery, started_at, &self.interrupt);
-        let sent = AssertUnwindSafe(sending).catch_unwind().await;
+        let deliveries: Vec<&ClaimedDelivery> = job.tickets.iter().map(|ticket| &ticket.delivery).collect();
+        let sending = send::send(&self.client, &job.prepared, &deliveries, started_at, &self.interrupt);
+        let sent = AssertUnwindSafe(sending).catch_unwind().await.unwrap_or_else(|_| {
+            self.observer.panicked();
+            tracing::error!(endpoint_id = %job.prepared.endpoint.id, "an attempt panicked");
+            let broken = || Sent::Exchange { exchange: Fault::from(AttemptResult::Internal).into(), made: None };
+            deliveries.iter().map(|_| broken()).collect()
+        });
+        let took = self.clock.monotonic() - begun;
+        let each = deliveries.into_iter().zip(sent);
+        each.map(|(delivery, sent)| self.after(job, delivery, sent, started_at, took)).collect()
+    }
+
+    fn after(
+        &self,
+        job: &Job,
+        delivery: &ClaimedDelivery,
+        sent: Sent,
+        started_at: Timestamp,
+        took: SignedDuration,
+    ) -> Settlement {
         let ended = |result, response: Option<Response>, detail| {
             self.observer.attempt_ended(result);
             Attempt {
-                number: job.delivery.attempt_number,
+                number: delivery.attempt_number,
                 started_at,
-                duration: told(result, self.clock.monotonic() - begun),
+                duration: told(result, took),
                 result,
                 response,
                 detail,
             }
         };
         match sent {
-            Ok(Sent::Exchange { exchange, made }) => self.after_exchange(job, exchange, made, ended),
-            Ok(Sent::NotEncodable(error)) => {
+            Sent::Exchange { exchange, made } => self.after_exchange(job, delivery, exchange, made, ended),
+            Sent::Nothing => self.untouched(job, delivery),
+            Sent::NotEncodable(error) => {
                 let next =
                     Next::DeadLetter { reason: DeadLetterReason::NotEncodable, disable: None, endpoint_pause: None };
                 let attempt = ended(AttemptResult::Internal, None, Some(error.to_string()));
-                self.settlement(job, attempt, next, None)
-            }
-            Err(_) => {
-                self.observer.panicked();
-                tracing::error!(delivery_id = %job.delivery.id, "an attempt panicked");
-                self.after_exchange(job, Fault::from(AttemptResult::Internal).into(), None, ended)
+                self.settlement(job, delivery, attempt, next, None)
             }
         }
     }
@@ -118,11 +141,11 @@ impl Context {
     fn after_exchange(
         &self,
         job: &Job,
+        delivery: &ClaimedDelivery,
         exchange: Exchange,
         made: Option<Bytes>,
         ended: impl Fn(AttemptResult, Option<Response>, Option<String>) -> Attempt,
     ) -> Settlement {
-        let delivery = &job.delivery;
         let decision = retry::decide(
             &job.prepared.policy,
             &Ended {
@@ -139,7 +162,11 @@ impl Context {
         let attempt = ended(exchange.result, exchange.response, exchange.detail);
         let next = next(decision);
         let body = made.filter(|_| matches!(next, Next::Retry { .. }));
-        self.settlement(job, attempt, next, body)
+        self.settlement(job, delivery, attempt, next, body)
+    }
+
+    fn untouched(&self, job: &Job, delivery: &ClaimedDelivery) -> Settlement {
+        self.given_back(job.prepared.endpoint.org_id, job.prepared.endpoint.id, delivery)
     }
 
     /// Claimed, but never begun: it goes back as it was.
@@ -157,12 +184,19 @@ impl Context {
         }
     }
 
-    fn settlement(&self, job: &Job, attempt: Attempt, next: Next, body: Option<Bytes>) -> Settlement {
+    fn settlement(
+        &self,
+        job: &Job,
+        delivery: &ClaimedDelivery,
+        attempt: Attempt,
+        next: Next,
+        body: Option<Bytes>,
+    ) -> Settlement {
         Settlement {
             org_id: job.prepared.endpoint.org_id,
-            delivery_id: job.delivery.id,
+            delivery_id: delivery.id,
             endpoint_id: job.prepared.endpoint.id,
-            lease: job.delivery.lease,
+            lease: delivery.lease,
             attempt: Some(attempt),
             next,
             body,

@@ -120,7 +120,7 @@ impl Breaker {
 impl Sign {
     pub(super) const fn of(result: AttemptResult) -> Self {
         match result {
-            AttemptResult::Http(200..=299) => Self::Success,
+            AttemptResult::Http(200..=299) | AttemptResult::Sent => Self::Success,
             AttemptResult::Http(429 | 500..) => Self::Trouble,
             AttemptResult::Http(_) => Self::Life,
             AttemptResult::RedirectRefused | AttemptResult::ResponseTooLarge | AttemptResult::Rejected => Self::Life,

@@ -11,7 +11,7 @@ use watchbell_domain::endpoint::RateLimit;
 const TOKEN: i128 = 1_000_000_000;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Bucket {
+pub(crate) struct Bucket {
     limit: RateLimit,
     /// When it is full again.
     full_at: i128,
@@ -19,24 +19,24 @@ pub(super) struct Bucket {
 
 impl Bucket {
     /// A full one.
-    pub(super) const fn full(limit: RateLimit) -> Self {
+    pub(crate) const fn full(limit: RateLimit) -> Self {
         Self { limit, full_at: i128::MIN }
     }
 
     /// The same bucket under another limit: what was taken stays taken.
-    pub(super) fn with_limit(self, limit: RateLimit, now: Timestamp) -> Self {
+    pub(crate) fn with_limit(self, limit: RateLimit, now: Timestamp) -> Self {
         let old = self.units(now);
         let missing = (self.full_at.max(old) - old).min(i128::from(limit.burst.get()) * TOKEN);
         let changed = Self { limit, full_at: 0 };
         Self { full_at: changed.units(now) + missing, ..changed }
     }
 
-    pub(super) const fn limit(&self) -> RateLimit {
+    pub(crate) const fn limit(&self) -> RateLimit {
         self.limit
     }
 
     /// Tokens there are at `now`.
-    pub(super) fn tokens(&self, now: Timestamp) -> u32 {
+    pub(crate) fn tokens(&self, now: Timestamp) -> u32 {
         let now = self.units(now);
         let missing = self.full_at.max(now) - now;
         let tokens = (i128::from(self.limit.burst.get()) * TOKEN - missing).div_euclid(TOKEN);
@@ -44,12 +44,12 @@ impl Bucket {
     }
 
     /// Takes one; without one it is owed.
-    pub(super) fn take(&mut self, now: Timestamp) {
+    pub(crate) fn take(&mut self, now: Timestamp) {
         self.full_at = self.full_at.max(self.units(now)) + TOKEN;
     }
 
     /// When there is a token, now or later.
-    pub(super) fn next_at(&self, now: Timestamp) -> Timestamp {
+    pub(crate) fn next_at(&self, now: Timestamp) -> Timestamp {
         let allowed = self.full_at.saturating_sub((i128::from(self.limit.burst.get()) - 1) * TOKEN);
         if allowed <= self.units(now) {
             return now;

@@ -50,6 +50,15 @@ impl Lines {
         line.waiting.pop_front()
     }
 
+    /// At most so many that may go out together with the one before: of the same version of the endpoint, and in time.
+    pub(super) fn next_with(&mut self, first: &InLine, max: usize, now: SignedDuration) -> Vec<InLine> {
+        let Some(line) = self.by_endpoint.get_mut(&first.endpoint.id) else {
+            return Vec::new();
+        };
+        let fits = |next: &mut InLine| now <= next.begins_by && next.endpoint.updated_at == first.endpoint.updated_at;
+        std::iter::from_fn(|| line.waiting.pop_front_if(fits)).take(max).collect()
+    }
+
     /// An endpoint's whole line.
     pub(super) fn take(&mut self, endpoint: EndpointId) -> VecDeque<InLine> {
         self.by_endpoint.remove(&endpoint).map(|line| line.waiting).unwrap_or_default()

@@ -16,7 +16,8 @@
 
 mod attempt;
 mod breaker;
-mod bucket;
+pub(crate) mod bucket;
+mod carrier;
 mod handle;
 mod lines;
 mod observer;

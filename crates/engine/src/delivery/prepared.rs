@@ -2,6 +2,7 @@
 //! endpoint changes.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -11,8 +12,9 @@ use watchbell_domain::endpoint::{Auth, Endpoint, Transport};
 use watchbell_domain::retry::RetryPolicy;
 use watchbell_wire::{Key, Secret};
 
+use super::carrier::Way;
 use super::options::Options;
-use crate::net::client::{Client, Peer, PeerRefused};
+use crate::net::client::{Client, PeerRefused};
 use crate::net::fault::Fault;
 use crate::net::mask::{self, Mask};
 use crate::net::oauth2::{self, TokenSource};
@@ -21,7 +23,7 @@ use crate::net::oauth2::{self, TokenSource};
 pub(super) struct Prepared {
     pub(super) endpoint: Arc<Endpoint>,
     /// `None`: see `refused`.
-    pub(super) peer: Option<Arc<Peer>>,
+    pub(super) way: Option<Way>,
     /// The URL is not one that we may deliver to any more, or its certificates cannot be used.
     pub(super) refused: Option<PeerRefused>,
     /// What the `Authorization` header says; `Err`: it cannot be said.
@@ -31,6 +33,8 @@ pub(super) struct Prepared {
     pub(super) mask: Mask,
     pub(super) policy: RetryPolicy,
     pub(super) timeout: SignedDuration,
+    /// Most deliveries that go out at once; fewer where the endpoint has said that so many are too many.
+    together_max: AtomicUsize,
     keys: Vec<(Option<Timestamp>, Key)>,
 }
 
@@ -43,10 +47,10 @@ impl Prepared {
             let old = &before.endpoint.transport;
             old.tls == transport.tls && old.http_version == transport.http_version
         });
-        let (peer, refused) = match same_tls.filter(|before| before.endpoint.url == endpoint.url) {
-            Some(before) => (before.peer.clone(), before.refused.clone()),
-            None => match client.peer_with(&endpoint.url, transport) {
-                Ok(peer) => (Some(Arc::new(peer)), None),
+        let (way, refused) = match same_tls.filter(|before| before.endpoint.url == endpoint.url) {
+            Some(before) => (before.way.clone(), before.refused.clone()),
+            None => match Way::of(&endpoint, client) {
+                Ok(way) => (Some(way), None),
                 Err(refused) => (None, Some(refused)),
             },
         };
@@ -65,9 +69,12 @@ impl Prepared {
             true => mask::of_secret_url(&endpoint.url),
             false => mask::credentials_of(&endpoint.url),
         };
+        let outbound = endpoint.dialect.outbound;
+        let together_max = outbound.map_or(1, |outbound| outbound.batch_max(&endpoint.settings));
         Self {
+            together_max: AtomicUsize::new(together_max),
             keys: keys.collect(),
-            peer,
+            way,
             refused,
             authorization,
             headers: header_lines(&endpoint.headers),
@@ -91,6 +98,16 @@ impl Prepared {
                 && self.endpoint.settings == endpoint.settings
                 && self.endpoint.transport == endpoint.transport
                 && self.endpoint.policy == endpoint.policy)
+    }
+
+    /// How many deliveries may go out at once.
+    pub(super) fn together_max(&self) -> usize {
+        self.together_max.load(Ordering::Relaxed)
+    }
+
+    /// So many at once were too many.
+    pub(super) fn too_many(&self, count: usize) {
+        self.together_max.fetch_min((count / 2).max(1), Ordering::Relaxed);
     }
 
     /// The keys valid at `now`, newest first.
@@ -128,7 +145,11 @@ fn credentials(transport: &Transport) -> Vec<Secret> {
     match &transport.auth {
         None => Vec::new(),
         Some(Auth::Basic { username, password }) => {
-            vec![password.clone(), Secret::new(STANDARD.encode(pair(username, password)))]
+            // Mail servers are told them in other spellings, and some repeat a command that they do not know.
+            let plain = STANDARD.encode(format!("\0{username}\0{}", password.expose()));
+            let login = STANDARD.encode(password.expose());
+            let sent = [STANDARD.encode(pair(username, password)), plain, login].map(Secret::new);
+            [password.clone()].into_iter().chain(sent).collect()
         }
         Some(Auth::Bearer { token }) => vec![token.clone()],
         Some(Auth::OAuth2(oauth2)) => vec![oauth2.client_secret.clone()],

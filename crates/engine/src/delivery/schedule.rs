@@ -374,6 +374,17 @@ impl Schedule {
         }
     }
 
+    /// So many of the line go out with one that is begun: they take no room of their own.
+    pub(super) fn ride_along(&mut self, endpoint: EndpointId, count: u32, now: Timestamp) {
+        let Some(slot) = self.slots.get_mut(&endpoint) else {
+            return;
+        };
+        let org = slot.org;
+        self.hold(endpoint, |held| held.line = held.line.saturating_sub(count));
+        self.unpark(org);
+        self.refresh(endpoint, now);
+    }
+
     /// So many of the line went back to the store, where they are due again; none is claimed ahead for now.
     pub(super) fn given_back(&mut self, endpoint: EndpointId, count: u32, now: Timestamp) {
         let Some(slot) = self.slots.get_mut(&endpoint) else {

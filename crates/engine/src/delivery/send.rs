@@ -1,4 +1,5 @@
-//! Encode, sign, send, read the answer: one attempt at a dialect endpoint, without a thought of what follows.
+//! Encode, sign, send, read the answer: one attempt at a dialect endpoint, for one delivery or for several at once, without
+//! a thought of what follows.
 
 use std::borrow::Cow;
 
@@ -10,9 +11,10 @@ use watchbell_domain::Timestamp;
 use watchbell_domain::delivery::AttemptResult;
 use watchbell_domain::port::ClaimedDelivery;
 use watchbell_domain::retry::{Heard, RetryAfter};
-use watchbell_wire::dialect::{self, Answer, EncodeError, Judgement, Outbound};
+use watchbell_wire::dialect::{self, Answer, EncodeError, Judgement, Outbound, Part};
 use watchbell_wire::{Header, Key, Message};
 
+use super::carrier::{self, Carried, Way, smtp};
 use super::prepared::{Authorization, Prepared};
 use crate::net::client::{Client, Exchange, Outgoing, Peer};
 use crate::net::fault::Fault;
@@ -42,26 +44,91 @@ pub(super) enum Sent {
     },
     /// The event cannot be said in the dialect.
     NotEncodable(EncodeError),
+    /// It did not go out with the others: there was no room.
+    Nothing,
 }
 
-/// Sends one delivery. The body is made by the first attempt and the same bytes go out on every later one; what carries the
-/// time of sending is made anew each time.
+/// Most bytes that are sent at once; more deliveries wait for the next time.
+const TOGETHER_BYTES_MAX: usize = 900_000;
+
+/// Sends deliveries of one endpoint, several as one where the dialect joins them; says what became of each. A body is made by
+/// the first attempt and the same bytes go out on every later one; what carries the time of sending is made anew each time.
 pub(super) async fn send(
     client: &Client,
     prepared: &Prepared,
-    delivery: &ClaimedDelivery,
+    deliveries: &[&ClaimedDelivery],
     now: Timestamp,
     stop: &CancellationToken,
-) -> Sent {
-    let (outbound, name, body) = match encode(prepared, delivery) {
-        Ok(encoded) => encoded,
-        Err(error) => return Sent::NotEncodable(error),
-    };
-    let talk = Talk { client, prepared, delivery, outbound, name: &name, keys: prepared.keys(now), now, stop };
-    match talk.hold(&body).await {
-        Ok(exchange) => Sent::Exchange { exchange, made: delivery.body.is_none().then_some(body) },
-        Err(error) => Sent::NotEncodable(error),
+) -> Vec<Sent> {
+    let mut each: Vec<Sent> = Vec::with_capacity(deliveries.len());
+    let mut going: Vec<Going<'_>> = Vec::with_capacity(deliveries.len());
+    let mut bytes = 0;
+    for (place, delivery) in deliveries.iter().enumerate() {
+        match encode(prepared, delivery) {
+            Ok((outbound, name, body)) => {
+                bytes += body.len();
+                if going.is_empty() || bytes <= TOGETHER_BYTES_MAX {
+                    going.push(Going { place, delivery, outbound, name, body });
+                }
+                each.push(Sent::Nothing);
+            }
+            Err(error) => each.push(Sent::NotEncodable(error)),
+        }
     }
+    let Some(first) = going.first() else { return each };
+    let outcomes = match body_of(prepared, &going) {
+        Ok(body) => {
+            let (delivery, outbound, name) = (first.delivery, first.outbound, &*first.name);
+            let (keys, count) = (prepared.keys(now), going.len());
+            Talk { client, prepared, delivery, outbound, name, count, keys, now, stop }.hold(&body).await
+        }
+        Err(error) => Err(error),
+    };
+    let mut exchanges = match outcomes {
+        Ok(exchanges) => exchanges.into_iter().map(Ok).collect(),
+        Err(error) => vec![Err(error); going.len()],
+    }
+    .into_iter();
+    for one in going {
+        let Some(place) = each.get_mut(one.place) else { continue };
+        *place = match exchanges.next() {
+            Some(Ok(exchange)) => Sent::Exchange { exchange, made: one.delivery.body.is_none().then_some(one.body) },
+            Some(Err(error)) => Sent::NotEncodable(error),
+            None => Sent::Nothing,
+        };
+    }
+    each
+}
+
+/// A delivery that can be said.
+struct Going<'a> {
+    place: usize,
+    delivery: &'a ClaimedDelivery,
+    outbound: &'static dyn Outbound,
+    name: Cow<'a, str>,
+    body: Bytes,
+}
+
+/// The one body of all.
+fn body_of(prepared: &Prepared, going: &[Going<'_>]) -> Result<Bytes, EncodeError> {
+    if let [one] = going {
+        return Ok(one.body.clone());
+    }
+    let parts: Vec<Part<'_>> = going.iter().map(|one| Part { event: &one.delivery.event, body: &one.body }).collect();
+    let joined = going.first().and_then(|first| first.outbound.join(&parts, &prepared.endpoint.settings));
+    joined.unwrap_or_else(|| Err(EncodeError::Data("the dialect says one thing at a time".to_owned()))).map(Bytes::from)
+}
+
+/// By a carrier that has no statuses.
+async fn carried(
+    client: &Client,
+    prepared: &Prepared,
+    carrying: impl Future<Output = Carried>,
+    stop: &CancellationToken,
+) -> Exchange {
+    let mut exchange: Exchange = carrier::in_time(client, prepared.timeout, stop, carrying).await.into();
+    exchange.detail = exchange.detail.map(|detail| prepared.mask.text(detail.as_bytes()));
+    exchange
 }
 
 /// The dialect, its name of the event, the body that is kept.
@@ -87,6 +154,8 @@ struct Talk<'a> {
     delivery: &'a ClaimedDelivery,
     outbound: &'static dyn Outbound,
     name: &'a str,
+    /// How many deliveries go out at once; `delivery` is the first of them.
+    count: usize,
     keys: Vec<Key>,
     now: Timestamp,
     stop: &'a CancellationToken,
@@ -100,14 +169,41 @@ struct Turn {
 }
 
 impl Talk<'_> {
-    async fn hold(&self, body: &Bytes) -> Result<Exchange, EncodeError> {
+    /// What became of each delivery, in their order.
+    async fn hold(&self, body: &Bytes) -> Result<Vec<Exchange>, EncodeError> {
         if let Err(failed_point) = watchbell_domain::failpoint::at("engine.send") {
-            return Ok(Fault::new(AttemptResult::Internal, failed_point.to_string()).into());
+            return Ok(self.all(Fault::new(AttemptResult::Internal, failed_point.to_string())));
         }
-        let Some(peer) = &self.prepared.peer else {
-            let refused = self.prepared.refused.clone().map(Fault::from);
-            return Ok(refused.unwrap_or(AttemptResult::EgressForbidden.into()).into());
-        };
+        let (client, prepared) = (self.client, self.prepared);
+        match &prepared.way {
+            None => {
+                let refused = prepared.refused.clone().map(Fault::from);
+                Ok(self.all(refused.unwrap_or(AttemptResult::EgressForbidden.into())))
+            }
+            Some(Way::Http(peer)) => self.request_all(peer, body).await,
+            Some(Way::Syslog(line)) => {
+                let framing = self.outbound.framing(&prepared.endpoint.settings)?;
+                let carrying = async {
+                    match line.send(client, body, framing).await {
+                        Ok(()) => Carried::Sent { detail: None },
+                        Err(fault) => fault.into(),
+                    }
+                };
+                Ok(self.all(carried(client, prepared, carrying, self.stop).await))
+            }
+            Some(Way::Smtp(socket)) => {
+                let carrying = smtp::send(client, socket, prepared.endpoint.transport.auth.as_ref(), body);
+                Ok(self.all(carried(client, prepared, carrying, self.stop).await))
+            }
+        }
+    }
+
+    /// The same for all.
+    fn all(&self, exchange: impl Into<Exchange>) -> Vec<Exchange> {
+        vec![exchange.into(); self.count]
+    }
+
+    async fn request_all(&self, peer: &Peer, body: &Bytes) -> Result<Vec<Exchange>, EncodeError> {
         let (event, settings) = (&self.delivery.event, &self.prepared.endpoint.settings);
         let deadline = self.client.monotonic() + self.prepared.timeout;
         let target = self.outbound.target(event, settings, peer.path());
@@ -118,24 +214,33 @@ impl Talk<'_> {
             let left = deadline - self.client.monotonic();
             let (exchange, read) = self.request(peer, turn, left).await?;
             if exchange.response.is_none() {
-                return Ok(exchange);
+                return Ok(self.all(exchange));
             }
             let mut answers: Vec<Answer<'_>> = earlier.iter().filter_map(answer).collect();
             let latest = (exchange, read);
             answers.extend(answer(&latest));
-            let so_far = dialect::Exchange { event, settings, path: peer.path(), answers: &answers };
+            let id = &self.delivery.id.to_string();
+            let so_far = dialect::Exchange { id, event, settings, path: peer.path(), answers: &answers };
+            let left = deadline - self.client.monotonic();
             match self.outbound.judge(&so_far) {
+                Judgement::AskLater { wait, request } if earlier.len() + 1 < TURNS_MAX && wait < left => {
+                    if !self.waited(wait).await {
+                        return Ok(self.all(Fault::from(AttemptResult::Interrupted)));
+                    }
+                    turn = self.turn(request)?;
+                    earlier.push(latest);
+                }
                 Judgement::Ask(request) if earlier.len() + 1 < TURNS_MAX => {
-                    let method = method_of(request.method)?;
-                    let body = self.keyed(&request.body.into())?;
-                    turn = Turn { method, target: Some(request.target), body };
+                    turn = self.turn(request)?;
                     earlier.push(latest);
                 }
                 judgement @ (Judgement::ByStatus
                 | Judgement::Failed { .. }
                 | Judgement::Refused { .. }
                 | Judgement::Gone { .. }
-                | Judgement::Ask(_)) => return Ok(heard(latest.0, judgement, &self.prepared.mask)),
+                | Judgement::Taken
+                | Judgement::AskLater { .. }
+                | Judgement::Ask(_)) => return Ok(self.heard_by_each(&so_far, &latest.0, judgement)),
             }
         }
     }
@@ -149,6 +254,37 @@ impl Talk<'_> {
             Cow::Borrowed(_) => body.clone(),
             Cow::Owned(keyed) => keyed.into(),
         })
+    }
+
+    fn turn(&self, request: dialect::Request) -> Result<Turn, EncodeError> {
+        let (method, body) = (method_of(request.method)?, self.keyed(&request.body.into())?);
+        Ok(Turn { method, target: Some(request.target), body })
+    }
+
+    /// What the answer means for each delivery.
+    fn heard_by_each(&self, so_far: &dialect::Exchange<'_>, latest: &Exchange, judgement: Judgement) -> Vec<Exchange> {
+        let mask = &self.prepared.mask;
+        if self.count == 1 {
+            return vec![heard(latest.clone(), judgement, mask)];
+        }
+        if so_far.latest().is_some_and(|answer| self.outbound.is_too_large(answer)) {
+            self.prepared.too_many(self.count);
+            let detail = "so many at once are too many; they are sent again, fewer at once".to_owned();
+            return self.all(heard(latest.clone(), Judgement::Failed { detail, pause: None }, mask));
+        }
+        match self.outbound.shares(so_far, self.count) {
+            Some(shares) => shares.into_iter().map(|share| heard(latest.clone(), share, mask)).collect(),
+            None => self.all(heard(latest.clone(), judgement, mask)),
+        }
+    }
+
+    /// Whether nothing interrupted the wait.
+    async fn waited(&self, wait: SignedDuration) -> bool {
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => false,
+            () = self.client.sleep(wait) => true,
+        }
     }
 
     async fn request(&self, peer: &Peer, turn: Turn, left: SignedDuration) -> Result<(Exchange, Vec<u8>), EncodeError> {
@@ -210,6 +346,11 @@ impl Turn {
 fn heard(mut exchange: Exchange, judgement: Judgement, mask: &Mask) -> Exchange {
     let (heard, detail) = match judgement {
         Judgement::ByStatus => return exchange,
+        Judgement::Taken if exchange.result.is_success() => return exchange,
+        Judgement::Taken => {
+            exchange.result = AttemptResult::Sent;
+            return exchange;
+        }
         Judgement::Failed { detail, pause } => {
             let pause = pause.and_then(|pause| u64::try_from(pause.as_secs()).ok()).map(RetryAfter::Seconds);
             exchange.retry_after = exchange.retry_after.or(pause);
@@ -217,6 +358,7 @@ fn heard(mut exchange: Exchange, judgement: Judgement, mask: &Mask) -> Exchange 
         }
         Judgement::Refused { detail } => (Heard::Refused, detail),
         Judgement::Gone { detail } => (Heard::Gone, detail),
+        Judgement::AskLater { .. } => (Heard::Failed, "the endpoint has not confirmed in time".to_owned()),
         Judgement::Ask(_) => (Heard::Failed, "the endpoint answers, but never what would end the talk".to_owned()),
     };
     if exchange.result.is_success() {

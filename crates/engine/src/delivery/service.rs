@@ -16,7 +16,7 @@ use watchbell_domain::port::{
     Claim, Claimed, ClaimedDelivery, Clock, DeliveryStore, Entropy, Next, Settled, Settlement, StoreError,
 };
 
-use super::attempt::{self, Context, Done, Job, Report};
+use super::attempt::{self, Context, Done, Job, Report, Ticket};
 use super::breaker::Sign;
 use super::handle::{Arrived, Claims, Woken};
 use super::lines::{InLine, Lines};
@@ -229,15 +229,20 @@ impl Service {
     }
 
     fn start(&mut self, in_line: InLine) {
-        let prepared = self.prepare(in_line.endpoint);
-        let is_retry = in_line.delivery.attempt_number > 1;
-        let report = Report { endpoint_id: prepared.endpoint.id, is_retry, outcome: None };
-        let job = Job {
-            prepared,
-            delivery: in_line.delivery,
-            claimed_at: in_line.claimed_at,
-            done: Done { report, to: self.reporter.clone() },
-        };
+        let prepared = self.prepare(Arc::clone(&in_line.endpoint));
+        let more = prepared.together_max().saturating_sub(1);
+        let monotonic = self.context.clock.monotonic();
+        let riders = if more > 0 { self.lines.next_with(&in_line, more, monotonic) } else { Vec::new() };
+        let count = u32::try_from(riders.len()).unwrap_or(u32::MAX);
+        if count > 0 {
+            self.schedule.ride_along(prepared.endpoint.id, count, self.context.steady.now());
+        }
+        let tickets = std::iter::once(in_line).chain(riders);
+        let tickets: Vec<Ticket> =
+            tickets.map(|one| Ticket { delivery: one.delivery, claimed_at: one.claimed_at }).collect();
+        let retries = retries(tickets.iter().map(|ticket| &ticket.delivery));
+        let report = Report { endpoint_id: prepared.endpoint.id, retries, outcomes: Vec::new() };
+        let job = Job { prepared, tickets, done: Done { report, to: self.reporter.clone() } };
         self.attempts.spawn(attempt::run(Arc::clone(&self.context), job));
     }
 
@@ -370,20 +375,20 @@ impl Service {
         let now = self.context.steady.now();
         let mut report = Some(report);
         // Whatever else has ended meanwhile comes along, so that one step serves all.
-        while let Some(Report { endpoint_id, is_retry, outcome }) = report {
-            self.schedule.retries_gone(endpoint_id, is_retry.into());
-            let next = outcome.as_ref().map(|outcome| outcome.settlement.next);
-            let attempt = outcome.as_ref().and_then(|outcome| outcome.settlement.attempt.as_ref());
+        while let Some(Report { endpoint_id, retries, outcomes }) = report {
+            self.schedule.retries_gone(endpoint_id, retries);
+            // Those that went out together ended together: one of them says how the endpoint is.
+            let attempt = outcomes.iter().find_map(|outcome| outcome.settlement.attempt.as_ref());
             let sign = attempt.map_or(Sign::Nothing, |attempt| Sign::of(attempt.result));
-            match next {
-                Some(Next::DeadLetter { disable: Some(_), .. }) => self.give_back_line(endpoint_id),
-                Some(
+            for outcome in outcomes {
+                match outcome.settlement.next {
+                    Next::DeadLetter { disable: Some(_), .. } => self.give_back_line(endpoint_id),
                     Next::Retry { endpoint_pause: Some(until), .. }
-                    | Next::DeadLetter { endpoint_pause: Some(until), .. },
-                ) => self.schedule.pause(endpoint_id, until, now),
-                Some(Next::Delivered | Next::Retry { .. } | Next::DeadLetter { .. }) | None => {}
-            }
-            if let Some(outcome) = outcome {
+                    | Next::DeadLetter { endpoint_pause: Some(until), .. } => {
+                        self.schedule.pause(endpoint_id, until, now);
+                    }
+                    Next::Delivered | Next::Retry { .. } | Next::DeadLetter { .. } => {}
+                }
                 self.write_down(outcome);
             }
             self.schedule.finished(endpoint_id, sign, now);
@@ -437,8 +442,8 @@ impl Service {
         self.schedule.prune(now);
         self.prepared.retain(|endpoint, _| self.schedule.knows(*endpoint));
         self.woken.retain_rooms(|endpoint| self.schedule.knows(endpoint));
-        for peer in self.prepared.values().filter_map(|prepared| prepared.peer.as_ref()) {
-            self.context.client.sweep(peer);
+        for way in self.prepared.values().filter_map(|prepared| prepared.way.as_ref()) {
+            way.sweep(&self.context.client);
         }
     }
 

@@ -58,19 +58,26 @@ pub struct Intake<'a> {
     now: Timestamp,
     entropy: &'a dyn Entropy,
     hops: u8,
+    tells_critical: bool,
     events: Vec<NewEvent>,
 }
 
 impl<'a> Intake<'a> {
     /// An empty intake of an organisation.
     pub fn new(org_id: OrgId, now: Timestamp, entropy: &'a dyn Entropy) -> Self {
-        Self { org_id, now, entropy, hops: 0, events: Vec::new() }
+        Self { org_id, now, entropy, hops: 0, tells_critical: true, events: Vec::new() }
     }
 
     /// The posts have come over so many webhooks.
     #[must_use]
     pub fn after(self, hops: u8) -> Self {
         Self { hops, ..self }
+    }
+
+    /// Whoever tells of a critical finding tells so beside it: no companion is made here.
+    #[must_use]
+    pub fn without_companions(self) -> Self {
+        Self { tells_critical: false, ..self }
     }
 
     /// Checks one post and adds what it makes: one event, or two for a critical new finding.
@@ -82,7 +89,9 @@ impl<'a> Intake<'a> {
         watchbell_wire::event::check(&post.event_type, &data)
             .map_err(|mismatch| Unfit { pointer: mismatch.pointer, detail: mismatch.message })?;
         let occurred_at = post.occurred_at.unwrap_or(self.now);
-        let is_critical = post.event_type == EventType::VulnerabilityCreated && severity(&data) == Severity::Critical;
+        let is_critical = self.tells_critical
+            && post.event_type == EventType::VulnerabilityCreated
+            && severity(&data) == Severity::Critical;
         let id = self.add(post.event_type.clone(), occurred_at, post.project_id, data.clone());
         let critical =
             is_critical.then(|| self.add(EventType::VulnerabilityCritical, occurred_at, post.project_id, data));

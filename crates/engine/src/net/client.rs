@@ -38,6 +38,7 @@ use super::peer::{IdleLimits, Lent};
 use super::request;
 
 pub use super::peer::Peer;
+pub use super::socket::Socket;
 
 /// Bounds of an exchange and of what is kept between exchanges.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -150,7 +151,7 @@ impl From<PeerRefused> for Fault {
 
 /// Makes exchanges. One for the whole server.
 pub struct Client {
-    connector: Connector,
+    pub(super) connector: Connector,
     clock: Arc<dyn Clock>,
     limits: Limits,
     idle: Arc<AtomicUsize>,
@@ -204,13 +205,22 @@ impl Client {
         Ok(Peer::new(target, self.connector.handshake(transport)?, Arc::clone(&self.idle)))
     }
 
+    /// Within the time that connecting may take.
+    pub(super) async fn in_time<T>(&self, connecting: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+        tokio::select! {
+            biased;
+            connected = connecting => connected,
+            () = self.clock.sleep(self.limits.connect_timeout) => Err(AttemptResult::ConnectTimeout.into()),
+        }
+    }
+
     /// The clock's monotonic half, by which deadlines are kept.
     pub(crate) fn monotonic(&self) -> SignedDuration {
         self.clock.monotonic()
     }
 
     /// Waits, as long as the clock says.
-    pub(super) async fn sleep(&self, duration: SignedDuration) {
+    pub(crate) async fn sleep(&self, duration: SignedDuration) {
         self.clock.sleep(duration).await;
     }
 
@@ -316,11 +326,7 @@ impl Client {
     }
 
     async fn connect(&self, peer: &Peer) -> Result<Lent, Fault> {
-        let connected = tokio::select! {
-            biased;
-            connected = self.connector.connect(&peer.target, &peer.handshake) => connected?,
-            () = self.clock.sleep(self.limits.connect_timeout) => return Err(AttemptResult::ConnectTimeout.into()),
-        };
+        let connected = self.in_time(self.connector.connect(&peer.target, &peer.handshake)).await?;
         let born_at = self.clock.monotonic();
         let head_bytes_max = self.limits.head_bytes_max;
         if connected.http2 {

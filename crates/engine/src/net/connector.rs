@@ -8,7 +8,7 @@
 use std::fmt::{self, Debug};
 use std::future::Future;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -17,14 +17,15 @@ use futures_util::stream::FuturesUnordered;
 use jiff::SignedDuration;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UdpSocket};
 use url::{Host, Url};
 use watchbell_domain::delivery::AttemptResult;
 use watchbell_domain::endpoint::Transport;
 use watchbell_domain::port::Clock;
+use watchbell_wire::dialect::Carrier;
 
 use super::fault::{self, Fault};
-use super::guard::{self, EgressPolicy, UrlRefused};
+use super::guard::{self, Carried, EgressPolicy, UrlRefused};
 use super::identity;
 use super::proxy::{self, Proxy};
 use super::resolver::Resolver;
@@ -62,7 +63,16 @@ pub type Dialling<'a> = Pin<Box<dyn Future<Output = io::Result<Dialled>> + Send 
 pub trait Dial: Send + Sync + Debug {
     /// Connects.
     fn dial(&self, address: SocketAddr) -> Dialling<'_>;
+
+    /// A socket for datagrams to the address and from nobody else.
+    fn bind(&self, address: SocketAddr) -> Binding<'_> {
+        let _ = address;
+        Box::pin(async { Err(io::ErrorKind::Unsupported.into()) })
+    }
 }
+
+/// A socket for datagrams under way.
+pub type Binding<'a> = Pin<Box<dyn Future<Output = io::Result<UdpSocket>> + Send + 'a>>;
 
 /// TCP.
 #[derive(Debug, Clone, Copy, Default)]
@@ -77,6 +87,18 @@ impl Dial for TcpDial {
             Ok(Dialled { stream: Box::new(stream), peer })
         })
     }
+
+    fn bind(&self, address: SocketAddr) -> Binding<'_> {
+        Box::pin(async move {
+            let any: IpAddr = match address {
+                SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+                SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+            };
+            let socket = UdpSocket::bind((any, 0)).await?;
+            socket.connect(address).await?;
+            Ok(socket)
+        })
+    }
 }
 
 /// Where a URL leads: what a connection needs to know of it.
@@ -84,7 +106,9 @@ impl Dial for TcpDial {
 pub(super) struct Target {
     host: Host<String>,
     port: u16,
-    /// TLS or plain.
+    /// Whose ports it may have.
+    carrier: Carrier,
+    /// TLS from the first byte, or plain.
     pub(super) tls: bool,
     /// The `Host` header: host, and the port where it is not the scheme's own.
     pub(super) authority: String,
@@ -103,7 +127,8 @@ impl Target {
             Some(query) => format!("{}?{query}", url.path()),
             None => url.path().to_owned(),
         };
-        Some(Self { host, port: url.port_or_known_default()?, tls: url.scheme() == "https", authority, path })
+        let (carrier, tls) = (Carrier::Http, url.scheme() == "https");
+        Some(Self { host, port: url.port_or_known_default()?, carrier, tls, authority, path })
     }
 }
 
@@ -155,6 +180,18 @@ impl Connector {
         Target::of(&url).ok_or(UrlRefused { code: "endpoint_url_invalid", detail: "the URL names no host".to_owned() })
     }
 
+    /// As [`Self::target`], of the carriers that are not HTTP; whether it is for datagrams.
+    pub(super) fn carried_target(&self, carrier: Carrier, url: &str) -> Result<(Target, bool), UrlRefused> {
+        let Carried { host, port, is_tls, is_datagram, .. } = self.policy.check_carried(carrier, url)?;
+        let authority = format!("{host}:{port}");
+        Ok((Target { host, port, carrier, tls: is_tls, authority, path: String::new() }, is_datagram))
+    }
+
+    /// As [`Self::handshake`], where nothing is agreed on what is spoken.
+    pub(super) fn bare_handshake(&self, transport: &Transport) -> Result<Handshake, identity::Problem> {
+        self.tls.bare_handshake(&transport.tls)
+    }
+
     /// How handshakes with an endpoint of these settings are made.
     pub(super) fn handshake(&self, transport: &Transport) -> Result<Handshake, identity::Problem> {
         self.tls.handshake(&transport.tls, transport.http_version)
@@ -170,6 +207,32 @@ impl Connector {
         if !target.tls {
             return Ok(Connected { stream, http2: false });
         }
+        self.secured(target, handshake, stream).await
+    }
+
+    /// A socket for datagrams to where the target leads. No proxy takes them: where there is one, nothing goes past it.
+    pub(super) async fn datagrams(&self, target: &Target) -> Result<UdpSocket, Fault> {
+        if self.proxy.is_some() {
+            return Err(proxy::fault("it takes no datagrams"));
+        }
+        let addresses = self.addresses(target).await?;
+        let mut latest = Fault::from(AttemptResult::ConnectUnreachable);
+        for address in addresses.into_iter().take(ADDRESSES_DIALLED_MAX) {
+            match self.dial.bind(address).await {
+                Ok(socket) => return Ok(socket),
+                Err(error) => latest = fault::of_io(&error),
+            }
+        }
+        Err(latest)
+    }
+
+    /// TLS on an open connection, with the original name.
+    pub(super) async fn secured(
+        &self,
+        target: &Target,
+        handshake: &Handshake,
+        stream: Box<dyn Stream>,
+    ) -> Result<Connected, Fault> {
         let name = server_name(&target.host)?;
         let stream = handshake.connector().connect(name, stream).await.map_err(|error| fault::of_handshake(&error))?;
         let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
@@ -217,8 +280,8 @@ impl Connector {
             Host::Ipv6(address) => vec![(*address).into()],
             Host::Domain(name) if guard::is_localhost(name) => {
                 // Not a name that anybody else answers for; of its addresses only the opened ones are meant.
-                let opened =
-                    guard::loopback_addresses(port).filter(|address| self.policy.check_address(*address).is_ok());
+                let opened = guard::loopback_addresses(port)
+                    .filter(|address| self.policy.check_address_for(target.carrier, *address).is_ok());
                 opened.map(|address| address.ip()).collect()
             }
             Host::Domain(name) => self
@@ -228,7 +291,8 @@ impl Connector {
                 .map_err(|error| Fault::new(AttemptResult::DnsError, error.to_string()))?,
         };
         let addresses: Vec<SocketAddr> = addresses.into_iter().map(|ip| SocketAddr::new(ip, port)).collect();
-        let all_allowed = addresses.iter().all(|address| self.policy.check_address(*address).is_ok());
+        let all_allowed =
+            addresses.iter().all(|address| self.policy.check_address_for(target.carrier, *address).is_ok());
         match all_allowed && !addresses.is_empty() {
             true => Ok(addresses),
             false => Err(AttemptResult::EgressForbidden.into()),

@@ -32,7 +32,7 @@ impl Fault {
 
 /// A failed read, write or connect.
 #[expect(clippy::wildcard_enum_match_arm, reason = "the operating system knows more errors than we name")]
-pub(super) fn of_io(error: &io::Error) -> Fault {
+pub(crate) fn of_io(error: &io::Error) -> Fault {
     if let Some(fault) = error.get_ref().and_then(|inner| of_source(inner)) {
         return fault;
     }

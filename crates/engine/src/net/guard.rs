@@ -13,10 +13,13 @@ use std::str::FromStr;
 
 use ipnet::IpNet;
 use url::{Host, Url};
+use watchbell_wire::dialect::Carrier;
 
+pub use carried::Carried;
 pub use ports::{DeniedPorts, NotAPort};
 
 mod addresses;
+mod carried;
 mod names;
 mod ports;
 #[cfg(test)]
@@ -89,17 +92,22 @@ impl EgressPolicy {
         check_characters(text)?;
         let after_scheme = self.check_scheme(text)?;
         check_authority(after_scheme)?;
+        self.check_http(Carrier::Http, text)
+    }
+
+    /// Judges host and port of a URL of HTTP's as those of `carrier`. Answers the normal form.
+    fn check_http(&self, carrier: Carrier, text: &str) -> Result<Url, UrlRefused> {
         let mut url = Url::parse(text).map_err(|problem| refused_by_parser(problem, text))?;
         if !url.username().is_empty() || url.password().is_some() {
             return Err(invalid("a user name or password in the URL is not taken"));
         }
         let port = url.port_or_known_default().unwrap_or_default();
         match url.host() {
-            Some(Host::Ipv4(address)) => self.check_literal(address.into(), port)?,
-            Some(Host::Ipv6(address)) => self.check_literal(address.into(), port)?,
+            Some(Host::Ipv4(address)) => self.check_literal(carrier, address.into(), port)?,
+            Some(Host::Ipv6(address)) => self.check_literal(carrier, address.into(), port)?,
             Some(Host::Domain(name)) => {
                 let name = names::normal(name).map_err(invalid)?;
-                self.check_name(&name, port)?;
+                self.check_name(carrier, &name, port)?;
                 url.set_host(Some(&name)).map_err(|problem| refused_by_parser(problem, text))?;
             }
             None => return Err(invalid("the URL names no host")),
@@ -132,13 +140,21 @@ impl EgressPolicy {
     /// # Errors
     /// When it is refused.
     pub fn check_address(&self, address: SocketAddr) -> Result<(), Forbidden> {
+        self.check_address_for(Carrier::Http, address)
+    }
+
+    /// As [`Self::check_address`], for what another carrier takes there: its own ports are not another protocol's.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub fn check_address_for(&self, carrier: Carrier, address: SocketAddr) -> Result<(), Forbidden> {
         if address.port() == 0 || self.is_own(address) {
             return Err(Forbidden);
         }
         if self.opens(address) {
             return Ok(());
         }
-        if self.denied_ports.contains(address.port()) || self.is_refused(address.ip()) {
+        if self.is_port_denied(carrier, address.port()) || self.is_refused(address.ip()) {
             return Err(Forbidden);
         }
         Ok(())
@@ -159,7 +175,7 @@ impl EgressPolicy {
         }
     }
 
-    fn check_literal(&self, address: IpAddr, port: u16) -> Result<(), UrlRefused> {
+    fn check_literal(&self, carrier: Carrier, address: IpAddr, port: u16) -> Result<(), UrlRefused> {
         if self.is_own(SocketAddr::new(address, port)) {
             return Err(forbidden("the URL's host is this server"));
         }
@@ -169,10 +185,10 @@ impl EgressPolicy {
         if self.is_refused(address) {
             return Err(forbidden("the URL's address is not one that Watchbell may connect to"));
         }
-        self.check_port(port)
+        self.check_port(carrier, port)
     }
 
-    fn check_name(&self, name: &str, port: u16) -> Result<(), UrlRefused> {
+    fn check_name(&self, carrier: Carrier, name: &str, port: u16) -> Result<(), UrlRefused> {
         if names::is_localhost(name) {
             return match loopback_addresses(port).any(|address| self.opens(address) && !self.is_own(address)) {
                 true => Ok(()),
@@ -185,7 +201,7 @@ impl EgressPolicy {
         if self.own_host.as_deref().is_some_and(|own| names::is_same(own, name)) {
             return Err(forbidden("the URL's host is this server"));
         }
-        self.check_port(port)
+        self.check_port(carrier, port)
     }
 
     fn is_refused(&self, address: IpAddr) -> bool {
@@ -208,9 +224,13 @@ impl EgressPolicy {
         self.allow.iter().any(|rule| rule.covers(address))
     }
 
-    fn check_port(&self, port: u16) -> Result<(), UrlRefused> {
+    fn is_port_denied(&self, carrier: Carrier, port: u16) -> bool {
+        self.denied_ports.contains(port) && !carried::ports(carrier).contains(&port)
+    }
+
+    fn check_port(&self, carrier: Carrier, port: u16) -> Result<(), UrlRefused> {
         // Where a name leads is not known yet: a rule for the port lets the text pass, the address is judged on dialling.
-        if self.denied_ports.contains(port) && !self.allow.iter().any(|rule| rule.port == Some(port)) {
+        if self.is_port_denied(carrier, port) && !self.allow.iter().any(|rule| rule.port == Some(port)) {
             return Err(port_refused(format!("port {port} belongs to another protocol")));
         }
         Ok(())

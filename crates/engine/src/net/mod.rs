@@ -24,5 +24,6 @@ mod http2;
 pub(crate) mod oauth2;
 mod peer;
 mod request;
+mod socket;
 mod verifier;
 mod watched;

@@ -39,6 +39,7 @@ pub struct Tls {
     auto: Arc<ClientConfig>,
     http1: Arc<ClientConfig>,
     http2: Arc<ClientConfig>,
+    bare: Arc<ClientConfig>,
 }
 
 /// How one endpoint's handshakes are made.
@@ -82,14 +83,15 @@ impl Tls {
             add_extra(&mut roots, pem)?;
         }
         let roots = Arc::new(roots);
-        let config = |version| {
+        let config = |spoken| {
             let builder = builder(Arc::clone(&roots), &clock).map_err(TlsSetupError::Provider)?;
-            Ok(finished(builder.with_no_client_auth(), version, SESSIONS_MAX))
+            Ok(finished(builder.with_no_client_auth(), spoken, SESSIONS_MAX))
         };
         Ok(Self {
-            auto: config(HttpVersion::Auto)?,
-            http1: config(HttpVersion::Http1)?,
-            http2: config(HttpVersion::Http2)?,
+            auto: config(spoken(HttpVersion::Auto))?,
+            http1: config(spoken(HttpVersion::Http1))?,
+            http2: config(spoken(HttpVersion::Http2))?,
+            bare: config(&[])?,
             roots,
             clock,
         })
@@ -101,7 +103,7 @@ impl Tls {
     /// When its texts are no PEM (any more); they were checked when they were saved.
     pub(super) fn handshake(&self, own: &TlsSettings, version: HttpVersion) -> Result<Handshake, identity::Problem> {
         let config = match own.is_default() {
-            false => self.own(own, version)?,
+            false => self.own(own, spoken(version))?,
             true => Arc::clone(match version {
                 HttpVersion::Auto => &self.auto,
                 HttpVersion::Http1 => &self.http1,
@@ -111,7 +113,19 @@ impl Tls {
         Ok(Handshake { config, http2_only: version == HttpVersion::Http2 })
     }
 
-    fn own(&self, own: &TlsSettings, version: HttpVersion) -> Result<Arc<ClientConfig>, identity::Problem> {
+    /// As [`Self::handshake`], for what is not HTTP and agrees on nothing.
+    ///
+    /// # Errors
+    /// As [`Self::handshake`].
+    pub(super) fn bare_handshake(&self, own: &TlsSettings) -> Result<Handshake, identity::Problem> {
+        let config = match own.is_default() {
+            false => self.own(own, &[])?,
+            true => Arc::clone(&self.bare),
+        };
+        Ok(Handshake { config, http2_only: false })
+    }
+
+    fn own(&self, own: &TlsSettings, spoken: &[&[u8]]) -> Result<Arc<ClientConfig>, identity::Problem> {
         let roots = match &own.ca_pem {
             None => Arc::clone(&self.roots),
             Some(pem) => {
@@ -129,7 +143,7 @@ impl Tls {
                 builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(key)))
             }
         };
-        Ok(finished(config, version, OWN_SESSIONS_MAX))
+        Ok(finished(config, spoken, OWN_SESSIONS_MAX))
     }
 }
 
@@ -153,12 +167,15 @@ fn builder(
     Ok(builder.dangerous().with_custom_certificate_verifier(Arc::new(Verifier(verifier))))
 }
 
-fn finished(mut config: ClientConfig, version: HttpVersion, sessions: usize) -> Arc<ClientConfig> {
-    let spoken: &[&[u8]] = match version {
+const fn spoken(version: HttpVersion) -> &'static [&'static [u8]] {
+    match version {
         HttpVersion::Auto => &[H2, HTTP1],
         HttpVersion::Http1 => &[HTTP1],
         HttpVersion::Http2 => &[H2],
-    };
+    }
+}
+
+fn finished(mut config: ClientConfig, spoken: &[&[u8]], sessions: usize) -> Arc<ClientConfig> {
     config.alpn_protocols = spoken.iter().map(|name| name.to_vec()).collect();
     config.resumption = Resumption::in_memory_sessions(sessions);
     Arc::new(config)

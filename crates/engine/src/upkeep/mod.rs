@@ -4,8 +4,11 @@
 //! accepted and delivered meanwhile does not notice.
 
 pub mod acceptance;
+pub mod capture;
 pub mod erasure;
 pub mod orgs;
 pub mod poam;
+pub mod receipts;
 pub mod replay;
 pub mod retention;
+pub mod silence;

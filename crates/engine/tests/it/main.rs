@@ -7,6 +7,7 @@
     reason = "helpers of tests fail as tests do"
 )]
 
+mod carriers;
 mod catching_up;
 mod credentials;
 mod delivering;
@@ -19,4 +20,5 @@ mod sockets;
 mod stopping;
 mod support;
 mod tls;
+mod together;
 mod ways;

@@ -17,6 +17,7 @@ mod floor;
 mod http;
 mod load;
 mod measure;
+mod receive;
 mod receiver;
 mod report;
 mod scan;
@@ -33,6 +34,7 @@ use watchbell_wire::Dialect;
 pub(crate) use deliver::{Options as DeliverOptions, run as deliver};
 pub(crate) use event::DATA_BYTES_MIN;
 pub(crate) use floor::{Options as FloorOptions, run as floor};
+pub(crate) use receive::{Options as ReceiveOptions, run as receive};
 pub(crate) use scan::{Options as ScanOptions, run as scan};
 
 use crate::client;

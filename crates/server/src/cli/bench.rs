@@ -1,4 +1,4 @@
-//! `watchbell bench deliver | floor | report`: what the whole path takes on this machine, what the machine takes at the
+//! `watchbell bench deliver | floor | receive | report`: what the whole path takes on this machine, what the machine takes at the
 //! least, and what a large report takes.
 
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::Subcommand;
 
 use super::{Done, Failure, Output, Variables, wait};
-use crate::bench::{self, DATA_BYTES_MIN, DeliverOptions, FloorOptions, ScanOptions};
+use crate::bench::{self, DATA_BYTES_MIN, DeliverOptions, FloorOptions, ReceiveOptions, ScanOptions};
 use crate::signals::Signals;
 
 /// Arrivals are noted in memory, eight bytes each.
@@ -47,6 +47,14 @@ wrong.")]
   watchbell bench floor
   watchbell bench floor --fanout 10 --data-dir /var/lib --json")]
     Floor(FloorArgs),
+    /// Measure what accepting a vendor's signed request takes, beside an event by API
+    #[command(after_help = "Examples:
+  watchbell bench receive                            20 000 of each, in turns
+  watchbell bench receive --size 4096 --data-dir /var/lib --json
+
+One server of this binary, no endpoints: both sides end with their commit. Requests are signed before
+they are counted.")]
+    Receive(ReceiveArgs),
     /// Measure a large report: upload, read, weigh and write it
     #[command(after_help = "Examples:
   watchbell bench report                             200 000 findings, about 200 MB of SARIF
@@ -66,6 +74,31 @@ struct ReportArgs {
     #[arg(long, value_name = "BYTES", default_value = "1000", value_parser = clap::value_parser!(u64).range(400..=100_000))]
     size: u64,
     /// Directory to make the temporary folder in [default: the system's temporary directory]
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Another build of the server to measure [default: this binary]
+    #[arg(long, value_name = "PATH")]
+    server_bin: Option<PathBuf>,
+    /// A setting of the server, as in its configuration; may be given again
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    settings: Vec<String>,
+}
+
+#[derive(Debug, clap::Args)]
+struct ReceiveArgs {
+    /// Requests of each side
+    #[arg(long, value_name = "N", default_value = "20000", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    events: u64,
+    /// Rounds that they come in
+    #[arg(long, value_name = "N", default_value = "4", value_parser = clap::value_parser!(u64).range(1..=100))]
+    rounds: u64,
+    /// Connections that stay open
+    #[arg(long, value_name = "C", default_value = "64", value_parser = clap::value_parser!(u16).range(1..=4096))]
+    connections: u16,
+    /// Bytes of an event's data
+    #[arg(long, value_name = "BYTES", default_value = "1024", value_parser = size)]
+    size: usize,
+    /// Directory to make the temporary folder in: its disk is measured [default: the system's temporary directory]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
     /// Another build of the server to measure [default: this binary]
@@ -165,6 +198,19 @@ impl Args {
                 let (fanout, connections) = (fanout.into(), connections.into());
                 let options = FloorOptions { data_dir, fanout, connections, size, time: args.seconds };
                 wait(until_signal(bench::floor(&options)))?.print(out);
+            }
+            Action::Receive(args) => {
+                let options = ReceiveOptions {
+                    events: args.events,
+                    rounds: args.rounds,
+                    connections: args.connections.into(),
+                    size: args.size,
+                    data_dir: args.data_dir,
+                    server_bin: args.server_bin.map_or_else(own_binary, Ok)?,
+                    settings: args.settings,
+                    hidden: hidden(variables),
+                };
+                wait(until_signal(bench::receive(options)))?.print(out);
             }
             Action::Report(args) => {
                 let options = ScanOptions {

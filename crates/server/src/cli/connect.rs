@@ -1,6 +1,6 @@
 //! Which server a command talks to, as whom, and about which organisation.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use watchbell_wire::Secret;
@@ -55,6 +55,11 @@ impl Connect {
         };
         let tls = client::tls(self.ca_file.as_deref()).map_err(|error| Failure::usage(error.to_string()))?;
         Client::new(&self.url, key, tls).map_err(|error| Failure::usage(error.to_string()))
+    }
+
+    /// Certificate authorities to trust beside the system's.
+    pub(super) fn ca_file(&self) -> Option<&Path> {
+        self.ca_file.as_deref()
     }
 
     /// `/api/v1/orgs/{org}` and what follows.

@@ -221,7 +221,7 @@ impl Named {
 }
 
 /// What the API calls the dialect's credential.
-fn credential(dialect: &Dialect) -> &'static str {
+pub(super) fn credential(dialect: &Dialect) -> &'static str {
     match dialect.credential {
         Credential::SecretGiven
         | Credential::SecretGivenOrMade

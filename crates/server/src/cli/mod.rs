@@ -8,6 +8,7 @@ mod advisories;
 mod audit;
 mod backup;
 mod bench;
+mod capture;
 mod completions;
 mod config;
 mod connect;
@@ -23,16 +24,19 @@ mod finding;
 mod graphql_schema;
 mod kev;
 mod key;
+mod listen;
 mod member;
 mod message;
 mod org;
 pub(crate) mod output;
 mod poam;
+mod receipt;
 mod replay;
 mod scan;
 mod send;
 mod serve;
 mod sign;
+mod source;
 mod training;
 mod verify;
 
@@ -80,6 +84,10 @@ enum Command {
     Sign(sign::Args),
     /// Check a received webhook, and say what is wrong with it
     Verify(verify::Args),
+    /// Capture inboxes: addresses that keep and explain whatever is sent to them
+    Capture(Box<capture::Args>),
+    /// Bring what a server is sent to this machine, live
+    Listen(Box<listen::Args>),
     /// Post an event
     Send(send::Args),
     /// Post a scanner's report and see what changed
@@ -90,6 +98,10 @@ enum Command {
     Advisories(advisories::Args),
     /// Endpoints: where events are delivered
     Endpoint(Box<endpoint::Args>),
+    /// Sources: vendors that call us
+    Source(Box<source::Args>),
+    /// Receipts: what sources called with, and what became of it
+    Receipt(receipt::Args),
     /// Events: what happened
     Event(event::Args),
     /// Findings: what scans saw, and what is to become of it
@@ -139,11 +151,15 @@ impl Cli {
             Command::Demo(args) => args.run(),
             Command::Sign(args) => args.run(out),
             Command::Verify(args) => args.run(out),
+            Command::Capture(args) => args.run(out),
+            Command::Listen(args) => args.run(out),
             Command::Send(args) => args.run(out),
             Command::Scan(args) => args.run(out),
             Command::Evidence(args) => args.run(out),
             Command::Advisories(args) => args.run(out),
             Command::Endpoint(args) => args.run(out),
+            Command::Source(args) => args.run(out),
+            Command::Receipt(args) => args.run(out),
             Command::Event(args) => args.run(out),
             Command::Finding(args) => args.run(out),
             Command::EventType(args) => args.run(out),

@@ -2,24 +2,25 @@
 
 use std::path::PathBuf;
 
-use jiff::{SignedDuration, Timestamp};
-use serde_json::json;
+use jiff::Timestamp;
+use serde_json::{Value, json};
 use watchbell_domain::port::Clock;
-use watchbell_wire::Dialect;
+use watchbell_wire::diagnosis::{self, Diagnosis, Question};
+use watchbell_wire::{Dialect, Secret};
 
 use super::output::{BAD, GOOD, remark};
 use super::{Done, Failure, Output, message};
 use crate::clock::SystemClock;
 use crate::config::Duration;
-use crate::diagnosis::{self, Received};
 
-/// How far a signed time of sending may lie from now, where the dialect judges it.
-const TOLERANCE: SignedDuration = SignedDuration::from_secs(300);
+/// What may be hashed to find out what is wrong: a minute's work at most.
+const WORK_BYTES_MAX: u64 = 16 << 30;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   watchbell verify --dialect snyk --secret-file secret.txt \\
       --header 'X-Hub-Signature: sha256=…' --header 'X-Snyk-Event: ping/v0' < body.json
+  watchbell verify --secret-file secret.txt --header 'X-Hub-Signature: sha256=…' < body.json   which format is it?
   watchbell verify --dialect standard --secret-file s --header 'webhook-id: msg_1' \\
       --header 'webhook-timestamp: 1700000000' --header 'webhook-signature: v1,…' --now 1700000060 < body
 
@@ -28,9 +29,9 @@ arrived. What is printed never holds the secret or the right signature.
 
 Exit status: 0 verified, 1 refused (the reason is printed), 2 the command line is wrong.")]
 pub(super) struct Args {
-    /// The vendor's format: snyk, symbiotic, aegis, bearer-scan, standard
+    /// The vendor's format: snyk, symbiotic, aegis, bearer-scan, standard, github, cloudevents; absent: the one it looks like
     #[arg(long, value_parser = message::dialect_by_id)]
-    dialect: &'static Dialect,
+    dialect: Option<&'static Dialect>,
     /// File with the secret
     #[arg(long, value_name = "FILE")]
     secret_file: PathBuf,
@@ -53,36 +54,47 @@ impl Args {
         let secret = message::read_secret(&self.secret_file)?;
         let headers = message::headers(&self.headers)?;
         let body = message::read_body(self.body_file.as_ref())?;
-        let received = Received {
+        let secrets: [Secret; 1] = [secret];
+        let told = diagnosis::diagnose(&Question {
             dialect: self.dialect,
             headers: &headers,
             body: &body,
-            secret: &secret,
+            secrets: &secrets,
+            others: &[],
             now: self.now.unwrap_or_else(|| SystemClock::start().now()),
-            tolerance: self.max_age.map_or(TOLERANCE, Duration::get),
-            check_any_time: self.max_age.is_some(),
-        };
-        let Err(refused) = diagnosis::verify(&received) else {
-            match out.json {
-                true => out.value(&json!({"verified": true, "dialect": self.dialect.id})),
-                false => out.line(format!("{GOOD}verified{GOOD:#}")),
-            }
-            return Ok(());
-        };
-        if out.json {
-            out.value(&json!({
-                "verified": false,
-                "dialect": self.dialect.id,
-                "reason": refused.reason.as_str(),
-                "detail": refused.detail,
-                "causes": refused.causes,
-            }));
-        } else {
-            remark(format!("{BAD}refused:{BAD:#} {}", refused.detail));
-            for cause in refused.causes {
-                remark(format!("  - {cause}"));
-            }
+            max_age: self.max_age.map(Duration::get),
+            work_bytes_max: WORK_BYTES_MAX,
+        });
+        match out.json {
+            true => out.value(&as_json(&told)),
+            false => print(out, &told),
         }
-        Err(Failure::said())
+        if told.is_verified { Ok(()) } else { Err(Failure::said()) }
     }
+}
+
+fn print(out: Output, told: &Diagnosis) {
+    match told.is_verified {
+        true => out.line(format!("{GOOD}verified{GOOD:#}")),
+        false => remark(format!("{BAD}refused:{BAD:#} {}", told.explanation)),
+    }
+    for finding in &told.findings {
+        remark(format!("  - {}", finding.detail));
+    }
+}
+
+/// As the API answers it, but for what the message says.
+fn as_json(told: &Diagnosis) -> Value {
+    let findings: Vec<Value> = told
+        .findings
+        .iter()
+        .map(|finding| json!({"fault": finding.fault.as_str(), "detail": finding.detail}))
+        .collect();
+    json!({
+        "verified": told.is_verified,
+        "dialect": told.dialect.map(|dialect| dialect.id),
+        "reason": told.reason.map(watchbell_wire::Reason::as_str),
+        "explanation": told.explanation,
+        "findings": findings,
+    })
 }

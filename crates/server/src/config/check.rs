@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
+use watchbell_engine::admin::endpoint::OVERLAP_MAX;
 use watchbell_engine::delivery::OptionsError;
 use watchbell_engine::net::guard::AllowRule;
 
@@ -22,6 +23,10 @@ pub(super) fn whole(config: &Config) -> Result<(), Error> {
 
 fn server(config: &Config) -> Result<(), Error> {
     listen_address(&config.server.listen).map_err(|problem| Error::of_key("server.listen", problem))?;
+    if let Some(text) = &config.server.public_url {
+        public_url(text).map_err(|problem| Error::of_key("server.public_url", problem))?;
+    }
+    ingress(config)?;
     let floors = [
         ("server.max_connections", config.server.max_connections),
         ("server.max_connections_per_address", config.server.max_connections_per_address),
@@ -44,6 +49,9 @@ fn server(config: &Config) -> Result<(), Error> {
         // A scanner's report must fit in.
         ("server.max_body_memory", config.server.max_body_memory, 64 << 20, 1 << 40),
         ("api.max_event_bytes", config.api.max_event_bytes, 1 << 10, 64 << 20),
+        // A vendor's largest message must fit into what its refused ones may weigh.
+        ("ingress.max_body_bytes", config.ingress.max_body_bytes, 1 << 10, 64 << 20),
+        ("ingress.receipts_refused_bytes", config.ingress.receipts_refused_bytes, 64 << 10, 1 << 40),
         ("scan.max_bytes", config.scan.max_bytes, 1 << 20, 1 << 30),
         ("evidence.max_bytes", config.evidence.max_bytes, 1 << 20, 4 << 30),
         ("delivery.max_response_bytes", config.delivery.max_response_bytes, 0, 1 << 20),
@@ -62,6 +70,39 @@ fn server(config: &Config) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+/// What vendors sign anew with each attempt must be known again for longer than it is believed.
+fn ingress(config: &Config) -> Result<(), Error> {
+    let ingress = &config.ingress;
+    if ingress.dedup_window.get() < ingress.tolerance.get() * 2 {
+        let problem = format!(
+            "{} is less than twice ingress.tolerance ({}): a message could come again as a new one",
+            ingress.dedup_window, ingress.tolerance
+        );
+        return Err(Error::of_key("ingress.dedup_window", problem));
+    }
+    if ingress.rotation_overlap.get() > OVERLAP_MAX {
+        return Err(Error::of_key("ingress.rotation_overlap", "must be at most 30 days"));
+    }
+    Ok(())
+}
+
+/// An `http` or `https` URL of a host, without a path; answered without the slash at its end.
+pub(crate) fn public_url(text: &str) -> Result<String, String> {
+    let wanted = || format!("{text:?}: a URL such as \"https://hooks.example.com\", without a path, is wanted");
+    let url = url::Url::parse(text).map_err(|_| wanted())?;
+    let is_plain = matches!(url.scheme(), "http" | "https")
+        && url.host().is_some()
+        && url.path() == "/"
+        && url.query().is_none()
+        && url.fragment().is_none()
+        && url.username().is_empty()
+        && url.password().is_none();
+    match is_plain {
+        true => Ok(url.as_str().trim_end_matches('/').to_owned()),
+        false => Err(wanted()),
+    }
 }
 
 /// `IP` or `CIDR`.
@@ -97,6 +138,8 @@ fn delivery(config: &Config) -> Result<(), Error> {
         ("server.body_rate_window", config.server.body_rate_window),
         ("server.keep_alive", config.server.keep_alive),
         ("scan.upload_timeout", config.scan.upload_timeout),
+        ("ingress.tolerance", config.ingress.tolerance),
+        ("ingress.dedup_window", config.ingress.dedup_window),
     ] {
         if wait.get().is_zero() {
             return Err(Error::of_key(key, "must be longer than zero"));

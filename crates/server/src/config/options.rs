@@ -6,13 +6,16 @@ use jiff::SignedDuration;
 use watchbell_api::body::BodyLimits;
 use watchbell_api::limits::RateLimit;
 use watchbell_api::{Options as EdgeOptions, serve};
+use watchbell_domain::endpoint::RateLimit as SourceRate;
+use watchbell_domain::receipt::Ring;
 use watchbell_engine::delivery;
 use watchbell_engine::evidence;
 use watchbell_engine::net::client::Limits;
-use watchbell_engine::upkeep::retention;
+use watchbell_engine::receive;
+use watchbell_engine::upkeep::{receipts, retention};
 
 use super::Config;
-use super::check::network;
+use super::check::{network, public_url};
 use super::value::Rate;
 
 /// Where name servers listen.
@@ -89,10 +92,38 @@ pub(crate) fn dns_servers(config: &Config) -> Vec<SocketAddr> {
     config.egress.dns_servers.iter().filter_map(with_port).collect()
 }
 
+/// What vendors' requests are judged by.
+fn receive_options(config: &Config) -> receive::Options {
+    let settings = &config.ingress;
+    receive::Options {
+        tolerance: settings.tolerance.get(),
+        max_event_age: settings.max_event_age.get(),
+        dedup_window: settings.dedup_window.get(),
+        rate_limit: match settings.rate_limit {
+            Rate::Off => None,
+            Rate::Limit { per_second, burst } => Some(SourceRate { per_second, burst }),
+        },
+        json_depth_max: config.json.max_depth.into(),
+        ring: Ring { count_max: settings.receipts_refused.get(), bytes_max: settings.receipts_refused_bytes.get() },
+    }
+}
+
+/// The loop's that forgets receipts.
+pub(crate) fn receipts_options(config: &Config) -> receipts::Options {
+    let settings = &config.ingress;
+    receipts::Options {
+        dedup_window: settings.dedup_window.get(),
+        age_max: settings.receipts_max_age.get(),
+        source_bytes_max: Some(settings.receipts_max_bytes.get()).filter(|bytes| *bytes > 0),
+        ..receipts::Options::default()
+    }
+}
+
 /// The HTTP edge's.
-pub(crate) fn edge_options(config: &Config, cursor_key: [u8; 32]) -> EdgeOptions {
+pub(crate) fn edge_options(config: &Config, address: SocketAddr, cursor_key: [u8; 32]) -> EdgeOptions {
     let bodies = BodyLimits {
         event_bytes_max: config.api.max_event_bytes.get(),
+        ingress_bytes_max: config.ingress.max_body_bytes.get(),
         report_bytes_max: config.scan.max_bytes.get(),
         evidence_bytes_max: config.evidence.max_bytes.get(),
         upload_timeout: config.scan.upload_timeout.get(),
@@ -111,6 +142,13 @@ pub(crate) fn edge_options(config: &Config, cursor_key: [u8; 32]) -> EdgeOptions
         },
         failures_per_minute: config.auth.failures_per_minute,
         uri_bytes_max: config.server.max_uri_bytes.usize(),
+        receive: receive_options(config),
+        rotation_overlap: config.ingress.rotation_overlap.get(),
+        // Checked when the configuration was loaded.
+        public_url: match config.server.public_url.as_deref().map(public_url) {
+            Some(Ok(url)) => url,
+            Some(Err(_)) | None => format!("http://{address}"),
+        },
         ..EdgeOptions::new(cursor_key)
     }
 }

@@ -16,6 +16,8 @@ pub(crate) struct Config {
     pub(crate) server: Server,
     /// What API callers may send.
     pub(crate) api: Api,
+    /// Vendors' webhooks that come in.
+    pub(crate) ingress: Ingress,
     /// Failed logins.
     pub(crate) auth: Auth,
     /// JSON that is accepted.
@@ -48,6 +50,9 @@ pub(crate) struct Config {
 pub(crate) struct Server {
     /// Address and port to listen on; port 0 takes a free one.
     pub(crate) listen: String,
+    /// What others reach this server by, such as `https://hooks.example.com`: the URLs of sources begin with it. Without it
+    /// they begin with the address that is listened on.
+    pub(crate) public_url: Option<String>,
     /// Longest wait for complete request headers.
     pub(crate) header_timeout: Duration,
     /// Longest wait for a complete request body.
@@ -80,6 +85,7 @@ impl Default for Server {
     fn default() -> Self {
         Self {
             listen: "127.0.0.1:8420".to_owned(),
+            public_url: None,
             header_timeout: Duration::secs(10),
             body_timeout: Duration::secs(20),
             min_body_rate: Size::bytes(1 << 10),
@@ -110,6 +116,52 @@ pub(crate) struct Api {
 impl Default for Api {
     fn default() -> Self {
         Self { max_event_bytes: Size::bytes(1 << 20), rate_limit: Rate::limit(const { NonZeroU32::new(50).unwrap() }) }
+    }
+}
+
+/// Vendors' webhooks that come in.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Ingress {
+    /// Largest request, in bytes of its body.
+    pub(crate) max_body_bytes: Size,
+    /// How far a signed time of sending may lie from this server's clock, on either side.
+    pub(crate) tolerance: Duration,
+    /// How old a signed time inside a body may be, unless the source says otherwise. `off`: any.
+    pub(crate) max_event_age: Age,
+    /// How long a request is known again: within it, the same delivery id or body of one source makes no second event.
+    pub(crate) dedup_window: Duration,
+    /// Requests of one source, unless it says otherwise.
+    pub(crate) rate_limit: Rate,
+    /// How long a source's old secret still proves requests after it was rotated.
+    pub(crate) rotation_overlap: Duration,
+    /// Receipts, from when their request came. `off`: for ever.
+    pub(crate) receipts_max_age: Age,
+    /// Most bytes of one source's accepted receipts; the oldest go first. 0: no limit.
+    pub(crate) receipts_max_bytes: Size,
+    /// Most refused requests of one source that are kept, and as many duplicates; the oldest go first.
+    pub(crate) receipts_refused: NonZeroU32,
+    /// Most bytes of one source's refused requests, and as many of its duplicates.
+    pub(crate) receipts_refused_bytes: Size,
+}
+
+impl Default for Ingress {
+    fn default() -> Self {
+        Self {
+            max_body_bytes: Size::bytes(5 << 20),
+            tolerance: Duration::secs(300),
+            max_event_age: Age::For(Duration::secs(24 * 3600)),
+            dedup_window: Duration::secs(7 * 24 * 3600),
+            rate_limit: Rate::Limit {
+                per_second: const { NonZeroU32::new(100).unwrap() },
+                burst: const { NonZeroU32::new(500).unwrap() },
+            },
+            rotation_overlap: Duration::secs(24 * 3600),
+            receipts_max_age: Age::days(30),
+            receipts_max_bytes: Size::bytes(1 << 30),
+            receipts_refused: const { NonZeroU32::new(1000).unwrap() },
+            receipts_refused_bytes: Size::bytes(16 << 20),
+        }
     }
 }
 

@@ -132,7 +132,7 @@ impl Show {
         self.line("");
         let mut wrong = Vec::new();
         let mut verified_in_all = 0;
-        for dialect in dialect::ALL.iter().filter(|dialect| dialect.inbound.is_some() && dialect.outbound.is_some()) {
+        for dialect in dialect::ALL.iter().filter(|dialect| dialect.outbound.is_some() && dialect.inbound.is_some()) {
             let of_dialect = || seen.iter().filter(|one| one.arrival.dialect == *dialect);
             let verified = of_dialect().filter(|one| matches!(one.arrival.verdict, Verdict::Verified(_))).count();
             let refused: Vec<&Verdict> = of_dialect()

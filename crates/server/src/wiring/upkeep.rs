@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 use watchbell_domain::port::{Clock, Entropy};
 use watchbell_engine::delivery::Handle;
 use watchbell_engine::evidence::{self, Content};
-use watchbell_engine::upkeep::{acceptance, erasure, orgs, poam, replay, retention};
+use watchbell_engine::upkeep::{acceptance, capture, erasure, orgs, poam, receipts, replay, retention, silence};
 use watchbell_store::sqlite::SqliteStore;
 
 use super::Loops;
@@ -37,6 +37,9 @@ impl Upkeep<'_> {
         let risks = acceptance::Service::new(acceptance::Options::default(), risks);
         loops.spawn("acceptance", risks.run(shutdown.clone()));
 
+        let captures = capture::Service::new(capture::Options::default(), store(), clock());
+        loops.spawn("capture", captures.run(shutdown.clone()));
+
         let erasures = erasure::Service::new(erasure::Options::default(), store(), clock());
         loops.spawn("erasure", erasures.run(shutdown.clone()));
 
@@ -61,6 +64,13 @@ impl Upkeep<'_> {
         let replays = replay::Parts { store: store(), wake: self.wake.clone(), clock: clock(), entropy: entropy() };
         let replays = replay::Service::new(replay::Options::default(), replays);
         loops.spawn("replay", replays.run(shutdown.clone()));
+
+        let receipts = receipts::Service::new(config::receipts_options(self.config), store(), clock());
+        loops.spawn("receipts", receipts.run(shutdown.clone()));
+
+        let quiet = silence::Parts { sources: store(), clock: clock(), entropy: entropy() };
+        let quiet = silence::Service::new(silence::Options::default(), quiet);
+        loops.spawn("silence", quiet.run(shutdown.clone()));
 
         let forgotten = Arc::clone(self.forgotten);
         let ages = config::retention_options(self.config);

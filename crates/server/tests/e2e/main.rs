@@ -10,11 +10,15 @@
 //! - [`fakes`]: the services that destinations talk to.
 //! - [`figures`]: what was sent and stored is seen in `/metrics`.
 //! - [`fire`]: every fail point, killed, panicking, failing and slow (with the feature `failpoints`).
-//! - [`full`]: no file can grow any more; what is said then, and that it ends by itself.
+//! - [`full`]: no file can grow any more, or be written; what is said then, and that it ends by itself.
 //! - [`isolation`]: one of ten endpoints hangs; the other nine do not notice.
+//! - [`listen`]: what a capture inbox gets reaches a developer's machine as it came, also over a restart.
+//! - [`many`]: very many deliveries wait and fall due at once.
+//! - [`memory`]: little memory; what is too much is refused.
 //! - [`oracles`]: the services' own libraries judge what destinations are sent.
 //! - [`poam`]: an overdue plan of action rings at once, a remediation completes it, its export is OSCAL.
 //! - [`power`]: what was not synced is gone; what was acknowledged is not.
+//! - [`siem`]: rsyslog, a mail server, a collector and a bulk API take what is sent.
 //! - [`vendors`]: the vendors' own way of verifying, in Python and Node, accepts what is sent.
 
 #![expect(
@@ -40,10 +44,14 @@ mod figures;
 mod fire;
 mod full;
 mod isolation;
+mod listen;
+mod many;
+mod memory;
 mod oracles;
 mod poam;
 mod power;
 mod process;
+mod siem;
 mod sink;
 mod vendors;
 

@@ -21,7 +21,7 @@ const EVENTS: u64 = 40;
 async fn h2_what_was_acknowledged_survives_a_power_cut() {
     let _turn = TURN.lock().await;
     let folder = TempDir::new().unwrap();
-    let library = library(folder.path());
+    let library = library("power", folder.path());
     let sink = Sink::start().await;
     let mut home = Home::new("");
     let mut acknowledged = Vec::new();
@@ -60,9 +60,10 @@ async fn h2_what_was_acknowledged_survives_a_power_cut() {
     home.must_be_sound();
 }
 
-fn library(folder: &Path) -> PathBuf {
-    let library = folder.join("power.so");
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/power.c");
+/// The library that stands in `<name>.c` beside this file, made in `folder`.
+pub(crate) fn library(name: &str, folder: &Path) -> PathBuf {
+    let library = folder.join(format!("{name}.so"));
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/e2e/{name}.c"));
     let made = Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(&library).arg(source).arg("-ldl").status();
     assert!(made.unwrap().success(), "a C compiler is needed, as for SQLite itself");
     library

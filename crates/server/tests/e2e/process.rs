@@ -150,6 +150,25 @@ impl Process {
         prlimit(Some(pid), Resource::Fsize, Rlimit { current: bytes, maximum: None }).unwrap();
     }
 
+    /// It cannot have more memory of its own than so many bytes.
+    pub(crate) fn limit_memory(&self, bytes: u64) {
+        use rustix::process::{Pid, Resource, Rlimit, prlimit};
+        let pid = Pid::from_child(&self.child);
+        prlimit(Some(pid), Resource::Data, Rlimit { current: Some(bytes), maximum: None }).unwrap();
+    }
+
+    /// What it has of memory of its own, as the kernel's limit counts it.
+    pub(crate) fn data_bytes(&self) -> u64 {
+        self.status_kib("VmData:") << 10
+    }
+
+    /// A line of `/proc/PID/status`.
+    pub(crate) fn status_kib(&self, name: &str) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
     /// `kill -9`, and waits for the end.
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use watchbell_wire::dialect::{Credential, EncodeError, Outbound, Secrets};
+use watchbell_wire::dialect::{Carrier, Credential, EncodeError, Outbound, Secrets};
 use watchbell_wire::{Dialect, Event, EventType, Header, Key, Message, Secret, SecretError, Settings};
 
 /// Says every event.
@@ -21,6 +21,7 @@ const fn dialect(id: &'static str, outbound: &'static Says) -> Dialect {
         name: id,
         source: "",
         credential: Credential::SecretGiven,
+        carrier: Carrier::Http,
         url_is_secret: false,
         secrets: &Plain,
         inbound: None,

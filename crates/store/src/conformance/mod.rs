@@ -21,6 +21,7 @@
 
 pub mod advisories;
 pub mod audit;
+pub mod captures;
 pub mod claims;
 pub mod deliveries;
 pub mod dialects;
@@ -37,10 +38,12 @@ pub mod once;
 pub mod orgs;
 pub mod poam;
 pub mod projects;
+pub mod receipts;
 pub mod replays;
 pub mod reports;
 pub mod retention;
 pub mod rings;
+pub mod sources;
 pub mod tenants;
 pub(crate) mod world;
 
@@ -97,6 +100,7 @@ macro_rules! conformance {
                 made_once_and_not_too_many
             }
             advisories { newer_ones_win counted_and_listed }
+            captures { kept_as_they_came the_oldest_make_way behind_a_number numbered_once deleted_and_gone captures_expire }
             evidence { kept_and_listed ends_once weighed_in_the_same_commit deleted_and_expired }
             retention {
                 takes_what_is_old_and_ended goes_in_small_steps events_wait_for_their_deliveries
@@ -107,6 +111,11 @@ macro_rules! conformance {
                 follows_its_finding follows_what_is_said made_by_policy one_commit_with_the_scan
             }
             rings { told_as_the_model_says }
+            sources { kept_whole updated_if_unchanged called_while_the_organisation_is_active silence_is_told_once }
+            receipts {
+                taken_in_one_commit known_again_within_the_window fifty_at_once_make_one_event refused_ones_are_bounded
+                taken_again_by_hand listed_by_filter_and_page forgotten_by_age_and_size seen_by_their_owner_alone
+            }
             reports { lessons_are_told_once announced_scans_end_once types_are_defined }
             histories { end_as_the_model_says }
             audit { tells_what_was_done found_by_filter_and_page old_entries_leave_a_checkpoint }

@@ -212,8 +212,12 @@ pub(super) fn sealed_url(endpoint: &Endpoint, vault: &Vault) -> Result<Vec<u8>> 
 }
 
 pub(super) fn sealed_secrets(endpoint: &Endpoint, vault: &Vault) -> Result<Vec<u8>> {
-    let secrets: Vec<StoredSecret> = endpoint
-        .secrets
+    sealed_list(&endpoint.secrets, place(endpoint.org_id, &endpoint.id, "secrets"), vault)
+}
+
+/// Secrets with their times, sealed as one value.
+pub(super) fn sealed_list(secrets: &[EndpointSecret], place: Place<'_>, vault: &Vault) -> Result<Vec<u8>> {
+    let secrets: Vec<StoredSecret> = secrets
         .iter()
         .map(|secret| StoredSecret {
             text: secret.text.clone(),
@@ -221,7 +225,7 @@ pub(super) fn sealed_secrets(endpoint: &Endpoint, vault: &Vault) -> Result<Vec<u
             expires_at: secret.expires_at.map(micros),
         })
         .collect();
-    seal(endpoint, "secrets", &secrets, vault)
+    seal_at(place, &secrets, vault)
 }
 
 pub(super) fn sealed_headers(endpoint: &Endpoint, vault: &Vault) -> Result<Vec<u8>> {
@@ -242,14 +246,28 @@ pub(super) fn sealed_transport(endpoint: &Endpoint, vault: &Vault) -> Result<Opt
 }
 
 fn seal<T: Serialize>(endpoint: &Endpoint, field: &'static str, value: &T, vault: &Vault) -> Result<Vec<u8>> {
-    let json = serde_json::to_vec(value).map_err(|problem| corrupt(TABLE, field, endpoint.id.to_string(), problem))?;
-    let json = Zeroizing::new(json);
-    vault.seal(place(endpoint.org_id, &endpoint.id, field), &json)
+    seal_at(place(endpoint.org_id, &endpoint.id, field), value, vault)
+}
+
+fn seal_at<T: Serialize>(place: Place<'_>, value: &T, vault: &Vault) -> Result<Vec<u8>> {
+    let json = serde_json::to_vec(value)
+        .map_err(|problem| corrupt(place.table, place.field, hex::encode(place.object), problem))?;
+    vault.seal(place, &Zeroizing::new(json))
 }
 
 fn secrets(columns: &Columns<'_, '_>, vault: &Vault, org: OrgId, id: EndpointId) -> Result<Vec<EndpointSecret>> {
-    let time = |micros: i64| Timestamp::from_microsecond(micros).map_err(|problem| columns.corrupt("secrets", problem));
-    unseal::<Vec<StoredSecret>>(columns, "secrets", vault, org, id)?
+    opened_secrets(columns, "secrets", place(org, &id, "secrets"), vault)
+}
+
+/// What [`sealed_list`] has sealed.
+pub(super) fn opened_secrets(
+    columns: &Columns<'_, '_>,
+    field: &'static str,
+    place: Place<'_>,
+    vault: &Vault,
+) -> Result<Vec<EndpointSecret>> {
+    let time = |micros: i64| Timestamp::from_microsecond(micros).map_err(|problem| columns.corrupt(field, problem));
+    unseal_at::<Vec<StoredSecret>>(columns, field, place, vault)?
         .into_iter()
         .map(|secret| {
             Ok(EndpointSecret {
@@ -282,8 +300,17 @@ fn unseal<T: serde::de::DeserializeOwned>(
     org: OrgId,
     id: EndpointId,
 ) -> Result<T> {
+    unseal_at(columns, field, place(org, &id, field), vault)
+}
+
+fn unseal_at<T: serde::de::DeserializeOwned>(
+    columns: &Columns<'_, '_>,
+    field: &'static str,
+    place: Place<'_>,
+    vault: &Vault,
+) -> Result<T> {
     let sealed: Vec<u8> = columns.get(field)?;
-    let json = vault.open(place(org, &id, field), &sealed)?;
+    let json = vault.open(place, &sealed)?;
     // Not the parser's words: they may repeat what they stumbled over.
     serde_json::from_slice(&json).map_err(|_| columns.corrupt(field, "not what is kept there"))
 }

@@ -57,7 +57,7 @@ impl EventStore for SqliteStore {
 }
 
 /// As [`accept`], for what others say happened: what they say of findings, plans of action follow.
-fn accept_said(tx: &mut Tx<'_>, acceptance: &Acceptance) -> Result<Vec<Accepted>> {
+pub(super) fn accept_said(tx: &mut Tx<'_>, acceptance: &Acceptance) -> Result<Vec<Accepted>> {
     let accepted = accept(tx, acceptance)?;
     poam::said(tx, acceptance)?;
     Ok(accepted)

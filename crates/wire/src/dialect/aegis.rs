@@ -19,17 +19,18 @@ use super::message::{
     self, Events, Said, TextSecrets, bare, iso_seconds, malformed, need, object_of, take_integer, take_text, time_of,
     unfit,
 };
-use super::{Credential, Dialect, EncodeError, Header, Inbound, Message, Outbound, Settings};
+use super::{Carrier, Credential, Dialect, EncodeError, Header, Inbound, Message, Outbound, Settings};
 use crate::event::{Evidence, Poam, Vulnerability};
 use crate::json::tree::{Object, Value};
 use crate::signature::BodyDigest;
-use crate::{Decoded, Event, EventType, Key, Refusal, Secret, Severity, Unverified, Verified};
+use crate::{Decoded, Event, EventType, Key, Refusal, Severity, Unverified, Verified};
 
 pub(super) static DIALECT: Dialect = Dialect {
     id: "aegis",
     name: "Aegis",
     source: "Aegis's documentation, pages \"Webhooks\" and \"Integrations\"",
     credential: Credential::SecretGivenOrMade,
+    carrier: Carrier::Http,
     url_is_secret: false,
     secrets: &TextSecrets,
     inbound: Some(&Aegis),
@@ -45,8 +46,12 @@ impl Inbound for Aegis {
         SIGNATURE.verify(request, keys)
     }
 
-    fn explain(&self, request: &Unverified, secret: &Secret) -> Option<String> {
-        SIGNATURE.explain(request, secret, Vec::new())
+    fn resembles(&self, request: &Unverified) -> bool {
+        let is_name = |name: &str| name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
+        Value::read(request.body()).is_ok_and(|body| {
+            let event = body.get("event").and_then(Value::as_str);
+            body.get("data").is_some() && event.is_some_and(|name| !name.is_empty() && is_name(name))
+        })
     }
 
     fn decode(&self, request: &Verified) -> Result<Decoded, Refusal> {

@@ -14,7 +14,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::bearer::{self, Tokens};
 use super::message::{Events, Said, iso_seconds, malformed, need, object_of, required_text, time_of, typed, unfit};
-use super::{Credential, Dialect, EncodeError, Exchange, Header, Inbound, Judgement, Message, Outbound, Settings};
+use super::{
+    Carrier, Credential, Dialect, EncodeError, Exchange, Header, Inbound, Judgement, Message, Outbound, Settings,
+};
 use crate::event::Scan;
 use crate::json::tree::{Object, Value};
 use crate::{Decoded, Event, EventType, Key, Refusal, Unverified, Verified};
@@ -24,6 +26,7 @@ pub(super) static DIALECT: Dialect = Dialect {
     name: "Scan results (bearer token)",
     source: "the vendor's document; the token is RFC 6750's, https://www.rfc-editor.org/rfc/rfc6750",
     credential: Credential::BearerToken,
+    carrier: Carrier::Http,
     url_is_secret: false,
     secrets: &Tokens,
     inbound: Some(&BearerScan),
@@ -62,6 +65,14 @@ impl Inbound for BearerScan {
             sent_at: None,
             events: events.done(),
         })
+    }
+
+    fn signed(&self, _: &Unverified) -> Option<Vec<u8>> {
+        None
+    }
+
+    fn resembles(&self, request: &Unverified) -> bool {
+        Value::read(request.body()).is_ok_and(|body| body.get("scanId").is_some() && body.get("status").is_some())
     }
 
     fn payload_invalid_status(&self) -> u16 {

@@ -18,7 +18,9 @@ use serde_json::value::RawValue;
 
 use super::bearer::{self, Tokens};
 use super::message::{Events, malformed, unfit};
-use super::{Credential, Dialect, EncodeError, Exchange, Header, Inbound, Judgement, Message, Outbound, Settings};
+use super::{
+    Carrier, Credential, Dialect, EncodeError, Exchange, Header, Inbound, Judgement, Message, Outbound, Settings,
+};
 use crate::event::check;
 use crate::json::tree::{Object, Value};
 use crate::percent;
@@ -29,6 +31,7 @@ pub(super) static DIALECT: Dialect = Dialect {
     name: "CloudEvents 1.0",
     source: "https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md",
     credential: Credential::BearerToken,
+    carrier: Carrier::Http,
     url_is_secret: false,
     secrets: &Tokens,
     inbound: Some(&CloudEvents),
@@ -66,6 +69,15 @@ impl Inbound for CloudEvents {
             Mode::Binary => One::of_headers(request)?.tell(request, &mut events),
         };
         Ok(Decoded { vendor_event, vendor_version: None, delivery_id, sent_at: None, events: events.done() })
+    }
+
+    fn signed(&self, _: &Unverified) -> Option<Vec<u8>> {
+        None
+    }
+
+    fn resembles(&self, request: &Unverified) -> bool {
+        let mode = Mode::of(request.headers());
+        matches!(mode, Ok(Mode::Batch | Mode::Structured)) || request.headers().all("ce-specversion").next().is_some()
     }
 
     fn payload_invalid_status(&self) -> u16 {

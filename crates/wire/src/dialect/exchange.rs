@@ -9,8 +9,9 @@
 
 use std::sync::Arc;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::EncodeError;
@@ -71,7 +72,9 @@ impl From<SettingsError> for EncodeError {
 /// What has been said to an endpoint in one attempt, and what it answered.
 #[derive(Debug, Clone, Copy)]
 pub struct Exchange<'a> {
-    /// What it is about.
+    /// Id of the delivery, as in [`Message`](super::Message); of several at once, the first's.
+    pub id: &'a str,
+    /// What it is about; of several at once, the first.
     pub event: &'a Event,
     /// The endpoint's.
     pub settings: &'a Settings,
@@ -133,8 +136,90 @@ pub enum Judgement {
         /// What the endpoint said, for people.
         detail: String,
     },
+    /// Taken, whatever the status says of the request as a whole.
+    Taken,
     /// Not done: this is to be sent next, with the headers of the dialect.
     Ask(Request),
+    /// As [`Self::Ask`], after a while. An attempt whose time does not last so long has failed.
+    AskLater {
+        /// How long to wait before.
+        wait: SignedDuration,
+        /// What to send then.
+        request: Request,
+    },
+}
+
+/// How many deliveries may go out at once, as it stands in settings: 1 to 1000.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "u16")]
+pub(super) struct BatchMax(u16);
+
+impl BatchMax {
+    pub(super) fn get(self) -> usize {
+        self.0.into()
+    }
+}
+
+impl Default for BatchMax {
+    fn default() -> Self {
+        Self(1)
+    }
+}
+
+impl TryFrom<u16> for BatchMax {
+    type Error = &'static str;
+
+    fn try_from(given: u16) -> Result<Self, Self::Error> {
+        match given {
+            1..=1000 => Ok(Self(given)),
+            _ => Err("1 to 1000 are wanted"),
+        }
+    }
+}
+
+/// One of several deliveries that go out at once.
+#[derive(Debug, Clone, Copy)]
+pub struct Part<'a> {
+    /// What it is about.
+    pub event: &'a Event,
+    /// What [`Outbound::encode`](super::Outbound::encode) made of it.
+    pub body: &'a [u8],
+}
+
+/// How messages of syslog's are told apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Framing {
+    /// On a stream: the length before each message (RFC 6587, section 3.4.1); else a line feed behind it.
+    pub counts_octets: bool,
+    /// Longest datagram, in bytes.
+    pub datagram_bytes_max: usize,
+}
+
+impl Default for Framing {
+    fn default() -> Self {
+        Self { counts_octets: true, datagram_bytes_max: 1024 }
+    }
+}
+
+/// A mail as it is kept until it is sent: the body that a dialect of [`Carrier::Smtp`](super::Carrier::Smtp) makes, as JSON.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mail {
+    /// The sender's address.
+    pub from: String,
+    /// The recipients' addresses.
+    pub to: Vec<String>,
+    /// One line.
+    pub subject: String,
+    /// The text part.
+    pub text: String,
+    /// The HTML part, everything foreign in it escaped.
+    pub html: String,
+    /// `Date`.
+    pub date: Timestamp,
+    /// `Message-ID`, with its angle brackets.
+    pub message_id: String,
+    /// `In-Reply-To` and `References`, with its angle brackets.
+    pub in_reply_to: Option<String>,
 }
 
 /// A further request of the same attempt.

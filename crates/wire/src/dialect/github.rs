@@ -15,18 +15,19 @@ use super::message::{
     Events, TextSecrets, bare, malformed, member, named_id, object_of, plain_header, required_text, severity_named,
     text, time_of, unfit,
 };
-use super::{Credential, Dialect, EncodeError, Header, Inbound, Message};
+use super::{Carrier, Credential, Dialect, EncodeError, Header, Inbound, Message};
 use crate::event::Ping;
 use crate::json::tree::{Object, Value};
 use crate::percent;
 use crate::signature::BodyDigest;
-use crate::{Data, Decoded, EventType, Headers, Key, Reason, Refusal, Secret, Severity, Unverified, Verified};
+use crate::{Data, Decoded, EventType, Headers, Key, Reason, Refusal, Severity, Unverified, Verified};
 
 pub(super) static DIALECT: Dialect = Dialect {
     id: "github",
     name: "GitHub security alerts",
     source: "https://docs.github.com/en/webhooks/webhook-events-and-payloads",
     credential: Credential::SecretGivenOrMade,
+    carrier: Carrier::Http,
     url_is_secret: false,
     secrets: &TextSecrets,
     inbound: Some(&GitHub),
@@ -59,10 +60,18 @@ impl Inbound for GitHub {
         }
     }
 
-    fn explain(&self, request: &Unverified, secret: &Secret) -> Option<String> {
+    fn mistaken(&self, request: &Unverified) -> Vec<(Vec<u8>, &'static str)> {
         let of_form = payload(request.headers(), request.body()).ok().filter(|payload| payload != request.body());
         let words = "the JSON inside the form was signed; the raw form body is to be signed and verified";
-        SIGNATURE.explain(request, secret, of_form.map(|payload| (payload, words)).into_iter().collect())
+        of_form.map(|payload| (payload, words)).into_iter().collect()
+    }
+
+    fn resembles(&self, request: &Unverified) -> bool {
+        let payload = payload(request.headers(), request.body()).unwrap_or_default();
+        Value::read(&payload).is_ok_and(|body| {
+            let has = |name: &str| body.get(name).is_some();
+            (has("zen") && has("hook_id")) || (has("alert") && has("repository") && has("action"))
+        })
     }
 
     fn decode(&self, request: &Verified) -> Result<Decoded, Refusal> {

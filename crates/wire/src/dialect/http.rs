@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 
 use super::opaque::{Opaque, token};
-use super::{Credential, Dialect, EncodeError, Header, Message, Outbound, Settings, SettingsError, standard};
+use super::{Carrier, Credential, Dialect, EncodeError, Header, Message, Outbound, Settings, SettingsError, standard};
 use crate::{Event, EventType, Key};
 
 pub(super) static DIALECT: Dialect = Dialect {
@@ -17,6 +17,7 @@ pub(super) static DIALECT: Dialect = Dialect {
     name: "HTTP",
     source: "https://www.rfc-editor.org/rfc/rfc9110",
     credential: Credential::SecretOptional,
+    carrier: Carrier::Http,
     url_is_secret: false,
     secrets: &Opaque,
     inbound: None,

@@ -26,8 +26,8 @@ use sha2::{Digest as _, Sha256};
 use super::opaque::{Opaque, token};
 use super::told::{self, Act, Told, cut};
 use super::{
-    Answer, Credential, Dialect, EncodeError, Exchange, Header, Judgement, Message, Outbound, Pace, Request, Secrets,
-    Settings, SettingsError,
+    Answer, Carrier, Credential, Dialect, EncodeError, Exchange, Header, Judgement, Message, Outbound, Pace, Request,
+    Secrets, Settings, SettingsError,
 };
 use crate::{Event, EventType, Key, Secret, SecretError, Severity, percent};
 
@@ -36,6 +36,7 @@ pub(super) static DIALECT: Dialect = Dialect {
     name: "Jira",
     source: "https://developer.atlassian.com/cloud/jira/platform/rest/v3/",
     credential: Credential::SecretGiven,
+    carrier: Carrier::Http,
     url_is_secret: false,
     secrets: &Tokens,
     inbound: None,

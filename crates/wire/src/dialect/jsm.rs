@@ -2,13 +2,14 @@
 
 use super::opaque::Opaque;
 use super::opsgenie::Alerts;
-use super::{Credential, Dialect};
+use super::{Carrier, Credential, Dialect};
 
 pub(super) static DIALECT: Dialect = Dialect {
     id: "jsm",
     name: "Jira Service Management",
     source: "https://support.atlassian.com/jira-service-management-cloud/docs/set-up-an-api-integration/",
     credential: Credential::SecretGiven,
+    carrier: Carrier::Http,
     url_is_secret: false,
     secrets: &Opaque,
     inbound: None,

@@ -8,27 +8,36 @@ use jiff::{SignedDuration, Timestamp};
 use crate::envelope::{Decoded, Refusal, Unverified, Verified};
 use crate::{Event, EventType, Key, Secret, SecretError};
 
+mod account;
 mod aegis;
 mod bearer;
 mod bearer_scan;
+mod cef;
 mod cloudevents;
+mod elastic;
+mod email;
 mod exchange;
 mod github;
 mod http;
 mod jira;
 mod jsm;
 mod message;
+mod ocsf;
 mod opaque;
 mod opsgenie;
 mod pagerduty;
+mod rapid7;
 mod slack;
 mod snyk;
+mod splunk_hec;
 mod standard;
 mod symbiotic;
+mod syslog;
 mod teams;
 mod told;
 
-pub use exchange::{Answer, Exchange, Judgement, Request, Settings, SettingsError};
+use exchange::BatchMax;
+pub use exchange::{Answer, Exchange, Framing, Judgement, Mail, Part, Request, Settings, SettingsError};
 
 /// Every dialect, in the order they are shown. A new dialect is one file and one line here.
 pub static ALL: &[&Dialect] = &[
@@ -39,6 +48,13 @@ pub static ALL: &[&Dialect] = &[
     &standard::DIALECT,
     &github::DIALECT,
     &cloudevents::DIALECT,
+    &splunk_hec::DIALECT,
+    &elastic::DIALECT,
+    &rapid7::DIALECT,
+    &ocsf::DIALECT,
+    &syslog::DIALECT,
+    &cef::DIALECT,
+    &email::DIALECT,
     &slack::DIALECT,
     &teams::DIALECT,
     &pagerduty::DIALECT,
@@ -63,6 +79,8 @@ pub struct Dialect {
     pub source: &'static str,
     /// What the credential is called where it is configured.
     pub credential: Credential,
+    /// What takes its bodies to an endpoint.
+    pub carrier: Carrier,
     /// Whether who knows an endpoint's URL may send to it: path and query are then masked like a secret.
     pub url_is_secret: bool,
     /// How its secrets are spelled.
@@ -125,6 +143,17 @@ pub enum Credential {
     SecretOptional,
     /// None: what authorises stands in the URL.
     None,
+}
+
+/// What takes a dialect's bodies to an endpoint, and so which URLs an endpoint may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Carrier {
+    /// Requests: `https://`.
+    Http,
+    /// Messages of RFC 5424, one after another: `syslog+tcp://`, `syslog+tls://`, `syslog+udp://`.
+    Syslog,
+    /// Mail handed to a server: `smtp://` (STARTTLS) and `smtps://`.
+    Smtp,
 }
 
 /// How a dialect spells its secrets.
@@ -218,6 +247,43 @@ pub trait Outbound: Sync {
         Ok(Cow::Borrowed(body))
     }
 
+    /// How messages follow one another on a connection of syslog's.
+    ///
+    /// # Errors
+    /// When the settings cannot be read.
+    fn framing(&self, settings: &Settings) -> Result<Framing, SettingsError> {
+        let _ = settings;
+        Ok(Framing::default())
+    }
+
+    /// Most deliveries that go out at once, where [`Self::join`] can join them. 1: each by itself.
+    fn batch_max(&self, settings: &Settings) -> usize {
+        let _ = settings;
+        1
+    }
+
+    /// The body for several deliveries of one endpoint at once, each with its own body as [`Self::encode`] made it; `None`
+    /// when the dialect says one thing at a time.
+    ///
+    /// # Errors
+    /// As [`Self::encode`].
+    fn join(&self, parts: &[Part<'_>], settings: &Settings) -> Option<Result<Vec<u8>, EncodeError>> {
+        let _ = (parts, settings);
+        None
+    }
+
+    /// What the latest answer means for each of the `count` deliveries that went out together, in their order, where it
+    /// does not mean the same for all of them.
+    fn shares(&self, exchange: &Exchange<'_>, count: usize) -> Option<Vec<Judgement>> {
+        let _ = (exchange, count);
+        None
+    }
+
+    /// Whether the answer says that fewer deliveries at once might be taken.
+    fn is_too_large(&self, answer: &Answer<'_>) -> bool {
+        answer.status == 413
+    }
+
     /// What the latest answer means, where that is more than its status.
     fn judge(&self, exchange: &Exchange<'_>) -> Judgement {
         let _ = exchange;
@@ -261,10 +327,24 @@ pub trait Inbound: Sync {
     /// What the message says.
     fn decode(&self, request: &Verified) -> Result<Decoded, Refusal>;
 
-    /// Which of the usual mistakes a refused message shows, in words; `None` when none fits. For debugging alone.
-    fn explain(&self, request: &Unverified, secret: &Secret) -> Option<String> {
-        let _ = (request, secret);
-        None
+    /// The bytes that a right signature of this request is of; `None` where nothing is signed, or it cannot be made.
+    /// Asked by [`crate::diagnosis`] alone.
+    fn signed(&self, request: &Unverified) -> Option<Vec<u8>> {
+        Some(request.body().to_vec())
+    }
+
+    /// What senders are known to sign in place of it, with words for what is wrong then. Asked by [`crate::diagnosis`]
+    /// alone.
+    fn mistaken(&self, request: &Unverified) -> Vec<(Vec<u8>, &'static str)> {
+        let _ = request;
+        Vec::new()
+    }
+
+    /// Whether the body (or a header that is no signature) has this dialect's shape, for somebody who does not know
+    /// which it is. Proves nothing.
+    fn resembles(&self, request: &Unverified) -> bool {
+        let _ = request;
+        false
     }
 
     /// The headers that the vendor would set, for tests and tools that stand in for it. Asked only of dialects that we do
@@ -275,6 +355,18 @@ pub trait Inbound: Sync {
     fn vendor_headers(&self, message: &Message<'_>, keys: &[Key]) -> Result<Vec<Header>, EncodeError> {
         let _ = (message, keys);
         Ok(Vec::new())
+    }
+
+    /// The text that is signed where it is not the body: that of dialects which parse before they verify. The same text
+    /// is the same message, however the body was spelled. `None` for a body that has none.
+    fn canonical(&self, body: &[u8]) -> Option<String> {
+        let _ = body;
+        None
+    }
+
+    /// Whether a body has to be read before it can be verified.
+    fn parses_first(&self) -> bool {
+        false
     }
 
     /// The status for JSON that lacks a required member: 422, unless the vendor's document says otherwise.

@@ -18,8 +18,8 @@ use serde_json::{Map, Value, json};
 use super::opaque::{Opaque, token};
 use super::told::{self, Act, Told, cut};
 use super::{
-    Answer, Credential, Dialect, EncodeError, Exchange, Header, Judgement, Message, Outbound, Pace, Request, Settings,
-    SettingsError,
+    Answer, Carrier, Credential, Dialect, EncodeError, Exchange, Header, Judgement, Message, Outbound, Pace, Request,
+    Settings, SettingsError,
 };
 use crate::{Event, EventType, Key, Severity, percent};
 
@@ -28,6 +28,7 @@ pub(super) static DIALECT: Dialect = Dialect {
     name: "Opsgenie",
     source: "https://docs.opsgenie.com/docs/alert-api",
     credential: Credential::SecretGiven,
+    carrier: Carrier::Http,
     url_is_secret: false,
     secrets: &Opaque,
     inbound: None,

@@ -14,8 +14,8 @@ use sha2::{Digest as _, Sha256};
 use super::opaque::{Opaque, token};
 use super::told::{self, Act, Told, cut};
 use super::{
-    Credential, Dialect, EncodeError, Exchange, Header, Judgement, Message, Outbound, Pace, Request, Secrets, Settings,
-    SettingsError,
+    Carrier, Credential, Dialect, EncodeError, Exchange, Header, Judgement, Message, Outbound, Pace, Request, Secrets,
+    Settings, SettingsError,
 };
 use crate::{Event, EventType, Key, Secret, SecretError, Severity};
 
@@ -24,6 +24,7 @@ pub(super) static DIALECT: Dialect = Dialect {
     name: "PagerDuty",
     source: "https://developer.pagerduty.com/docs/events-api-v2/overview",
     credential: Credential::SecretGiven,
+    carrier: Carrier::Http,
     url_is_secret: false,
     secrets: &RoutingKeys,
     inbound: None,

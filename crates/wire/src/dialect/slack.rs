@@ -16,7 +16,8 @@ use serde_json::{Value, json};
 use super::opaque::Opaque;
 use super::told::{self, Act, Fact, Told, cut, fitted, line};
 use super::{
-    Credential, Dialect, EncodeError, Exchange, Header, Judgement, Message, Outbound, Pace, Settings, SettingsError,
+    Carrier, Credential, Dialect, EncodeError, Exchange, Header, Judgement, Message, Outbound, Pace, Settings,
+    SettingsError,
 };
 use crate::{Event, EventType, Key};
 
@@ -25,6 +26,7 @@ pub(super) static DIALECT: Dialect = Dialect {
     name: "Slack",
     source: "https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks",
     credential: Credential::None,
+    carrier: Carrier::Http,
     url_is_secret: true,
     secrets: &Opaque,
     inbound: None,

@@ -23,18 +23,19 @@ use super::message::{
     self, Events, Said, bare, iso_seconds, malformed, named_id, need, object_of, plain_header, required_text,
     severity_named, unfit,
 };
-use super::{Credential, Dialect, EncodeError, Header, Inbound, Message, Outbound, Settings};
+use super::{Carrier, Credential, Dialect, EncodeError, Header, Inbound, Message, Outbound, Settings};
 use crate::event::{self, Ping};
 use crate::json::javascript;
 use crate::json::tree::{Object, Value};
 use crate::signature::BodyDigest;
-use crate::{Data, Decoded, Event, EventType, Key, Reason, Refusal, Secret, Severity, Unverified, Verified};
+use crate::{Data, Decoded, Event, EventType, Key, Reason, Refusal, Severity, Unverified, Verified};
 
 pub(super) static DIALECT: Dialect = Dialect {
     id: "snyk",
     name: "Snyk",
     source: "https://docs.snyk.io/snyk-api/how-to-use-snyk-webhooks-apis/about-webhooks",
     credential: Credential::SecretGiven,
+    carrier: Carrier::Http,
     url_is_secret: false,
     secrets: &message::TextSecrets,
     inbound: Some(&Snyk),
@@ -53,8 +54,11 @@ impl Inbound for Snyk {
         SIGNATURE.verify(request, keys)
     }
 
-    fn explain(&self, request: &Unverified, secret: &Secret) -> Option<String> {
-        SIGNATURE.explain(request, secret, Vec::new())
+    fn resembles(&self, request: &Unverified) -> bool {
+        let has = |body: &Value, name: &str| body.get(name).is_some();
+        Value::read(request.body()).is_ok_and(|body| {
+            has(&body, "webhookId") || (has(&body, "newIssues") && has(&body, "project") && has(&body, "org"))
+        })
     }
 
     fn decode(&self, request: &Verified) -> Result<Decoded, Refusal> {
@@ -77,6 +81,8 @@ impl Inbound for Snyk {
         let occurred_at = stated.unwrap_or(request.received_at());
         let mut events = Events::of(DIALECT.id, request);
         match name.as_str() {
+            // The event header is not signed: what is plainly something else is no ping.
+            "ping" if body.get("project").is_some() => return Err(unfit("/project", "absent of a ping")),
             "ping" => {
                 let webhook_id = body.get("webhookId").and_then(Value::as_str).unwrap_or_default().to_owned();
                 events.push_data(EventType::WebhookPing, occurred_at, Data::from_typed(&Ping { webhook_id }));

@@ -20,9 +20,8 @@ use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 use super::message::Events;
-use super::{Credential, Dialect, EncodeError, Header, Inbound, Message, Outbound, Secrets, Settings};
+use super::{Carrier, Credential, Dialect, EncodeError, Header, Inbound, Message, Outbound, Secrets, Settings};
 use crate::event::check;
-use crate::explain::{body_texts, mistake};
 use crate::signature::digest;
 use crate::{
     Data, Decoded, Event, EventType, Headers, Key, Reason, Refusal, Secret, SecretError, Unverified, Verified,
@@ -33,6 +32,7 @@ pub(super) static DIALECT: Dialect = Dialect {
     name: "Standard Webhooks",
     source: "https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md",
     credential: Credential::SecretGivenOrMade,
+    carrier: Carrier::Http,
     url_is_secret: false,
     secrets: &PrefixedSecrets,
     inbound: Some(&Standard),
@@ -147,25 +147,31 @@ impl Inbound for Standard {
         Err(Refusal::new(Reason::SignatureMismatch, detail))
     }
 
-    fn explain(&self, request: &Unverified, secret: &Secret) -> Option<String> {
+    fn signed(&self, request: &Unverified) -> Option<Vec<u8>> {
         let signed = Signed::read(request.headers()).ok()?;
-        let text = secret.expose();
-        let unprefixed = text.strip_prefix(HMAC_PREFIX).unwrap_or(text);
-        let mut keys: Vec<_> = PrefixedSecrets::hmac(text).ok().map(|key| (key.to_vec(), "")).into_iter().collect();
-        let as_text = "the secret was used as text; what is behind whsec_ is to be decoded from base64";
-        keys.push((text.as_bytes().to_vec(), as_text));
-        keys.push((unprefixed.as_bytes().to_vec(), as_text));
-        let mut texts = body_texts(request.body());
-        for (body, _) in &mut texts {
-            *body = prefix(signed.id, signed.timestamp, body).concat();
+        Some(prefix(signed.id, signed.timestamp, request.body()).concat())
+    }
+
+    fn mistaken(&self, request: &Unverified) -> Vec<(Vec<u8>, &'static str)> {
+        let body = request.body();
+        let alone = "the body alone was signed; id, timestamp and body are to be, joined by full stops";
+        let mut texts = vec![(body.to_vec(), alone)];
+        if let Ok(Signed { id, timestamp, .. }) = Signed::read(request.headers()) {
+            let (id, timestamp) = (id.as_bytes(), timestamp.as_bytes());
+            texts.push(([timestamp, b".", body].concat(), "timestamp and body were signed, and the id was left out"));
+            texts.push(([id, b".", body].concat(), "id and body were signed, and the timestamp was left out"));
+            texts.push((
+                [id, timestamp, body].concat(),
+                "id, timestamp and body were signed without full stops between",
+            ));
+            texts.push(([timestamp, b".", id, b".", body].concat(), "timestamp and id were signed in the wrong order"));
         }
-        texts.push((
-            request.body().to_vec(),
-            "the body alone was signed; id, timestamp and body are, joined by full stops",
-        ));
-        let entries = signed.signatures.split(' ').filter_map(|entry| entry.strip_prefix("v1,"));
-        let digests = entries.take(SIGNATURES_MAX).filter_map(|entry| BASE64.decode(entry).ok()?.try_into().ok());
-        digests.into_iter().find_map(|given| mistake(&given, &keys, &texts))
+        texts
+    }
+
+    fn resembles(&self, request: &Unverified) -> bool {
+        let envelope: Envelope<'_> = serde_json::from_slice(request.body()).unwrap_or_default();
+        envelope.data.is_some() && envelope.event_type.and_then(text).is_some_and(|name| name.contains('.'))
     }
 
     fn decode(&self, request: &Verified) -> Result<Decoded, Refusal> {

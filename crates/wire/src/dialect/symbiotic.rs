@@ -20,9 +20,8 @@ use zeroize::Zeroizing;
 use super::message::{
     self, Events, Said, bare, malformed, need, object_of, take_integer, take_seconds, take_text, unfit,
 };
-use super::{Credential, Dialect, EncodeError, Header, Inbound, Message, Outbound, Secrets, Settings};
+use super::{Carrier, Credential, Dialect, EncodeError, Header, Inbound, Message, Outbound, Secrets, Settings};
 use crate::event::{Component, Training, Vulnerability};
-use crate::explain::mistake;
 use crate::json::python;
 use crate::json::tree::{Object, Value};
 use crate::signature::{read_hex, sign_hex, verify_hex};
@@ -33,6 +32,7 @@ pub(super) static DIALECT: Dialect = Dialect {
     name: "Symbiotic",
     source: "Symbiotic Security's documentation, page \"Webhooks\"",
     credential: Credential::SecretGivenOrMade,
+    carrier: Carrier::Http,
     url_is_secret: false,
     secrets: &HexSecrets,
     inbound: Some(&Symbiotic),
@@ -50,22 +50,44 @@ impl Inbound for Symbiotic {
         verify_hex(&given, canonical.as_bytes(), keys, "the body's canonical text (sorted keys, no blanks, ASCII)")
     }
 
-    fn explain(&self, request: &Unverified, secret: &Secret) -> Option<String> {
-        let given = read_hex(request.headers(), SIGNATURE, "").ok()?;
-        let mut keys =
-            vec![(secret.expose().as_bytes().to_vec(), "the secret was used as text; it is to be decoded from hex")];
-        keys.extend(HexSecrets::bytes(secret).ok().map(|bytes| (bytes.to_vec(), "")));
-        let canonical = python::canonical(request.body()).ok()?;
+    fn signed(&self, request: &Unverified) -> Option<Vec<u8>> {
+        python::canonical(request.body()).ok().map(String::into_bytes)
+    }
+
+    fn mistaken(&self, request: &Unverified) -> Vec<(Vec<u8>, &'static str)> {
         let raw = "the raw body was signed; the canonical text (sorted keys, no blanks, ASCII) is to be signed";
-        let mut texts = vec![(canonical.clone().into_bytes(), ""), (request.body().to_vec(), raw)];
+        let mut texts = vec![(request.body().to_vec(), raw)];
+        let Ok(canonical) = python::canonical(request.body()) else {
+            return texts;
+        };
+        let compact = |body: &[u8]| Value::read_python(body).map(|value| value.to_text());
         let blanks = "blanks were left behind commas and colons; Python's separators are to be `,` and `:`";
         texts.push((spaced(&canonical).into_bytes(), blanks));
-        let compact = |body: &[u8]| Value::read_python(body).map(|value| value.to_text().into_bytes());
         if let (Ok(sorted), Ok(as_sent)) = (compact(canonical.as_bytes()), compact(request.body())) {
-            texts.push((sorted, "characters outside ASCII were not escaped as \\uxxxx"));
-            texts.push((as_sent, "the keys were not sorted"));
+            let default = "json.dumps was called without sort_keys and separators: the keys are to be sorted, and the \
+                           separators `,` and `:`";
+            texts.push((spaced(&escaped(&as_sent)).into_bytes(), default));
+            texts.push((escaped(&as_sent).into_bytes(), "the keys were not sorted"));
+            texts.push((sorted.into_bytes(), "characters outside ASCII were not escaped as \\uxxxx"));
+            texts.push((as_sent.into_bytes(), "the keys were not sorted, nor what is outside ASCII escaped"));
         }
-        mistake(&given, &keys, &texts)
+        texts
+    }
+
+    fn resembles(&self, request: &Unverified) -> bool {
+        Value::read_python(request.body()).is_ok_and(|body| {
+            let is_time = body.get("timestamp").and_then(Value::as_i64).is_some();
+            let event = body.get("event").and_then(Value::as_str);
+            is_time && body.get("data").is_some() && event.is_some_and(|name| name.contains('.'))
+        })
+    }
+
+    fn canonical(&self, body: &[u8]) -> Option<String> {
+        python::canonical(body).ok()
+    }
+
+    fn parses_first(&self) -> bool {
+        true
     }
 
     fn decode(&self, request: &Verified) -> Result<Decoded, Refusal> {
@@ -215,6 +237,18 @@ fn spaced(compact: &str) -> String {
             '"' => in_string = !in_string,
             ',' | ':' if !in_string => out.push(' '),
             _ => {}
+        }
+    }
+    out
+}
+
+/// With what is not ASCII escaped, as Python does by default. Outside strings JSON has no such characters.
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            ' '..='~' => out.push(character),
+            _ => character.encode_utf16(&mut [0; 2]).iter().for_each(|unit| out.push_str(&format!("\\u{unit:04x}"))),
         }
     }
     out

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::opaque::Opaque;
 use super::told::{self, Act, Told, cut};
 use super::{
-    Answer, Credential, Dialect, EncodeError, Exchange, Header, Judgement, Message, Outbound, Pace, Settings,
+    Answer, Carrier, Credential, Dialect, EncodeError, Exchange, Header, Judgement, Message, Outbound, Pace, Settings,
     SettingsError,
 };
 use crate::{Event, EventType, Key, Severity};
@@ -26,6 +26,7 @@ pub(super) static DIALECT: Dialect = Dialect {
     name: "Microsoft Teams",
     source: "https://learn.microsoft.com/en-us/connectors/teams/#microsoft-teams-webhook",
     credential: Credential::None,
+    carrier: Carrier::Http,
     url_is_secret: true,
     secrets: &Opaque,
     inbound: None,

@@ -39,7 +39,7 @@ fn judged(id: &str, event: &Event, settings: &Settings, path: &str, answers: &[(
         .iter()
         .map(|(status, body)| Answer { status: *status, headers: &headers, body: body.as_bytes() })
         .collect();
-    outbound(id).judge(&Exchange { event, settings, path, answers: &answers })
+    outbound(id).judge(&Exchange { id: "1", event, settings, path, answers: &answers })
 }
 
 const FINDING: &str = "0ef8ac7e-1b9d-48d9-82eb-2f2355ba2b31";
@@ -193,7 +193,7 @@ fn i5_answers_are_understood() {
             }
             Judgement::Refused { detail } => ("refused".to_owned(), Some(detail)),
             Judgement::Gone { detail } => ("gone".to_owned(), Some(detail)),
-            Judgement::Ask(request) => (format!("{request:?}"), None),
+            Judgement::Ask(_) | Judgement::AskLater { .. } | Judgement::Taken => ("something else".to_owned(), None),
         };
         assert_eq!(kind, expected, "{id} {status} {said}");
         let quotes = detail.is_none_or(|detail| detail.contains(said) && detail.contains(&status.to_string()));

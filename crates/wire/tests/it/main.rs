@@ -13,4 +13,6 @@ mod oracles;
 #[cfg(test)]
 mod payloads;
 #[cfg(test)]
+mod siem;
+#[cfg(test)]
 mod vectors;

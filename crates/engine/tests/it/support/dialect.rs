@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use jiff::SignedDuration;
-use watchbell_wire::dialect::{Credential, EncodeError, Exchange, Judgement, Outbound, Request, Secrets};
+use watchbell_wire::dialect::{Carrier, Credential, EncodeError, Exchange, Judgement, Outbound, Request, Secrets};
 use watchbell_wire::{Dialect, Event, EventType, Header, Key, Message, Secret, SecretError, Settings};
 
 pub(crate) static DIALECT: Dialect = Dialect {
@@ -11,6 +11,7 @@ pub(crate) static DIALECT: Dialect = Dialect {
     name: "test",
     source: "",
     credential: Credential::SecretGiven,
+    carrier: Carrier::Http,
     url_is_secret: false,
     secrets: &Plain,
     inbound: None,

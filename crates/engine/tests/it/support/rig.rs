@@ -113,7 +113,11 @@ pub(crate) fn options() -> Options {
 
 impl Rig {
     pub(crate) fn start(options: Options) -> Self {
-        let net = Net::new();
+        Self::on(Net::new(), options)
+    }
+
+    /// On a network of the test's.
+    pub(crate) fn on(net: Net, options: Options) -> Self {
         let (store, settlements) = MemoryStore::new();
         let store = Arc::new(store);
         let (handle, woken) = Handle::channel();

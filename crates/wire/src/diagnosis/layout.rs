@@ -1,9 +1,9 @@
 //! The same JSON in the layouts that common serializers write.
 
+use crate::json::{javascript, python};
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
-use watchbell_wire::json::{javascript, python};
 
 /// How a serializer writes.
 #[derive(Debug, Clone, Copy)]
@@ -24,18 +24,22 @@ struct Style {
 
 const COMPACT: Style = Style { item: ",", colon: ":", indent: None, sorted: false, ascii: false, slashes: false };
 
-/// Every layout of `body`, with its name in words; empty when it is not JSON.
-pub(super) fn all(body: &[u8]) -> Vec<(String, String)> {
-    let Ok(text) = std::str::from_utf8(body) else {
-        return Vec::new();
-    };
+/// Every layout of `body`, with its name in words, each written when its turn comes; empty when it is not JSON.
+pub(super) fn all(body: &[u8]) -> impl Iterator<Item = (String, String)> {
+    let text = std::str::from_utf8(body).ok();
     // serde_json refuses nesting beyond 128, so that the recursion below is bounded.
-    let Some(tree) = Node::read(text) else {
-        return Vec::new();
-    };
-    let mut all = Vec::new();
+    let tree = text.and_then(Node::read);
+    let written = tree.into_iter().flat_map(|tree| styles().map(move |(style, how)| (tree.write(style), how)));
+    let javascript = std::iter::once_with(move || javascript::restringify(text?).ok()).flatten();
+    let python = std::iter::once_with(move || python::canonical(body).ok()).flatten();
+    written
+        .chain(javascript.map(|text| (text, "as JavaScript's JSON.stringify writes it".to_owned())))
+        .chain(python.map(|text| (text, "as Python's json.dumps with sorted keys writes it".to_owned())))
+}
+
+fn styles() -> impl Iterator<Item = (Style, String)> {
     let layouts = [
-        (COMPACT, "compactly"),
+        (COMPACT, "compactly, as JSON.stringify does"),
         (
             Style { item: ", ", colon: ": ", ..COMPACT },
             "on one line with a space after each comma and colon (Python's default)",
@@ -44,24 +48,15 @@ pub(super) fn all(body: &[u8]) -> Vec<(String, String)> {
         (Style { colon: ": ", indent: Some(4), ..COMPACT }, "indented by four spaces"),
         (Style { item: ",", colon: ": ", ..COMPACT }, "with a space after each colon"),
     ];
-    for (style, how) in layouts {
-        for (ascii, characters) in [(false, ""), (true, ", characters beyond ASCII escaped")] {
-            for (sorted, order) in [(false, ""), (true, ", members sorted")] {
-                all.push((tree.write(Style { ascii, sorted, ..style }), format!("{how}{characters}{order}")));
-            }
-        }
-    }
-    for ascii in [false, true] {
-        let style = Style { slashes: true, ascii, ..COMPACT };
-        all.push((tree.write(style), "compactly with escaped slashes (PHP's default)".to_owned()));
-    }
-    if let Ok(text) = javascript::restringify(text) {
-        all.push((text, "as JavaScript's JSON.stringify writes it".to_owned()));
-    }
-    if let Ok(text) = python::canonical(body) {
-        all.push((text, "as Python's json.dumps with sorted keys writes it".to_owned()));
-    }
-    all
+    let characters = [(false, ""), (true, ", characters beyond ASCII escaped")];
+    let orders = [(false, ""), (true, ", members sorted")];
+    let styles = layouts.into_iter().flat_map(move |(style, how)| {
+        characters.into_iter().flat_map(move |(ascii, characters)| {
+            orders.map(|(sorted, order)| (Style { ascii, sorted, ..style }, format!("{how}{characters}{order}")))
+        })
+    });
+    let php = [false, true].map(|ascii| Style { slashes: true, ascii, ..COMPACT });
+    styles.chain(php.map(|style| (style, "compactly with escaped slashes (PHP's default)".to_owned())))
 }
 
 /// A JSON value whose members keep their order and whose numbers keep their text.

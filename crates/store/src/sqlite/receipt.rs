@@ -1,0 +1,244 @@
+//! Receipts: taken with their events in one commit, kept within bounds, forgotten by age.
+//!
+//! Whether a request was here before is decided where it is written, by the one writer: of fifty at once the first is new,
+//! and one that was refused for want of room has left nothing behind.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
+use uuid::Uuid;
+use watchbell_domain::id::{OrgId, ReceiptId, SourceId};
+use watchbell_domain::port::{
+    Acceptance, Forgetting, Forgotten, Page, PageRequest, Pending, ReceiptFilter, ReceiptStore, Reception, Retaking,
+    Taking, Terms, Written,
+};
+use watchbell_domain::receipt::{DedupKey, KeptRequest, Kind, Receipt, Ring, Verdict};
+
+use super::error::Result;
+use super::event::accept_said;
+use super::page::{self, before};
+use super::receipt_row::{self, kind_code};
+use super::row::{micros, signed};
+use super::writer::Tx;
+use super::{SqliteStore, audit};
+
+const KNOWN: &str = "SELECT receipt_id FROM receipt_key WHERE digest = ?1 AND taken_at > ?2";
+const REMEMBER: &str = "INSERT OR REPLACE INTO receipt_key (digest, receipt_id, taken_at) VALUES (?1, ?2, ?3)";
+const WEIGHTS: &str = "SELECT id, bytes FROM receipt INDEXED BY receipt_source \
+    WHERE source_id = ?1 AND kind = ?2 ORDER BY id DESC";
+const CUT: &str = "DELETE FROM receipt WHERE number IN (SELECT number FROM receipt INDEXED BY receipt_source \
+    WHERE source_id = ?1 AND kind = ?2 AND id <= ?3 ORDER BY id LIMIT ?4)";
+const FIND: &str = "SELECT * FROM receipt WHERE org_id = ?1 AND id = ?2";
+/// What a list shows: all but the body.
+const SHOWN: &str = "receipt.org_id, receipt.id, receipt.source_id, verdict, status, received_at, address, method, \
+    headers, body_bytes, detail, vendor_event, events, of_receipt, x'' AS body";
+
+const FORGET_KEYS: &str = "DELETE FROM receipt_key WHERE digest IN \
+    (SELECT digest FROM receipt_key WHERE taken_at < ?1 ORDER BY taken_at LIMIT ?2)";
+// Numbers rise with time: what is behind the first young one is younger.
+const FORGET: &str = "DELETE FROM receipt WHERE number IN (SELECT number FROM receipt ORDER BY number LIMIT ?2) \
+    AND received_at < ?1";
+const HAS_OLD_KEYS: &str = "SELECT EXISTS (SELECT 1 FROM receipt_key WHERE taken_at < ?1)";
+const HAS_OLD: &str = "SELECT ifnull((SELECT received_at FROM receipt ORDER BY number LIMIT 1) < ?1, 0)";
+const SOURCES: &str = "SELECT id FROM source";
+
+impl ReceiptStore for SqliteStore {
+    fn take(&self, taking: Taking) -> Pending<'_, Reception> {
+        self.add_often(move |tx| take(tx, &taking))
+    }
+
+    fn keep_refused(&self, receipt: Receipt, ring: Ring) -> Pending<'_, ()> {
+        self.add(move |tx| keep(tx.conn, &receipt, ring))
+    }
+
+    fn retake(&self, retaking: Retaking, terms: Terms) -> Pending<'_, Written<()>> {
+        self.add(move |tx| {
+            let receipt = &retaking.receipt;
+            audit::on(tx, receipt.org_id, receipt.received_at, &terms, |tx| {
+                admit(tx, receipt, &retaking.keys, &retaking.acceptance)
+            })
+        })
+    }
+
+    fn receipt(&self, org: OrgId, id: ReceiptId) -> Pending<'_, Option<Receipt>> {
+        self.read(move |read| {
+            let mut query = read.conn.prepare_cached(FIND)?;
+            let found = query.query_row(params![org.0.as_bytes(), id.0.as_bytes()], |row| Ok(receipt_row::decode(row)));
+            found.optional()?.transpose()
+        })
+    }
+
+    fn receipts(&self, org: OrgId, filter: ReceiptFilter, page: PageRequest) -> Pending<'_, Page<Receipt>> {
+        self.read(move |read| list(read.conn, org, filter, page))
+    }
+
+    fn forget_receipts(&self, forgetting: Forgetting) -> Pending<'_, Forgotten> {
+        Box::pin(async move {
+            // Asked of a reader: mostly there is nothing to do, and the writer is left alone.
+            let old = self.read(move |read| look(read.conn, forgetting)).await?;
+            if !old.is_any() {
+                return Ok(Forgotten::default());
+            }
+            self.write(move |tx| forget(tx.conn, forgetting, &old)).await
+        })
+    }
+}
+
+fn take(tx: &mut Tx<'_>, taking: &Taking) -> Result<Reception> {
+    let receipt = &taking.receipt;
+    let forgotten = receipt.received_at.saturating_sub(taking.window).unwrap_or(Timestamp::MIN);
+    for key in &taking.keys {
+        let known = tx.conn.prepare_cached(KNOWN)?.query_row(params![key.0, micros(forgotten)], |row| row.get(0));
+        let Some(first) = known.optional()? else { continue };
+        let of = ReceiptId(Uuid::from_bytes(first));
+        keep(tx.conn, &repeated(receipt, of), taking.ring)?;
+        return Ok(Reception::Duplicate { of });
+    }
+    admit(tx, receipt, &taking.keys, &taking.acceptance)?;
+    Ok(Reception::New)
+}
+
+/// The receipt of a request that was here before. What it said stands in the first one's.
+fn repeated(receipt: &Receipt, of: ReceiptId) -> Receipt {
+    let request = KeptRequest { body: bytes::Bytes::new(), ..receipt.request.clone() };
+    Receipt { request, verdict: Verdict::Duplicate, events: Vec::new(), of: Some(of), ..receipt.clone() }
+}
+
+/// Writes an authentic request, the names it is known again by, and its events.
+fn admit(tx: &mut Tx<'_>, receipt: &Receipt, keys: &[DedupKey], acceptance: &Acceptance) -> Result<()> {
+    for key in keys {
+        let mut remember = tx.conn.prepare_cached(REMEMBER)?;
+        remember.execute(params![key.0, receipt.id.0.as_bytes(), micros(receipt.received_at)])?;
+    }
+    if !acceptance.events.is_empty() {
+        accept_said(tx, acceptance)?;
+    }
+    receipt_row::insert(tx.conn, receipt)
+}
+
+/// Keeps one of those of which only so many are kept.
+fn keep(conn: &Connection, receipt: &Receipt, ring: Ring) -> Result<()> {
+    receipt_row::insert(conn, receipt)?;
+    let (source, kind) = (receipt.source_id, receipt.verdict.kind());
+    if let Some(last) = beyond(conn, source, kind, Some(ring.count_max), ring.bytes_max)? {
+        cut(conn, source, kind, last, u32::MAX)?;
+    }
+    Ok(())
+}
+
+/// The newest receipt that is too many.
+fn beyond(
+    conn: &Connection,
+    source: SourceId,
+    kind: Kind,
+    count_max: Option<u32>,
+    bytes_max: u64,
+) -> Result<Option<ReceiptId>> {
+    let mut query = conn.prepare_cached(WEIGHTS)?;
+    let mut rows = query.query(params![source.0.as_bytes(), kind_code(kind)])?;
+    let (mut count, mut bytes) = (0, 0_i64);
+    while let Some(row) = rows.next()? {
+        count += 1;
+        bytes = bytes.saturating_add(row.get(1)?);
+        // The newest one stays, however large.
+        if count > 1 && (count_max.is_some_and(|max| count > max) || bytes > signed(bytes_max)) {
+            return Ok(Some(ReceiptId(Uuid::from_bytes(row.get(0)?))));
+        }
+    }
+    Ok(None)
+}
+
+fn cut(conn: &Connection, source: SourceId, kind: Kind, last: ReceiptId, limit: u32) -> Result<u64> {
+    let mut cut = conn.prepare_cached(CUT)?;
+    let gone = cut.execute(params![source.0.as_bytes(), kind_code(kind), last.0.as_bytes(), limit])?;
+    Ok(u64::try_from(gone).unwrap_or_default())
+}
+
+fn list(conn: &Connection, org: OrgId, filter: ReceiptFilter, page: PageRequest) -> Result<Page<Receipt>> {
+    let mut values = vec![Value::Blob(org.0.as_bytes().to_vec()), Value::Blob(before(page).to_vec())];
+    values.push(Value::Integer(page::fetch(page).into()));
+    let mut verdict = "";
+    if let Some(wanted) = filter.verdict {
+        values.push(Value::Text(wanted.as_str().to_owned()));
+        verdict = " AND verdict = ?4";
+    }
+    let statement = match filter.source_id {
+        None => format!("SELECT {SHOWN} FROM receipt WHERE org_id = ?1 AND id < ?2{verdict} ORDER BY id DESC LIMIT ?3"),
+        Some(source) => {
+            values.push(Value::Blob(source.0.as_bytes().to_vec()));
+            let source = values.len();
+            // Each kind is in order by itself: of each only as many are looked at as the page has.
+            let kinds = match filter.verdict {
+                Some(verdict) => vec![verdict.kind()],
+                None => vec![Kind::Taken, Kind::Repeated, Kind::Refused],
+            };
+            let of_kind = |kind: &Kind| {
+                format!(
+                    "SELECT * FROM (SELECT number FROM receipt INDEXED BY receipt_source WHERE source_id = ?{source} \
+                     AND kind = {} AND id < ?2{verdict} ORDER BY id DESC LIMIT ?3)",
+                    kind_code(*kind)
+                )
+            };
+            let found = kinds.iter().map(of_kind).collect::<Vec<_>>().join(" UNION ALL ");
+            format!("SELECT {SHOWN} FROM receipt WHERE number IN ({found}) AND org_id = ?1 ORDER BY id DESC LIMIT ?3")
+        }
+    };
+    let mut query = conn.prepare_cached(&statement)?;
+    page::collect(page, query.query(params_from_iter(values))?, receipt_row::decode)
+}
+
+/// What a reader found to be too old, or too much.
+#[derive(Debug, Default)]
+struct Old {
+    has_keys: bool,
+    has_receipts: bool,
+    /// Up to which receipt each source's go.
+    beyond: BTreeMap<SourceId, ReceiptId>,
+}
+
+impl Old {
+    fn is_any(&self) -> bool {
+        self.has_keys || self.has_receipts || !self.beyond.is_empty()
+    }
+}
+
+fn look(conn: &Connection, forgetting: Forgetting) -> Result<Old> {
+    let is_there = |statement: &'static str, before: Timestamp| -> Result<bool> {
+        Ok(conn.prepare_cached(statement)?.query_row([micros(before)], |row| row.get(0))?)
+    };
+    let mut old = Old { has_keys: is_there(HAS_OLD_KEYS, forgetting.keys_before)?, ..Old::default() };
+    if let Some(before) = forgetting.receipts_before {
+        old.has_receipts = is_there(HAS_OLD, before)?;
+    }
+    if let Some(bytes_max) = forgetting.source_bytes_max {
+        let mut query = conn.prepare_cached(SOURCES)?;
+        let mut rows = query.query([])?;
+        while let Some(row) = rows.next()? {
+            let source = SourceId(Uuid::from_bytes(row.get(0)?));
+            if let Some(last) = beyond(conn, source, Kind::Taken, None, bytes_max)? {
+                old.beyond.insert(source, last);
+            }
+        }
+    }
+    Ok(old)
+}
+
+fn forget(conn: &Connection, forgetting: Forgetting, old: &Old) -> Result<Forgotten> {
+    let limit = forgetting.limit;
+    let run = |statement: &'static str, before: Timestamp| -> Result<u64> {
+        let gone = conn.prepare_cached(statement)?.execute(params![micros(before), limit])?;
+        Ok(u64::try_from(gone).unwrap_or_default())
+    };
+    let keys = run(FORGET_KEYS, forgetting.keys_before)?;
+    let mut receipts = match forgetting.receipts_before {
+        Some(before) => run(FORGET, before)?,
+        None => 0,
+    };
+    for (source, last) in &old.beyond {
+        let left = u64::from(limit).saturating_sub(receipts);
+        receipts += cut(conn, *source, Kind::Taken, *last, u32::try_from(left).unwrap_or(u32::MAX))?;
+    }
+    Ok(Forgotten { keys, receipts })
+}
