@@ -85,7 +85,7 @@ async fn what_a_finding_opens_its_remediation_closes() {
             "{card}"
         );
         let (method, headers, body) = &state.any[0];
-        assert_eq!((method.as_str(), &headers["authorization"]), ("PUT", "Bearer a-token-of-its-own"));
+        assert_eq!((method.as_str(), headers["authorization"].to_str().unwrap()), ("PUT", "Bearer a-token-of-its-own"));
         let event: Value = serde_json::from_slice(body).unwrap();
         assert_eq!((&event["type"], &event["data"]["title"]), (&json!("vulnerability.created"), &json!(HOSTILE)));
         assert_eq!(state.jira.issues[0].fields["labels"][1], "appsec");
@@ -199,7 +199,7 @@ async fn e8_the_url_is_shown_to_nobody() {
     fakes.until("a message and a card", |state| all(state.slack.posted.len() + state.teams.shown.len() >= 2)).await;
     assert!(made[0]["url"].as_str().unwrap().starts_with(&format!("{}/••••", fakes.url)), "{}", made[0]["url"]);
     let basic = BASE64.encode(LOGIN);
-    let secrets = [&IN_URL[..], &[ROUTING_KEY, GENIE_KEY, LOGIN, &basic]].concat();
+    let secrets = [&IN_URL[..], &[ROUTING_KEY, GENIE_KEY, LOGIN, basic.as_str()]].concat();
     let query = json!({"query": "{ org(id: \"acme\") { endpoints(first: 50) { nodes { id url } } } }"});
     let graphql = client.post("/graphql", &query).await.unwrap().1;
     // A secret is shown in the answer to the request that brought it, and never again; a URL not even there.

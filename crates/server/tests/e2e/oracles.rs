@@ -194,7 +194,7 @@ async fn other_senders_are_taken_and_what_they_opened_is_closed() {
     let script = scripts().join("senders.py");
     let run = tokio::task::spawn_blocking({
         let (url, key) = (url.clone(), key.clone());
-        move || seen(Command::new(python).arg(script).args([&url, ROUTING_KEY, GENIE_KEY, &key]))
+        move || seen(Command::new(python).arg(script).args([url.as_str(), ROUTING_KEY, GENIE_KEY, key.as_str()]))
     });
     let seen = run.await.unwrap();
     assert!(fakes.state().refused.is_empty(), "{:?}", fakes.state().refused);

@@ -90,8 +90,6 @@ pub(crate) struct Alerts {
     pub(crate) closed: Vec<String>,
     /// Alerts as they were created.
     pub(crate) created: Vec<Value>,
-    /// Paths with query as they came.
-    pub(crate) targets: Vec<String>,
 }
 
 /// A key, as Opsgenie makes them.
@@ -99,7 +97,6 @@ pub(crate) const GENIE_KEY: &str = "11111111-2222-3333-4444-555555555555";
 
 impl Alerts {
     pub(super) fn take(&mut self, call: &Call) -> Reply {
-        self.targets.push(format!("{}?{}", call.path, call.query));
         let said = |status, message: &str| {
             Reply::json(
                 status,
@@ -165,7 +162,7 @@ fn fault_of_alert(alert: &Value) -> Option<(&'static str, &'static str)> {
     }
     let too_long = limits.iter().find(|(name, max)| !alert[*name].is_null() && !is_text(&alert[*name], 0..=*max));
     if let Some((name, _)) = too_long {
-        return Some((name, "too long"));
+        return Some((*name, "too long"));
     }
     let tags = alert["tags"].as_array().cloned().unwrap_or_default();
     if tags.len() > 20 || !tags.iter().all(|tag| is_text(tag, 1..=50)) {
