@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::Deserialize;
+use watchbell_wire::dialect::Outbound;
 use watchbell_wire::{Data, EventType, Severity};
 
 use crate::endpoint::{Endpoint, EndpointState, StormThreshold};
@@ -238,7 +239,10 @@ pub(crate) fn can_say(event_type: &EventType, endpoint: &Endpoint) -> bool {
 pub(crate) fn wants(event_type: &EventType, endpoint: &Endpoint) -> bool {
     match &endpoint.events {
         Some(events) => events.contains(event_type),
-        None => *event_type != EventType::WebhookPing,
+        None => {
+            let by_default = |outbound: &dyn Outbound| outbound.is_wanted(event_type);
+            *event_type != EventType::WebhookPing && endpoint.dialect.outbound.is_some_and(by_default)
+        }
     }
 }
 

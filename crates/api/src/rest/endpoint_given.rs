@@ -46,7 +46,8 @@ pub(super) struct NewEndpoint {
     max_in_flight: Option<u32>,
     /// Most attempts: cuts the schedule, never lengthens it.
     max_attempts: Option<u32>,
-    /// How many attempts may begin in a second: `50/s`, `50/s burst 200`, or `off`.
+    /// How many attempts may begin in a second: `50/s`, `50/s burst 200`, or `off`. When left out what the dialect asks for:
+    /// `1/s burst 4` for Slack.
     rate_limit: Option<Rate>,
     /// First in, first out: `true` for the whole endpoint, `"project"` for each project.
     #[serde(default)]
@@ -210,6 +211,7 @@ impl NewEndpoint {
                     mutes: Vec::new(),
                 },
             },
+            unlimited: matches!(self.rate_limit, Some(Rate(None))),
             paused: self.paused,
         })
     }

@@ -15,6 +15,7 @@ mod bodies;
 mod captures;
 mod catalogue;
 mod contract;
+mod destinations;
 mod endpoints;
 mod erasures;
 mod events;

@@ -58,6 +58,18 @@ fn without_a_subscription_everything_but_pings_comes() {
 }
 
 #[test]
+fn people_are_not_told_the_same_thing_twice_unless_they_ask_for_it() {
+    let critical = told(&EventType::VulnerabilityCritical);
+    let (slack, all) = (endpoint("slack", None), endpoint("slack", Some(&[EventType::VulnerabilityCritical])));
+    assert_eq!(decided(told(&EventType::VulnerabilityCreated), &slack), Route::Deliver);
+    assert_eq!(decided(critical, &slack), Route::Skip(SkipReason::NotSubscribed));
+    assert_eq!(decided(critical, &all), Route::Deliver);
+    assert_eq!(decided(critical, &endpoint("standard", None)), Route::Deliver);
+    let training = told(&EventType::TrainingCompleted);
+    assert_eq!(decided(training, &endpoint("pagerduty", None)), Route::Skip(SkipReason::NotSubscribed));
+}
+
+#[test]
 fn a_subscription_limits_and_a_pause_holds() {
     let mut standard = endpoint("standard", Some(&[EventType::PoamOverdue]));
     assert_eq!(decided(told(&EventType::PoamCompleted), &standard), Route::Skip(SkipReason::NotSubscribed));

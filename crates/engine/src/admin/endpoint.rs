@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 use url::Url;
 use watchbell_domain::endpoint::{
-    Auth, Endpoint, EndpointPolicy, EndpointSecret, EndpointState, HttpVersion, TlsSettings, Transport,
+    Auth, Endpoint, EndpointPolicy, EndpointSecret, EndpointState, HttpVersion, RateLimit, TlsSettings, Transport,
 };
 use watchbell_domain::id::{EndpointId, OrgId};
 use watchbell_domain::port::Entropy;
@@ -66,6 +66,8 @@ pub struct Spec {
     pub transport: Transport,
     /// What differs from the server.
     pub policy: EndpointPolicy,
+    /// Whether no rate means none, not even the one that the dialect asks for.
+    pub unlimited: bool,
     /// Whether it begins paused.
     pub paused: bool,
 }
@@ -182,12 +184,12 @@ pub fn create(
     headers::check(dialect, &spec.headers)?;
     check_settings(dialect, &spec.settings)?;
     check_policy(&spec.policy)?;
-    transport::check_fit(&spec.transport, &url, dialect, &spec.headers)?;
+    let secret = credential(dialect, spec.credential, entropy)?;
+    transport::check_fit(&spec.transport, &url, dialect, secret.is_some(), &spec.headers)?;
     if let Some(auth) = &spec.transport.auth {
         transport::check_auth(auth, egress)?;
     }
     transport::check_tls(&spec.transport.tls, now)?;
-    let secret = credential(dialect, spec.credential, entropy)?;
     check_one_voice(dialect, secret.is_some(), &spec.transport)?;
     let endpoint = Endpoint {
         id: EndpointId::make(now, entropy),
@@ -201,13 +203,22 @@ pub fn create(
         headers: spec.headers,
         settings: spec.settings,
         transport: spec.transport,
-        policy: spec.policy,
+        policy: paced(dialect, spec.policy, spec.unlimited),
         not_before: None,
         created_at: now,
         updated_at: now,
     };
     rules::check(&endpoint, now)?;
     Ok(Made { endpoint, secret })
+}
+
+/// The policy with the rate that the dialect asks for, where none was given.
+fn paced(dialect: &Dialect, mut policy: EndpointPolicy, unlimited: bool) -> EndpointPolicy {
+    if policy.rate_limit.is_none() && !unlimited {
+        let pace = dialect.outbound.and_then(|outbound| outbound.pace());
+        policy.rate_limit = pace.map(|pace| RateLimit { per_second: pace.per_second, burst: pace.burst });
+    }
+    policy
 }
 
 /// A secret of a dialect that may go without goes into `Authorization`, and so does `auth`.
@@ -270,11 +281,11 @@ pub fn change(
     if endpoint.policy.rules != seen.policy.rules || endpoint.events != seen.events {
         rules::check(&endpoint, now)?;
     }
-    change_transport(&mut endpoint, change.auth, change.tls, change.http_version, egress, now)?;
     let secret = match renews {
         true => renew(&mut endpoint, change.credential, OVERLAP, now, entropy)?,
         false => None,
     };
+    change_transport(&mut endpoint, change.auth, change.tls, change.http_version, egress, now)?;
     check_one_voice(endpoint.dialect, !endpoint.secrets.is_empty(), &endpoint.transport)?;
     Ok(Made { endpoint, secret })
 }
@@ -452,7 +463,10 @@ fn change_transport(
         endpoint.transport.http_version = http_version;
     }
     match Url::parse(&endpoint.url) {
-        Ok(url) => transport::check_fit(&endpoint.transport, &url, endpoint.dialect, &endpoint.headers),
+        Ok(url) => {
+            let has_secret = !endpoint.secrets.is_empty();
+            transport::check_fit(&endpoint.transport, &url, endpoint.dialect, has_secret, &endpoint.headers)
+        }
         Err(_) => Ok(()),
     }
 }

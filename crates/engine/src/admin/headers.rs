@@ -82,7 +82,9 @@ fn check_name(dialect: &Dialect, name: &str, lower: &str) -> Result<(), HeaderFo
         let wanted = "a header's name has 1 to 128 letters, digits or characters of !#$%&'*+-.^_`|~";
         return Err(forbidden(format!("{} is no header name: {wanted}", shown(name))));
     }
-    let is_credential = lower == "authorization" && dialect.credential == Credential::BearerToken;
+    let is_credential = lower == "authorization"
+        && dialect.credential != Credential::SecretOptional
+        && dialect.speaks_in_authorization();
     if is_credential || FORBIDDEN.contains(&lower) || FORBIDDEN_PREFIXES.iter().any(|prefix| lower.starts_with(prefix))
     {
         return Err(forbidden(format!("{} is set by Watchbell or by the connection", shown(name))));

@@ -111,6 +111,13 @@ mod tests {
                 ("syslog", "webhook.ping"),
                 ("cef", "webhook.ping"),
                 ("email", "webhook.ping"),
+                ("slack", "webhook.ping"),
+                ("teams", "webhook.ping"),
+                ("pagerduty", "webhook.ping"),
+                ("opsgenie", "webhook.ping"),
+                ("jsm", "webhook.ping"),
+                ("jira", "webhook.ping"),
+                ("http", "webhook.ping"),
             ]
         );
     }

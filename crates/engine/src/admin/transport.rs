@@ -30,13 +30,15 @@ pub(super) fn check_fit(
     transport: &Transport,
     url: &Url,
     dialect: &Dialect,
+    has_secret: bool,
     headers: &[(String, Secret)],
 ) -> Result<(), Refused> {
     check_carrier(transport, url, dialect, headers)?;
     if let Some(auth) = &transport.auth {
-        if dialect.credential == Credential::BearerToken {
+        if has_secret && dialect.speaks_in_authorization() {
+            let member_of_it = if dialect.credential == Credential::BearerToken { "bearer_token" } else { "secret" };
             let detail = format!(
-                "the dialect {} says in Authorization what bearer_token holds: {} beside it would say something else",
+                "the dialect {} says in Authorization what {member_of_it} holds: {} beside it would say something else",
                 dialect.id,
                 auth.kind()
             );

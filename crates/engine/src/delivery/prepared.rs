@@ -63,6 +63,7 @@ impl Prepared {
             Some((secret.expires_at, key))
         });
         let secrets = endpoint.secrets.iter().map(|secret| &secret.text);
+        let spoken = secrets.clone().filter_map(|secret| endpoint.dialect.secrets.spoken(secret));
         let values = endpoint.headers.iter().map(|(_, value)| value);
         let in_url = match endpoint.dialect.url_is_secret {
             true => mask::of_secret_url(&endpoint.url),
@@ -77,7 +78,9 @@ impl Prepared {
             refused,
             authorization,
             headers: header_lines(&endpoint.headers),
-            mask: Mask::new(secrets.chain(values).cloned().chain(in_url).chain(credentials(&endpoint.transport))),
+            mask: Mask::new(
+                secrets.chain(values).cloned().chain(spoken).chain(in_url).chain(credentials(&endpoint.transport)),
+            ),
             policy: options.retry_policy(&endpoint.policy),
             timeout: options.timeout_within_lease(endpoint.policy.timeout, client.limits()),
             endpoint,

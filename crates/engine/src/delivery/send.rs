@@ -24,6 +24,9 @@ use crate::net::oauth2::{Token, TokenSource};
 /// As it is spelled on HTTP/1.1.
 const AUTHORIZATION: &str = "Authorization";
 
+/// As dialects spell it.
+const CONTENT_TYPE: &str = "Content-Type";
+
 /// Over how many webhooks an event has come with this one. Said of events that came with a count: others begin here.
 const HOPS: &str = "webhook-hops";
 
@@ -204,11 +207,8 @@ impl Talk<'_> {
         let (event, settings) = (&self.delivery.event, &self.prepared.endpoint.settings);
         let deadline = self.client.monotonic() + self.prepared.timeout;
         let target = self.outbound.target(event, settings, peer.path());
-        let body = match self.outbound.keyed(body, &self.keys)? {
-            Cow::Borrowed(_) => body.clone(),
-            Cow::Owned(keyed) => keyed.into(),
-        };
-        let mut turn = Turn { method: Method::POST, target, body };
+        let method = method_of(self.outbound.method(settings))?;
+        let mut turn = Turn { method, target, body: self.keyed(body)? };
         let mut earlier: Vec<(Exchange, Vec<u8>)> = Vec::new();
         loop {
             let left = deadline - self.client.monotonic();
@@ -227,11 +227,11 @@ impl Talk<'_> {
                     if !self.waited(wait).await {
                         return Ok(self.all(Fault::from(AttemptResult::Interrupted)));
                     }
-                    turn = Turn::of(request)?;
+                    turn = self.turn(request)?;
                     earlier.push(latest);
                 }
                 Judgement::Ask(request) if earlier.len() + 1 < TURNS_MAX => {
-                    turn = Turn::of(request)?;
+                    turn = self.turn(request)?;
                     earlier.push(latest);
                 }
                 judgement @ (Judgement::ByStatus
@@ -245,19 +245,36 @@ impl Talk<'_> {
         }
     }
 
+    /// The body with the key in it, where the dialect wants that. An empty one is none.
+    fn keyed(&self, body: &Bytes) -> Result<Bytes, EncodeError> {
+        if body.is_empty() {
+            return Ok(Bytes::new());
+        }
+        Ok(match self.outbound.keyed(body, &self.keys)? {
+            Cow::Borrowed(_) => body.clone(),
+            Cow::Owned(keyed) => keyed.into(),
+        })
+    }
+
+    fn turn(&self, request: dialect::Request) -> Result<Turn, EncodeError> {
+        let (method, body) = (method_of(request.method)?, self.keyed(&request.body.into())?);
+        Ok(Turn { method, target: Some(request.target), body })
+    }
+
     /// What the answer means for each delivery.
     fn heard_by_each(&self, so_far: &dialect::Exchange<'_>, latest: &Exchange, judgement: Judgement) -> Vec<Exchange> {
+        let mask = &self.prepared.mask;
         if self.count == 1 {
-            return vec![heard(latest.clone(), judgement)];
+            return vec![heard(latest.clone(), judgement, mask)];
         }
         if so_far.latest().is_some_and(|answer| self.outbound.is_too_large(answer)) {
             self.prepared.too_many(self.count);
             let detail = "so many at once are too many; they are sent again, fewer at once".to_owned();
-            return self.all(heard(latest.clone(), Judgement::Failed { detail, pause: None }));
+            return self.all(heard(latest.clone(), Judgement::Failed { detail, pause: None }, mask));
         }
         match self.outbound.shares(so_far, self.count) {
-            Some(shares) => shares.into_iter().map(|share| heard(latest.clone(), share)).collect(),
-            None => self.all(heard(latest.clone(), judgement)),
+            Some(shares) => shares.into_iter().map(|share| heard(latest.clone(), share, mask)).collect(),
+            None => self.all(heard(latest.clone(), judgement, mask)),
         }
     }
 
@@ -278,7 +295,12 @@ impl Talk<'_> {
             sent_at: self.now,
             body: &turn.body,
         };
-        let said = self.outbound.headers(&message, &self.keys)?;
+        let mut said = self.outbound.headers(&message, &self.keys)?;
+        if let Some(media_type) = self.outbound.content_type(&self.prepared.endpoint.settings) {
+            said.iter_mut()
+                .filter(|line| line.name == CONTENT_TYPE)
+                .for_each(|line| line.value.clone_from(&media_type));
+        }
         let fault = |fault: Fault| Ok((Exchange::from(fault), Vec::new()));
         let mut headers = match lines(self.prepared, &said) {
             Ok(headers) => headers,
@@ -304,12 +326,11 @@ impl Talk<'_> {
     }
 }
 
-impl Turn {
-    fn of(request: dialect::Request) -> Result<Self, EncodeError> {
-        let method = request.method.parse().map_err(|_| EncodeError::Data("a method".to_owned()))?;
-        Ok(Self { method, target: Some(request.target), body: request.body.into() })
-    }
+fn method_of(name: &str) -> Result<Method, EncodeError> {
+    name.parse().map_err(|_| EncodeError::Data(format!("{name} is no method")))
+}
 
+impl Turn {
     fn outgoing<'a>(
         &'a self,
         headers: Vec<(&'a str, HeaderValue)>,
@@ -322,7 +343,7 @@ impl Turn {
 }
 
 /// The exchange with what the dialect read in it. A 2xx that was none says so in its result.
-fn heard(mut exchange: Exchange, judgement: Judgement) -> Exchange {
+fn heard(mut exchange: Exchange, judgement: Judgement, mask: &Mask) -> Exchange {
     let (heard, detail) = match judgement {
         Judgement::ByStatus => return exchange,
         Judgement::Taken if exchange.result.is_success() => return exchange,
@@ -343,7 +364,7 @@ fn heard(mut exchange: Exchange, judgement: Judgement) -> Exchange {
     if exchange.result.is_success() {
         exchange.result = AttemptResult::Rejected;
     }
-    (exchange.heard, exchange.detail) = (heard, Some(detail));
+    (exchange.heard, exchange.detail) = (heard, Some(mask.text(detail.as_bytes())));
     exchange
 }
 

@@ -5,7 +5,9 @@
 //! - [`clients`]: clients of GraphQL and of Snyk's API that are not ours work unchanged.
 //! - [`crash`]: `kill -9` at random moments under load; nothing that was acknowledged is lost.
 //! - [`crowd`]: clients take every file descriptor there is; once they go, all is as before.
+//! - [`destinations`]: what a finding opens in channels, on pagers and in trackers, its remediation closes.
 //! - [`evidence`]: advisories, a bill of materials, what is found in it; and that a kill loses none.
+//! - [`fakes`]: the services that destinations talk to.
 //! - [`figures`]: what was sent and stored is seen in `/metrics`.
 //! - [`fire`]: every fail point, killed, panicking, failing and slow (with the feature `failpoints`).
 //! - [`full`]: no file can grow any more, or be written; what is said then, and that it ends by itself.
@@ -13,6 +15,7 @@
 //! - [`listen`]: what a capture inbox gets reaches a developer's machine as it came, also over a restart.
 //! - [`many`]: very many deliveries wait and fall due at once.
 //! - [`memory`]: little memory; what is too much is refused.
+//! - [`oracles`]: the services' own libraries judge what destinations are sent.
 //! - [`poam`]: an overdue plan of action rings at once, a remediation completes it, its export is OSCAL.
 //! - [`power`]: what was not synced is gone; what was acknowledged is not.
 //! - [`senders`]: libraries that are not ours sign what a source takes, and verify what an endpoint is sent.
@@ -34,7 +37,9 @@ mod client;
 mod clients;
 mod crash;
 mod crowd;
+mod destinations;
 mod evidence;
+mod fakes;
 mod figures;
 #[cfg(feature = "failpoints")]
 mod fire;
@@ -43,6 +48,7 @@ mod isolation;
 mod listen;
 mod many;
 mod memory;
+mod oracles;
 mod poam;
 mod power;
 mod process;

@@ -7,6 +7,7 @@
 //!                                             the status decides · failed · refused · gone · ask something else
 //! ```
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -66,6 +67,28 @@ pub struct SettingsError {
 impl From<SettingsError> for EncodeError {
     fn from(error: SettingsError) -> Self {
         Self::Data(error.to_string())
+    }
+}
+
+/// How often something may be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// How many times a second.
+    pub per_second: NonZeroU32,
+    /// How many times at once.
+    pub burst: NonZeroU32,
+}
+
+impl Pace {
+    /// So often; a zero counts as one.
+    pub const fn new(per_second: u32, burst: u32) -> Self {
+        const fn at_least_one(count: u32) -> NonZeroU32 {
+            match NonZeroU32::new(count) {
+                Some(count) => count,
+                None => NonZeroU32::MIN,
+            }
+        }
+        Self { per_second: at_least_one(per_second), burst: at_least_one(burst) }
     }
 }
 

@@ -17,6 +17,7 @@ pub(super) static DIALECT: Dialect = Dialect {
     name: "HTTP",
     source: "https://www.rfc-editor.org/rfc/rfc9110",
     credential: Credential::SecretOptional,
+    carrier: Carrier::Http,
     url_is_secret: false,
     carrier: Carrier::Http,
     secrets: &Opaque,

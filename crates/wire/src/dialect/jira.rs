@@ -36,6 +36,7 @@ pub(super) static DIALECT: Dialect = Dialect {
     name: "Jira",
     source: "https://developer.atlassian.com/cloud/jira/platform/rest/v3/",
     credential: Credential::SecretGiven,
+    carrier: Carrier::Http,
     url_is_secret: false,
     carrier: Carrier::Http,
     secrets: &Tokens,

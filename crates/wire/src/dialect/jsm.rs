@@ -9,6 +9,7 @@ pub(super) static DIALECT: Dialect = Dialect {
     name: "Jira Service Management",
     source: "https://support.atlassian.com/jira-service-management-cloud/docs/set-up-an-api-integration/",
     credential: Credential::SecretGiven,
+    carrier: Carrier::Http,
     url_is_secret: false,
     carrier: Carrier::Http,
     secrets: &Opaque,

@@ -1,7 +1,6 @@
 //! The vendors' formats, one file each, and the list of them.
 
 use std::borrow::Cow;
-use std::num::NonZeroU32;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -39,7 +38,7 @@ mod teams;
 mod told;
 
 use exchange::BatchMax;
-pub use exchange::{Answer, Exchange, Framing, Judgement, Mail, Part, Request, Settings, SettingsError};
+pub use exchange::{Answer, Exchange, Framing, Judgement, Mail, Pace, Part, Request, Settings, SettingsError};
 
 /// Every dialect, in the order they are shown. A new dialect is one file and one line here.
 pub static ALL: &[&Dialect] = &[
@@ -52,13 +51,6 @@ pub static ALL: &[&Dialect] = &[
     &gitlab::DIALECT,
     &cloudevents::DIALECT,
     &custom::DIALECT,
-    &slack::DIALECT,
-    &teams::DIALECT,
-    &pagerduty::DIALECT,
-    &opsgenie::DIALECT,
-    &jsm::DIALECT,
-    &jira::DIALECT,
-    &http::DIALECT,
     &splunk_hec::DIALECT,
     &elastic::DIALECT,
     &rapid7::DIALECT,
@@ -66,6 +58,13 @@ pub static ALL: &[&Dialect] = &[
     &syslog::DIALECT,
     &cef::DIALECT,
     &email::DIALECT,
+    &slack::DIALECT,
+    &teams::DIALECT,
+    &pagerduty::DIALECT,
+    &opsgenie::DIALECT,
+    &jsm::DIALECT,
+    &jira::DIALECT,
+    &http::DIALECT,
 ];
 
 /// The dialect with this id, as it stands in configuration and API: `snyk`, `bearer-scan`.
@@ -286,28 +285,6 @@ pub trait Outbound: Sync {
     fn judge(&self, exchange: &Exchange<'_>) -> Judgement {
         let _ = exchange;
         Judgement::ByStatus
-    }
-}
-
-/// How often something may be done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pace {
-    /// How many times a second.
-    pub per_second: NonZeroU32,
-    /// How many times at once.
-    pub burst: NonZeroU32,
-}
-
-impl Pace {
-    /// So often; a zero counts as one.
-    pub const fn new(per_second: u32, burst: u32) -> Self {
-        const fn at_least_one(count: u32) -> NonZeroU32 {
-            match NonZeroU32::new(count) {
-                Some(count) => count,
-                None => NonZeroU32::MIN,
-            }
-        }
-        Self { per_second: at_least_one(per_second), burst: at_least_one(burst) }
     }
 }
 

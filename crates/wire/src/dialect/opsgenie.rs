@@ -28,6 +28,7 @@ pub(super) static DIALECT: Dialect = Dialect {
     name: "Opsgenie",
     source: "https://docs.opsgenie.com/docs/alert-api",
     credential: Credential::SecretGiven,
+    carrier: Carrier::Http,
     url_is_secret: false,
     carrier: Carrier::Http,
     secrets: &Opaque,

@@ -24,6 +24,7 @@ pub(super) static DIALECT: Dialect = Dialect {
     name: "PagerDuty",
     source: "https://developer.pagerduty.com/docs/events-api-v2/overview",
     credential: Credential::SecretGiven,
+    carrier: Carrier::Http,
     url_is_secret: false,
     carrier: Carrier::Http,
     secrets: &RoutingKeys,

@@ -26,6 +26,7 @@ pub(super) static DIALECT: Dialect = Dialect {
     name: "Slack",
     source: "https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks",
     credential: Credential::None,
+    carrier: Carrier::Http,
     url_is_secret: true,
     carrier: Carrier::Http,
     secrets: &Opaque,
@@ -162,8 +163,8 @@ fn unmentioned(text: &str) -> Cow<'_, str> {
     let mut parts = text.split('@');
     let mut out = parts.next().unwrap_or_default().to_owned();
     for part in parts {
-        let calls = |word: &&str| part.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word));
-        out.push(if CALLS.iter().any(|word| calls(&word)) { '\u{ff20}' } else { '@' });
+        let calls = |word: &str| part.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word));
+        out.push(if CALLS.iter().any(|word| calls(word)) { '\u{ff20}' } else { '@' });
         out.push_str(part);
     }
     Cow::Owned(out)

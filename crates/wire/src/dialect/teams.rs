@@ -26,6 +26,7 @@ pub(super) static DIALECT: Dialect = Dialect {
     name: "Microsoft Teams",
     source: "https://learn.microsoft.com/en-us/connectors/teams/#microsoft-teams-webhook",
     credential: Credential::None,
+    carrier: Carrier::Http,
     url_is_secret: true,
     carrier: Carrier::Http,
     secrets: &Opaque,
