@@ -37,6 +37,8 @@ impl Shop {
     fn new() -> Self {
         let entropy = SeededEntropy::new(3);
         let project = Project {
+            owner: None,
+            labels: std::collections::BTreeMap::new(),
             id: ProjectId::make(at(0), &entropy),
             org_id: OrgId::make(at(0), &entropy),
             name: "acme/pay".to_owned(),

@@ -115,6 +115,8 @@ fn place(tx: &Tx<'_>, saying: &Saying, statement: &Statement, acceptance: &Accep
 fn make(tx: &Tx<'_>, saying: &Saying, name: &str, org: OrgId, acceptance: &Acceptance) -> Result<Project> {
     let now = acceptance.accepted_at;
     let made = Project {
+        owner: None,
+        labels: BTreeMap::new(),
         id: ProjectId::make(now, &*tx.vault.entropy),
         org_id: org,
         name: name.chars().take(NAME_MAX).collect(),

@@ -19,7 +19,6 @@ pub(super) static DIALECT: Dialect = Dialect {
     credential: Credential::SecretOptional,
     carrier: Carrier::Http,
     url_is_secret: false,
-    carrier: Carrier::Http,
     secrets: &Opaque,
     inbound: None,
     outbound: Some(&Http),

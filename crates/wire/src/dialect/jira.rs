@@ -38,7 +38,6 @@ pub(super) static DIALECT: Dialect = Dialect {
     credential: Credential::SecretGiven,
     carrier: Carrier::Http,
     url_is_secret: false,
-    carrier: Carrier::Http,
     secrets: &Tokens,
     inbound: None,
     outbound: Some(&Jira),

@@ -11,7 +11,6 @@ pub(super) static DIALECT: Dialect = Dialect {
     credential: Credential::SecretGiven,
     carrier: Carrier::Http,
     url_is_secret: false,
-    carrier: Carrier::Http,
     secrets: &Opaque,
     inbound: None,
     outbound: Some(&Alerts { who: "Jira Service Management", path: "/jsm/ops/integration/v2/alerts" }),

@@ -30,7 +30,6 @@ pub(super) static DIALECT: Dialect = Dialect {
     credential: Credential::SecretGiven,
     carrier: Carrier::Http,
     url_is_secret: false,
-    carrier: Carrier::Http,
     secrets: &Opaque,
     inbound: None,
     outbound: Some(&Alerts { who: "Opsgenie", path: "/v2/alerts" }),

@@ -26,7 +26,6 @@ pub(super) static DIALECT: Dialect = Dialect {
     credential: Credential::SecretGiven,
     carrier: Carrier::Http,
     url_is_secret: false,
-    carrier: Carrier::Http,
     secrets: &RoutingKeys,
     inbound: None,
     outbound: Some(&PagerDuty),

@@ -28,7 +28,6 @@ pub(super) static DIALECT: Dialect = Dialect {
     credential: Credential::None,
     carrier: Carrier::Http,
     url_is_secret: true,
-    carrier: Carrier::Http,
     secrets: &Opaque,
     inbound: None,
     outbound: Some(&Slack),
