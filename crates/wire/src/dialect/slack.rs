@@ -48,7 +48,7 @@ const SECTION_UNITS_MAX: usize = 3000;
 const FIELDS_MAX: usize = 10;
 const FIELD_UNITS_MAX: usize = 2000;
 /// Facts of a message that tells of an end.
-const FACTS_OF_END_MAX: usize = 4;
+const FACTS_OF_END_MAX: usize = 3;
 
 struct Slack;
 

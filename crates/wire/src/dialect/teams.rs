@@ -4,7 +4,7 @@
 //! URL with its `sig` is the credential, and is opaque: port, path and query go out as they were given. A card cannot be
 //! changed through a hook, so what ends is told by a card of its own.
 //!
-//! `TextBlock`s and the values of facts take a little Markdown, and `{{DATE(…)}}`; every sign that could mean something
+//! `TextBlock`s, the values of facts and the fallback text take a little Markdown, and `{{DATE(…)}}`; every sign that could mean something
 //! is escaped in what is foreign. A message stays below 27,000 bytes: the facts go first, from the last one on, then
 //! the list, then the length of texts.
 
@@ -48,7 +48,7 @@ const VALUE_UNITS_MAX: usize = 1000;
 /// Where everything else has been left out already.
 const MINIMAL_UNITS_MAX: usize = 200;
 /// Facts of a card that tells of an end.
-const FACTS_OF_END_MAX: usize = 4;
+const FACTS_OF_END_MAX: usize = 3;
 
 struct Teams;
 
@@ -164,7 +164,7 @@ fn message(told: &Told, (title_max, value_max): (usize, usize)) -> Value {
     body.push(json!({"type": "TextBlock", "text": small, "wrap": true, "isSubtle": true, "size": "Small"}));
     let mut card = json!({
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json", "type": "AdaptiveCard", "version": "1.4",
-        "fallbackText": cut(&told.headline(), MINIMAL_UNITS_MAX), "body": body,
+        "fallbackText": inert(&told.headline(), MINIMAL_UNITS_MAX), "body": body,
     });
     if let (Some(link), Some(card)) = (&told.link, card.as_object_mut()) {
         let open = json!([{"type": "Action.OpenUrl", "title": "Open in Watchbell", "url": link}]);

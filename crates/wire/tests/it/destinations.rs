@@ -406,7 +406,7 @@ proptest! {
                     prop_assert!(said.to_string().len() < 27_000);
                     let card = &said["attachments"][0]["content"];
                     let mut shown = Vec::new();
-                    texts(&card["body"], &mut shown);
+                    texts(&card["body"], &mut shown); texts(&card["fallbackText"], &mut shown);
                     prop_assert!(shown.iter().all(|text| !text.contains("](") && !text.contains("{{")), "{said}");
                 }
                 "pagerduty" => {

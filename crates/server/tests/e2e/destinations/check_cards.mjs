@@ -8,8 +8,9 @@ const { JSDOM } = require("jsdom");
 const page = new JSDOM("<!doctype html><body></body>");
 globalThis.window = page.window;
 globalThis.document = page.window.document;
-globalThis.HTMLElement = page.window.HTMLElement;
-globalThis.Node = page.window.Node;
+for (const name of Object.getOwnPropertyNames(page.window).filter((name) => /^(HTML\w*Element|Node)$/.test(name))) {
+  globalThis[name] = page.window[name];
+}
 // The package calls itself a module, and its bundle is none.
 const bundle = { exports: {} };
 const source = readFileSync(new URL("node_modules/adaptivecards/dist/adaptivecards.js", import.meta.url), "utf8");
