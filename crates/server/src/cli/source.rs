@@ -37,7 +37,7 @@ enum Action {
   watchbell source create --dialect github --name acme/api --make-secret
   watchbell source create --dialect bearer-scan --name scanner --make-secret --allowed-ips 192.0.2.0/24")]
     Create {
-        /// The format it calls in: snyk, symbiotic, aegis, bearer-scan, standard, github, cloudevents
+        /// The format it calls in: snyk, symbiotic, aegis, bearer-scan, standard, github, gitlab, cloudevents, custom
         #[arg(long, value_parser = message::dialect_by_id)]
         dialect: &'static Dialect,
         /// File with the signing secret or bearer token
