@@ -225,7 +225,7 @@ fn syft_lists_the_same_in_every_format() {
     let printed: Vec<(String, Option<String>)> = rows.collect();
     assert_eq!(printed.len(), 7);
     for (document, format) in [
-        (by_syft!("syft.cdx.json"), "cyclonedx_json"),
+        (by_syft!("syft.cdx.json"), "cyclonedx"),
         (by_syft!("syft.spdx.json"), "spdx_json"),
         (by_syft!("syft.spdx"), "spdx_tag"),
     ] {

@@ -36,18 +36,18 @@ pub(super) struct Args {
     #[command(subcommand)]
     action: Option<Action>,
     #[command(flatten)]
-    post: Option<Post>,
+    post: Post,
 }
 
 /// A report to post.
 #[derive(Debug, clap::Args)]
 struct Post {
     /// The report as the tool wrote it, or - for stdin
-    #[arg(value_name = "FILE")]
-    report: PathBuf,
+    #[arg(value_name = "FILE", required = true)]
+    report: Option<PathBuf>,
     /// The project that was scanned; made when there is none of this name
-    #[arg(long, value_name = "NAME")]
-    project: String,
+    #[arg(long, value_name = "NAME", required = true)]
+    project: Option<String>,
     /// The tool, where the report does not say
     #[arg(long, value_name = "TOOL")]
     tool: Option<String>,
@@ -124,10 +124,9 @@ enum Action {
 
 impl Args {
     pub(super) fn run(self, out: Output) -> Done {
-        match (self.action, self.post) {
-            (Some(action), _) => action.run(out),
-            (None, Some(post)) => post.run(out),
-            (None, None) => Err(Failure::usage("a report is wanted: watchbell scan FILE --project NAME".to_owned())),
+        match self.action {
+            Some(action) => action.run(out),
+            None => self.post.run(out),
         }
     }
 }
@@ -171,14 +170,17 @@ impl Action {
 
 impl Post {
     fn run(self, out: Output) -> Done {
-        let unreadable = |error: std::io::Error| {
-            Failure::usage(format!("cannot read the report {}: {error}", self.report.display()))
+        // Both are required where no word follows: the command line has been refused without them.
+        let (Some(report), Some(project_name)) = (&self.report, &self.project) else {
+            return Err(Failure::usage("a report is wanted: watchbell scan FILE --project NAME".to_owned()));
         };
-        let report = Upload::open(&self.report, REPORT_BYTES_MAX).map_err(unreadable)?;
+        let unreadable =
+            |error: std::io::Error| Failure::usage(format!("cannot read the report {}: {error}", report.display()));
+        let report = Upload::open(report, REPORT_BYTES_MAX).map_err(unreadable)?;
         let client = self.connect.client()?;
         let (scan, events) = super::wait(async {
             let projects = self.connect.path("/projects");
-            let project = project_id(&client, &projects, &self.project).await?;
+            let project = project_id(&client, &projects, project_name).await?;
             let mut request = Request::new(Method::POST, format!("{projects}/{}/scans", segment(&project)))
                 .with("tool", self.tool.as_ref())
                 .with("partial", self.partial.then_some(true))
@@ -196,7 +198,7 @@ impl Post {
         if out.json {
             out.value(&json!({"scan": scan, "events": events}));
         } else {
-            show(out, &self.project, &scan, &events);
+            show(out, project_name, &scan, &events);
         }
         Ok(())
     }
