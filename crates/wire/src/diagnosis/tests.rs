@@ -137,6 +137,7 @@ fn formats_are_seen_from_signing() {
         ("Authorization", "Bearer ", Spelling::Token),
         ("webhook-signature", "v1,", Spelling::Base64),
         ("X-Hub-Signature-256", "sha256=", hex),
+        ("X-Gitlab-Token", "", Spelling::Token),
         ("Authorization", "Bearer ", Spelling::Token),
     ];
     assert_eq!(seen, expected);

@@ -102,7 +102,8 @@ fn what_comes_in_as_one_goes_out_as_another_and_loses_nothing_that_it_can_say() 
     let mut pairs: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     for (from, name, event, body) in payloads() {
         let decoded = receive(from, &event, now(), &body);
-        for event in &decoded.events {
+        for event in decoded.events.into_iter().map(accepted) {
+            let event = &event;
             for to in dialect::ALL.iter().copied() {
                 let Some(outbound) = to.outbound else { continue };
                 let Some(said_as) = outbound.event_name(&event.event_type) else { continue };
@@ -136,6 +137,16 @@ fn what_comes_in_as_one_goes_out_as_another_and_loses_nothing_that_it_can_say() 
     }
 }
 
+/// A finding without an id is given one when its event is accepted.
+fn accepted(event: Event) -> Event {
+    let said: Value = event.data.typed().unwrap();
+    if !event.event_type.as_str().starts_with("vulnerability.") || !said["finding_id"].is_null() {
+        return event;
+    }
+    let made = serde_json::json!({"finding_id": "0190a000-0000-7000-8000-000000000001"});
+    Event { data: event.data.with_members(made.as_object().unwrap()), ..event }
+}
+
 fn compare(name: &str, event: &Event, to: &Dialect, again: &Event) {
     assert_eq!(again.event_type, event.event_type, "{name} as {}", to.id);
     assert_eq!(again.occurred_at.as_second(), event.occurred_at.as_second(), "{name} as {}: time", to.id);
@@ -145,9 +156,13 @@ fn compare(name: &str, event: &Event, to: &Dialect, again: &Event) {
         return;
     };
     for member in members {
-        let value = &said[*member];
+        let mut value = said[*member].clone();
+        // Of a component the document of Aegis has name and version.
+        if let (Value::Object(component), "aegis") = (&mut value, to.id) {
+            component.retain(|name, _| name != "purl");
+        }
         assert!(
-            empty(value) || says_all(value, &heard[*member]),
+            empty(&value) || says_all(&value, &heard[*member]),
             "{name} as {}: {member} was {value}, and is {}",
             to.id,
             heard[*member]
