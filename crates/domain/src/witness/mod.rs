@@ -118,10 +118,9 @@ pub fn hear(project: &Project, known: &[Finding], said: &Testimony, hearing: &He
         }
     });
     let data = data(said, &after, &merged, Some(reason).filter(|_| kind != ChangeKind::Created));
-    let id = |index| said.event_id.filter(|_| index == 0);
-    let event = |(index, event_type)| NewEvent {
+    let event = |(index, event_type): (usize, EventType)| NewEvent {
         event: Event {
-            id: id(index).unwrap_or_else(|| EventId::make(hearing.received_at, entropy)).0,
+            id: said.event_ids.get(index).copied().unwrap_or_else(|| EventId::make(hearing.received_at, entropy)).0,
             event_type,
             occurred_at: said.occurred_at,
             data: data.clone(),
@@ -281,7 +280,11 @@ fn types(kind: ChangeKind, said: &Testimony, now: &Finding, hearing: &Hearing) -
         ChangeKind::Unchanged if says_critical && now.status == FindingStatus::Open && !was_told => {
             vec![EventType::VulnerabilityCritical]
         }
-        ChangeKind::Unchanged if hearing.retells => vec![said.event_type.clone()],
+        ChangeKind::Unchanged if hearing.retells => {
+            let is_both = said.event_type == EventType::VulnerabilityCreated && is_critical && hearing.tells_critical;
+            let beside = is_both.then_some(EventType::VulnerabilityCritical);
+            std::iter::once(said.event_type.clone()).chain(beside).collect()
+        }
         ChangeKind::Unchanged => Vec::new(),
     }
 }

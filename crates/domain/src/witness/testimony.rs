@@ -39,8 +39,8 @@ pub struct Testimony {
     pub occurred_at: Timestamp,
     /// Its data.
     pub data: Data,
-    /// The id that the first event told of it gets, where somebody was told it already.
-    pub event_id: Option<EventId>,
+    /// The ids that the events told of it get, as far as they were given away already.
+    pub event_ids: Vec<EventId>,
 }
 
 /// Whether the finding is there.
@@ -114,7 +114,7 @@ impl Testimony {
             event_type: event.event_type.clone(),
             occurred_at: event.occurred_at,
             data: event.data.clone(),
-            event_id: None,
+            event_ids: Vec::new(),
         })
     }
 

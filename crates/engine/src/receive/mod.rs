@@ -372,10 +372,10 @@ impl Prepared {
         Ok(Self { verdict, vendor_event: judged.vendor_event, keys: judged.keys, acceptance, saying })
     }
 
-    /// The events that it makes for certain; what is told of findings is known with the commit.
+    /// The events that it makes, as far as can be said before the commit: what is told of findings is known with that.
     fn event_ids(&self) -> Vec<EventId> {
         let said = self.saying.iter().flat_map(|saying| &saying.statements);
-        let of_findings = said.filter_map(|statement| statement.relayed.first());
+        let of_findings = said.flat_map(|statement| &statement.relayed);
         self.acceptance.events.iter().chain(of_findings).map(|new| EventId(new.event.id)).collect()
     }
 }

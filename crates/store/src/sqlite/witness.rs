@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde_json::json;
 use watchbell_domain::audit::{Action, Deed};
 use watchbell_domain::event::NewEvent;
-use watchbell_domain::id::{OrgId, ProjectId};
+use watchbell_domain::id::{EventId, OrgId, ProjectId};
 use watchbell_domain::org::Project;
 use watchbell_domain::port::{Acceptance, Saying, Statement};
 use watchbell_domain::witness::{Heard, Testimony, Wanted, hear};
@@ -47,7 +47,7 @@ pub(super) fn weigh(tx: &mut Tx<'_>, saying: &Saying, acceptance: &Acceptance) -
             continue;
         };
         let mut said = statement.testimony.clone();
-        said.event_id = statement.relayed.first().map(|new| watchbell_domain::id::EventId(new.event.id));
+        said.event_ids = statement.relayed.iter().map(|new| EventId(new.event.id)).collect();
         let heard = listen(tx, saying, &project, said)?;
         if !heard.findings.is_empty() {
             changed.insert(project.id, project.version);
