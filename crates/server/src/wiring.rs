@@ -136,6 +136,7 @@ pub(crate) struct Node {
 impl Node {
     /// Starts a node that lives by `clock`. With `admin_key` the first API key is that one; without it one is made on the
     /// first start.
+    #[expect(clippy::too_many_lines, reason = "everything is made here, in the order in which it is needed")]
     pub(crate) async fn start(
         config: &Config,
         admin_key: Option<Secret>,

@@ -222,6 +222,7 @@ const COLUMNS: &[(&str, &[&str])] =
     &[("id", &["id"]), ("dialect", &["dialect"]), ("state", &["state"]), ("url", &["url"]), ("events", &["events"])];
 
 impl Args {
+    #[expect(clippy::too_many_lines, reason = "one arm for each command")]
     pub(super) fn run(self, out: Output) -> Done {
         match self.action {
             Action::List { paging, connect } => {

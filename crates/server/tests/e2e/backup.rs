@@ -30,6 +30,7 @@ fn json_of(output: &Output) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[expect(clippy::too_many_lines, reason = "one story, told in order")]
 async fn h17_a_backup_beside_a_running_server_holds_what_was_accepted_and_no_secret() {
     let _turn = TURN.lock().await;
     let home = Home::new("");

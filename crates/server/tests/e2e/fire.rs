@@ -57,7 +57,6 @@ async fn h1_slow_at_every_point() {
     assert_eq!(pass_all("delay(300ms)").await, Vec::<&str>::new());
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "a filter hands out references")]
 fn is_at_start(point: &&str) -> bool {
     point.starts_with("store.migrate") || *point == "store.release.before"
 }
@@ -91,9 +90,9 @@ async fn pass_all(action: &str) -> Vec<&'static str> {
     let (mut ended, mut seen) = (Vec::new(), BTreeMap::new());
     for (point, _) in POINTS {
         let passing = Passing::start(&home, point, action, sources[&slug(point)].clone());
-        let Ok(passed) = tokio::time::timeout(LONGEST, passing.to_the_end()).await else {
-            panic!("{point}={action}: not everything is delivered in {LONGEST:?}");
-        };
+        let passed = tokio::time::timeout(LONGEST, passing.into_end()).await;
+        let passed =
+            passed.unwrap_or_else(|_| unreachable!("{point}={action}: not everything is delivered in {LONGEST:?}"));
         seen.insert(slug(point), passed.deliveries);
         if passed.has_ended {
             ended.push(*point);
@@ -151,7 +150,7 @@ impl<'h> Passing<'h> {
         Self { home, org: slug(point), source, must_end: action == "kill", has_ended, server, client }
     }
 
-    async fn to_the_end(mut self) -> Passed {
+    async fn into_end(mut self) -> Passed {
         let path = format!("/api/v1/orgs/{}/events", self.org);
         for number in 0..EVENTS {
             let event = json!({"type": "fire.test", "data": {"number": number}});

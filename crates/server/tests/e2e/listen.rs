@@ -31,7 +31,7 @@ fn json(address: &str, args: &[&str]) -> Value {
 /// The path of an inbox's address.
 fn path_of(inbox: &Value) -> String {
     let url = inbox["url"].as_str().unwrap();
-    url[url.find("/capture/").unwrap()..].to_owned()
+    url.split_once("/capture/").map(|(_, token)| format!("/capture/{token}")).unwrap()
 }
 
 /// A developer's server: keeps every request's bytes, answers 500 below `/hook/broken` and 204 elsewhere.

@@ -25,6 +25,7 @@ const GROWTH_KIB_MAX: u64 = 64 << 10;
 const STRAY_MAX: u64 = 64;
 const LONGEST: Duration = Duration::from_mins(30);
 
+#[expect(clippy::disallowed_methods, reason = "how many is a setting of the test")]
 fn many() -> u64 {
     std::env::var("WATCHBELL_MANY").map_or(MANY, |text| text.parse().expect("WATCHBELL_MANY is a number"))
 }

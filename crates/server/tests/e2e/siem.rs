@@ -237,7 +237,7 @@ impl LogServer {
     fn messages(&self, input: &str, count: usize) -> Vec<Vec<String>> {
         loop {
             let text = std::fs::read_to_string(&self.written).unwrap_or_default();
-            let complete = text.rfind('\n').map_or("", |end| &text[..end]);
+            let complete = text.rsplit_once('\n').map_or("", |(lines, _)| lines);
             let lines = complete.split('\n').map(|line| line.splitn(9, '\t').map(str::to_owned).collect::<Vec<_>>());
             let found: Vec<_> = lines.filter(|fields| fields.get(7).is_some_and(|name| name == input)).collect();
             if found.len() >= count {

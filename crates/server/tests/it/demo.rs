@@ -49,7 +49,7 @@ fn follows_a_vulnerability(stdout: &str) {
     ];
     let mut rest = life;
     for (step, arrivals) in steps {
-        let (_, after) = rest.split_once(step).unwrap_or_else(|| panic!("no {step:?} where it belongs: {life}"));
+        let (_, after) = rest.split_once(step).expect(step);
         rest = after;
         let chapter = after.split("\nDay ").next().unwrap_or(after);
         for arrival in arrivals {

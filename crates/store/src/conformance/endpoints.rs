@@ -44,7 +44,6 @@ pub async fn kept_whole(world: World) {
                 max_attempts: Some(u32::MAX),
                 rate_limit: Some("7/s burst 9".parse().unwrap()),
                 order: Order::Project,
-                ..EndpointPolicy::default()
             },
             not_before: Some(at(8)),
             ..world.new_endpoint(org)

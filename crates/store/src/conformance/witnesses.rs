@@ -17,6 +17,7 @@ use super::receipts::taking;
 use super::world::{at, first};
 
 /// A request that says something of one finding of `acme/pay`.
+#[expect(clippy::expect_used, reason = "what a test hands in")]
 fn says(world: &World, source: &Source, kind: EventType, key: &str, seconds: i64, placing: Placing) -> Taking {
     let data = format!(
         r#"{{"finding_key":"{key}","severity":"high","cve_id":"CVE-2021-23337","repository":"acme/pay",

@@ -12,6 +12,8 @@
 //! only the state it is in now: `resolved` is `vulnerability.remediated`, `dismissed` `.suppressed`, and of `detected` and
 //! `confirmed` the first word is `.created`, every later one `.changed` with the status `open`.
 
+#![expect(clippy::wildcard_enum_match_arm, reason = "types that add no member are left as they are")]
+
 use jiff::{SignedDuration, Timestamp};
 use subtle::{Choice, ConstantTimeEq as _};
 

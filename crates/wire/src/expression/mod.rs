@@ -23,6 +23,8 @@
 //! numbers and others compare; there are constants for severities, which compare. Functions that we do not have are refused
 //! when the text is compiled, as is every name that is not known.
 
+#![expect(clippy::wildcard_enum_match_arm, reason = "kinds of values that are no answer are refused alike")]
+
 use std::fmt;
 use std::sync::Arc;
 

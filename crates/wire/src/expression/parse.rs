@@ -1,5 +1,7 @@
 //! From text to tree. `cel` reads the text without its macros, so that `all` and its kin arrive as they were written.
 
+#![expect(clippy::wildcard_enum_match_arm, reason = "kinds of the parser that mean nothing here are refused alike")]
+
 use cel::common::ast::{CallExpr, EntryExpr, Expr, IdedExpr, LiteralValue, MapExpr, SelectExpr, SourceInfo, operators};
 use regex::RegexBuilder;
 
@@ -44,12 +46,12 @@ fn check_tokens(source: &str) -> Result<(), Mistake> {
             '\'' | '"' => skip_text(source, at, c, &mut chars)?,
             '(' | '[' | '{' => open.push(at),
             ')' | ']' | '}' => drop(open.pop()),
-            '=' if !source.get(..at).is_some_and(|before| before.ends_with(['=', '!', '<', '>'])) => {
-                if !matches!(chars.peek(), Some((_, '='))) {
-                    return Err(Mistake::at(source, at, "= compares nothing").hint("write =="));
-                }
+            '=' if !source.get(..at).is_some_and(|before| before.ends_with(['=', '!', '<', '>']))
+                && !matches!(chars.peek(), Some((_, '='))) =>
+            {
+                return Err(Mistake::at(source, at, "= compares nothing").hint("write =="));
             }
-            '&' | '|' if !matches!(chars.next_if(|(_, next)| *next == c), Some(_)) => {
+            '&' | '|' if chars.next_if(|(_, next)| *next == c).is_none() => {
                 return Err(Mistake::at(source, at, format!("{c} alone means nothing")).hint(format!("write {c}{c}")));
             }
             _ => {}

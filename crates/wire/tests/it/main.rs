@@ -18,6 +18,7 @@ mod oracles;
 mod payloads;
 #[cfg(test)]
 mod round_trips;
+#[cfg(test)]
 mod siem;
 #[cfg(test)]
 mod vectors;

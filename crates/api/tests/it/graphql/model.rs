@@ -332,6 +332,7 @@ async fn plans_trainings_and_announced_scans() {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one story, told in order")]
 async fn own_event_types_members_groups_and_the_audit_log() {
     let world = World::new().await;
     let define = "mutation { createEventType(input: {type: \"acme.build_done\", description: \"A build\",

@@ -7,6 +7,7 @@
 //! stands. One that cannot be read is put aside for an hour, and keeps no other from ringing.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -91,10 +92,10 @@ pub(in super::super) fn wake(tx: &Tx<'_>, org: OrgId, limit: u32) -> Result<bool
 
 /// Where the item's finding stands; and whose it is, for the step.
 fn seen(conn: &Connection, item: &Item, owners: &mut BTreeMap<OrgId, Owner>) -> Result<Option<FindingStatus>> {
-    if !owners.contains_key(&item.org_id) {
+    if let Entry::Vacant(owner) = owners.entry(item.org_id) {
         let mut query = conn.prepare_cached(IS_ACTIVE)?;
         let is_active = query.query_row([item.org_id.0.as_bytes()], |row| row.get(0)).optional()?.unwrap_or(false);
-        owners.insert(item.org_id, Owner { settings: setting::settings(conn, item.org_id)?, is_active });
+        owner.insert(Owner { settings: setting::settings(conn, item.org_id)?, is_active });
     }
     finding_status(conn, item.org_id, item.finding_id)
 }

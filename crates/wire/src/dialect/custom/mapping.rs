@@ -12,6 +12,8 @@
 //! out. What the mapping does not name is kept under its own name. An event whose name `values` does not know is taken as
 //! `default` says, else acknowledged, and nothing is made of it.
 
+#![expect(clippy::wildcard_enum_match_arm, reason = "kinds of values that do not fit are refused alike")]
+
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
