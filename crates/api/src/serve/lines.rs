@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 
-/// Goes with a request over HTTP/1 whose head is kept: see [`as_received`].
+/// Goes with a request over HTTP/1 whose head is kept: see [`Lines::as_received`].
 #[derive(Debug, Clone)]
 pub(crate) struct Lines(Arc<[u8]>);
 

@@ -1,6 +1,6 @@
 //! E-mail, handed to a mail server: text and HTML, the closing message an answer to the opening one.
 //!
-//! Sources: RFC 5321, 5322, 2045–2047, 3834. What [`Outbound::encode`](super::Outbound::encode) makes is a [`Mail`] as JSON:
+//! Sources: RFC 5321, 5322, 2045–2047, 3834. What [`Outbound::encode`] makes is a [`Mail`] as JSON:
 //! the sender in `engine` writes it as a MIME message, the same bytes on every attempt.
 //!
 //! The id of the message that opens a finding is made of the finding's key alone, so that every later one can name it

@@ -1,6 +1,6 @@
 //! Any HTTP endpoint: the event as it is, to whoever can read JSON.
 //!
-//! The body is that of [`standard`](super::standard), `{"type", "timestamp", "data"}` with `data` byte for byte as it was
+//! The body is that of [`standard`], `{"type", "timestamp", "data"}` with `data` byte for byte as it was
 //! posted, without a signature. What authenticates is a bearer token where a secret is given, or the endpoint's own
 //! headers.
 

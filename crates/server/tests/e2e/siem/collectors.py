@@ -5,6 +5,7 @@ Prints its port, then a line of JSON for each event or document that was taken, 
 
 import json
 import re
+import threading
 import uuid
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
@@ -17,9 +18,13 @@ INDEX = re.compile(r"logs-[a-z0-9_.]+-[a-z0-9_.]+")
 
 acks, asked, stored = {}, {}, set()
 
+TELLING = threading.Lock()
+
 
 def say(**said):
-    print(json.dumps(said), flush=True)
+    # Threads tell at the same time: a line is written whole.
+    with TELLING:
+        print(json.dumps(said), flush=True)
 
 
 def objects(text):
