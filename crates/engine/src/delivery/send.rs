@@ -80,7 +80,8 @@ pub(super) async fn send(
         Ok(body) => {
             let (delivery, outbound, name) = (first.delivery, first.outbound, &*first.name);
             let (keys, count) = (prepared.keys(now), going.len());
-            Talk { client, prepared, delivery, outbound, name, count, keys, now, stop }.hold(&body).await
+            let id = delivery.id.to_string();
+            Talk { client, prepared, delivery, id, outbound, name, count, keys, now, stop }.hold(&body).await
         }
         Err(error) => Err(error),
     };
@@ -152,6 +153,7 @@ struct Talk<'a> {
     client: &'a Client,
     prepared: &'a Prepared,
     delivery: &'a ClaimedDelivery,
+    id: String,
     outbound: &'static dyn Outbound,
     name: &'a str,
     /// How many deliveries go out at once; `delivery` is the first of them.
@@ -219,8 +221,7 @@ impl Talk<'_> {
             let mut answers: Vec<Answer<'_>> = earlier.iter().filter_map(answer).collect();
             let latest = (exchange, read);
             answers.extend(answer(&latest));
-            let id = &self.delivery.id.to_string();
-            let so_far = dialect::Exchange { id, event, settings, path: peer.path(), answers: &answers };
+            let so_far = dialect::Exchange { id: &self.id, event, settings, path: peer.path(), answers: &answers };
             let left = deadline - self.client.monotonic();
             match self.outbound.judge(&so_far) {
                 Judgement::AskLater { wait, request } if earlier.len() + 1 < TURNS_MAX && wait < left => {
@@ -240,7 +241,12 @@ impl Talk<'_> {
                 | Judgement::Gone { .. }
                 | Judgement::Taken
                 | Judgement::AskLater { .. }
-                | Judgement::Ask(_)) => return Ok(self.heard_by_each(&so_far, &latest.0, judgement)),
+                | Judgement::Ask(_)) => {
+                    let judgements = self.judgements(&so_far, judgement);
+                    let exchanges = std::iter::repeat_n(latest.0, judgements.len()).zip(judgements);
+                    let mask = &self.prepared.mask;
+                    return Ok(exchanges.map(|(exchange, judgement)| heard(exchange, judgement, mask)).collect());
+                }
             }
         }
     }
@@ -261,21 +267,17 @@ impl Talk<'_> {
         Ok(Turn { method, target: Some(request.target), body })
     }
 
-    /// What the answer means for each delivery.
-    fn heard_by_each(&self, so_far: &dialect::Exchange<'_>, latest: &Exchange, judgement: Judgement) -> Vec<Exchange> {
-        let mask = &self.prepared.mask;
+    /// What the answer means for each delivery, by what it means for the request.
+    fn judgements(&self, so_far: &dialect::Exchange<'_>, judgement: Judgement) -> Vec<Judgement> {
         if self.count == 1 {
-            return vec![heard(latest.clone(), judgement, mask)];
+            return vec![judgement];
         }
         if so_far.latest().is_some_and(|answer| self.outbound.is_too_large(answer)) {
             self.prepared.too_many(self.count);
             let detail = "so many at once are too many; they are sent again, fewer at once".to_owned();
-            return self.all(heard(latest.clone(), Judgement::Failed { detail, pause: None }, mask));
+            return vec![Judgement::Failed { detail, pause: None }; self.count];
         }
-        match self.outbound.shares(so_far, self.count) {
-            Some(shares) => shares.into_iter().map(|share| heard(latest.clone(), share, mask)).collect(),
-            None => self.all(heard(latest.clone(), judgement, mask)),
-        }
+        self.outbound.shares(so_far, self.count).unwrap_or_else(|| vec![judgement; self.count])
     }
 
     /// Whether nothing interrupted the wait.
@@ -289,7 +291,7 @@ impl Talk<'_> {
 
     async fn request(&self, peer: &Peer, turn: Turn, left: SignedDuration) -> Result<(Exchange, Vec<u8>), EncodeError> {
         let message = Message {
-            id: &self.delivery.id.to_string(),
+            id: &self.id,
             event: self.name,
             occurred_at: self.delivery.event.occurred_at,
             sent_at: self.now,
