@@ -56,10 +56,6 @@ impl Node for AuditEntry {
     fn place(&self) -> Option<Uuid> {
         Some(Uuid::from_u128(self.number.into()))
     }
-
-    fn within(self, _: &str) -> Self {
-        self
-    }
 }
 
 /// Which entries.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::endpoint::Endpoint;
 use super::error::Answer;
 use super::event::Event;
-use super::list::Node;
+use super::list::{Node, node_of_org};
 use super::operation::{Path, session};
 use super::scalar::DateTime;
 
@@ -67,16 +67,7 @@ pub(super) struct Delivery {
     org: String,
 }
 
-impl Node for Delivery {
-    fn key(&self) -> &str {
-        &self.id
-    }
-
-    fn within(mut self, org: &str) -> Self {
-        org.clone_into(&mut self.org);
-        self
-    }
-}
+node_of_org!(Delivery);
 
 #[ComplexObject]
 impl Delivery {

@@ -10,7 +10,7 @@ use super::delivery::{Delivery, HeaderLine};
 use super::endpoint_input::{EndpointChangeInput, EndpointInput, RotationInput};
 use super::error::Answer;
 use super::finding::Severity;
-use super::list::{Node, Page, Wanted};
+use super::list::{Node, Page, Wanted, node_of_org};
 use super::operation::{Path, Session, session};
 use super::org::{DeliveryFilter, deliveries};
 use super::scalar::{DateTime, Json, NumberOrOff};
@@ -186,16 +186,7 @@ struct EndpointTls {
     ca_pem: Option<String>,
 }
 
-impl Node for Endpoint {
-    fn key(&self) -> &str {
-        &self.id
-    }
-
-    fn within(mut self, org: &str) -> Self {
-        org.clone_into(&mut self.org);
-        self
-    }
-}
+node_of_org!(Endpoint);
 
 #[ComplexObject]
 impl Endpoint {

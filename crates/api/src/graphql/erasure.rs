@@ -36,10 +36,6 @@ impl Node for Erasure {
     fn key(&self) -> &str {
         &self.id
     }
-
-    fn within(self, _: &str) -> Self {
-        self
-    }
 }
 
 /// Whose data is to be erased: `pointer` and `value`, or `text`.

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use super::delivery::Delivery;
 use super::error::Answer;
-use super::list::{Node, Page, Wanted};
+use super::list::{Node, Page, Wanted, node_of_org};
 use super::operation::{Path, Session, session};
 use super::org::{DeliveryFilter, deliveries};
 use super::project::Project;
@@ -47,16 +47,7 @@ struct Skip {
     reason: String,
 }
 
-impl Node for Event {
-    fn key(&self) -> &str {
-        &self.id
-    }
-
-    fn within(mut self, org: &str) -> Self {
-        org.clone_into(&mut self.org);
-        self
-    }
-}
+node_of_org!(Event);
 
 #[ComplexObject]
 impl Event {

@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
 use super::error::Answer;
-use super::list::Node;
+use super::list::{Node, node_of_org};
 use super::operation::{Path, session};
 use super::project::Project;
 use super::scalar::DateTime;
@@ -56,16 +56,7 @@ pub(super) struct Evidence {
     org: String,
 }
 
-impl Node for Evidence {
-    fn key(&self) -> &str {
-        &self.id
-    }
-
-    fn within(mut self, org: &str) -> Self {
-        org.clone_into(&mut self.org);
-        self
-    }
-}
+node_of_org!(Evidence);
 
 #[ComplexObject]
 impl Evidence {

@@ -5,7 +5,7 @@ use http::Method;
 use serde::{Deserialize, Serialize};
 
 use super::error::Answer;
-use super::list::{Node, Page, Wanted};
+use super::list::{Node, Page, Wanted, node_of_org};
 use super::operation::{Path, session};
 use super::project::Project;
 use super::scalar::DateTime;
@@ -173,24 +173,11 @@ pub(super) struct FindingChange {
     reason: String,
 }
 
-impl Node for Finding {
-    fn key(&self) -> &str {
-        &self.id
-    }
-
-    fn within(mut self, org: &str) -> Self {
-        org.clone_into(&mut self.org);
-        self
-    }
-}
+node_of_org!(Finding);
 
 impl Node for FindingChange {
     fn key(&self) -> &str {
         &self.id
-    }
-
-    fn within(self, _: &str) -> Self {
-        self
     }
 }
 

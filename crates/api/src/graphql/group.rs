@@ -25,10 +25,6 @@ impl Node for Group {
     fn key(&self) -> &str {
         &self.id
     }
-
-    fn within(self, _: &str) -> Self {
-        self
-    }
 }
 
 #[ComplexObject]

@@ -29,10 +29,6 @@ impl Node for Key {
     fn key(&self) -> &str {
         &self.id
     }
-
-    fn within(self, _: &str) -> Self {
-        self
-    }
 }
 
 /// A key that is to be made.

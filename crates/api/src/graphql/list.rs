@@ -28,9 +28,30 @@ pub(super) trait Node: DeserializeOwned + async_graphql::OutputType {
         bare(self.key())
     }
 
-    /// Whose it is: from there its own fields look further.
-    fn within(self, org: &str) -> Self;
+    /// Whose it is: from there its own fields look further, where it has any that do.
+    fn within(self, org: &str) -> Self {
+        let _ = org;
+        self
+    }
 }
+
+/// A [`Node`] with an `id` that keeps in `org` whose it is.
+macro_rules! node_of_org {
+    ($node:ident) => {
+        impl Node for $node {
+            fn key(&self) -> &str {
+                &self.id
+            }
+
+            fn within(mut self, org: &str) -> Self {
+                org.clone_into(&mut self.org);
+                self
+            }
+        }
+    };
+}
+
+pub(super) use node_of_org;
 
 /// Which page is wanted.
 #[derive(Debug, Clone, Default)]

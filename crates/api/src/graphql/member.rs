@@ -43,10 +43,6 @@ impl Node for Member {
     fn key(&self) -> &str {
         &self.id
     }
-
-    fn within(self, _: &str) -> Self {
-        self
-    }
 }
 
 /// Somebody who was invited.

@@ -48,10 +48,6 @@ impl Node for Org {
     fn key(&self) -> &str {
         &self.id
     }
-
-    fn within(self, _: &str) -> Self {
-        self
-    }
 }
 
 #[ComplexObject]

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::Answer;
 use super::finding::{Finding, Severity};
-use super::list::Node;
+use super::list::{Node, node_of_org};
 use super::operation::{Path, session};
 use super::scalar::{DateTime, Json, is_left_out};
 
@@ -82,16 +82,7 @@ struct Milestone {
     completed_at: Option<DateTime>,
 }
 
-impl Node for PoamItem {
-    fn key(&self) -> &str {
-        &self.id
-    }
-
-    fn within(mut self, org: &str) -> Self {
-        org.clone_into(&mut self.org);
-        self
-    }
-}
+node_of_org!(PoamItem);
 
 #[ComplexObject]
 impl PoamItem {

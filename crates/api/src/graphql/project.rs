@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::error::Answer;
 use super::event::Event;
 use super::finding::{Finding, FindingStatus};
-use super::list::{Node, Page, Wanted};
+use super::list::{Node, Page, Wanted, node_of_org};
 use super::operation::{Path, session};
 use super::scalar::{DateTime, Json};
 use crate::problem::Problem;
@@ -29,16 +29,7 @@ pub(super) struct Project {
     org: String,
 }
 
-impl Node for Project {
-    fn key(&self) -> &str {
-        &self.id
-    }
-
-    fn within(mut self, org: &str) -> Self {
-        org.clone_into(&mut self.org);
-        self
-    }
-}
+node_of_org!(Project);
 
 #[ComplexObject]
 impl Project {

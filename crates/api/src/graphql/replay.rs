@@ -8,7 +8,7 @@ use super::delivery::DeliveryState;
 use super::endpoint::Endpoint;
 use super::error::Answer;
 use super::event::Replayed;
-use super::list::Node;
+use super::list::{Node, node_of_org};
 use super::operation::{Path, session};
 use super::scalar::DateTime;
 
@@ -59,16 +59,7 @@ struct ReplayFilter {
     until: DateTime,
 }
 
-impl Node for Replay {
-    fn key(&self) -> &str {
-        &self.id
-    }
-
-    fn within(mut self, org: &str) -> Self {
-        org.clone_into(&mut self.org);
-        self
-    }
-}
+node_of_org!(Replay);
 
 #[ComplexObject]
 impl Replay {

@@ -27,10 +27,6 @@ impl Node for ScanRun {
     fn key(&self) -> &str {
         &self.id
     }
-
-    fn within(self, _: &str) -> Self {
-        self
-    }
 }
 
 /// A scan that begins.

@@ -42,10 +42,6 @@ impl Node for Training {
     fn key(&self) -> &str {
         &self.id
     }
-
-    fn within(self, _: &str) -> Self {
-        self
-    }
 }
 
 /// A lesson that was completed.
