@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use http::Method;
 use serde_json::Value;
 use watchbell_wire::Secret;
 
@@ -65,6 +66,14 @@ impl Connect {
     /// `/api/v1/orgs/{org}` and what follows.
     pub(super) fn path(&self, rest: &str) -> String {
         format!("/api/v1/orgs/{}{rest}", segment(&self.org))
+    }
+
+    /// Asks for something, with a body where there is one, and answers its JSON.
+    pub(super) fn call(&self, method: Method, path: String, body: Option<&Value>) -> Result<Value, Failure> {
+        self.ask(match body {
+            Some(body) => Request { method, ..Request::post(path, body) },
+            None => Request::new(method, path),
+        })
     }
 
     /// Makes one request and answers its JSON.

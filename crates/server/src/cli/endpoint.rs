@@ -301,23 +301,22 @@ impl Args {
 impl Named {
     fn ask(&self, method: Method, rest: &str, body: Option<&Value>) -> Result<Value, Failure> {
         let path = self.connect.path(&format!("/endpoints/{}{rest}", segment(&self.id)));
-        let request = match body {
-            Some(body) => Request { method, ..Request::post(path, body) },
-            None => Request::new(method, path),
-        };
-        self.connect.ask(request)
+        self.connect.call(method, path, body)
     }
 }
 
 impl Named {
     /// What the API calls the credential of this endpoint.
     fn credential(&self) -> Result<&'static str, Failure> {
-        let endpoint = self.ask(Method::GET, "", None)?;
-        let dialect = endpoint.get("dialect").and_then(Value::as_str).and_then(dialect::find);
-        dialect.map(credential).ok_or_else(|| {
+        credential_of(&self.ask(Method::GET, "", None)?).ok_or_else(|| {
             Failure::failed("the endpoint speaks a dialect that this version of the command does not know")
         })
     }
+}
+
+/// What the API calls the credential of an endpoint or a source, by its answer.
+pub(super) fn credential_of(answer: &Value) -> Option<&'static str> {
+    answer.get("dialect").and_then(Value::as_str).and_then(dialect::find).map(credential)
 }
 
 /// What the API calls the dialect's credential.

@@ -97,11 +97,7 @@ impl Named {
     }
 
     fn ask(&self, method: Method, body: Option<&Value>) -> Result<Value, Failure> {
-        let request = match body {
-            Some(body) => Request { method, ..Request::post(self.path(), body) },
-            None => Request::new(method, self.path()),
-        };
-        self.connect.ask(request)
+        self.connect.call(method, self.path(), body)
     }
 
     /// Changes the type when there is one of this name.

@@ -216,11 +216,7 @@ impl Args {
 impl Named {
     fn ask(&self, method: Method, body: Option<&Value>) -> Result<Value, Failure> {
         let path = self.connect.path(&format!("/poam-items/{}", segment(&self.id)));
-        let request = match body {
-            Some(body) => Request { method, ..Request::post(path, body) },
-            None => Request::new(method, path),
-        };
-        self.connect.ask(request)
+        self.connect.call(method, path, body)
     }
 }
 

@@ -6,10 +6,9 @@ use clap::Subcommand;
 use http::Method;
 use serde_json::{Map, Value, json};
 use watchbell_wire::Dialect;
-use watchbell_wire::dialect;
 
 use super::connect::{Connect, Paging, segment};
-use super::endpoint::credential;
+use super::endpoint::{credential, credential_of};
 use super::output::{LOOK, remark};
 use super::{Done, Failure, Output, message};
 use crate::client::Request;
@@ -210,18 +209,12 @@ impl Args {
 impl Named {
     fn ask(&self, method: Method, rest: &str, body: Option<&Value>) -> Result<Value, Failure> {
         let path = self.connect.path(&format!("/sources/{}{rest}", segment(&self.id)));
-        let request = match body {
-            Some(body) => Request { method, ..Request::post(path, body) },
-            None => Request::new(method, path),
-        };
-        self.connect.ask(request)
+        self.connect.call(method, path, body)
     }
 
     /// What the API calls the credential of this source.
     fn credential(&self) -> Result<&'static str, Failure> {
-        let source = self.ask(Method::GET, "", None)?;
-        let dialect = source.get("dialect").and_then(Value::as_str).and_then(dialect::find);
-        dialect.map(credential).ok_or_else(|| {
+        credential_of(&self.ask(Method::GET, "", None)?).ok_or_else(|| {
             Failure::failed("the source calls in a dialect that this version of the command does not know")
         })
     }
