@@ -12,8 +12,6 @@
 //! only the state it is in now: `resolved` is `vulnerability.remediated`, `dismissed` `.suppressed`, and of `detected` and
 //! `confirmed` the first word is `.created`, every later one `.changed` with the status `open`.
 
-#![expect(clippy::wildcard_enum_match_arm, reason = "types that add no member are left as they are")]
-
 use jiff::{SignedDuration, Timestamp};
 use subtle::{Choice, ConstantTimeEq as _};
 
@@ -171,17 +169,14 @@ fn decode(body: &Object, received_at: Timestamp, events: &mut Events<'_>) -> Res
     data.set_some("project_id", about.get("project_id").and_then(Value::as_i64).map(|id| id.to_string()));
     data.set("url", url);
     data.set("detected_at", created_at.unwrap_or(occurred_at).to_string());
-    match event_type {
-        EventType::VulnerabilityChanged => data.set("status", "open"),
-        EventType::VulnerabilitySuppressed => {
-            let why = text(about, "dismissal_reason");
-            data.set("status", status(why.unwrap_or_default()));
-            data.set_some("reason", text(about, "dismissal_comment").or(why));
-        }
-        EventType::VulnerabilityRemediated => {
-            data.set("remediated_at", time("resolved_at")?.unwrap_or(occurred_at).to_string());
-        }
-        _ => {}
+    if event_type == EventType::VulnerabilityChanged {
+        data.set("status", "open");
+    } else if event_type == EventType::VulnerabilitySuppressed {
+        let why = text(about, "dismissal_reason");
+        data.set("status", status(why.unwrap_or_default()));
+        data.set_some("reason", text(about, "dismissal_comment").or(why));
+    } else if event_type == EventType::VulnerabilityRemediated {
+        data.set("remediated_at", time("resolved_at")?.unwrap_or(occurred_at).to_string());
     }
     events.push(event_type, occurred_at, data, Object::default())
 }

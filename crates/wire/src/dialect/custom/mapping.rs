@@ -12,8 +12,6 @@
 //! out. What the mapping does not name is kept under its own name. An event whose name `values` does not know is taken as
 //! `default` says, else acknowledged, and nothing is made of it.
 
-#![expect(clippy::wildcard_enum_match_arm, reason = "kinds of values that do not fit are refused alike")]
-
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
@@ -262,10 +260,7 @@ impl Mapping {
                 data.set("finding_key", key);
             }
         }
-        let kept = match element {
-            Value::Object(members) => members.clone(),
-            _ => Object::default(),
-        };
+        let kept = element.as_object().cloned().unwrap_or_default();
         events.push(event_type, occurred_at, data, kept)
     }
 }
@@ -345,9 +340,9 @@ fn fitted(name: &str, value: Value) -> Result<Value, Refusal> {
 /// ISO 8601, Unix seconds, or Unix milliseconds where seconds would lie beyond the year 5000.
 fn time(value: &Value) -> Option<Timestamp> {
     const SECONDS_MAX: i64 = 100_000_000_000;
-    match value {
-        Value::String(text) => time_of(text, "").ok(),
-        value => match value.as_i64()? {
+    match value.as_str() {
+        Some(text) => time_of(text, "").ok(),
+        None => match value.as_i64()? {
             millis if millis.abs() > SECONDS_MAX => Timestamp::from_millisecond(millis).ok(),
             seconds => Timestamp::from_second(seconds).ok(),
         },
