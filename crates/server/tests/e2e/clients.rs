@@ -6,101 +6,25 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
 
 use serde_json::{Value, json};
 
 use crate::client::{Client, make_org};
+use crate::installs::Installs;
 use crate::process::{ADMIN_KEY, Home};
 use crate::say;
 
-/// The scripts, and what they need.
-fn scripts() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/clients")
-}
+const CLIENTS: Installs = Installs("clients");
 
-/// Where the clients are installed.
-fn installed() -> PathBuf {
-    installed_in("clients")
-}
-
-/// Where other people's software of this name is installed.
-pub(crate) fn installed_in(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
-}
-
-pub(crate) fn succeeds(command: &mut Command) -> bool {
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success())
-}
-
-/// One installation at a time, whichever process the tests run in.
-fn alone() -> std::fs::File {
-    alone_in("clients")
-}
-
-pub(crate) fn alone_in(name: &str) -> std::fs::File {
-    std::fs::create_dir_all(installed_in(name)).unwrap();
-    let lock = std::fs::File::create(installed_in(name).join("lock")).unwrap();
-    lock.lock().unwrap();
-    lock
-}
-
-/// Python with the clients. `None`, said loudly, where they cannot be installed.
+/// Python with the clients.
 fn python() -> Option<PathBuf> {
-    static PYTHON: OnceLock<Option<PathBuf>> = OnceLock::new();
-    let install = || {
-        let _alone = alone();
-        let venv = installed().join("python");
-        let python = venv.join("bin/python");
-        let has_all = || succeeds(Command::new(&python).args(["-c", "import gql, requests_toolbelt, snyk"]));
-        let is_there = has_all()
-            || (succeeds(Command::new("python3").args(["-m", "venv"]).arg(&venv))
-                && succeeds(
-                    Command::new(&python)
-                        .args(["-m", "pip", "install", "-q", "-r"])
-                        .arg(scripts().join("requirements.txt")),
-                )
-                && has_all());
-        if !is_there {
-            say("SKIPPED: gql and pysnyk cannot be installed (python3-venv, PyPI), so they were not tried");
-        }
-        is_there.then_some(python)
-    };
-    PYTHON.get_or_init(install).clone()
+    CLIENTS.python("gql and pysnyk", "import gql, requests_toolbelt, snyk")
 }
 
-/// A folder in which Node finds the clients. `None`, said loudly, where they cannot be installed.
+/// A folder in which Node finds the clients.
 fn node() -> Option<PathBuf> {
-    static NODE: OnceLock<Option<PathBuf>> = OnceLock::new();
-    let install = || {
-        let _alone = alone();
-        let folder = installed().join("node");
-        let has_all = || {
-            succeeds(
-                Command::new("node")
-                    .args(["-e", "require('snyk-api-ts-client');require.resolve('graphql-request')"])
-                    .current_dir(&folder),
-            )
-        };
-        let is_there = (folder.is_dir() && has_all()) || {
-            std::fs::create_dir_all(&folder).unwrap();
-            std::fs::copy(scripts().join("package.json"), folder.join("package.json")).unwrap();
-            let arguments = ["install", "--no-audit", "--no-fund", "--ignore-scripts"];
-            succeeds(Command::new("npm").args(arguments).current_dir(&folder)) && has_all()
-        };
-        if !is_there {
-            say(
-                "SKIPPED: graphql-request and snyk-api-ts-client cannot be installed (node, npm), so they were not tried",
-            );
-        }
-        is_there.then_some(folder)
-    };
-    NODE.get_or_init(install).clone()
+    let probe = "require('snyk-api-ts-client');require.resolve('graphql-request')";
+    CLIENTS.node("graphql-request and snyk-api-ts-client", probe)
 }
 
 /// The line of JSON that a script prints.
@@ -117,7 +41,7 @@ fn seen(command: &mut Command) -> Value {
 /// A script of Node's stands beside what it requires.
 fn placed(folder: &Path, script: &str) -> PathBuf {
     let place = folder.join(script);
-    std::fs::copy(scripts().join(script), &place).unwrap();
+    std::fs::copy(CLIENTS.scripts().join(script), &place).unwrap();
     place
 }
 
@@ -133,8 +57,11 @@ async fn gql_registers_webhooks_as_aegis_documents_it() {
     let home = Home::new("");
     let server = home.start();
     make_org(&mut Client::new(&server.address), "acme").await;
-    let seen =
-        seen(Command::new(python).arg(scripts().join("gql_client.py")).args([&server.address, ADMIN_KEY, "acme"]));
+    let seen = seen(Command::new(python).arg(CLIENTS.scripts().join("gql_client.py")).args([
+        &server.address,
+        ADMIN_KEY,
+        "acme",
+    ]));
     check_webhook(&seen["made"]);
     assert_eq!(seen["listed"].as_array().unwrap().len(), 2);
     assert_eq!(seen["seen"].as_array().unwrap().len(), 2, "{seen}");
@@ -174,8 +101,11 @@ async fn pysnyk_registers_webhooks_as_snyk_documents_it() {
     let server = home.start();
     let org = Client::new(&server.address).must_post("/api/v1/orgs", json!({"name": "acme"})).await;
     let bare = org["id"].as_str().unwrap().trim_start_matches("org_").to_owned();
-    let seen =
-        seen(Command::new(python).arg(scripts().join("pysnyk_client.py")).args([&server.address, ADMIN_KEY, &bare]));
+    let seen = seen(Command::new(python).arg(CLIENTS.scripts().join("pysnyk_client.py")).args([
+        &server.address,
+        ADMIN_KEY,
+        &bare,
+    ]));
     check_snyk(&seen);
     assert_eq!((&seen["gone"], &seen["refused"]), (&json!(404), &json!(400)));
 }

@@ -91,8 +91,8 @@ async fn pass_all(action: &str) -> Vec<&'static str> {
     for (point, _) in POINTS {
         let passing = Passing::start(&home, point, action, sources[&slug(point)].clone());
         let passed = tokio::time::timeout(LONGEST, passing.into_end()).await;
-        let passed =
-            passed.unwrap_or_else(|_| unreachable!("{point}={action}: not everything is delivered in {LONGEST:?}"));
+        assert!(passed.is_ok(), "{point}={action}: not everything is delivered in {LONGEST:?}");
+        let passed = passed.unwrap();
         seen.insert(slug(point), passed.deliveries);
         if passed.has_ended {
             ended.push(*point);

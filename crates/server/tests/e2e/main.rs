@@ -11,6 +11,7 @@
 //! - [`figures`]: what was sent and stored is seen in `/metrics`.
 //! - [`fire`]: every fail point, killed, panicking, failing and slow (with the feature `failpoints`).
 //! - [`full`]: no file can grow any more, or be written; what is said then, and that it ends by itself.
+//! - [`installs`]: how other people's software gets here.
 //! - [`isolation`]: one of ten endpoints hangs; the other nine do not notice.
 //! - [`listen`]: what a capture inbox gets reaches a developer's machine as it came, also over a restart.
 //! - [`many`]: very many deliveries wait and fall due at once.
@@ -44,6 +45,7 @@ mod figures;
 #[cfg(feature = "failpoints")]
 mod fire;
 mod full;
+mod installs;
 mod isolation;
 mod listen;
 mod many;

@@ -14,8 +14,8 @@ use serde_json::{Value, json};
 use crate::client::{Client, make_endpoint, make_org};
 use crate::fakes::pagers::GENIE_KEY;
 use crate::fakes::{Fakes, State};
+use crate::installs::{Installs, succeeds};
 use crate::process::Home;
-use crate::say;
 
 const ROUTING_KEY: &str = "0123456789abcdef0123456789ABCDEF";
 const HOSTILE: &str =
@@ -23,58 +23,16 @@ const HOSTILE: &str =
 const SHOWN: &str =
     "<!channel> [bank](https://evil.example) {{DATE(2024-01-01T00:00:00Z)}} **b** _i_ `c` # h <b>x</b> 1. one";
 
-fn scripts() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/destinations")
-}
-
-fn installed() -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).join("destinations")
-}
-
-fn succeeds(command: &mut Command) -> bool {
-    let quiet = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    quiet.status().is_ok_and(|status| status.success())
-}
-
-/// Installs once, whichever process comes first. `None`, said loudly, where it cannot be.
-fn install(what: &str, is_there: impl Fn() -> bool, get: impl Fn() -> bool) -> Option<()> {
-    std::fs::create_dir_all(installed()).unwrap();
-    let lock = std::fs::File::create(installed().join("lock")).unwrap();
-    lock.lock().unwrap();
-    let has_it = is_there() || (get() && is_there());
-    if !has_it {
-        say(&format!("SKIPPED: {what} cannot be installed, so it was not tried"));
-    }
-    has_it.then_some(())
-}
+const JUDGES: Installs = Installs("destinations");
 
 fn python() -> Option<PathBuf> {
-    let venv = installed().join("python");
-    let python = venv.join("bin/python");
-    let has_all = || succeeds(Command::new(&python).args(["-c", "import apprise, opsgenie_sdk, pagerduty, slack_sdk"]));
-    let get = || {
-        succeeds(Command::new("python3").args(["-m", "venv"]).arg(&venv))
-            && succeeds(
-                Command::new(&python)
-                    .args(["-m", "pip", "install", "-q", "-r"])
-                    .arg(scripts().join("requirements.txt")),
-            )
-    };
-    install("apprise, opsgenie-sdk, pagerduty and slack_sdk (python3-venv, PyPI)", has_all, get)
-        .map(|()| python.clone())
+    let probe = "import apprise, opsgenie_sdk, pagerduty, slack_sdk";
+    JUDGES.python("apprise, opsgenie-sdk, pagerduty and slack_sdk", probe)
 }
 
 fn node() -> Option<PathBuf> {
-    let folder = installed().join("node");
-    let has_all =
-        || ["adaptivecards", "jsdom", "markdown-it"].iter().all(|name| folder.join("node_modules").join(name).is_dir());
-    let get = || {
-        std::fs::create_dir_all(&folder).unwrap();
-        std::fs::copy(scripts().join("package.json"), folder.join("package.json")).unwrap();
-        let arguments = ["install", "--no-audit", "--no-fund", "--ignore-scripts"];
-        succeeds(Command::new("npm").args(arguments).current_dir(&folder))
-    };
-    install("adaptivecards (node, npm)", has_all, get).map(|()| folder.clone())
+    let probe = "['adaptivecards', 'jsdom', 'markdown-it'].forEach(name => require.resolve(name))";
+    JUDGES.node("adaptivecards", probe)
 }
 
 /// Debian's Alertmanager: the one that is installed, or its package unpacked, with what it wants to find in `/usr/share`
@@ -84,7 +42,7 @@ fn alertmanager() -> Option<Command> {
     if Path::new(INSTALLED).is_file() {
         return Some(Command::new(INSTALLED));
     }
-    let folder = installed().join("alertmanager");
+    let folder = JUDGES.folder().join("alertmanager");
     let share = folder.join("usr/share");
     let mut command = Command::new("unshare");
     let script = "mount --bind \"$0\" /usr/share && exec \"$@\"";
@@ -100,7 +58,7 @@ fn alertmanager() -> Option<Command> {
         let script = "apt-get download prometheus-alertmanager && dpkg -x prometheus-alertmanager_*.deb .";
         succeeds(Command::new("sh").args(["-c", script]).current_dir(&folder))
     };
-    install("prometheus-alertmanager (Debian)", works, get).map(|()| command)
+    JUDGES.once("prometheus-alertmanager (Debian)", works, get).map(|()| command)
 }
 
 /// The line of JSON that a script prints.
@@ -169,12 +127,12 @@ async fn the_vendors_models_take_what_is_sent() {
     let folder = tempfile::TempDir::new().unwrap();
     let (file, count) = messages(folder.path()).await;
     if let Some(python) = python {
-        let seen = seen(Command::new(python).arg(scripts().join("check_messages.py")).arg(&file));
+        let seen = seen(Command::new(python).arg(JUDGES.scripts().join("check_messages.py")).arg(&file));
         assert!(at_least(&seen["slack"], count) && at_least(&seen["opsgenie"], 1), "{seen}");
     }
     if let Some(node) = node {
         let script = node.join("check_cards.mjs");
-        std::fs::copy(scripts().join("check_cards.mjs"), &script).unwrap();
+        std::fs::copy(JUDGES.scripts().join("check_cards.mjs"), &script).unwrap();
         let seen = seen(Command::new("node").arg(script).arg(&file));
         assert!(at_least(&seen["passed"], count), "{seen}");
         assert!(seen["text"].as_str().unwrap().contains(SHOWN), "it is seen as it is: {}", seen["text"]);
@@ -191,7 +149,7 @@ async fn other_senders_are_taken_and_what_they_opened_is_closed() {
     make_org(&mut client, "acme").await;
     let mut fakes = Fakes::start().await;
     let (url, key) = (fakes.url.clone(), format!("watchbell:finding/{FINDING}"));
-    let script = scripts().join("senders.py");
+    let script = JUDGES.scripts().join("senders.py");
     let run = tokio::task::spawn_blocking({
         let (url, key) = (url.clone(), key.clone());
         move || seen(Command::new(python).arg(script).args([url.as_str(), ROUTING_KEY, GENIE_KEY, key.as_str()]))

@@ -8,7 +8,6 @@ use std::io::Write as _;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
 use std::time::Duration;
 
 use http::HeaderMap;
@@ -16,61 +15,26 @@ use serde_json::{Value, json};
 use watchbell_wire::{Message, Secret, dialect};
 
 use crate::client::{Client, make_endpoint, make_org};
-use crate::clients::{alone_in, installed_in, succeeds};
+use crate::installs::Installs;
 use crate::process::{Home, Process};
 use crate::say;
 use crate::sink::{Arrival, Sink};
 
-fn scripts() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/senders")
-}
+const SENDERS: Installs = Installs("senders");
 
-/// Python with the libraries. `None`, said loudly, where they cannot be installed.
+/// Python with the libraries.
 fn python() -> Option<PathBuf> {
-    static PYTHON: OnceLock<Option<PathBuf>> = OnceLock::new();
-    let install = || {
-        let _alone = alone_in("senders");
-        let venv = installed_in("senders").join("python");
-        let python = venv.join("bin/python");
-        let has_all = || succeeds(Command::new(&python).args(["-c", "import standardwebhooks, svix.webhooks"]));
-        let pip = || {
-            let list = scripts().join("requirements.txt");
-            succeeds(Command::new(&python).args(["-m", "pip", "install", "-q", "-r"]).arg(list))
-        };
-        let is_there =
-            has_all() || (succeeds(Command::new("python3").args(["-m", "venv"]).arg(&venv)) && pip() && has_all());
-        if !is_there {
-            say("SKIPPED: standardwebhooks and svix cannot be installed (python3-venv, PyPI), so they were not tried");
-        }
-        is_there.then_some(python)
-    };
-    PYTHON.get_or_init(install).clone()
+    SENDERS.python("standardwebhooks and svix", "import standardwebhooks, svix.webhooks")
 }
 
-/// The script for Node, beside its libraries. `None`, said loudly, where they cannot be installed.
+/// The script for Node, beside its libraries.
 fn node() -> Option<PathBuf> {
-    static NODE: OnceLock<Option<PathBuf>> = OnceLock::new();
-    let install = || {
-        let _alone = alone_in("senders");
-        let folder = installed_in("senders").join("node");
-        let check = "import('@octokit/webhooks').then(() => { require('svix'); require('standardwebhooks') })\
-                     .catch(() => process.exit(1))";
-        let has_all = || succeeds(Command::new("node").args(["-e", check]).current_dir(&folder));
-        let is_there = (folder.is_dir() && has_all()) || {
-            std::fs::create_dir_all(&folder).unwrap();
-            std::fs::copy(scripts().join("package.json"), folder.join("package.json")).unwrap();
-            let arguments = ["install", "--no-audit", "--no-fund", "--ignore-scripts"];
-            succeeds(Command::new("npm").args(arguments).current_dir(&folder)) && has_all()
-        };
-        if !is_there {
-            say(
-                "SKIPPED: standardwebhooks, svix and @octokit/webhooks cannot be installed (node, npm), so they were not tried",
-            );
-        }
-        let script = folder.join("senders.mjs");
-        is_there.then(|| std::fs::copy(scripts().join("senders.mjs"), &script).map(|_| script).unwrap())
-    };
-    NODE.get_or_init(install).clone()
+    let probe = "import('@octokit/webhooks').then(() => { require('svix'); require('standardwebhooks') })\
+                 .catch(() => process.exit(1))";
+    let folder = SENDERS.node("standardwebhooks, svix and @octokit/webhooks", probe)?;
+    let script = folder.join("senders.mjs");
+    std::fs::copy(SENDERS.scripts().join("senders.mjs"), &script).unwrap();
+    Some(script)
 }
 
 /// The line of JSON that a script prints.
@@ -140,7 +104,7 @@ async fn pythons_standard_webhooks_and_svix() {
     let Some(python) = python() else { return };
     let mut stage = Stage::new().await;
     let (url, secret) = stage.source("standard").await;
-    let script = scripts().join("standard.py");
+    let script = SENDERS.scripts().join("standard.py");
     let sent = seen(Command::new(&python).arg(&script).args(["send", &url, &secret]), &json!({}));
     check(&sent["standardwebhooks"]);
     check(&sent["svix"]);

@@ -9,60 +9,21 @@ use std::io::{BufRead, BufReader, Lines};
 use std::net::{TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::sync::OnceLock;
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use serde_json::{Value, json};
 
 use crate::client::{Client, make_endpoint, make_org};
+use crate::installs::{Installs, succeeds};
 use crate::process::Home;
-use crate::say;
 
 const HARD_TEXT: &str = "Schwäche\r\n|=]\"\\ CEF:0|x|\u{1F600} <b>&\u{2028}\t${jndi:x} \u{202e}";
 const FINDING: &str = "01926fe4-2b7a-7d10-9c3d-02468ace1357";
 
-fn scripts() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/siem")
-}
-
-fn installed() -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).join("siem")
-}
-
-fn succeeds(command: &mut Command) -> bool {
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success())
-}
-
-/// One installation at a time, whichever process the tests run in.
-fn alone() -> std::fs::File {
-    std::fs::create_dir_all(installed()).unwrap();
-    let lock = std::fs::File::create(installed().join("lock")).unwrap();
-    lock.lock().unwrap();
-    lock
-}
+const SIEM: Installs = Installs("siem");
 
 fn python() -> Option<PathBuf> {
-    static PYTHON: OnceLock<Option<PathBuf>> = OnceLock::new();
-    let install = || {
-        let _alone = alone();
-        let python = installed().join("python/bin/python");
-        let has_all = || succeeds(Command::new(&python).args(["-c", "import aiosmtpd"]));
-        let requirements = scripts().join("requirements.txt");
-        let is_there = has_all()
-            || (succeeds(Command::new("python3").args(["-m", "venv"]).arg(installed().join("python")))
-                && succeeds(Command::new(&python).args(["-m", "pip", "install", "-q", "-r"]).arg(requirements))
-                && has_all());
-        if !is_there {
-            say("SKIPPED: aiosmtpd cannot be installed (python3-venv, PyPI), so no mail was sent to it");
-        }
-        is_there.then_some(python)
-    };
-    PYTHON.get_or_init(install).clone()
+    SIEM.python("aiosmtpd", "import aiosmtpd")
 }
 
 /// rsyslog: the program, its modules, its libraries.
@@ -74,41 +35,26 @@ struct Rsyslog {
 }
 
 fn rsyslog() -> Option<Rsyslog> {
-    static RSYSLOG: OnceLock<Option<Rsyslog>> = OnceLock::new();
-    let install = || {
-        let _alone = alone();
-        let find = |root: &Path| {
-            let libraries = root.join(format!("usr/lib/{}-linux-gnu", std::env::consts::ARCH));
-            let modules = libraries.join("rsyslog");
-            let program = root.join("usr/sbin/rsyslogd");
-            (program.exists() && modules.join("lmnsd_ossl.so").exists()).then_some(Rsyslog {
-                program,
-                modules,
-                libraries,
-            })
-        };
-        let unpacked = installed().join("rsyslog");
-        let found = find(Path::new("/")).or_else(|| find(&unpacked)).or_else(|| {
-            let packages = installed().join("packages");
-            std::fs::create_dir_all(&packages).unwrap();
-            let names = ["rsyslog", "rsyslog-openssl", "libestr0", "libfastjson4"];
-            if !succeeds(Command::new("apt-get").arg("download").args(names).current_dir(&packages)) {
-                succeeds(Command::new("apt-get").args(["-q", "update"]));
-                succeeds(Command::new("apt-get").arg("download").args(names).current_dir(&packages));
-            }
-            for package in std::fs::read_dir(&packages).unwrap() {
-                succeeds(Command::new("dpkg").arg("-x").arg(package.unwrap().path()).arg(&unpacked));
-            }
-            find(&unpacked)
-        });
-        if found.is_none() {
-            say(
-                "SKIPPED: there is no rsyslog (Debian: apt-get download rsyslog rsyslog-openssl), so nobody read our syslog",
-            );
-        }
-        found
+    let within = |root: &Path| {
+        let libraries = root.join(format!("usr/lib/{}-linux-gnu", std::env::consts::ARCH));
+        let modules = libraries.join("rsyslog");
+        let program = root.join("usr/sbin/rsyslogd");
+        let is_there = program.exists() && modules.join("lmnsd_ossl.so").exists();
+        is_there.then_some(Rsyslog { program, modules, libraries })
     };
-    RSYSLOG.get_or_init(install).clone()
+    let unpacked = SIEM.folder().join("rsyslog");
+    let find = || within(Path::new("/")).or_else(|| within(&unpacked));
+    let get = || {
+        let packages = SIEM.folder().join("packages");
+        std::fs::create_dir_all(&packages).unwrap();
+        let names = ["rsyslog", "rsyslog-openssl", "libestr0", "libfastjson4"];
+        let download = || succeeds(Command::new("apt-get").arg("download").args(names).current_dir(&packages));
+        let has_them = download() || (succeeds(Command::new("apt-get").args(["-q", "update"])) && download());
+        let unpack = |package| succeeds(Command::new("dpkg").arg("-x").arg::<PathBuf>(package).arg(&unpacked));
+        has_them && std::fs::read_dir(&packages).unwrap().all(|package| unpack(package.unwrap().path()))
+    };
+    SIEM.once("rsyslog (Debian: rsyslog, rsyslog-openssl)", || find().is_some(), get)?;
+    find()
 }
 
 /// A receiver that prints a port, then a line for each thing it took.
@@ -121,7 +67,7 @@ struct Receiver {
 impl Receiver {
     fn start(script: &str, arguments: &[&Path]) -> Option<Self> {
         let mut command = Command::new(python()?);
-        command.arg(scripts().join(script)).args(arguments);
+        command.arg(SIEM.scripts().join(script)).args(arguments);
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let port = lines.next().unwrap().unwrap().parse().unwrap();

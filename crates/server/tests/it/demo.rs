@@ -49,7 +49,9 @@ fn follows_a_vulnerability(stdout: &str) {
     ];
     let mut rest = life;
     for (step, arrivals) in steps {
-        let (_, after) = rest.split_once(step).expect(step);
+        let found = rest.split_once(step);
+        assert!(found.is_some(), "no {step:?} where it belongs: {life}");
+        let (_, after) = found.expect("it was found");
         rest = after;
         let chapter = after.split("\nDay ").next().unwrap_or(after);
         for arrival in arrivals {
