@@ -99,7 +99,7 @@ impl Service {
         };
         Acceptance {
             org_id: caller.org_id,
-            events: vec![NewEvent { event, project_id: None, only: None, hops: 0 }],
+            events: vec![NewEvent::of(event, None)],
             accepted_at: now,
             delivery_ids: delivery_ids(entropy),
         }

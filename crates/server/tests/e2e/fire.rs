@@ -65,7 +65,7 @@ fn is_at_start(point: &&str) -> bool {
 fn passage(point: &str) -> u32 {
     match point {
         "store.unit" | "store.commit.before" | "store.commit.after" => 4,
-        "store.accept" | "engine.send" | "net.connect" | "net.read" | "net.write" => 2,
+        "store.accept" | "engine.send" | "net.read" | "net.write" => 2,
         _ => 1,
     }
 }
