@@ -8,8 +8,9 @@ use crate::demo;
   watchbell demo              watch it, then try the commands that it prints
   watchbell demo --once       watch it and end: status 0 when everything verified
 
-What runs is the real server on a temporary directory, with a receiver beside it that speaks HTTPS and verifies every
-request as the vendor's customer would. Nothing leaves the machine, and nothing is left behind.")]
+What runs is the real server on a temporary directory. Beside it are receivers that verify every
+message as a vendor's customer would, or Teams, Slack, PagerDuty, a data lake and a SIEM; and
+vendors that call. Nothing leaves the machine, and nothing is left behind.")]
 pub(super) struct Args {
     /// End when everything was shown, in place of staying up
     #[arg(long)]

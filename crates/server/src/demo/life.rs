@@ -1,4 +1,4 @@
-//! The second act: the life of a vulnerability, in eleven days that take seconds.
+//! The third act: the life of a vulnerability, in eleven days that take seconds.
 //!
 //! ```text
 //!  day 0   first scan; the rule: what is critical is done with in 14 days, and rings 7 days before
@@ -19,7 +19,7 @@ use watchbell_wire::EventType::{
     VulnerabilityCritical, VulnerabilityRemediated,
 };
 
-use super::play::Play;
+use super::play::{Play, expect, member, named};
 use super::{Error, samples};
 
 /// The project of this act.
@@ -142,38 +142,6 @@ async fn fixed(play: &mut Play<'_>, project: &str, found: &Found) -> Result<(), 
     play.show.holds("both are remediated, and the plan of action is completed by it: closed in time");
     let history = play.list(&format!("/findings/{}/history", found.critical), &[]).await?;
     play.show.history(CRITICAL[0], &history);
-    Ok(())
-}
-
-/// The project's finding of this name.
-async fn named(play: &Play<'_>, project: &str, name: &str) -> Result<Value, Error> {
-    let findings = play.list("/findings", &[("project", project), ("limit", "250")]).await?;
-    let is_named = |finding: &&Value| {
-        let aliases = finding.get("aliases").and_then(Value::as_array).into_iter().flatten();
-        let own = ["cve_id", "rule_id"].into_iter().filter_map(|own| finding.get(own));
-        own.chain(aliases).any(|given| given.as_str() == Some(name))
-    };
-    let mut with_name = findings.iter().filter(is_named);
-    match (with_name.next(), with_name.next()) {
-        (Some(one), None) => Ok(one.clone()),
-        (None, _) => Err(Error::NotVerified(format!("no finding is named {name}"))),
-        (Some(_), Some(_)) => Err(Error::NotVerified(format!("more than one finding is named {name}"))),
-    }
-}
-
-fn member(of: &Value, name: &str) -> String {
-    of.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
-}
-
-/// What the API shows of something is this.
-fn expect(what: &str, shown: &Value, wanted: &[(&str, &str)]) -> Result<(), Error> {
-    for (name, wanted) in wanted {
-        let value = shown.get(*name).unwrap_or(&Value::Null);
-        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        if value != *wanted {
-            return Err(Error::NotVerified(format!("{what}: {name} is {value}, and ought to be {wanted}")));
-        }
-    }
     Ok(())
 }
 

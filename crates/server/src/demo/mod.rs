@@ -1,26 +1,32 @@
 //! The main job, done on real input with nothing set up.
 //!
-//! A real node on a temporary directory, and beside it a receiver that speaks HTTPS and verifies as a customer would. The
-//! demo acts as a user: it registers endpoints, posts scanners' reports and events, all over the public HTTP API. What it
-//! prints is what the receiver saw. It succeeds when every delivery verified, in every dialect, the retried one too.
+//! A real node on a temporary directory, and beside it receivers that verify as a vendor's customers and as services would.
+//! The demo acts as a user: it registers endpoints and sources, posts scanners' reports and events, all over the public HTTP
+//! API; and as vendors, who call. What it prints is what the receivers saw. It succeeds when every delivery verified, in
+//! every dialect, the retried one too, and nothing more or less came than each act says.
 //!
 //! | act | shows |
 //! |---|---|
 //! | [`sending`] | reports and events in every dialect, and a receiver that is down |
+//! | [`receiving`] | vendors that call, who is told of it, what is forged |
 //! | [`life`] | one vulnerability: found, one under two names, its deadline, fixed, closed |
 //!
 //! *To add an act*: a file with `pub(super) async fn perform(play: &mut Play<'_>)`, and a line in [`perform`]. [`Play`] has
-//! what acts do. The node, the receiver and the acts share a clock that an act may push ahead, so an act that needs the real
+//! what acts do. The node, the receivers and the acts share a clock that an act may push ahead, so an act that needs the real
 //! time comes before those that push it.
 
 pub(crate) mod certificate;
+mod closing;
 mod life;
 mod play;
 mod receiver;
+mod receiving;
 mod samples;
 mod sending;
+mod services;
 mod show;
 mod stage;
+mod vendors;
 
 use std::time::Duration;
 
@@ -30,6 +36,7 @@ use crate::client;
 use crate::entropy::OsEntropy;
 use crate::signals::Signals;
 use crate::wiring::StartError;
+use closing::Calls;
 use play::{Play, Seen};
 use show::Show;
 use stage::Stage;
@@ -37,8 +44,8 @@ use stage::Stage;
 /// The whole show takes seconds; beyond this something hangs.
 const TIME_LIMIT: Duration = Duration::from_secs(120);
 
-/// More deliveries than this the demo does not make.
-const DELIVERIES_MAX: usize = 10_000;
+/// More deliveries, and more receipts, than this the demo does not make.
+const LISTED_MAX: usize = 10_000;
 
 /// Why the demo did not succeed.
 #[derive(Debug, thiserror::Error)]
@@ -104,6 +111,7 @@ async fn stay_up(stage: &mut Stage, show: &mut Show, signals: &mut Signals) -> R
 async fn perform(stage: &mut Stage, show: &mut Show) -> Result<(), Error> {
     let mut play = Play::begin(stage, show);
     sending::perform(&mut play).await?;
+    receiving::perform(&mut play).await?;
     life::perform(&mut play).await?;
     let seen = play.end();
     show.table(&seen);
@@ -112,13 +120,17 @@ async fn perform(stage: &mut Stage, show: &mut Show) -> Result<(), Error> {
 
 /// Everything that the server calls delivered has verified, in every dialect; or what is missing.
 async fn verdict(stage: &Stage, show: &Show, seen: &[Seen]) -> Result<(), Error> {
-    let deliveries = stage.client.every(&stage.path("/deliveries"), DELIVERIES_MAX).await?;
+    let deliveries = stage.everywhere("/deliveries", LISTED_MAX).await?;
+    let calls = Calls {
+        sources: stage.everywhere("/sources", LISTED_MAX).await?,
+        receipts: stage.everywhere("/receipts", LISTED_MAX).await?,
+    };
     let undelivered: Vec<&str> = deliveries
         .iter()
         .filter_map(|delivery| delivery.get("state").and_then(Value::as_str))
         .filter(|state| *state != "delivered")
         .collect();
-    let unverified = show.summary(seen, deliveries.len());
+    let unverified = show.summary(seen, deliveries.len(), &calls);
     match (undelivered.is_empty(), unverified) {
         (true, None) => Ok(()),
         (_, Some(what)) => Err(Error::NotVerified(what)),

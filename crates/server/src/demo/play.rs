@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::Method;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
-use watchbell_wire::{Dialect, EventType};
+use watchbell_wire::EventType;
 
 use super::Error;
 use super::receiver::{Arrival, Verdict};
@@ -92,9 +92,9 @@ impl<'a> Play<'a> {
         Ok(self.stage.client.json(request).await?)
     }
 
-    /// The attempts of the newest delivery to one endpoint.
-    pub(super) async fn attempts_to(&self, path: &str) -> Result<Vec<Value>, Error> {
-        let endpoint = self.stage.endpoint_id(path).unwrap_or_default();
+    /// The attempts of the newest delivery to the receiver of this name.
+    pub(super) async fn attempts_to(&self, name: &str) -> Result<Vec<Value>, Error> {
+        let endpoint = self.stage.endpoint_id(name).unwrap_or_default();
         let deliveries = self.list("/deliveries", &[("endpoint", &endpoint)]).await?;
         let Some(id) = deliveries.first().and_then(|delivery| delivery.get("id")).and_then(Value::as_str) else {
             return Ok(Vec::new());
@@ -154,7 +154,22 @@ impl<'a> Play<'a> {
     /// one does not come or does not verify, or another comes.
     pub(super) async fn told(&mut self, events: &[(EventType, usize)]) -> Result<(), Error> {
         let wanted = in_each_dialect(events);
-        let count = wanted.values().sum::<usize>();
+        let arrived = self.awaited(wanted.values().sum()).await?;
+        self.show.told(&arrived);
+        exactly(&wanted, &arrived)
+    }
+
+    /// Waits for exactly one message to each of these receivers, who each call it by their own word, and for nothing else.
+    pub(super) async fn each_told(&mut self, words: &[(&str, &str)]) -> Result<Vec<Seen>, Error> {
+        let mut arrived = self.awaited(words.len()).await?;
+        arrived.sort_by_key(|seen| words.iter().position(|(name, _)| *name == seen.arrival.name));
+        let wanted = words.iter().map(|(name, word)| (((*name).to_owned(), (*word).to_owned()), 1)).collect();
+        exactly(&wanted, &arrived)?;
+        Ok(arrived)
+    }
+
+    /// What arrives until it is as many and nothing waits any more; fewer when they do not come in time.
+    async fn awaited(&mut self, count: usize) -> Result<Vec<Seen>, Error> {
         let mut arrived = Vec::new();
         let wait = async {
             loop {
@@ -164,30 +179,8 @@ impl<'a> Play<'a> {
                 }
             }
         };
-        // What did not come in time is named below.
         tokio::time::timeout(BY_ITSELF, wait).await.unwrap_or(Ok(()))?;
-        let mut came: BTreeMap<(usize, String), usize> = BTreeMap::new();
-        for seen in &arrived {
-            let name = match &seen.arrival.verdict {
-                Verdict::Verified(event) => event.clone(),
-                Verdict::Down => "(receiver down)".to_owned(),
-                Verdict::Refused(why) => format!("(refused: {why})"),
-            };
-            *came.entry((place(seen.arrival.dialect), name)).or_default() += 1;
-        }
-        self.show.told(&arrived);
-        if came == wanted {
-            return Ok(());
-        }
-        let tell = |of: &BTreeMap<(usize, String), usize>, not: &BTreeMap<(usize, String), usize>| {
-            let differing = of.iter().filter(|(key, count)| not.get(key) != Some(count));
-            let words = differing.map(|((place, name), count)| {
-                let dialect = played().nth(*place).map_or("?", |dialect| dialect.id);
-                format!("{dialect} {name} x{count}")
-            });
-            words.collect::<Vec<_>>().join(", ")
-        };
-        Err(Error::NotVerified(format!("wanted: {}; came: {}", tell(&wanted, &came), tell(&came, &wanted))))
+        Ok(arrived)
     }
 
     /// When what was posted last was accepted: its deliveries are the newest.
@@ -208,21 +201,73 @@ impl<'a> Play<'a> {
     }
 }
 
+/// How often each receiver is told each event, by its name and its word for it.
+type Told = BTreeMap<(String, String), usize>;
+
 /// What each dialect of the play calls these events.
-fn in_each_dialect(events: &[(EventType, usize)]) -> BTreeMap<(usize, String), usize> {
+fn in_each_dialect(events: &[(EventType, usize)]) -> Told {
     let mut names = BTreeMap::new();
-    for (place, dialect) in played().enumerate() {
+    for dialect in played() {
         for (event_type, count) in events {
             let name = dialect.outbound.and_then(|outbound| outbound.event_name(event_type));
             if let Some(name) = name {
-                *names.entry((place, name.into_owned())).or_default() += count;
+                *names.entry((dialect.id.to_owned(), name.into_owned())).or_default() += count;
             }
         }
     }
     names
 }
 
-/// Where a dialect stands among those of the play.
-fn place(dialect: &Dialect) -> usize {
-    played().position(|other| other == dialect).unwrap_or_default()
+/// What arrived is what was wanted, and nothing else; or what differs.
+fn exactly(wanted: &Told, arrived: &[Seen]) -> Result<(), Error> {
+    let mut came = Told::new();
+    for Seen { arrival, .. } in arrived {
+        let word = match &arrival.verdict {
+            Verdict::Verified(said) => said.event.clone(),
+            Verdict::Down => "(receiver down)".to_owned(),
+            Verdict::Refused(why) => format!("(refused: {why})"),
+        };
+        *came.entry((arrival.name.clone(), word)).or_default() += 1;
+    }
+    if came == *wanted {
+        return Ok(());
+    }
+    let tell = |of: &Told, not: &Told| {
+        let differing = of.iter().filter(|(key, count)| not.get(key) != Some(count));
+        differing.map(|((name, word), count)| format!("{name} {word} x{count}")).collect::<Vec<_>>().join(", ")
+    };
+    Err(Error::NotVerified(format!("wanted: {}; came: {}", tell(wanted, &came), tell(&came, wanted))))
+}
+
+/// The project's finding of this name.
+pub(super) async fn named(play: &Play<'_>, project: &str, name: &str) -> Result<Value, Error> {
+    let findings = play.list("/findings", &[("project", project), ("limit", "250")]).await?;
+    let is_named = |finding: &&Value| {
+        let aliases = finding.get("aliases").and_then(Value::as_array).into_iter().flatten();
+        let own = ["cve_id", "rule_id"].into_iter().filter_map(|own| finding.get(own));
+        own.chain(aliases).any(|given| given.as_str() == Some(name))
+    };
+    let mut with_name = findings.iter().filter(is_named);
+    match (with_name.next(), with_name.next()) {
+        (Some(one), None) => Ok(one.clone()),
+        (None, _) => Err(Error::NotVerified(format!("no finding is named {name}"))),
+        (Some(_), Some(_)) => Err(Error::NotVerified(format!("more than one finding is named {name}"))),
+    }
+}
+
+/// A member that is text; empty where it is none.
+pub(super) fn member(of: &Value, name: &str) -> String {
+    of.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
+/// What the API shows of something is this.
+pub(super) fn expect(what: &str, shown: &Value, wanted: &[(&str, &str)]) -> Result<(), Error> {
+    for (name, wanted) in wanted {
+        let value = shown.get(*name).unwrap_or(&Value::Null);
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        if value != *wanted {
+            return Err(Error::NotVerified(format!("{what}: {name} is {value}, and ought to be {wanted}")));
+        }
+    }
+    Ok(())
 }

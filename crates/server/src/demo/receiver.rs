@@ -1,8 +1,11 @@
-//! The receiver: what a vendor's customer would run. It speaks HTTPS, verifies every request with `watchbell-wire`, and
-//! tells what it saw.
+//! The receivers: what a vendor's customer would run, and the services by which people and machines are told. They speak
+//! HTTPS, and syslog over TLS; they verify everything, and tell what they saw.
 //!
-//! `POST /{dialect}` is checked as that dialect; `POST /shaky` is checked as Standard Webhooks by a receiver that is down
-//! for its first two requests.
+//! | comes to | is checked |
+//! |---|---|
+//! | `/{dialect}` | as the vendor's customer would, with `watchbell-wire` |
+//! | `/shaky` | as Standard Webhooks, by a receiver that is down for its first two requests |
+//! | the path of a service, the log server | as that [service](super::services) would |
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -17,33 +20,44 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use jiff::{SignedDuration, Timestamp};
-use tokio::net::TcpListener;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use watchbell_domain::port::Clock;
 use watchbell_wire::{Dialect, Headers, Key, Unverified};
 
+use super::services::{Call, Said, Service};
+
 /// No demo message is larger.
 const BODY_BYTES_MAX: usize = 8 << 20;
+
+/// No log message is larger: the product's own default, and room for its length.
+const LOG_BYTES_MAX: usize = 8192;
+const LOG_LENGTH_DIGITS_MAX: usize = 5;
 
 /// How many requests the shaky receiver refuses before it recovers.
 pub(super) const REFUSED_FIRST: u32 = 2;
 
-/// The path of the receiver that is down at first.
+/// The receiver that is down at first.
 pub(super) const SHAKY: &str = "shaky";
 
-/// One request, as the receiver saw it.
+/// The path under which log messages are looked up; HTTP's begin with a slash.
+const LOGS: &str = "syslog";
+
+/// One request, as its receiver saw it.
 #[derive(Debug, Clone)]
 pub(super) struct Arrival {
-    /// The last part of the path: a dialect's id, or [`SHAKY`].
-    pub(super) path: String,
+    /// A dialect's id, or [`SHAKY`].
+    pub(super) name: String,
     /// Which dialect it was checked as.
     pub(super) dialect: &'static Dialect,
     /// When it was complete.
     pub(super) at: Timestamp,
-    /// 1, 2, 3, … requests of this path.
+    /// 1, 2, 3, … of its receiver.
     pub(super) number: u32,
     /// Whether it is genuine, and what it says.
     pub(super) verdict: Verdict,
@@ -54,30 +68,45 @@ pub(super) struct Arrival {
 /// What the receiver made of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// Genuine and readable; the vendor's name of the event.
-    Verified(String),
+    /// Genuine and readable.
+    Verified(Said),
     /// The receiver was down.
     Down,
     /// Not genuine, or not readable.
     Refused(String),
 }
 
-/// What each path is checked with.
+/// As whom something is checked.
 #[derive(Debug, Clone)]
-struct Check {
+pub(super) enum Check {
+    /// As the vendor's customer, who has this key.
+    Customer(Key),
+    /// As the service, which gave out this credential.
+    Service(&'static Service, String),
+}
+
+/// What stands behind a path.
+#[derive(Debug, Clone)]
+struct Post {
+    name: String,
     dialect: &'static Dialect,
-    key: Key,
+    check: Check,
     seen: u32,
 }
 
-/// A running receiver.
+/// By their paths.
+type Posts = Arc<Mutex<BTreeMap<String, Post>>>;
+
+/// The running receivers.
 #[derive(Debug)]
 pub(super) struct Receiver {
-    /// Where it listens.
+    /// Where HTTPS is spoken.
     pub(super) address: SocketAddr,
+    /// Where syslog over TLS is.
+    pub(super) log_address: SocketAddr,
     /// What arrives.
     pub(super) arrivals: mpsc::Receiver<Arrival>,
-    checks: Arc<Mutex<BTreeMap<String, Check>>>,
+    posts: Posts,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -85,31 +114,38 @@ pub(super) struct Receiver {
 /// What every connection shares.
 #[derive(Clone)]
 struct Shared {
-    checks: Arc<Mutex<BTreeMap<String, Check>>>,
+    posts: Posts,
     tell: mpsc::Sender<Arrival>,
     clock: Arc<dyn Clock>,
 }
 
 impl Receiver {
-    /// Starts on a free port of loopback.
+    /// Starts on free ports of loopback.
     pub(super) async fn start(tls: Arc<rustls::ServerConfig>, clock: Arc<dyn Clock>) -> std::io::Result<Self> {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-        let address = listener.local_addr()?;
+        let requests = TcpListener::bind(("127.0.0.1", 0)).await?;
+        let logs = TcpListener::bind(("127.0.0.1", 0)).await?;
+        let (address, log_address) = (requests.local_addr()?, logs.local_addr()?);
         let (tell, arrivals) = mpsc::channel(1024);
-        let checks = Arc::new(Mutex::new(BTreeMap::new()));
-        let shared = Shared { checks: Arc::clone(&checks), tell, clock };
+        let posts = Posts::default();
+        let shared = Shared { posts: Arc::clone(&posts), tell, clock };
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-        tasks.spawn(accept(listener, TlsAcceptor::from(tls), shared, stop.clone(), tasks.clone()));
-        Ok(Self { address, arrivals, checks, stop, tasks })
+        let tls = TlsAcceptor::from(tls);
+        let (requests_seen, logs_seen) = (shared.clone(), shared);
+        tasks.spawn(accept(requests, tls.clone(), stop.clone(), tasks.clone(), move |stream| {
+            serve_requests(requests_seen.clone(), stream)
+        }));
+        tasks.spawn(accept(logs, tls, stop.clone(), tasks.clone(), move |stream| read_logs(logs_seen.clone(), stream)));
+        Ok(Self { address, log_address, arrivals, posts, stop, tasks })
     }
 
-    /// Checks what comes to `/path` as `dialect`, with this key.
-    pub(super) fn expect(&self, path: &str, dialect: &'static Dialect, key: Key) {
-        let check = Check { dialect, key, seen: 0 };
-        self.checks.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned(), check);
+    /// Checks what comes to `path`, and calls it `name`; to no path: what comes as a log message.
+    pub(super) fn expect(&self, path: &str, name: &str, dialect: &'static Dialect, check: Check) {
+        let post = Post { name: name.to_owned(), dialect, check, seen: 0 };
+        let path = if path.is_empty() { LOGS } else { path };
+        self.posts.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned(), post);
     }
 
-    /// Ends it and all its connections.
+    /// Ends them and all their connections.
     pub(super) async fn stop(self) {
         self.stop.cancel();
         self.tasks.close();
@@ -117,7 +153,13 @@ impl Receiver {
     }
 }
 
-async fn accept(listener: TcpListener, tls: TlsAcceptor, shared: Shared, stop: CancellationToken, tasks: TaskTracker) {
+async fn accept<S: Future<Output = ()> + Send + 'static>(
+    listener: TcpListener,
+    tls: TlsAcceptor,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+    serve: impl Fn(TlsStream<TcpStream>) -> S + Clone + Send + Sync + 'static,
+) {
     loop {
         let accepted = tokio::select! {
             biased;
@@ -125,84 +167,115 @@ async fn accept(listener: TcpListener, tls: TlsAcceptor, shared: Shared, stop: C
             accepted = listener.accept() => accepted,
         };
         let Ok((stream, _)) = accepted else { continue };
-        let (tls, shared, stop) = (tls.clone(), shared.clone(), stop.clone());
+        let (tls, stop, serve) = (tls.clone(), stop.clone(), serve.clone());
         tasks.spawn(async move {
-            let serve = async {
-                let Ok(stream) = tls.accept(stream).await else { return };
-                let service = service_fn(|request| answer(&shared, request));
+            let served = async {
                 // A connection that breaks is the sender's to repeat.
-                http1::Builder::new().serve_connection(TokioIo::new(stream), service).await.ok();
+                if let Ok(stream) = tls.accept(stream).await {
+                    serve(stream).await;
+                }
             };
             tokio::select! {
                 biased;
                 () = stop.cancelled() => {}
-                () = serve => {}
+                () = served => {}
             }
         });
     }
 }
 
+async fn serve_requests(shared: Shared, stream: TlsStream<TcpStream>) {
+    let service = service_fn(|request| answer(&shared, request));
+    http1::Builder::new().serve_connection(TokioIo::new(stream), service).await.ok();
+}
+
 async fn answer(shared: &Shared, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
     let (head, body) = request.into_parts();
-    let path = head.uri.path().trim_start_matches('/').to_owned();
     #[expect(clippy::disallowed_methods, reason = "read through Limited")]
     let body = Limited::new(body, BODY_BYTES_MAX).collect().await.map(http_body_util::Collected::to_bytes);
-    let status = match body {
-        Ok(body) if head.method == Method::POST => judge(shared, path, &head.headers, &body).await,
-        Ok(_) => StatusCode::METHOD_NOT_ALLOWED,
-        Err(_) => StatusCode::BAD_REQUEST,
+    let (status, said) = match body {
+        Ok(body) if head.method == Method::POST => {
+            let query = head.uri.query().unwrap_or_default();
+            shared.judge(head.uri.path(), &Call { query, headers: &head.headers, body: &body }).await
+        }
+        Ok(_) => (StatusCode::METHOD_NOT_ALLOWED, "{}"),
+        Err(_) => (StatusCode::BAD_REQUEST, "{}"),
     };
-    let mut response = Response::new(Full::new(Bytes::from_static(b"{}")));
+    let mut response = Response::new(Full::new(Bytes::from_static(said.as_bytes())));
     *response.status_mut() = status;
     Ok(response)
 }
 
-async fn judge(shared: &Shared, path: String, headers: &HeaderMap, body: &[u8]) -> StatusCode {
-    let at = shared.clock.now();
-    let check = {
-        let mut checks = shared.checks.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(check) = checks.get_mut(&path) else {
-            return StatusCode::NOT_FOUND;
-        };
-        check.seen += 1;
-        check.clone()
-    };
-    let down = path == SHAKY && check.seen <= REFUSED_FIRST;
-    let verdict = if down { Verdict::Down } else { verify(&check, headers, body, at) };
-    let status = match &verdict {
-        Verdict::Verified(_) => StatusCode::OK,
-        Verdict::Down => StatusCode::SERVICE_UNAVAILABLE,
-        Verdict::Refused(_) => StatusCode::UNAUTHORIZED,
-    };
-    let headers = vendor_headers(&check, headers);
-    let arrival = Arrival { path, dialect: check.dialect, at, number: check.seen, verdict, headers };
-    // Nobody listens any more when the demo is ending.
-    shared.tell.send(arrival).await.ok();
-    status
-}
-
-/// What a careful receiver does: the raw bytes first, then what they say.
-fn verify(check: &Check, headers: &HeaderMap, body: &[u8], now: Timestamp) -> Verdict {
-    let lines: Headers = headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
-    let tolerance = SignedDuration::from_secs(300);
-    let verified = Unverified::new(lines, body).verify(check.dialect, std::slice::from_ref(&check.key), now, tolerance);
-    match verified.and_then(|verified| verified.decode()) {
-        Ok(decoded) => {
-            let version = decoded.vendor_version.map(|version| format!("/{version}")).unwrap_or_default();
-            Verdict::Verified(format!("{}{version}", decoded.vendor_event))
-        }
-        Err(refusal) => Verdict::Refused(refusal.to_string()),
+/// The messages of a connection (RFC 5425): each is its length, a blank, and itself. What is not so ends the connection.
+async fn read_logs(shared: Shared, stream: TlsStream<TcpStream>) {
+    let mut stream = BufReader::new(stream);
+    while let Some(message) = next_log(&mut stream).await {
+        let call = Call { query: "", headers: &HeaderMap::new(), body: &message };
+        shared.judge(LOGS, &call).await;
     }
 }
 
+async fn next_log(stream: &mut BufReader<TlsStream<TcpStream>>) -> Option<Vec<u8>> {
+    let mut length = Vec::new();
+    let digits_max = u64::try_from(LOG_LENGTH_DIGITS_MAX).ok()?;
+    (&mut *stream).take(digits_max).read_until(b' ', &mut length).await.ok()?;
+    let length = std::str::from_utf8(length.strip_suffix(b" ")?).ok()?;
+    let length = length.parse().ok().filter(|length| (1..=LOG_BYTES_MAX).contains(length))?;
+    let mut message = vec![0; length];
+    stream.read_exact(&mut message).await.ok()?;
+    Some(message)
+}
+
+impl Shared {
+    /// Looks at what came, tells of it, and says what is answered.
+    async fn judge(&self, path: &str, call: &Call<'_>) -> (StatusCode, &'static str) {
+        let at = self.clock.now();
+        let post = {
+            let mut posts = self.posts.lock().unwrap_or_else(PoisonError::into_inner);
+            let Some(post) = posts.get_mut(path) else {
+                return (StatusCode::NOT_FOUND, "{}");
+            };
+            post.seen += 1;
+            post.clone()
+        };
+        let down = post.name == SHAKY && post.seen <= REFUSED_FIRST;
+        let (verdict, status, said) = match &post.check {
+            Check::Customer(_) if down => (Verdict::Down, StatusCode::SERVICE_UNAVAILABLE, "{}"),
+            Check::Customer(key) => match verify(post.dialect, key, call, at) {
+                Ok(said) => (Verdict::Verified(said), StatusCode::OK, "{}"),
+                Err(why) => (Verdict::Refused(why), StatusCode::UNAUTHORIZED, "{}"),
+            },
+            Check::Service(service, credential) => match (service.take)(call, credential) {
+                Ok(said) => (Verdict::Verified(said), service.answers.0, service.answers.1),
+                Err(why) => (Verdict::Refused(why), StatusCode::BAD_REQUEST, "{}"),
+            },
+        };
+        let headers = vendor_headers(&post, call.headers);
+        let Post { name, dialect, seen: number, .. } = post;
+        // Nobody listens any more when the demo is ending.
+        self.tell.send(Arrival { name, dialect, at, number, verdict, headers }).await.ok();
+        (status, said)
+    }
+}
+
+/// What a careful receiver does: the raw bytes first, then what they say.
+fn verify(dialect: &'static Dialect, key: &Key, call: &Call<'_>, now: Timestamp) -> Result<Said, String> {
+    let lines: Headers = call.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+    let tolerance = SignedDuration::from_secs(300);
+    let verified = Unverified::new(lines, call.body).verify(dialect, std::slice::from_ref(key), now, tolerance);
+    let decoded = verified.and_then(|verified| verified.decode()).map_err(|refusal| refusal.to_string())?;
+    let version = decoded.vendor_version.map(|version| format!("/{version}")).unwrap_or_default();
+    Ok(Said { event: format!("{}{version}", decoded.vendor_event), ..Said::default() })
+}
+
 /// The headers that make the dialect, among those that came.
-fn vendor_headers(check: &Check, headers: &HeaderMap) -> Vec<&'static str> {
-    let Some(outbound) = check.dialect.outbound else {
+fn vendor_headers(post: &Post, headers: &HeaderMap) -> Vec<&'static str> {
+    let (Some(outbound), Check::Customer(key)) = (post.dialect.outbound, &post.check) else {
         return Vec::new();
     };
     let time = Timestamp::UNIX_EPOCH;
     let probe = watchbell_wire::Message { id: "probe", event: "probe", occurred_at: time, sent_at: time, body: b"{}" };
-    let own = outbound.headers(&probe, std::slice::from_ref(&check.key)).unwrap_or_default();
+    let own = outbound.headers(&probe, std::slice::from_ref(key)).unwrap_or_default();
     let general = ["content-type", "user-agent"];
     own.into_iter()
         .map(|header| header.name)

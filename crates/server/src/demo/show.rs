@@ -1,26 +1,30 @@
-//! What the demo prints: a line for each arrival as it comes, a table at the end. Progress on a terminal, plain lines
-//! elsewhere.
+//! What the demo prints while it plays, in lines of at most 100 characters; [`closing`](super::closing) has the end. Progress on
+//! a terminal, plain lines elsewhere.
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::time::Duration;
 
 use indicatif::ProgressBar;
-use serde_json::{Value, json};
+use serde_json::Value;
 use watchbell_wire::dialect;
 
 use super::play::Seen;
 use super::receiver::{Arrival, SHAKY, Verdict};
-use super::stage::{Stage, played};
+use super::services::wrapped;
+use super::stage::Stage;
 use crate::cli::Output;
 use crate::cli::output::{BAD, FAINT, GOOD, LOOK, plain};
 
-const OUT: Output = Output { json: false };
+pub(super) const OUT: Output = Output { json: false };
+
+/// Characters of what is quoted, beside the word that says whose it is.
+const QUOTED_MAX: usize = 84;
 
 /// The demo's output.
 pub(super) struct Show {
     /// A spinner, on a terminal.
-    bar: ProgressBar,
+    pub(super) bar: ProgressBar,
 }
 
 impl Show {
@@ -33,13 +37,13 @@ impl Show {
         Self { bar }
     }
 
-    fn line(&self, text: impl AsRef<str>) {
+    pub(super) fn line(&self, text: impl AsRef<str>) {
         self.bar.suspend(|| OUT.line(text));
     }
 
     pub(super) fn running(&self, server: &str, receiver: &str) {
         self.line(format!("Watchbell {} runs at {server}, on a temporary directory.", env!("CARGO_PKG_VERSION")));
-        self.line(format!("Beside it a receiver at {receiver} verifies everything that it gets."));
+        self.line(format!("Beside it receivers at {receiver} verify everything that they get."));
     }
 
     pub(super) fn chapter(&mut self, what: &str) {
@@ -61,19 +65,74 @@ impl Show {
     pub(super) fn told(&self, arrived: &[Seen]) {
         let mut rows: BTreeMap<(usize, String), (&Seen, usize)> = BTreeMap::new();
         for seen in arrived {
-            let (Verdict::Verified(word) | Verdict::Refused(word)) = &seen.arrival.verdict else { continue };
+            let word = match &seen.arrival.verdict {
+                Verdict::Verified(said) => &said.event,
+                Verdict::Refused(why) => why,
+                Verdict::Down => continue,
+            };
             let order = dialect::ALL.iter().position(|dialect| *dialect == seen.arrival.dialect).unwrap_or_default();
             rows.entry((order, word.clone())).or_insert((seen, 0)).1 += 1;
         }
         for ((_, word), (seen, count)) in rows {
-            let path = &seen.arrival.path;
+            let name = &seen.arrival.name;
             let times = if count > 1 { format!("{count} times") } else { String::new() };
             self.line(match &seen.arrival.verdict {
-                Verdict::Refused(_) => format!("  {path:<12} {BAD}refused{BAD:#}: {word}"),
+                Verdict::Refused(_) => format!("  {name:<12} {BAD}refused{BAD:#}: {word}"),
                 Verdict::Verified(_) | Verdict::Down => {
-                    format!("  {path:<12} {word:<44} {GOOD}verified{GOOD:#}  {times}").trim_end().to_owned()
+                    format!("  {name:<12} {word:<44} {GOOD}verified{GOOD:#}  {times}").trim_end().to_owned()
                 }
             });
+        }
+    }
+
+    /// Who calls the server, and who is told by it.
+    pub(super) fn registered(&self, name: &str, how: &str, whom: &str) {
+        self.line(format!("  {name:<12} {FAINT}{how:<6}{FAINT:#} {whom}"));
+    }
+
+    /// A vendor's call.
+    pub(super) fn called(&self, vendor: &str, what: &str) {
+        self.line(format!("  {vendor:<12} {LOOK}→{LOOK:#} {what}"));
+    }
+
+    /// What the server made of it.
+    pub(super) fn answered(&self, is_good: bool, how: &str) {
+        let style = if is_good { GOOD } else { BAD };
+        let (status, rest) = how.split_once(':').unwrap_or((how, ""));
+        let mut lines = wrapped(rest, QUOTED_MAX - status.len()).into_iter();
+        self.line(format!(
+            "  {:<12} {LOOK}←{LOOK:#} {style}{status}{style:#}: {}",
+            "",
+            lines.next().unwrap_or_default()
+        ));
+        for line in lines {
+            self.line(format!("  {:<12}   {:width$}{line}", "", "", width = status.len() + 2));
+        }
+    }
+
+    /// Somebody's words.
+    pub(super) fn quoted(&self, whose: &str, words: &str) {
+        for (number, line) in wrapped(words, QUOTED_MAX).iter().enumerate() {
+            let whose = if number == 0 { whose } else { "" };
+            self.line(format!("  {whose:<12} {FAINT}│{FAINT:#} {line}"));
+        }
+    }
+
+    /// What is to be seen where people and machines are told.
+    pub(super) fn seen_there(&self, told: &[Seen]) {
+        for Seen { arrival, .. } in told {
+            let Verdict::Verified(said) = &arrival.verdict else { continue };
+            for (number, line) in said.lines.iter().enumerate() {
+                let name = if number == 0 { arrival.name.as_str() } else { "" };
+                self.line(format!("  {name:<12} {FAINT}│{FAINT:#} {}", plain(&line.as_str().into())));
+            }
+        }
+    }
+
+    /// Who sees a finding, by their own keys of it.
+    pub(super) fn witnesses(&self, witnesses: &[(String, bool)]) {
+        for (key, _) in witnesses {
+            self.line(format!("    {FAINT}{key}{FAINT:#}"));
         }
     }
 
@@ -104,18 +163,20 @@ impl Show {
     /// One line: who, what, the verdict, how long it took.
     pub(super) fn arrival(&mut self, arrival: &Arrival, ms: Option<i64>) {
         let took = ms.map(|ms| format!("{ms} ms")).unwrap_or_default();
-        let again = match (arrival.path == SHAKY, arrival.number) {
+        let again = match (arrival.name == SHAKY, arrival.number) {
             (false, _) => String::new(),
             (true, 1) => "attempt 1: ".to_owned(),
             (true, number) => format!("retry, attempt {number}: "),
         };
-        let path = &arrival.path;
+        let name = &arrival.name;
         self.line(match &arrival.verdict {
-            Verdict::Verified(event) => format!("  {path:<12} {again}{event:<44} {GOOD}verified{GOOD:#}  {took}"),
-            Verdict::Down => {
-                format!("  {path:<12} {again}the receiver is down and answers 503, so there will be a retry  {took}")
+            Verdict::Verified(said) => {
+                format!("  {name:<12} {again}{:<44} {GOOD}verified{GOOD:#}  {took}", said.event)
             }
-            Verdict::Refused(why) => format!("  {path:<12} {again}{BAD}refused{BAD:#}: {why}"),
+            Verdict::Down => {
+                format!("  {name:<12} {again}the receiver is down and answers 503, so there will be a retry  {took}")
+            }
+            Verdict::Refused(why) => format!("  {name:<12} {again}{BAD}refused{BAD:#}: {why}"),
         });
     }
 
@@ -129,103 +190,25 @@ impl Show {
         self.line(format!("{FAINT}recorded by the server: {}{FAINT:#}", told.join(", ")));
     }
 
-    /// A row for each event of each dialect.
-    pub(super) fn table(&mut self, seen: &[Seen]) {
-        let mut rows: BTreeMap<(usize, String, String), (Vec<&Seen>, String)> = BTreeMap::new();
-        for one in seen {
-            let order = dialect::ALL.iter().position(|dialect| *dialect == one.arrival.dialect).unwrap_or_default();
-            let (event, verdict) = match &one.arrival.verdict {
-                Verdict::Verified(event) => (event.clone(), "verified"),
-                Verdict::Down => ("(receiver down)".to_owned(), "503, retried"),
-                Verdict::Refused(_) => ("?".to_owned(), "REFUSED"),
-            };
-            let row = rows
-                .entry((order, one.arrival.path.clone(), event))
-                .or_insert_with(|| (Vec::new(), verdict.to_owned()));
-            row.0.push(one);
-        }
-        let items: Vec<Value> = rows
-            .into_iter()
-            .map(|((_, path, event), (seen, verdict))| {
-                let headers = seen.first().map(|one| one.arrival.headers.join(", ")).unwrap_or_default();
-                let times: Vec<i64> = seen.iter().filter_map(|one| one.ms).collect();
-                let ms = match (times.iter().min(), times.iter().max()) {
-                    (Some(least), Some(most)) if least != most => format!("{least} to {most}"),
-                    (Some(least), _) => least.to_string(),
-                    (None, _) => String::new(),
-                };
-                json!({"event": event, "dialect": path, "headers": headers, "verdict": format!("{verdict} x{}", seen.len()), "ms": ms})
-            })
-            .collect();
-        self.line("");
-        let columns: &[(&str, &[&str])] = &[
-            ("event", &["event"]),
-            ("dialect", &["dialect"]),
-            ("headers", &["headers"]),
-            ("verdict", &["verdict"]),
-            ("ms", &["ms"]),
-        ];
-        self.bar.suspend(|| OUT.table(&items, columns));
-        self.line(format!("{FAINT}ms: from acceptance on disk to arrival at the receiver{FAINT:#}"));
-    }
-
-    /// A line for each dialect; what is not as it should be, if anything.
-    pub(super) fn summary(&self, seen: &[Seen], deliveries: usize) -> Option<String> {
-        self.line("");
-        let mut wrong = Vec::new();
-        let mut verified_in_all = 0;
-        for dialect in played() {
-            let of_dialect = || seen.iter().filter(|one| one.arrival.dialect == dialect);
-            let verified = of_dialect().filter(|one| matches!(one.arrival.verdict, Verdict::Verified(_))).count();
-            let refused: Vec<&Verdict> = of_dialect()
-                .map(|one| &one.arrival.verdict)
-                .filter(|verdict| matches!(verdict, Verdict::Refused(_)))
-                .collect();
-            verified_in_all += verified;
-            if verified > 0 && refused.is_empty() {
-                self.line(format!(
-                    "{:<12} {GOOD}verified{GOOD:#}  {verified} of {verified}, {}",
-                    dialect.id, dialect.name
-                ));
-            } else {
-                let why = match refused.first() {
-                    Some(Verdict::Refused(why)) => why.clone(),
-                    Some(Verdict::Verified(_) | Verdict::Down) | None => "nothing arrived".to_owned(),
-                };
-                self.line(format!("{:<12} {BAD}FAILED{BAD:#}  {why}", dialect.id));
-                wrong.push(format!("{}: {why}", dialect.id));
-            }
-        }
-        let retried = seen.iter().any(|one| {
-            one.arrival.number > 1 && one.arrival.path == SHAKY && matches!(one.arrival.verdict, Verdict::Verified(_))
-        });
-        if !retried {
-            wrong.push("the delivery that had to be retried did not arrive".to_owned());
-        }
-        if verified_in_all < deliveries {
-            wrong.push(format!("{deliveries} deliveries were made, but only {verified_in_all} arrived and verified"));
-        }
-        self.line(format!("{deliveries} deliveries, {verified_in_all} verified, one of them after a retry"));
-        (!wrong.is_empty()).then(|| wrong.join("; "))
-    }
-
     /// What to try while the demo stays up.
     pub(super) fn what_next(&mut self, stage: &Stage) {
         let (url, key, path) = (&stage.url, stage.key.expose(), stage.path("/events"));
         self.bar.set_message("waiting for you; Ctrl-C ends the demo and removes everything");
         self.line(format!("\n{LOOK}The server stays up until Ctrl-C. In another terminal:{LOOK:#}\n"));
-        self.line(format!("  export WATCHBELL_URL={url} WATCHBELL_KEY={key}"));
+        self.line(format!("  export WATCHBELL_URL={url}"));
+        self.line(format!("  export WATCHBELL_KEY={key}"));
         self.line("  watchbell endpoint list");
         self.line("  watchbell delivery list --limit 10");
+        self.line("  watchbell receipt list --org acme --verdict signature_mismatch");
         self.line(
             "  watchbell send evidence.completed --data '{\"evidence_id\": \"e-1\", \"file_name\": \"sbom.json\"}'",
         );
-        self.line(format!(
-            "  curl -s {url}{path} -H \"Authorization: Bearer $WATCHBELL_KEY\" -H 'Content-Type: application/json' \\\n       -d '{{\"type\": \"build.finished\", \"data\": {{\"ok\": true}}}}'"
-        ));
+        self.line(format!("  curl -s {url}{path} \\"));
+        self.line("       -H \"Authorization: Bearer $WATCHBELL_KEY\" -H 'Content-Type: application/json' \\");
+        self.line("       -d '{\"type\": \"build.finished\", \"data\": {\"ok\": true}}'");
         let days = stage.clock.ahead().as_hours() / 24;
         self.line(format!(
-            "\nIts clock is {days} days ahead: these have passed. What arrives at the receiver is shown here:"
+            "\nIts clock is {days} days ahead: these have passed. What arrives at the receivers is shown here:"
         ));
     }
 

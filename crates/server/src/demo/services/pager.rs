@@ -1,0 +1,42 @@
+//! The pager: Events API v2 of PagerDuty.
+
+use http::StatusCode;
+
+use super::{Call, LINE_MAX, Said, Service, cut, need, text};
+
+pub(super) static PAGERDUTY: Service = Service {
+    dialect: "pagerduty",
+    who: "whoever is on call",
+    checks: "the routing key; trigger and resolve with one dedup_key",
+    place: "/v2/enqueue",
+    take: page,
+    answers: (StatusCode::ACCEPTED, r#"{"status":"success","message":"Event processed"}"#),
+};
+
+const DEDUP_KEY_MAX: usize = 255;
+const SUMMARY_MAX: usize = 1024;
+
+fn page(call: &Call<'_>, routing_key: &str) -> Result<Said, String> {
+    let event = call.json()?;
+    need(text(&event, "/routing_key") == routing_key, "'routing_key' is invalid")?;
+    let key = text(&event, "/dedup_key");
+    need((1..=DEDUP_KEY_MAX).contains(&key.chars().count()), "'dedup_key' is missing or too long")?;
+    let action = text(&event, "/event_action");
+    let of = |name: &str| text(&event, &format!("/payload/{name}"));
+    let mut lines = match action {
+        "trigger" => {
+            let severity = of("severity");
+            need(["critical", "error", "warning", "info"].contains(&severity), "'payload.severity' is invalid")?;
+            need(
+                (1..=SUMMARY_MAX).contains(&of("summary").chars().count()),
+                "'payload.summary' is missing or too long",
+            )?;
+            need(!of("source").is_empty(), "'payload.source' is missing")?;
+            vec![format!("📟 trigger · {severity}"), cut(of("summary"), LINE_MAX)]
+        }
+        "resolve" => vec!["📟 resolve".to_owned()],
+        _ => return Err("'event_action' is missing or invalid".to_owned()),
+    };
+    lines.push(cut(&format!("dedup_key  {key}"), LINE_MAX));
+    Ok(Said { event: action.to_owned(), matter: Some(key.to_owned()), lines })
+}
