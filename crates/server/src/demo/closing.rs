@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
-use watchbell_wire::dialect;
 
 use super::play::{Seen, member};
 use super::receiver::{SHAKY, Verdict};
@@ -23,7 +22,7 @@ impl Show {
     pub(super) fn table(&mut self, seen: &[Seen]) {
         let mut rows: BTreeMap<(usize, &str, &str), (&str, Vec<&Seen>)> = BTreeMap::new();
         for one in seen {
-            let order = dialect::ALL.iter().position(|dialect| *dialect == one.arrival.dialect).unwrap_or_default();
+            let order = told_in().position(|(dialect, _)| dialect == one.arrival.dialect.id).unwrap_or_default();
             let (event, verdict) = match &one.arrival.verdict {
                 Verdict::Verified(said) => (said.event.as_str(), "verified"),
                 Verdict::Down => ("(receiver down)", "503, retried"),
@@ -56,12 +55,10 @@ impl Show {
         let mut wrong = Vec::new();
         let mut verified_in_all = 0;
         self.line(format!("\n{FAINT}{:<12} {:<11}  by{FAINT:#}", "told in", "verified"));
-        let customers = played().map(|dialect| (dialect.id, String::new()));
-        let services = services::ALL.iter().map(|service| (service.dialect, service.checks.to_owned()));
-        for (id, checks) in customers.chain(services) {
+        for (id, checks) in told_in() {
             let (verified, all, refused) = counted(seen, id);
             verified_in_all += verified;
-            let checks = if checks.is_empty() { headers(seen, id) } else { checks };
+            let checks = checks.map_or_else(|| headers(seen, id), str::to_owned);
             if verified > 0 && refused.is_none() {
                 self.line(format!("{id:<12} {GOOD}✓{GOOD:#} {:<9}  {checks}", format!("{verified} of {all}")));
             } else {
@@ -105,6 +102,12 @@ impl Show {
         }
         (accepted_in_all, refused_in_all)
     }
+}
+
+/// The dialects that something is told in, and what a service checks where one is told; customers check the headers.
+fn told_in() -> impl Iterator<Item = (&'static str, Option<&'static str>)> {
+    let services = services::ALL.iter().map(|service| (service.dialect, Some(service.checks)));
+    played().map(|dialect| (dialect.id, None)).chain(services)
 }
 
 /// How many messages of a dialect verified, out of how many that a receiver was up for; why one was refused.

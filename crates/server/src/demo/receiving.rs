@@ -185,8 +185,10 @@ async fn accepted(play: &mut Play<'_>, vendor: &Vendor, call: &Call, events: usi
     for id in made.iter().filter_map(Value::as_str) {
         types.push(member(&play.get(&format!("/events/{id}")).await?, "type"));
     }
-    let why = if types.is_empty() { receipt.of("detail") } else { types.join(", ") };
-    play.show.answered(true, &format!("200 accepted: {why}"));
+    play.show.answered("200 accepted", true, &types.join(", "));
+    if types.is_empty() {
+        play.show.quoted("its receipt", &receipt.of("detail"));
+    }
     Ok(())
 }
 
@@ -195,7 +197,7 @@ async fn refused(play: &mut Play<'_>, vendor: &Vendor, call: &Call, key: &Key, f
     let receipt = sent(play, vendor, call, key, 401).await?;
     let verdict = "signature_mismatch";
     expect("the receipt", &receipt.0, &[("verdict", verdict), ("status", "401"), ("events", "[]")])?;
-    play.show.answered(false, &format!("401 refused: {verdict}"));
+    play.show.answered("401 refused", false, verdict);
     play.show.quoted("its receipt", &receipt.of("detail"));
     let lines = receipt.0.get("headers").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let headers: Vec<Value> = lines.iter().map(|line| json!([line.get("name"), line.get("value")])).collect();

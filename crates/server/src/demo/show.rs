@@ -19,7 +19,7 @@ use crate::cli::output::{BAD, FAINT, GOOD, LOOK, plain};
 pub(super) const OUT: Output = Output { json: false };
 
 /// Characters of what is quoted, beside the word that says whose it is.
-const QUOTED_MAX: usize = 84;
+const QUOTED_MAX: usize = 83;
 
 /// The demo's output.
 pub(super) struct Show {
@@ -95,19 +95,10 @@ impl Show {
         self.line(format!("  {vendor:<12} {LOOK}→{LOOK:#} {what}"));
     }
 
-    /// What the server made of it.
-    pub(super) fn answered(&self, is_good: bool, how: &str) {
+    /// How the server answered it, and what it made of it.
+    pub(super) fn answered(&self, how: &str, is_good: bool, what: &str) {
         let style = if is_good { GOOD } else { BAD };
-        let (status, rest) = how.split_once(':').unwrap_or((how, ""));
-        let mut lines = wrapped(rest, QUOTED_MAX - status.len()).into_iter();
-        self.line(format!(
-            "  {:<12} {LOOK}←{LOOK:#} {style}{status}{style:#}: {}",
-            "",
-            lines.next().unwrap_or_default()
-        ));
-        for line in lines {
-            self.line(format!("  {:<12}   {:width$}{line}", "", "", width = status.len() + 2));
-        }
+        self.line(format!("  {:<12} {LOOK}←{LOOK:#} {style}{how}{style:#}  {what}", "").trim_end());
     }
 
     /// Somebody's words.
@@ -174,7 +165,7 @@ impl Show {
                 format!("  {name:<12} {again}{:<44} {GOOD}verified{GOOD:#}  {took}", said.event)
             }
             Verdict::Down => {
-                format!("  {name:<12} {again}the receiver is down and answers 503, so there will be a retry  {took}")
+                format!("  {name:<12} {again}the receiver is down, answers 503, and is asked again  {took}")
             }
             Verdict::Refused(why) => format!("  {name:<12} {again}{BAD}refused{BAD:#}: {why}"),
         });

@@ -18,7 +18,7 @@ use serde_json::Value;
 pub(super) static ALL: &[&Service] = &[&chat::TEAMS, &chat::SLACK, &pager::PAGERDUTY, &siem::OCSF, &siem::CEF];
 
 /// Characters of a line, so that all of what is shown fits into 100.
-const LINE_MAX: usize = 84;
+const LINE_MAX: usize = 83;
 
 /// A service.
 #[derive(Debug)]
@@ -144,9 +144,8 @@ mod tests {
             let created = event(EventType::VulnerabilityCreated, &data);
             let (headers, body) = told(service, &created);
             let query = service.place.split_once('?').map_or("", |(_, query)| query).replace("{}", CREDENTIAL);
-            let take = |body: &[u8], credential| {
-                (service.take)(&Call { query: &query, headers: &headers, body }, credential)
-            };
+            let take =
+                |body: &[u8], credential| (service.take)(&Call { query: &query, headers: &headers, body }, credential);
             let said = take(&body, CREDENTIAL).unwrap();
             assert!(!said.event.is_empty() && said.lines.len() > 1, "{}: {said:?}", service.dialect);
             assert!(said.lines.iter().all(|line| line.chars().count() <= LINE_MAX), "{said:?}");

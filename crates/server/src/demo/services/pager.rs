@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 
-use super::{Call, LINE_MAX, Said, Service, cut, need, text};
+use super::{Call, LINE_MAX, Said, Service, column, cut, need, text};
 
 pub(super) static PAGERDUTY: Service = Service {
     dialect: "pagerduty",
@@ -23,7 +23,7 @@ fn page(call: &Call<'_>, routing_key: &str) -> Result<Said, String> {
     need((1..=DEDUP_KEY_MAX).contains(&key.chars().count()), "'dedup_key' is missing or too long")?;
     let action = text(&event, "/event_action");
     let of = |name: &str| text(&event, &format!("/payload/{name}"));
-    let mut lines = match action {
+    let lines = match action {
         "trigger" => {
             let severity = of("severity");
             need(["critical", "error", "warning", "info"].contains(&severity), "'payload.severity' is invalid")?;
@@ -32,11 +32,13 @@ fn page(call: &Call<'_>, routing_key: &str) -> Result<Said, String> {
                 "'payload.summary' is missing or too long",
             )?;
             need(!of("source").is_empty(), "'payload.source' is missing")?;
-            vec![format!("📟 trigger · {severity}"), cut(of("summary"), LINE_MAX)]
+            let facts = [("component", of("component")), ("dedup_key", key)];
+            let mut lines = vec![format!("📟 trigger · {severity}"), cut(of("summary"), LINE_MAX)];
+            lines.extend(column(&facts.map(|(name, value)| (name.to_owned(), value.to_owned()))));
+            lines
         }
-        "resolve" => vec!["📟 resolve".to_owned()],
+        "resolve" => vec!["📟 resolve".to_owned(), cut(&format!("dedup_key  {key}"), LINE_MAX)],
         _ => return Err("'event_action' is missing or invalid".to_owned()),
     };
-    lines.push(cut(&format!("dedup_key  {key}"), LINE_MAX));
     Ok(Said { event: action.to_owned(), matter: Some(key.to_owned()), lines })
 }

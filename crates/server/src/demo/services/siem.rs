@@ -80,14 +80,10 @@ fn line(call: &Call<'_>, _: &str) -> Result<Said, String> {
     need(class == name && severity.parse().is_ok_and(|severity: u8| severity <= 10), "another event, or severity")?;
     let key = extension.split(' ').find_map(|pair| pair.strip_prefix("externalId=")).unwrap_or_default();
     need(!key.is_empty(), "no externalId")?;
-    let head_bytes = message.len() - extension.len();
-    let mut lines = vec![format!("{syslog} -")];
-    lines.push(cut(message.get(syslog.len() + 3..head_bytes).unwrap_or_default(), LINE_MAX));
-    let rest = wrapped(extension, LINE_MAX);
-    let shown = rest.len().min(LINES_SHOWN - lines.len());
-    lines.extend(rest.iter().take(shown).map(|line| cut(line, LINE_MAX)));
-    if let Some(last) = lines.last_mut().filter(|_| rest.len() > shown) {
-        *last = cut(&format!("{last} …"), LINE_MAX);
+    let mut lines: Vec<String> = wrapped(message, LINE_MAX).iter().map(|line| cut(line, LINE_MAX)).collect();
+    if lines.len() > LINES_SHOWN {
+        lines.truncate(LINES_SHOWN);
+        lines.extend(lines.pop().map(|last| cut(&format!("{last} …"), LINE_MAX)));
     }
     Ok(Said { event: name.to_owned(), matter: Some(key.to_owned()), lines })
 }
