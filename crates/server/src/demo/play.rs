@@ -271,3 +271,37 @@ pub(super) fn expect(what: &str, shown: &Value, wanted: &[(&str, &str)]) -> Resu
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::demo::services::Said;
+
+    fn seen(name: &str, verdict: Verdict) -> Seen {
+        let dialect = watchbell_wire::dialect::ALL.first().copied().unwrap();
+        let at = Timestamp::UNIX_EPOCH;
+        let arrival = Arrival { name: name.to_owned(), dialect, at, number: 1, verdict, headers: Vec::new() };
+        Seen { arrival, ms: None }
+    }
+
+    #[test]
+    fn what_is_missing_doubled_other_or_refused_is_named() {
+        let said = |event: &str| Verdict::Verified(Said { event: event.to_owned(), ..Said::default() });
+        let wanted: Told = [("teams", "a"), ("slack", "a")].map(|(name, word)| ((name.into(), word.into()), 1)).into();
+        let fault = |arrived: &[Seen]| exactly(&wanted, arrived).map_err(|error| error.to_string());
+        let (teams, slack) = (seen("teams", said("a")), seen("slack", said("a")));
+        assert_eq!(fault(&[slack.clone(), teams.clone()]), Ok(()));
+        let cases = [
+            (vec![teams.clone()], "wanted: slack a x1; came: "),
+            (vec![teams.clone(), teams.clone(), slack.clone()], "wanted: teams a x1; came: teams a x2"),
+            (vec![teams.clone(), slack, seen("teams", said("b"))], "wanted: ; came: teams b x1"),
+            (
+                vec![teams, seen("slack", Verdict::Refused("no_text".to_owned()))],
+                "wanted: slack a x1; came: slack (refused: no_text) x1",
+            ),
+        ];
+        for (arrived, named) in cases {
+            assert_eq!(fault(&arrived), Err(named.to_owned()));
+        }
+    }
+}

@@ -83,7 +83,9 @@ fn line(call: &Call<'_>, _: &str) -> Result<Said, String> {
     let mut lines: Vec<String> = wrapped(message, LINE_MAX).iter().map(|line| cut(line, LINE_MAX)).collect();
     if lines.len() > LINES_SHOWN {
         lines.truncate(LINES_SHOWN);
-        lines.extend(lines.pop().map(|last| cut(&format!("{last} …"), LINE_MAX)));
+        if let Some(last) = lines.last_mut() {
+            *last = cut(&format!("{last} …"), LINE_MAX);
+        }
     }
     Ok(Said { event: name.to_owned(), matter: Some(key.to_owned()), lines })
 }
