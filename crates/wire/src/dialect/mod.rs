@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use jiff::{SignedDuration, Timestamp};
+use zeroize::Zeroizing;
 
 use crate::envelope::{Decoded, Headers, Refusal, Unverified, Verified};
 use crate::{Event, EventType, Key, Secret, SecretError};
@@ -29,6 +30,7 @@ mod opsgenie;
 mod package;
 mod pagerduty;
 mod rapid7;
+pub(crate) mod scheme;
 mod slack;
 mod snyk;
 mod splunk_hec;
@@ -40,6 +42,7 @@ mod told;
 
 use exchange::BatchMax;
 pub use exchange::{Answer, Exchange, Framing, Judgement, Mail, Pace, Part, Request, Settings, SettingsError};
+pub use scheme::Scheme;
 
 /// Every dialect, in the order they are shown. A new dialect is one file and one line here.
 pub static ALL: &[&Dialect] = &[
@@ -329,6 +332,19 @@ pub trait Inbound: Sync {
     fn mistaken(&self, request: &Unverified) -> Vec<(Vec<u8>, &'static str)> {
         let _ = request;
         Vec::new()
+    }
+
+    /// How a request is signed, where its receiver's settings say. Asked by [`crate::diagnosis`] alone.
+    fn scheme(&self, request: &Unverified) -> Option<Scheme> {
+        let _ = request;
+        None
+    }
+
+    /// The key that a secret stands for, where the receiver's settings say how it is written; `None` also where it is not
+    /// written so. Asked by [`crate::diagnosis`] alone.
+    fn key_bytes(&self, settings: &Settings, secret: &Secret) -> Option<Zeroizing<Vec<u8>>> {
+        let _ = (settings, secret);
+        None
     }
 
     /// Whether the body (or a header that is no signature) has this dialect's shape, for somebody who does not know
