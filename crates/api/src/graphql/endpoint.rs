@@ -11,6 +11,7 @@ use super::endpoint_input::{EndpointChangeInput, EndpointInput, RotationInput};
 use super::error::Answer;
 use super::finding::Severity;
 use super::list::{Node, Page, Wanted, node_of_org};
+use super::mute::Mute;
 use super::operation::{Path, Session, session};
 use super::org::{DeliveryFilter, deliveries};
 use super::scalar::{DateTime, Json, NumberOrOff};
@@ -103,7 +104,7 @@ pub(super) struct Endpoint {
     /// The token, masked.
     bearer_token: Option<String>,
     /// Every valid secret, newest first.
-    secrets: Vec<EndpointSecret>,
+    secrets: Vec<ValidSecret>,
     /// What the dialect is told beyond URL and secret.
     settings: Json,
     /// When attempts are made; null: the server's own schedule.
@@ -127,7 +128,7 @@ pub(super) struct Endpoint {
     /// When deliveries wait. Null: never.
     quiet: Option<Json>,
     /// What is muted now.
-    mutes: Vec<Json>,
+    mutes: Vec<Mute>,
     /// Its rules could not be asked about events, which were delivered. Null: all is well.
     #[serde(default)]
     rules_failing: Option<Json>,
@@ -148,7 +149,8 @@ pub(super) struct Endpoint {
 
 /// A valid secret.
 #[derive(Debug, Clone, SimpleObject, Deserialize)]
-struct EndpointSecret {
+#[graphql(name = "EndpointSecret")]
+pub(super) struct ValidSecret {
     masked: String,
     created_at: DateTime,
     /// Until when, once it was rotated out.

@@ -228,7 +228,7 @@ pub(super) struct RotationInput {
     overlap: Option<String>,
 }
 
-fn as_map<S: Serializer>(headers: &Option<Vec<HeaderInput>>, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn as_map<S: Serializer>(headers: &Option<Vec<HeaderInput>>, serializer: S) -> Result<S::Ok, S::Error> {
     let headers = headers.as_deref().unwrap_or_default();
     let mut map = serializer.serialize_map(Some(headers.len()))?;
     for header in headers {
