@@ -12,6 +12,8 @@
 //! `…Mutation` that is merged below, then `UPDATE_SCHEMA=1 cargo test -p watchbell-api` for `docs/schema.graphql`. A test
 //! says which of REST's operations and members have no counterpart here.
 
+use std::sync::LazyLock;
+
 use async_graphql::{MergedObject, Schema};
 
 mod advisory;
@@ -98,15 +100,16 @@ struct Mutation(
 
 type Root = Schema<Query, Mutation, live::Subscription>;
 
-fn schema() -> Root {
+/// Made when it is asked for: a hub that nobody queries pays for it neither at its start nor in memory.
+static SCHEMA: LazyLock<Root> = LazyLock::new(|| {
     Schema::build(Query::default(), Mutation::default(), live::Subscription)
         .limit_complexity(limit::COMPLEXITY_MAX)
         .limit_directives(limit::DIRECTIVES_MAX)
         .limit_recursive_depth(limit::RECURSION_MAX)
         .finish()
-}
+});
 
 /// The schema in its own language.
 pub fn sdl() -> String {
-    schema().sdl()
+    SCHEMA.sdl()
 }
