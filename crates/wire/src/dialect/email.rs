@@ -19,7 +19,7 @@ use super::bearer::Tokens;
 use super::{
     BatchMax, Carrier, Credential, Dialect, EncodeError, Header, Mail, Message, Outbound, Part, Settings, SettingsError,
 };
-use crate::{Event, EventType, Key};
+use crate::{Event, EventType, Key, Severity};
 
 pub(super) static DIALECT: Dialect = Dialect {
     id: "email",
@@ -116,6 +116,10 @@ impl Outbound for Email {
 
     fn batch_max(&self, settings: &Settings) -> usize {
         settings.read::<EmailSettings>().map_or(1, |settings| settings.batch_max.get())
+    }
+
+    fn joins(&self) -> bool {
+        true
     }
 
     /// A digest: what happened, worst first.
@@ -253,9 +257,14 @@ fn digest(parts: &[Part<'_>], settings: &Settings) -> Result<Vec<u8>, EncodeErro
     accounts.sort_by_key(|account| std::cmp::Reverse(account.severity));
     let worst = accounts.first().map_or("unknown", |account| account.severity.as_str());
     let headline = format!("{} security events", accounts.len());
+    let counts = Severity::ALL.into_iter().rev().filter_map(|severity| {
+        let count = accounts.iter().filter(|account| account.severity == severity).count();
+        (count > 0).then(|| format!("{count} {}", severity.as_str()))
+    });
+    let counts = counts.collect::<Vec<_>>().join(", ");
     let listed = accounts.iter().take(LISTED_MAX);
-    let mut lines: Vec<(&str, String)> =
-        listed.map(|account| (account.severity.as_str(), cut(&account.headline(), VALUE_MAX))).collect();
+    let each = listed.map(|account| (account.severity.as_str(), cut(&account.headline(), VALUE_MAX)));
+    let mut lines: Vec<(&str, String)> = std::iter::once(("in all", counts)).chain(each).collect();
     let more = accounts.len().saturating_sub(LISTED_MAX);
     if more > 0 {
         lines.push(("and", format!("{more} more")));
