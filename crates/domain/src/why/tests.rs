@@ -39,6 +39,7 @@ fn event(skipped: Option<SkipReason>) -> AcceptedEvent {
         event: Event { id: Uuid::nil(), event_type: EventType::VulnerabilityCreated, occurred_at: at(AT), data },
         org_id: OrgId(Uuid::nil()),
         project_id: None,
+        source_id: None,
         accepted_at: at(AT),
         erased_at: None,
         skipped: skipped.map(|reason| Skip { endpoint_id: EndpointId(Uuid::nil()), reason }).into_iter().collect(),
@@ -47,7 +48,7 @@ fn event(skipped: Option<SkipReason>) -> AcceptedEvent {
 
 fn ask(event: &AcceptedEvent, deliveries: &[Delivery], endpoint: Option<&Endpoint>) -> Why {
     let endpoint_id = EndpointId(Uuid::nil());
-    why(Question { event, deliveries, project: None, org: None, endpoint_id, endpoint, failure: None })
+    why(Question { event, deliveries, project: None, source: None, org: None, endpoint_id, endpoint, failure: None })
 }
 
 fn said(why: &Why, name: RuleName) -> (Option<bool>, &str) {
