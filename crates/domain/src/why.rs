@@ -251,6 +251,19 @@ pub fn facts(question: Question<'_>) -> Facts<'_> {
     }
 }
 
+/// When an event that passes goes to an endpoint, in words.
+pub fn when(endpoint: &Endpoint, event: &AcceptedEvent) -> String {
+    let told = Told::of(&event.event.event_type, &event.event.data);
+    match (route::when_wanted(endpoint, told.severity, event.accepted_at), &endpoint.policy.batch) {
+        (Route::Gather(until), Some(batch)) => {
+            format!("held until {until} for the digest, or until {} of them wait", batch.max)
+        }
+        (Route::Later(until) | Route::Gather(until), _) => format!("held until {until}, when quiet hours end"),
+        (Route::Hold, _) => "held until the endpoint is active".to_owned(),
+        (Route::Deliver | Route::Skip(_), _) => "at once".to_owned(),
+    }
+}
+
 fn filtered(filter: &Filter, facts: &Facts<'_>, failure: Option<&RuleFailure>) -> Rule {
     let name = RuleName::Filter;
     let expression = match filter.compiled() {

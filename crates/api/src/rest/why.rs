@@ -336,6 +336,8 @@ struct TriedOn {
     /// Why it has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
+    /// When it would go out, in words. Null: it would not.
+    goes_out: Option<String>,
     #[serde(flatten)]
     expression: ExpressionView,
 }
@@ -366,7 +368,8 @@ async fn try_filter(
         let explanation = expression.explain(&why::facts(scene.question(id, None)));
         let (answer, error) = answered(explanation.answer.clone());
         let event_type = scene.event.event.event_type.to_string();
-        items.push(TriedOn { event_type, answer, error, expression: explanation.into() });
+        let goes_out = (answer != Some(false)).then(|| why::when(&endpoint, &scene.event));
+        items.push(TriedOn { event_type, answer, error, goes_out, expression: explanation.into() });
     }
     Ok(send(answer(StatusCode::OK, &Tried { filter: filter.source().to_owned(), items })))
 }

@@ -43,6 +43,8 @@ const RECIPIENTS_MAX: usize = 50;
 const ADDRESS_MAX: usize = 254;
 /// Most findings that a digest lists; the rest are counted.
 const LISTED_MAX: usize = 200;
+/// Most of these that say where to read on.
+const LINKED_MAX: usize = 10;
 
 const SUBJECT: &str = "[{severity}] {headline}";
 
@@ -263,7 +265,11 @@ fn digest(parts: &[Part<'_>], settings: &Settings) -> Result<Vec<u8>, EncodeErro
     });
     let counts = counts.collect::<Vec<_>>().join(", ");
     let listed = accounts.iter().take(LISTED_MAX);
-    let each = listed.map(|account| (account.severity.as_str(), cut(&account.headline(), VALUE_MAX)));
+    let each = listed.enumerate().map(|(place, account)| {
+        let link = settings.link(account.event).filter(|_| place < LINKED_MAX);
+        let link = link.map(|link| format!(" {link}")).unwrap_or_default();
+        (account.severity.as_str(), cut(&account.headline(), VALUE_MAX) + &link)
+    });
     let mut lines: Vec<(&str, String)> = std::iter::once(("in all", counts)).chain(each).collect();
     let more = accounts.len().saturating_sub(LISTED_MAX);
     if more > 0 {
