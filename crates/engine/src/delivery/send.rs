@@ -111,9 +111,9 @@ struct Going<'a> {
     body: Bytes,
 }
 
-/// The one body of all.
+/// The one body of all. Where deliveries gather one alone is joined too, so that its receiver reads one shape.
 fn body_of(prepared: &Prepared, going: &[Going<'_>]) -> Result<Bytes, EncodeError> {
-    if let [one] = going {
+    if let ([one], None) = (going, prepared.endpoint.policy.batch) {
         return Ok(one.body.clone());
     }
     let parts: Vec<Part<'_>> = going.iter().map(|one| Part { event: &one.delivery.event, body: &one.body }).collect();

@@ -124,8 +124,11 @@ impl Outbound for Email {
         true
     }
 
-    /// A digest: what happened, worst first.
+    /// A digest: what happened, worst first. Of one event it is that event's mail.
     fn join(&self, parts: &[Part<'_>], settings: &Settings) -> Option<Result<Vec<u8>, EncodeError>> {
+        if let [one] = parts {
+            return Some(Ok(one.body.to_vec()));
+        }
         Some(digest(parts, settings))
     }
 }

@@ -73,8 +73,11 @@ impl Outbound for Slack {
         true
     }
 
-    /// A digest: one message.
+    /// A digest: one message. Of one event it is that event's.
     fn join(&self, parts: &[Part<'_>], settings: &Settings) -> Option<Result<Vec<u8>, EncodeError>> {
+        if let [one] = parts {
+            return Some(Ok(one.body.to_vec()));
+        }
         let members = settings.read::<Members>().map_err(EncodeError::from);
         Some(members.and_then(|members| told::digest(parts, members.link_base.as_ref())).map(|told| message(&told)))
     }

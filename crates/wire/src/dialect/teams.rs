@@ -74,8 +74,11 @@ impl Outbound for Teams {
         true
     }
 
-    /// A digest: one card.
+    /// A digest: one card. Of one event it is that event's.
     fn join(&self, parts: &[Part<'_>], settings: &Settings) -> Option<Result<Vec<u8>, EncodeError>> {
+        if let [one] = parts {
+            return Some(Ok(one.body.to_vec()));
+        }
         let members = settings.read::<Members>().map_err(EncodeError::from);
         Some(members.and_then(|members| told::digest(parts, members.link_base.as_ref())).map(|told| fitting(&told)))
     }

@@ -40,6 +40,11 @@ fn a_body_is_what_the_template_makes_of_the_event() {
     assert_eq!(outbound("http").encode(&event, &template).unwrap(), body, "the same on every attempt");
     let both = joined("http", &[event.clone(), event.clone()], &template);
     assert_eq!(both, json!([said, said]));
+    assert_eq!(joined("http", std::slice::from_ref(&event), &template), json!([said]), "always an array");
+    for id in ["slack", "teams"] {
+        let own: Value = serde_json::from_slice(&outbound(id).encode(&event, &Settings::default()).unwrap()).unwrap();
+        assert_eq!(joined(id, std::slice::from_ref(&event), &Settings::default()), own, "{id}");
+    }
     let plain = joined("http", &[event.clone(), event], &Settings::default());
     assert_eq!((&plain[0]["type"], plain.as_array().unwrap().len()), (&json!("vulnerability.created"), 2));
 }
