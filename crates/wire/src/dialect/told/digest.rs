@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn what_has_ended_is_no_alarm() {
-        let told = told(&[event(1, "vulnerability.remediated", "critical"), event(2, "scan.started", "")]);
+        let told = told(&[event(1, "vulnerability.remediated", "critical"), event(2, "acme.deployed", "")]);
         assert_eq!((told.severity, told.sign()), (None, "🔔"));
         assert_eq!((told.list[1].sign, told.list.len()), ("✅", 2));
     }
