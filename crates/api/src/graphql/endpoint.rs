@@ -83,6 +83,17 @@ impl Serialize for Order {
     }
 }
 
+/// How deliveries gather into digests.
+#[derive(Debug, Clone, SimpleObject, Deserialize)]
+struct Batch {
+    /// How long at most, such as `15m`.
+    wait: String,
+    /// So many do not wait any longer, and go out as one.
+    max: u32,
+    /// What is at least so bad does not wait.
+    except: Option<Severity>,
+}
+
 /// Where an organisation wants events delivered.
 #[derive(Debug, Clone, SimpleObject, Deserialize)]
 #[graphql(complex)]
@@ -123,6 +134,8 @@ pub(super) struct Endpoint {
     /// Of more new findings in one scan than this the endpoint gets one digest instead. Null: 100, where the dialect can
     /// say a digest.
     storm_threshold: Option<NumberOrOff>,
+    /// How deliveries gather and go out as one. Null: each goes out by itself.
+    batch: Option<Batch>,
     /// Which events are wanted. Null: all.
     filter: Option<String>,
     /// When deliveries wait. Null: never.

@@ -31,6 +31,8 @@ pub(super) struct Event {
     /// When its data was erased, where it was.
     erased_at: Option<DateTime>,
     pub(super) project_id: Option<ID>,
+    /// The source that it came in by, where it came in by one.
+    source_id: Option<ID>,
     /// The endpoints that did not get it, each with the reason.
     skipped: Vec<Skip>,
     #[graphql(skip)]

@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use zeroize::Zeroizing;
 
 use crate::envelope::{Decoded, Headers, Refusal, Unverified, Verified};
+use crate::expression::Template;
 use crate::{Event, EventType, Key, Secret, SecretError};
 
 mod account;
@@ -221,6 +222,12 @@ pub trait Outbound: Sync {
         no_settings(settings)
     }
 
+    /// The template that bodies are made by, where the settings hold one: tried on samples when it is saved.
+    fn template<'s>(&self, settings: &'s Settings) -> Option<&'s Template> {
+        let _ = settings;
+        None
+    }
+
     /// The method of the first request.
     fn method(&self, settings: &Settings) -> &'static str {
         let _ = settings;
@@ -261,6 +268,11 @@ pub trait Outbound: Sync {
     fn batch_max(&self, settings: &Settings) -> usize {
         let _ = settings;
         1
+    }
+
+    /// Whether several deliveries can go out at once: whether [`Self::join`] joins them.
+    fn joins(&self) -> bool {
+        false
     }
 
     /// The body for several deliveries of one endpoint at once, each with its own body as [`Self::encode`] made it; `None`
@@ -430,6 +442,9 @@ pub enum EncodeError {
     /// The event's data lacks a member or holds the wrong type.
     #[error("the event's data does not fit: {0}")]
     Data(String),
+    /// The owner's template has no value for this event.
+    #[error("the template cannot be filled in for this event: {0}")]
+    Template(String),
     /// There is no key of the kind that the dialect signs with.
     #[error("the dialect signs with {wanted}, and no such key is configured")]
     Key {
