@@ -9,9 +9,10 @@ use crate::command::root;
 
 const PAGE: &str = "docs/testing.md";
 
-/// Rows that must have a test: the family and the last number, without those that are other tests' (see the page).
+/// Rows that must have a test: the family and the last number. H8 and H9 are of PostgreSQL and of several nodes on one
+/// store, and there is neither.
 const ROWS: &[(char, u32, &[u32])] =
-    &[('C', 17, &[]), ('D', 21, &[]), ('F', 32, &[27, 29]), ('G', 8, &[1, 2, 8]), ('H', 19, &[8, 9, 17])];
+    &[('B', 21, &[]), ('C', 17, &[]), ('D', 21, &[]), ('F', 32, &[]), ('G', 8, &[]), ('H', 19, &[8, 9]), ('I', 7, &[])];
 
 /// Adds what is wrong with the table.
 pub(crate) fn check(problems: &mut Vec<String>) -> anyhow::Result<()> {
@@ -34,10 +35,13 @@ fn rows(text: &str) -> Vec<(&str, &str, &str)> {
     for line in text.lines() {
         let mut cells = line.strip_prefix('|').unwrap_or_default().split('|').map(str::trim);
         let (Some(row), Some(_), Some(tests)) = (cells.next(), cells.next(), cells.next()) else { continue };
-        let is_row = row.strip_prefix(|c: char| c.is_ascii_uppercase()).is_some_and(|n| n.parse::<u32>().is_ok());
+        let is_row = row
+            .strip_prefix(|c: char| c.is_ascii_uppercase())
+            .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
         if !is_row {
             continue;
         }
+        // A row that stands for several, such as `D1–D3`, is checked as well and proves none of them.
         let mut file = "";
         for word in tests.split('`').skip(1).step_by(2) {
             match word.ends_with(".rs") {
@@ -67,9 +71,18 @@ mod tests {
     }
 
     #[test]
+    fn a_row_that_stands_for_several_proves_none() {
+        let text = "| D1–D3, D5 | what | `a.rs`: `b` |\n| D4 | what | `a.rs`: `c` |";
+        assert_eq!(rows(text), [("D1–D3, D5", "a.rs", "b"), ("D4", "a.rs", "c")]);
+        let named = rows(text);
+        let proven = named.iter().map(|(row, _, _)| *row).collect();
+        assert_eq!(missing(&proven).filter(|row| row.starts_with('D')).count(), 20);
+    }
+
+    #[test]
     fn a_row_that_is_not_there_is_missed() {
         let all: Vec<String> = missing(&BTreeSet::new()).collect();
-        assert_eq!(all.len(), 17 + 21 + 30 + 5 + 16);
+        assert_eq!(all.len(), 21 + 17 + 21 + 32 + 8 + 17 + 7);
         let proven = all.iter().map(String::as_str).filter(|row| *row != "F9").collect();
         assert_eq!(missing(&proven).collect::<Vec<_>>(), ["F9"]);
     }

@@ -21,7 +21,7 @@ use axum::routing::any;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use jiff::SignedDuration;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
-use watchbell_domain::capture::{CaptureAnswer, Captured, Inbox, InboxToken, Keep};
+use watchbell_domain::capture::{CaptureAnswer, Captured, INBOXES_MAX, Inbox, InboxToken, Keep, TTL, TTL_MAX};
 use watchbell_domain::id::{CaptureId, CapturedId};
 use watchbell_domain::port::CaptureStore;
 
@@ -33,16 +33,51 @@ use crate::problem::{Problem, Result};
 use crate::serve::Lines;
 use crate::serve::proxies::counted;
 
-/// Bytes of a body that are kept.
-pub(crate) const BODY_BYTES_MAX: usize = 256 * 1024;
-/// Bytes of a body that are read: a sender of more gets an answer all the same.
-const READ_BYTES_MAX: u64 = 8 * 1024 * 1024;
 /// Inboxes remembered, and for how long. A deletion on this node takes effect at once.
 const REMEMBERED_MAX: usize = 1024;
 const REMEMBERED_FOR: SignedDuration = SignedDuration::from_secs(5);
-/// Answers of an inbox that wait at a time, and of all.
-const WAITING_PER_INBOX_MAX: usize = 16;
-const WAITING_MAX: usize = 256;
+
+/// How much capture inboxes may be. Each is a setting below `capture.`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// `max_inboxes` of an organisation.
+    pub inboxes_max: u32,
+    /// `max_requests` and `max_inbox_bytes`.
+    pub keep: Keep,
+    /// Bytes of a body that are kept (`max_body_bytes`).
+    pub body_bytes_max: usize,
+    /// Bytes of a body that are read: a sender of more gets an answer all the same (`max_read_bytes`).
+    pub read_bytes_max: u64,
+    /// Requests to one inbox (`rate_limit`); `None`: no limit.
+    pub per_inbox: Option<RateLimit>,
+    /// Requests of one address, whatever inbox they name (`rate_limit_per_address`); `None`: no limit.
+    pub per_address: Option<RateLimit>,
+    /// How long an inbox lives, unless it is said (`ttl`).
+    pub ttl: SignedDuration,
+    /// The longest it may (`max_ttl`).
+    pub ttl_max: SignedDuration,
+    /// Answers of an inbox that wait at a time (`max_waiting_per_inbox`).
+    pub waiting_per_inbox_max: usize,
+    /// Of all (`max_waiting`).
+    pub waiting_max: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            inboxes_max: INBOXES_MAX,
+            keep: Keep::default(),
+            body_bytes_max: 256 * 1024,
+            read_bytes_max: 8 * 1024 * 1024,
+            per_inbox: Some(rate(20, 100)),
+            per_address: Some(rate(50, 200)),
+            ttl: TTL,
+            ttl_max: TTL_MAX,
+            waiting_per_inbox_max: 16,
+            waiting_max: 256,
+        }
+    }
+}
 
 const fn rate(per_second: u32, burst: u32) -> RateLimit {
     let (Some(per_second), Some(burst)) = (NonZeroU32::new(per_second), NonZeroU32::new(burst)) else {
@@ -50,11 +85,6 @@ const fn rate(per_second: u32, burst: u32) -> RateLimit {
     };
     RateLimit { per_second, burst }
 }
-
-/// Requests of one address, whatever inbox they name.
-const PER_ADDRESS: RateLimit = rate(50, 200);
-/// Requests to one inbox.
-const PER_INBOX: RateLimit = rate(20, 100);
 
 /// Takes what is sent to inboxes, and tells who waits for it.
 #[derive(Clone)]
@@ -64,8 +94,9 @@ struct Inner {
     store: Arc<dyn CaptureStore>,
     making: Making,
     bodies: BodyReader,
-    per_address: Rate<IpAddr>,
-    per_inbox: Rate<CaptureId>,
+    options: Options,
+    per_address: Option<Rate<IpAddr>>,
+    per_inbox: Option<Rate<CaptureId>>,
     /// By their token, each with when it was looked up.
     remembered: Mutex<BTreeMap<InboxToken, (Arc<Inbox>, SignedDuration)>>,
     waiting: Arc<Semaphore>,
@@ -85,19 +116,25 @@ async fn take(State(captures): State<Captures>, request: Request) -> Response {
 }
 
 impl Captures {
-    pub(crate) fn new(store: Arc<dyn CaptureStore>, making: Making, bodies: BodyReader) -> Self {
+    pub(crate) fn new(options: Options, store: Arc<dyn CaptureStore>, making: Making, bodies: BodyReader) -> Self {
         let clock = || Arc::clone(&making.clock);
         Self(Arc::new(Inner {
-            per_address: Rate::new(PER_ADDRESS, clock()),
-            per_inbox: Rate::new(PER_INBOX, clock()),
+            options,
+            per_address: options.per_address.map(|limit| Rate::new(limit, clock())),
+            per_inbox: options.per_inbox.map(|limit| Rate::new(limit, clock())),
             remembered: Mutex::default(),
-            waiting: Arc::new(Semaphore::new(WAITING_MAX)),
+            waiting: Arc::new(Semaphore::new(options.waiting_max)),
             waiting_by_inbox: Mutex::default(),
             news: Mutex::default(),
             store,
             making,
             bodies,
         }))
+    }
+
+    /// How much there may be.
+    pub(crate) fn options(&self) -> Options {
+        self.0.options
     }
 
     /// Forgets what is known of inboxes, so that the next request sees what the store says.
@@ -115,17 +152,21 @@ impl Captures {
     async fn take(&self, request: Request) -> Result<Response> {
         let inner = &*self.0;
         let address = request.extensions().get::<Peer>().map(|peer| peer.0.ip().to_canonical());
-        inner.per_address.check(counted(address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))))?;
+        if let Some(rate) = &inner.per_address {
+            rate.check(counted(address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))))?;
+        }
         let (mut parts, body) = request.into_parts();
         let params = RawPathParams::from_request_parts(&mut parts, &()).await.map_err(|_| Problem::NotFound)?;
         let token = params.iter().find_map(|(name, value)| (name == "inbox").then(|| InboxToken::parse(value)));
         let inbox = self.inbox(token.flatten().ok_or(Problem::NotFound)?).await?.ok_or(Problem::NotFound)?;
-        inner.per_inbox.check(inbox.id)?;
+        if let Some(rate) = &inner.per_inbox {
+            rate.check(inbox.id)?;
+        }
         let place = self.place(&inbox)?;
 
-        let body = inner.bodies.beginning(body, BODY_BYTES_MAX, READ_BYTES_MAX).await?;
+        let body = inner.bodies.beginning(body, inner.options.body_bytes_max, inner.options.read_bytes_max).await?;
         let captured = self.captured(&inbox, &parts, &body, address);
-        if inner.store.record_capture(captured, Keep::default()).await?.is_none() {
+        if inner.store.record_capture(captured, inner.options.keep).await?.is_none() {
             self.forget();
             return Err(Problem::NotFound);
         }
@@ -171,8 +212,9 @@ impl Captures {
         }
         let of_inbox = {
             let mut places = self.0.waiting_by_inbox.lock().unwrap_or_else(PoisonError::into_inner);
-            places.retain(|_, places| places.available_permits() < WAITING_PER_INBOX_MAX);
-            let places = places.entry(inbox.id).or_insert_with(|| Arc::new(Semaphore::new(WAITING_PER_INBOX_MAX)));
+            let most = self.0.options.waiting_per_inbox_max;
+            places.retain(|_, places| places.available_permits() < most);
+            let places = places.entry(inbox.id).or_insert_with(|| Arc::new(Semaphore::new(most)));
             Arc::clone(places).try_acquire_owned()
         };
         let of_all = Arc::clone(&self.0.waiting).try_acquire_owned();

@@ -57,6 +57,8 @@ pub struct Options {
     pub uri_bytes_max: usize,
     /// How vendors' requests are received.
     pub receive: receive::Options,
+    /// How much capture inboxes may be.
+    pub capture: capture::Options,
     /// `ingress.rotation_overlap`: how long a source's old secret holds unless told otherwise.
     pub rotation_overlap: SignedDuration,
     /// What this server's address begins with for others: a source's URL is made of it. Without a slash at the end.
@@ -76,6 +78,7 @@ impl Options {
             requests_max: 2048,
             uri_bytes_max: 8 * 1024,
             receive: receive::Options::default(),
+            capture: capture::Options::default(),
             rotation_overlap: SignedDuration::from_hours(24),
             public_url: "http://localhost:8420".to_owned(),
             cursor_key,
@@ -207,7 +210,7 @@ impl Edge {
             entropy: Arc::clone(&parts.entropy),
         };
         Self(Arc::new(Inner {
-            captures: Captures::new(Arc::clone(&parts.store) as _, making.clone(), bodies.clone()),
+            captures: Captures::new(options.capture, Arc::clone(&parts.store) as _, making.clone(), bodies.clone()),
             explaining: Explaining::new(Arc::clone(&parts.clock)),
             making,
             auth: Authenticator::new(keys, groups, Arc::clone(&parts.clock), limiter.clone()),

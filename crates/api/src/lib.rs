@@ -14,7 +14,7 @@
 
 pub mod auth;
 pub mod body;
-mod capture;
+pub mod capture;
 mod clock;
 mod edge;
 pub mod graphql;

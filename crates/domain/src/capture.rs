@@ -13,17 +13,17 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::id::{CaptureId, CapturedId, OrgId};
 
-/// Most inboxes of one organisation.
+/// Most inboxes of one organisation, unless the operator says otherwise.
 pub const INBOXES_MAX: u32 = 50;
 /// Longest wait before an answer.
 pub const DELAY_MAX: SignedDuration = SignedDuration::from_secs(30);
 /// How long an inbox lives, unless it is said.
 pub const TTL: SignedDuration = SignedDuration::from_hours(7 * 24);
-/// The longest it may.
+/// The longest it may, unless the operator says otherwise.
 pub const TTL_MAX: SignedDuration = SignedDuration::from_hours(30 * 24);
 /// The shortest.
 pub const TTL_MIN: SignedDuration = SignedDuration::from_mins(1);
-/// How long a request is kept at most, however long its inbox lives.
+/// How long a request is kept at most, however long its inbox lives, unless the operator says otherwise.
 pub const REQUEST_AGE_MAX: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// How much an inbox keeps: beyond it the oldest requests make way.

@@ -8,10 +8,12 @@ use watchbell_wire::{Dialect, EventType, Secret, Settings, Severity};
 use crate::id::{EndpointId, OrgId};
 use crate::rule::Rules;
 
+pub use batch::Batch;
 pub use failing::{ATTEMPTS_MIN, Failing};
 pub use rate::{NotARate, RateLimit};
 pub use transport::{Auth, AuthStyle, ClientIdentity, HttpVersion, OAuth2Client, TlsSettings, Transport};
 
+mod batch;
 mod failing;
 mod rate;
 mod transport;
@@ -144,6 +146,8 @@ pub struct EndpointPolicy {
     /// Of how many new findings in one scan the endpoint gets a digest instead. `None`: the default of its dialect, see
     /// [`Storm::exceeds`](crate::route::Storm::exceeds).
     pub storm_threshold: Option<StormThreshold>,
+    /// How deliveries gather into digests. `None`: each goes out by itself.
+    pub batch: Option<Batch>,
     /// Which events are told, and when.
     pub rules: Rules,
 }
@@ -166,12 +170,19 @@ pub struct Flow {
     pub rate_limit: Option<RateLimit>,
     /// Which deliveries wait for one another.
     pub order: Order,
+    /// Most that gather and go out as one.
+    pub gathers: Option<u32>,
 }
 
 impl EndpointPolicy {
     /// What says when attempts may begin.
-    pub const fn flow(&self) -> Flow {
-        Flow { max_in_flight: self.max_in_flight, rate_limit: self.rate_limit, order: self.order }
+    pub fn flow(&self) -> Flow {
+        Flow {
+            max_in_flight: self.max_in_flight,
+            rate_limit: self.rate_limit,
+            order: self.order,
+            gathers: self.batch.map(|batch| batch.max),
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use watchbell_wire::Event;
 
-use crate::id::{DeliveryId, EndpointId, EventId, OrgId, ProjectId};
+use crate::id::{DeliveryId, EndpointId, EventId, OrgId, ProjectId, SourceId};
 use crate::route::SkipReason;
 
 /// An event on its way into the store.
@@ -15,15 +15,17 @@ pub struct NewEvent {
     pub project_id: Option<ProjectId>,
     /// Deliver to this endpoint only, subscribed or not (a ping); `None`: to every endpoint that wants it.
     pub only: Option<EndpointId>,
+    /// The source that it came in by, where it came in by one.
+    pub source_id: Option<SourceId>,
     /// Over how many webhooks it has come, as the last of them counted (`webhook-hops`); 0: nobody counted. What is sent
     /// of it counts one more, so that an event that goes round in circles is found out.
     pub hops: u8,
 }
 
 impl NewEvent {
-    /// An event for every endpoint that wants it, which has come over no webhook.
+    /// An event for every endpoint that wants it, which has come over no webhook and by no source.
     pub const fn of(event: Event, project_id: Option<ProjectId>) -> Self {
-        Self { event, project_id, only: None, hops: 0 }
+        Self { event, project_id, only: None, source_id: None, hops: 0 }
     }
 }
 
@@ -39,6 +41,8 @@ pub struct AcceptedEvent {
     pub org_id: OrgId,
     /// The project it is about.
     pub project_id: Option<ProjectId>,
+    /// The source that it came in by, which may be gone.
+    pub source_id: Option<SourceId>,
     /// When it was accepted.
     pub accepted_at: Timestamp,
     /// When its data was erased, if it was.

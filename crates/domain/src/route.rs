@@ -21,6 +21,8 @@ pub enum Route {
     Deliver,
     /// A delivery, due when quiet hours end.
     Later(Timestamp),
+    /// A delivery that gathers with others: due then, or once there are enough of them.
+    Gather(Timestamp),
     /// A delivery that waits until the endpoint is active again.
     Hold,
     /// No delivery.
@@ -191,7 +193,9 @@ pub fn asks(event_type: &EventType, endpoint: &Endpoint, at: Timestamp) -> bool 
 
 /// Whether deciding asks how bad the event is.
 pub fn minds_severity(endpoint: &Endpoint) -> bool {
-    endpoint.policy.min_severity.is_some() || endpoint.policy.rules.quiet.is_some()
+    let policy = &endpoint.policy;
+    let excepts = policy.batch.is_some_and(|batch| batch.except.is_some());
+    policy.min_severity.is_some() || policy.rules.quiet.is_some() || excepts
 }
 
 /// As [`decide`] for an event of a scan: of more new findings than the endpoint wants to hear of one by one it gets the
@@ -205,7 +209,7 @@ pub fn decide_in_storm(
 ) -> Route {
     let is_one_of_many = matches!(told.event_type, EventType::VulnerabilityCreated | EventType::VulnerabilityCritical);
     let route = decide(told, endpoint, inquiry);
-    let would_hear = matches!(route, Route::Deliver | Route::Later(_) | Route::Hold);
+    let would_hear = matches!(route, Route::Deliver | Route::Later(_) | Route::Gather(_) | Route::Hold);
     let is_digested = would_hear && is_one_of_many && storm.exceeds(endpoint, asked);
     if is_digested { Route::Skip(SkipReason::Digested) } else { route }
 }
@@ -254,9 +258,17 @@ pub(crate) fn is_too_mild(severity: Option<Severity>, endpoint: &Endpoint) -> bo
     }
 }
 
-fn when_wanted(endpoint: &Endpoint, severity: Option<Severity>, at: Timestamp) -> Route {
-    let quiet = || endpoint.policy.rules.quiet.as_ref()?.holds_until(at, severity);
-    when_active(endpoint).unwrap_or_else(|| quiet().map_or(Route::Deliver, Route::Later))
+pub(crate) fn when_wanted(endpoint: &Endpoint, severity: Option<Severity>, at: Timestamp) -> Route {
+    let quiet = |at| endpoint.policy.rules.quiet.as_ref()?.holds_until(at, severity);
+    let gathers = || {
+        let until = endpoint.policy.batch?.holds_until(at, severity)?;
+        // A digest that would come within quiet hours comes at their end.
+        Some(Route::Gather(quiet(until).unwrap_or(until)))
+    };
+    when_active(endpoint).unwrap_or_else(|| match quiet(at) {
+        Some(end) => Route::Later(end),
+        None => gathers().unwrap_or(Route::Deliver),
+    })
 }
 
 /// `None`: the endpoint is active.

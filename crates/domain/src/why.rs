@@ -12,8 +12,9 @@ use crate::endpoint::{DisabledReason, Endpoint, EndpointState};
 use crate::event::AcceptedEvent;
 use crate::id::{EndpointId, MuteId};
 use crate::org::{Org, Project};
-use crate::route::{self, FilteredBy, SkipReason, Told};
+use crate::route::{self, FilteredBy, Route, SkipReason, Told};
 use crate::rule::{Filter, RuleFailure};
+use crate::source::Source;
 
 /// The question.
 #[derive(Debug, Clone, Copy)]
@@ -24,6 +25,8 @@ pub struct Question<'a> {
     pub deliveries: &'a [Delivery],
     /// Its project, as it is now.
     pub project: Option<&'a Project>,
+    /// The source that it came in by, as it is now.
+    pub source: Option<&'a Source>,
     /// Its organisation.
     pub org: Option<&'a Org>,
     /// About this endpoint.
@@ -79,6 +82,8 @@ pub enum RuleName {
     Mute(MuteId),
     /// Quiet hours.
     Quiet,
+    /// Digests.
+    Batch,
     /// Whether the endpoint is active.
     State,
 }
@@ -93,6 +98,7 @@ impl RuleName {
             Self::Filter => "filter",
             Self::Mute(_) => "mute",
             Self::Quiet => "quiet",
+            Self::Batch => "batch",
             Self::State => "state",
         }
     }
@@ -105,7 +111,7 @@ pub fn why(question: Question<'_>) -> Why {
     let reason = event.skipped.iter().find(|skip| skip.endpoint_id == endpoint_id).map(|skip| skip.reason);
     let first = own().min_by_key(|delivery| delivery.id);
     let because = match (first, reason) {
-        (Some(first), _) => delivered(first, own().count(), event.accepted_at),
+        (Some(first), _) => delivered(first, own().count(), event.accepted_at, endpoint),
         (None, Some(reason)) => skipped(reason, &event.event.event_type),
         (None, None) => nothing(endpoint, event),
     };
@@ -119,8 +125,12 @@ pub fn why(question: Question<'_>) -> Why {
     }
 }
 
-fn delivered(first: &Delivery, count: usize, accepted_at: Timestamp) -> String {
+fn delivered(first: &Delivery, count: usize, accepted_at: Timestamp, endpoint: Option<&Endpoint>) -> String {
+    let gathers = endpoint.is_some_and(|endpoint| endpoint.policy.batch.is_some());
     let state = match &first.state {
+        DeliveryState::Pending { due_at } if *due_at > accepted_at && gathers && first.attempts_counted == 0 => {
+            format!("a delivery was made for it and is held until {due_at} for the digest")
+        }
         DeliveryState::Pending { due_at } if *due_at > accepted_at => {
             format!("a delivery was made for it and waits until {due_at}")
         }
@@ -207,6 +217,17 @@ fn rules(question: Question<'_>, endpoint: &Endpoint) -> Vec<Rule> {
         };
         rules.push(plain(RuleName::Quiet, true, said));
     }
+    if let Some(batch) = &endpoint.policy.batch {
+        let said = match route::when_wanted(endpoint, told.severity, event.accepted_at) {
+            Route::Gather(until) => {
+                format!("it is held until {until} for the digest, or until {} of them wait", batch.max)
+            }
+            Route::Later(until) => format!("it goes out in the digest at {until}, when quiet hours end"),
+            Route::Deliver => "it did not have to wait for a digest".to_owned(),
+            Route::Hold | Route::Skip(_) => "it goes out in a digest once the endpoint is active".to_owned(),
+        };
+        rules.push(plain(RuleName::Batch, true, said));
+    }
     rules.push(state(endpoint));
     rules
 }
@@ -220,9 +241,26 @@ pub fn facts(question: Question<'_>) -> Facts<'_> {
         Some(project) => facts.in_project(&project.id.bare(), &project.name, &project.labels, project.owner.as_deref()),
         None => facts,
     };
+    let facts = match question.source {
+        Some(source) => facts.from_source(&source.name, source.dialect.id),
+        None => facts,
+    };
     match question.org {
         Some(org) => facts.in_org(&org.id.bare(), &org.name, &org.slug),
         None => facts,
+    }
+}
+
+/// When an event that passes goes to an endpoint, in words.
+pub fn when(endpoint: &Endpoint, event: &AcceptedEvent) -> String {
+    let told = Told::of(&event.event.event_type, &event.event.data);
+    match (route::when_wanted(endpoint, told.severity, event.accepted_at), &endpoint.policy.batch) {
+        (Route::Gather(until), Some(batch)) => {
+            format!("held until {until} for the digest, or until {} of them wait", batch.max)
+        }
+        (Route::Later(until) | Route::Gather(until), _) => format!("held until {until}, when quiet hours end"),
+        (Route::Hold, _) => "held until the endpoint is active".to_owned(),
+        (Route::Deliver | Route::Skip(_), _) => "at once".to_owned(),
     }
 }
 

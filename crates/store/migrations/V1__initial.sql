@@ -96,6 +96,8 @@ CREATE TABLE endpoint (
   transport      BLOB,
   settings       TEXT,
   rules          TEXT,
+  -- How deliveries gather into digests, as JSON; none where each goes out by itself.
+  batch          TEXT,
   not_before     INTEGER,
   created_at     INTEGER NOT NULL,
   updated_at     INTEGER NOT NULL,
@@ -247,6 +249,8 @@ CREATE TABLE event (
   project_id  BLOB,
   skipped     BLOB,
   hops        INTEGER,
+  -- The source that it came in by, which may be gone.
+  source_id   BLOB,
   data        TEXT    NOT NULL,
   UNIQUE (org_id, id),
   FOREIGN KEY (org_id, project_id) REFERENCES project (org_id, id)

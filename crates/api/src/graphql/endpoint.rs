@@ -11,6 +11,7 @@ use super::endpoint_input::{EndpointChangeInput, EndpointInput, RotationInput};
 use super::error::Answer;
 use super::finding::Severity;
 use super::list::{Node, Page, Wanted, node_of_org};
+use super::mute::Mute;
 use super::operation::{Path, Session, session};
 use super::org::{DeliveryFilter, deliveries};
 use super::scalar::{DateTime, Json, NumberOrOff};
@@ -82,6 +83,17 @@ impl Serialize for Order {
     }
 }
 
+/// How deliveries gather into digests.
+#[derive(Debug, Clone, SimpleObject, Deserialize)]
+struct Batch {
+    /// How long at most, such as `15m`.
+    wait: String,
+    /// So many do not wait any longer, and go out as one.
+    max: u32,
+    /// What is at least so bad does not wait.
+    except: Option<Severity>,
+}
+
 /// Where an organisation wants events delivered.
 #[derive(Debug, Clone, SimpleObject, Deserialize)]
 #[graphql(complex)]
@@ -103,7 +115,7 @@ pub(super) struct Endpoint {
     /// The token, masked.
     bearer_token: Option<String>,
     /// Every valid secret, newest first.
-    secrets: Vec<EndpointSecret>,
+    secrets: Vec<ValidSecret>,
     /// What the dialect is told beyond URL and secret.
     settings: Json,
     /// When attempts are made; null: the server's own schedule.
@@ -122,12 +134,14 @@ pub(super) struct Endpoint {
     /// Of more new findings in one scan than this the endpoint gets one digest instead. Null: 100, where the dialect can
     /// say a digest.
     storm_threshold: Option<NumberOrOff>,
+    /// How deliveries gather and go out as one. Null: each goes out by itself.
+    batch: Option<Batch>,
     /// Which events are wanted. Null: all.
     filter: Option<String>,
     /// When deliveries wait. Null: never.
     quiet: Option<Json>,
     /// What is muted now.
-    mutes: Vec<Json>,
+    mutes: Vec<Mute>,
     /// Its rules could not be asked about events, which were delivered. Null: all is well.
     #[serde(default)]
     rules_failing: Option<Json>,
@@ -148,7 +162,8 @@ pub(super) struct Endpoint {
 
 /// A valid secret.
 #[derive(Debug, Clone, SimpleObject, Deserialize)]
-struct EndpointSecret {
+#[graphql(name = "EndpointSecret")]
+pub(super) struct ValidSecret {
     masked: String,
     created_at: DateTime,
     /// Until when, once it was rotated out.

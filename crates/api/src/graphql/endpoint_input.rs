@@ -22,6 +22,19 @@ pub(super) struct RetryInput {
     schedule: Vec<String>,
 }
 
+/// How deliveries gather into digests.
+#[derive(InputObject, Serialize)]
+pub(super) struct BatchInput {
+    /// How long at most, 10s to 24h, such as `15m`: digests go out at whole multiples of it, counted from midnight UTC.
+    wait: String,
+    /// So many do not wait any longer, and go out as one: 2 to 500; 100 when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max: Option<u32>,
+    /// What is at least so bad does not wait.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    except: Option<Severity>,
+}
+
 /// What the `Authorization` header says.
 #[derive(OneofObject, Serialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
@@ -130,6 +143,9 @@ pub(super) struct EndpointInput {
     /// out 100, for dialects that can say a digest.
     #[serde(skip_serializing_if = "Option::is_none")]
     storm_threshold: Option<NumberOrOff>,
+    /// Deliveries gather and go out as one, for dialects that can say many things at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    batch: Option<BatchInput>,
     /// Which events are wanted: `type == 'vulnerability.created' && severity >= high`. All when left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     filter: Option<String>,
@@ -195,6 +211,9 @@ pub(super) struct EndpointChangeInput {
     /// Null: 100, where the dialect can say a digest.
     #[serde(skip_serializing_if = "is_left_out")]
     storm_threshold: MaybeUndefined<NumberOrOff>,
+    /// All of it; null: each delivery goes out by itself.
+    #[serde(skip_serializing_if = "is_left_out")]
+    batch: MaybeUndefined<BatchInput>,
     /// Null: all are wanted.
     #[serde(skip_serializing_if = "is_left_out")]
     filter: MaybeUndefined<String>,
@@ -228,7 +247,7 @@ pub(super) struct RotationInput {
     overlap: Option<String>,
 }
 
-fn as_map<S: Serializer>(headers: &Option<Vec<HeaderInput>>, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn as_map<S: Serializer>(headers: &Option<Vec<HeaderInput>>, serializer: S) -> Result<S::Ok, S::Error> {
     let headers = headers.as_deref().unwrap_or_default();
     let mut map = serializer.serialize_map(Some(headers.len()))?;
     for header in headers {

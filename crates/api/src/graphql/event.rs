@@ -13,6 +13,7 @@ use super::operation::{Path, Session, session};
 use super::org::{DeliveryFilter, deliveries};
 use super::project::Project;
 use super::scalar::{DateTime, Json};
+use super::why::Why;
 use crate::problem::{Problem, Result};
 
 /// An immutable fact of an organisation.
@@ -30,6 +31,8 @@ pub(super) struct Event {
     /// When its data was erased, where it was.
     erased_at: Option<DateTime>,
     pub(super) project_id: Option<ID>,
+    /// The source that it came in by, where it came in by one.
+    source_id: Option<ID>,
     /// The endpoints that did not get it, each with the reason.
     skipped: Vec<Skip>,
     #[graphql(skip)]
@@ -66,6 +69,21 @@ impl Event {
     async fn deliveries(&self, ctx: &Context<'_>, first: Option<i32>, after: Option<String>) -> Answer<Page<Delivery>> {
         let filter = DeliveryFilter { event: Some(self.id.clone()), ..DeliveryFilter::default() };
         Ok(deliveries(ctx, &self.org, Wanted { first, after }, filter).await?)
+    }
+
+    /// Why endpoints got it, or did not. Takes the scope `endpoints:read` as well.
+    #[graphql(complexity = "first.unwrap_or(50).max(1) as usize * child_complexity")]
+    async fn why(
+        &self,
+        ctx: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+        #[graphql(desc = "About this endpoint only, which may be gone.")] endpoint: Option<ID>,
+    ) -> Answer<Page<Why>> {
+        let path = Path::org(&self.org).then("events").id(&self.id).then("why");
+        let path = path.with("endpoint", endpoint.map(|id| id.0));
+        let scope = format!("events/{}/why", self.id.as_str());
+        Ok(session(ctx).list(&self.org, path, &scope, Wanted { first, after }).await?)
     }
 
     /// The project it is about.

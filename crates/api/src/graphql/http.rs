@@ -26,7 +26,7 @@ use watchbell_domain::org::DEFAULT_SLUG;
 use super::limit::{self, Document};
 use super::live::{Live, Stream};
 use super::operation::{Kind, Session};
-use super::{Root, console, error, schema};
+use super::{SCHEMA, console, error};
 use crate::auth::{Authenticator, Caller, Peer};
 use crate::body::BodyReader;
 use crate::edge::{Edge, Making};
@@ -47,7 +47,6 @@ const EVENT_STREAM: &str = "text/event-stream";
 /// What answering takes.
 #[derive(Clone)]
 struct Graphql {
-    schema: Root,
     rest: Router,
     auth: Authenticator,
     bodies: BodyReader,
@@ -59,7 +58,6 @@ struct Graphql {
 /// The routes of GraphQL and its console. `rest` runs the operations.
 pub(crate) fn router(edge: &Edge, rest: Router) -> Router<Edge> {
     let graphql = Graphql {
-        schema: schema(),
         rest,
         auth: Authenticator::from_ref(edge),
         bodies: BodyReader::from_ref(edge),
@@ -192,7 +190,7 @@ impl Graphql {
         let request = self.request(&asked, caller.clone(), posted, &document)?;
         if asked.wants_stream {
             let busy = asked.busy;
-            let stream = Stream { schema: self.schema.clone(), request, caller, request_id: asked.request_id };
+            let stream = Stream { request, caller, request_id: asked.request_id };
             return self.live.answer(stream, &self.auth, document.kind, busy);
         }
         let is_query = document.kind == OperationType::Query;
@@ -201,7 +199,7 @@ impl Graphql {
     }
 
     async fn executed(&self, request: GraphqlRequest, is_query: bool) -> Result<GraphqlResponse> {
-        let execution = self.schema.execute(request);
+        let execution = SCHEMA.execute(request);
         if !is_query {
             return Ok(execution.await);
         }

@@ -26,7 +26,7 @@ use tokio_util::task::TaskTracker;
 use watchbell_domain::id::{KeyId, OrgId, RequestId};
 use watchbell_domain::port::{Change, Clock, Watcher};
 
-use super::Root;
+use super::SCHEMA;
 use super::delivery::{Delivery, DeliveryState};
 use super::error::{Answer, of_request};
 use super::event::Event;
@@ -98,7 +98,6 @@ impl Drop for Place {
 
 /// What a stream answers.
 pub(super) struct Stream {
-    pub(super) schema: Root,
     pub(super) request: Request,
     pub(super) caller: Caller,
     pub(super) request_id: Option<RequestId>,
@@ -146,7 +145,7 @@ impl Live {
             last_words: Arc::clone(&last_words),
         };
         let is_lasting = kind == OperationType::Subscription;
-        let executed = stream.schema.execute_stream(stream.request);
+        let executed = SCHEMA.execute_stream(stream.request);
         self.tasks.spawn(async move {
             let _held = (place, busy);
             pump.run(executed, is_lasting).await;

@@ -68,6 +68,11 @@ impl Path {
         Self { text: "/api/v1/audit".to_owned(), has_query: false }
     }
 
+    /// `/api/v1/verify`
+    pub(super) fn verify() -> Self {
+        Self { text: "/api/v1/verify".to_owned(), has_query: false }
+    }
+
     /// `/api/v1/orgs/{org}`
     pub(super) fn org(org: &str) -> Self {
         Self::orgs().id(org)
@@ -181,6 +186,13 @@ impl Session {
     ) -> Result<T> {
         let body = serde_json::to_vec(body).map_err(|_| Problem::Internal)?;
         let (_, answer) = self.run(method, path, Some((JSON, body)), self.key(ctx)).await?;
+        read(&answer)
+    }
+
+    /// Asks by a body. Nothing changes, so nothing is done once.
+    pub(super) async fn ask<T: DeserializeOwned>(&self, path: Path, body: &impl Serialize) -> Result<T> {
+        let body = serde_json::to_vec(body).map_err(|_| Problem::Internal)?;
+        let (_, answer) = self.run(Method::POST, path, Some((JSON, body)), None).await?;
         read(&answer)
     }
 

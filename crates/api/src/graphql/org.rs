@@ -1,9 +1,10 @@
-//! Organisations: where every list hangs, and the way to anything by its id.
+//! Organisations: where every list hangs.
 
-use async_graphql::{ComplexObject, Context, ID, InputObject, Interface, Object, SimpleObject};
+use async_graphql::{ComplexObject, Context, ID, InputObject, Object, SimpleObject};
 use serde::Deserialize;
 
 use super::audit::{AuditEntry, AuditFilter, AuditHeadInput, AuditWalk, from_head};
+use super::capture::Capture;
 use super::delivery::{Delivery, DeliveryCounts, DeliveryState};
 use super::endpoint::Endpoint;
 use super::erasure::Erasure;
@@ -15,12 +16,15 @@ use super::finding::{Finding, FindingFilter};
 use super::key::Key;
 use super::list::{Node, Page, Wanted};
 use super::member::Member;
+use super::mute::{Mute, mutes};
 use super::operation::{Path, Session, session};
 use super::poam::{PoamFilter, PoamItem, PoamPolicy, PoamSettings};
 use super::project::Project;
+use super::receipt::{Receipt, ReceiptFilter, receipts};
 use super::replay::Replay;
 use super::scalar::DateTime;
 use super::scan_run::ScanRun;
+use super::source::Source;
 use super::training::Training;
 use crate::problem::Problem;
 
@@ -238,6 +242,53 @@ impl Org {
         self.one(ctx, "scans", &id).await
     }
 
+    /// The vendors that call us, newest first.
+    #[graphql(complexity = "first.unwrap_or(50).max(1) as usize * child_complexity")]
+    async fn sources(&self, ctx: &Context<'_>, first: Option<i32>, after: Option<String>) -> Answer<Page<Source>> {
+        let path = Path::org(&self.id).then("sources");
+        Ok(session(ctx).list(&self.id, path, "sources", Wanted { first, after }).await?)
+    }
+
+    /// A source.
+    async fn source(&self, ctx: &Context<'_>, id: ID) -> Answer<Option<Source>> {
+        self.one(ctx, "sources", &id).await
+    }
+
+    /// What sources called with, those that were refused among them, newest first.
+    #[graphql(complexity = "first.unwrap_or(50).max(1) as usize * child_complexity")]
+    async fn receipts(
+        &self,
+        ctx: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+        #[graphql(default)] filter: ReceiptFilter,
+    ) -> Answer<Page<Receipt>> {
+        Ok(receipts(ctx, &self.id, Wanted { first, after }, filter).await?)
+    }
+
+    /// A receipt.
+    async fn receipt(&self, ctx: &Context<'_>, id: ID) -> Answer<Option<Receipt>> {
+        self.one(ctx, "receipts", &id).await
+    }
+
+    /// Capture inboxes, newest first.
+    #[graphql(complexity = "first.unwrap_or(50).max(1) as usize * child_complexity")]
+    async fn captures(&self, ctx: &Context<'_>, first: Option<i32>, after: Option<String>) -> Answer<Page<Capture>> {
+        let path = Path::org(&self.id).then("captures");
+        Ok(session(ctx).list(&self.id, path, "captures", Wanted { first, after }).await?)
+    }
+
+    /// A capture inbox.
+    async fn capture(&self, ctx: &Context<'_>, id: ID) -> Answer<Option<Capture>> {
+        self.one(ctx, "captures", &id).await
+    }
+
+    /// What is muted for an endpoint, and what lately was; newest first.
+    #[graphql(complexity = "20 * child_complexity")]
+    async fn mutes(&self, ctx: &Context<'_>, endpoint: ID) -> Answer<Vec<Mute>> {
+        mutes(ctx, &self.id, &endpoint).await
+    }
+
     /// Members, newest first.
     #[graphql(complexity = "first.unwrap_or(50).max(1) as usize * child_complexity")]
     async fn members(&self, ctx: &Context<'_>, first: Option<i32>, after: Option<String>) -> Answer<Page<Member>> {
@@ -288,7 +339,7 @@ impl Org {
 
 impl Org {
     /// One thing of the organisation. Nothing, and nothing that may be seen, is the error `not_found`.
-    async fn one<T: Node>(&self, ctx: &Context<'_>, area: &'static str, id: &ID) -> Answer<Option<T>> {
+    pub(super) async fn one<T: Node>(&self, ctx: &Context<'_>, area: &'static str, id: &ID) -> Answer<Option<T>> {
         let found: T = session(ctx).get(Path::org(&self.id).then(area).id(id)).await?;
         Ok(Some(found.within(&self.id)))
     }
@@ -346,25 +397,6 @@ impl Session {
     }
 }
 
-/// Anything of an organisation that has an id.
-#[expect(clippy::large_enum_variant, reason = "one at a time, and moved once")]
-#[derive(Interface)]
-#[graphql(name = "Node", field(name = "id", ty = "&ID"))]
-pub(super) enum AnyNode {
-    Org(Org),
-    Endpoint(Endpoint),
-    Event(Event),
-    Delivery(Delivery),
-    Project(Project),
-    Replay(Replay),
-    Erasure(Erasure),
-    Evidence(Evidence),
-    Finding(Finding),
-    PoamItem(PoamItem),
-    Training(Training),
-    Member(Member),
-}
-
 #[derive(Debug, Default)]
 pub(super) struct OrgQuery;
 
@@ -379,29 +411,5 @@ impl OrgQuery {
     #[graphql(complexity = "first.unwrap_or(50).max(1) as usize * child_complexity")]
     async fn orgs(&self, ctx: &Context<'_>, first: Option<i32>, after: Option<String>) -> Answer<Page<Org>> {
         Ok(session(ctx).list("", Path::orgs(), "orgs", Wanted { first, after }).await?)
-    }
-
-    /// Anything of an organisation by its id, the prefix (such as `ep_`) included.
-    async fn node(&self, ctx: &Context<'_>, id: ID, org: Option<ID>) -> Answer<Option<AnyNode>> {
-        let kind = id.split_once('_').map_or("", |(prefix, _)| prefix);
-        if kind == "org" {
-            return Ok(Some(AnyNode::Org(session(ctx).org(Some(&id)).await?)));
-        }
-        let own = session(ctx).org(org.as_ref()).await?;
-        let found = match kind {
-            "ep" => own.one(ctx, "endpoints", &id).await?.map(AnyNode::Endpoint),
-            "evt" => own.one(ctx, "events", &id).await?.map(AnyNode::Event),
-            "dlv" => own.one(ctx, "deliveries", &id).await?.map(AnyNode::Delivery),
-            "prj" => own.one(ctx, "projects", &id).await?.map(AnyNode::Project),
-            "rpl" => own.one(ctx, "replays", &id).await?.map(AnyNode::Replay),
-            "ers" => own.one(ctx, "erasures", &id).await?.map(AnyNode::Erasure),
-            "fnd" => own.one(ctx, "findings", &id).await?.map(AnyNode::Finding),
-            "poam" => own.one(ctx, "poam-items", &id).await?.map(AnyNode::PoamItem),
-            "trn" => own.one(ctx, "trainings", &id).await?.map(AnyNode::Training),
-            "mbr" => own.one(ctx, "members", &id).await?.map(AnyNode::Member),
-            "evd" => own.one(ctx, "evidence", &id).await?.map(AnyNode::Evidence),
-            _ => return Err(Problem::NotFound.into()),
-        };
-        Ok(found)
     }
 }

@@ -1,6 +1,6 @@
 //! Projects and their scans.
 
-use async_graphql::{ComplexObject, Context, ID, InputObject, Object, SimpleObject};
+use async_graphql::{ComplexObject, Context, ID, InputObject, MaybeUndefined, Object, SimpleObject};
 use http::Method;
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +9,7 @@ use super::event::Event;
 use super::finding::{Finding, FindingStatus};
 use super::list::{Node, Page, Wanted, node_of_org};
 use super::operation::{Path, session};
-use super::scalar::{DateTime, Json};
+use super::scalar::{DateTime, Json, is_left_out};
 use crate::problem::Problem;
 
 /// Something that is scanned again and again.
@@ -69,6 +69,19 @@ pub(super) struct ProjectInput {
     labels: Option<Json>,
 }
 
+/// What is to be said of a project. Members left out stay.
+#[derive(Debug, InputObject, Serialize)]
+pub(super) struct ProjectChangeInput {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    /// Null takes the owner away.
+    #[serde(skip_serializing_if = "is_left_out")]
+    owner: MaybeUndefined<String>,
+    /// All labels: those left out are taken away.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    labels: Option<Json>,
+}
+
 /// A scanner's report: `report` as JSON, or `reportText` as it is.
 #[derive(Debug, InputObject)]
 pub(super) struct ScanInput {
@@ -109,6 +122,20 @@ impl ProjectMutation {
         let path = Path::org(&own.id).then("projects");
         let made: Project = session(ctx).write(ctx, Method::POST, path, &input).await?;
         Ok(made.within(&own.id))
+    }
+
+    /// Give a project another name, owner or labels.
+    async fn update_project(
+        &self,
+        ctx: &Context<'_>,
+        id: ID,
+        input: ProjectChangeInput,
+        org: Option<ID>,
+    ) -> Answer<Project> {
+        let own = session(ctx).org(org.as_ref()).await?;
+        let path = Path::org(&own.id).then("projects").id(&id);
+        let changed: Project = session(ctx).write(ctx, Method::PATCH, path, &input).await?;
+        Ok(changed.within(&own.id))
     }
 
     /// Post a scanner's report: SARIF, CycloneDX and other formats.

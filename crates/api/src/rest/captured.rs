@@ -12,7 +12,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 use watchbell_domain::access::Scope;
@@ -24,7 +24,8 @@ use watchbell_engine::receive::is_credential;
 use watchbell_wire::{Headers, Secret};
 
 use super::duration::Text;
-use super::verify::{Answering, Diagnosed, KnownBy, Message};
+use super::verify::{Answering, Diagnosed, Message};
+use super::verify_known::KnownBy;
 use crate::auth::{Authenticator, Caller, Tenant, right};
 use crate::capture::Captures;
 use crate::edge::{Edge, Making, Ready};
@@ -334,6 +335,10 @@ struct CapturedQuestion {
     source: Option<String>,
     /// Or that of this endpoint: for what was sent by Watchbell itself.
     endpoint: Option<String>,
+    /// What a source of that dialect is told beside the secret: for `custom`, how it is signed. Without it those of the
+    /// source that is named.
+    #[schema(value_type = Option<Object>)]
+    settings: Option<Map<String, Value>>,
     /// The receiver's clock; the time when the request came, when left out.
     now: Option<Timestamp>,
     /// Oldest message to take, by the time it states.
@@ -360,7 +365,13 @@ async fn verify_captured(
     if !found.is_whole {
         return Err(Problem::Conflict("the request's body was not kept whole, so no signature of it can be checked"));
     }
-    let by = KnownBy { dialect: given.dialect, secret: given.secret, source: given.source, endpoint: given.endpoint };
+    let by = KnownBy {
+        dialect: given.dialect,
+        settings: given.settings,
+        secret: given.secret,
+        source: given.source,
+        endpoint: given.endpoint,
+    };
     let headers: Headers = found.headers.into_iter().collect();
     let message = Message {
         headers,

@@ -13,14 +13,14 @@ use serde_json::json;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use watchbell_domain::audit::Action;
-use watchbell_domain::capture::{CaptureAnswer, DELAY_MAX, Inbox, InboxToken, TTL, TTL_MAX, TTL_MIN};
+use watchbell_domain::capture::{CaptureAnswer, DELAY_MAX, Inbox, InboxToken, TTL_MIN};
 use watchbell_domain::id::{CaptureId, OrgId};
 use watchbell_domain::port::CaptureStore;
 
 use super::duration::Text;
 use crate::auth::{Tenant, right};
 use crate::body::BodyReader;
-use crate::capture::Captures;
+use crate::capture::{Captures, Options};
 use crate::edge::{Edge, Making, PublicUrl};
 use crate::once::{answer, finish};
 use crate::page::{Cursors, List, PageQuery, QueryOf};
@@ -74,7 +74,7 @@ struct NewCapture {
     /// What is answered; 200 and `{}` when left out.
     #[serde(default)]
     answer: GivenAnswer,
-    /// How long it lives: 168h unless given, 720h at most.
+    /// How long it lives: `capture.ttl` (168h) unless given, `capture.max_ttl` (720h) at most.
     #[schema(value_type = Option<String>)]
     ttl: Option<Text>,
 }
@@ -162,7 +162,7 @@ impl FromRef<Edge> for Keeping {
 }
 
 impl NewCapture {
-    fn read(self, org_id: OrgId, making: &Making) -> Result<Inbox> {
+    fn read(self, org_id: OrgId, making: &Making, options: Options) -> Result<Inbox> {
         let length = self.name.chars().count();
         if self.name.trim() != self.name
             || self.name.chars().any(char::is_control)
@@ -174,9 +174,10 @@ impl NewCapture {
                 "a name has 1 to 100 characters on one line, without blanks around it",
             ));
         }
-        let ttl = self.ttl.map_or(TTL, |ttl| ttl.0);
-        if !(TTL_MIN..=TTL_MAX).contains(&ttl) {
-            return Err(Problem::payload("/ttl", "an inbox lives 1m at least and 720h at most"));
+        let ttl = self.ttl.map_or(options.ttl, |ttl| ttl.0);
+        if !(TTL_MIN..=options.ttl_max).contains(&ttl) {
+            let detail = format!("an inbox lives 1m at least and {:#} at most", options.ttl_max);
+            return Err(Problem::payload("/ttl", detail));
         }
         let now = making.clock.now();
         let mut token = [0; 16];
@@ -252,10 +253,16 @@ async fn create_capture(
     request: Request,
 ) -> Result<Response> {
     let write = keeping.bodies.json(request, keeping.bodies.limits.other_bytes_max).await?;
-    let inbox = write.parse::<NewCapture>()?.read(tenant.org, &keeping.making)?;
+    let inbox = write.parse::<NewCapture>()?.read(tenant.org, &keeping.making, keeping.captures.options())?;
     let answer = answer(StatusCode::CREATED, &CaptureView::new(inbox.clone(), &keeping.public_url));
     let deed = tenant.caller.deed(Action::CaptureCreate, inbox.id, inbox.created_at, noted(&inbox));
-    finish(keeping.store.create_capture(inbox, write.once.terms(&answer, deed)).await?, answer)
+    finish(
+        keeping
+            .store
+            .create_capture(inbox, keeping.captures.options().inboxes_max, write.once.terms(&answer, deed))
+            .await?,
+        answer,
+    )
 }
 
 /// The organisation's capture inboxes.

@@ -11,7 +11,7 @@ use watchbell_engine::admin::endpoint::{Change, Given, OVERLAP, Spec};
 use watchbell_wire::{Secret, Settings};
 
 use super::duration::Text;
-use super::endpoint_policy::{MinSeverity, Ordered, Rate, StormLimit};
+use super::endpoint_policy::{Batch, MinSeverity, Ordered, Rate, StormLimit};
 use super::endpoint_rules::Quiet;
 use super::endpoint_transport::{Auth, HttpVersion, Tls};
 use crate::problem::Result as Read;
@@ -57,6 +57,8 @@ pub(super) struct NewEndpoint {
     /// Of more new findings in one scan than this the endpoint gets one digest instead; `"off"`: each is told. When left
     /// out 100, for dialects that can say a digest.
     storm_threshold: Option<StormLimit>,
+    /// Deliveries gather and go out as one, for dialects that can say many things at once. Each by itself when left out.
+    batch: Option<Batch>,
     /// Which events are wanted: `type == 'vulnerability.created' && severity >= high`. All when left out.
     filter: Option<String>,
     /// When deliveries wait.
@@ -122,6 +124,10 @@ pub(super) struct EndpointChange {
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<StormLimit>)]
     storm_threshold: Option<Option<StormLimit>>,
+    /// All of it; null: each delivery goes out by itself. What gathers already keeps its time.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<Batch>)]
+    batch: Option<Option<Batch>>,
     /// Null: all are wanted.
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<String>)]
@@ -205,6 +211,7 @@ impl NewEndpoint {
                 order: self.ordered.0,
                 min_severity: self.min_severity.map(|severity| severity.0),
                 storm_threshold: self.storm_threshold.map(|limit| limit.0),
+                batch: self.batch.map(Into::into),
                 rules: Rules {
                     filter: self.filter.map(Filter::new),
                     quiet: self.quiet.as_ref().map(Quiet::read).transpose()?,
@@ -266,6 +273,9 @@ impl EndpointChange {
         }
         if let Some(limit) = self.storm_threshold {
             policy.storm_threshold = limit.map(|limit| limit.0);
+        }
+        if let Some(batch) = self.batch {
+            policy.batch = batch.map(Into::into);
         }
         if let Some(filter) = &self.filter
             && filter.as_deref() != policy.rules.filter.as_ref().map(Filter::source)

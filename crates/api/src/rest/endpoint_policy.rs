@@ -1,13 +1,15 @@
 //! An endpoint's limits as JSON: `"rate_limit": "50/s burst 200"`, `"ordered": "project"`, `"min_severity": "high"`,
-//! `"storm_threshold": 100`.
+//! `"storm_threshold": 100`, `"batch": {"wait": "15m"}`.
 
 use std::borrow::Cow;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
-use watchbell_domain::endpoint::{Order, RateLimit, StormThreshold};
+use watchbell_domain::endpoint::{self, Order, RateLimit, StormThreshold};
 use watchbell_wire::Severity;
+
+use super::duration::Text;
 
 /// A rate, or `off`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -143,3 +145,34 @@ impl PartialSchema for StormLimit {
 }
 
 impl ToSchema for StormLimit {}
+
+/// How deliveries gather into digests.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
+#[schema(as = Batch)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Batch {
+    /// How long at most, 10s to 24h: digests go out at whole multiples of it, counted from midnight UTC.
+    wait: Text,
+    /// So many do not wait any longer, and go out as one: 2 to 500; 100 when left out.
+    #[serde(default = "usual_max")]
+    max: u32,
+    /// What is at least so bad does not wait.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    except: Option<MinSeverity>,
+}
+
+const fn usual_max() -> u32 {
+    endpoint::Batch::MAX
+}
+
+impl From<Batch> for endpoint::Batch {
+    fn from(batch: Batch) -> Self {
+        Self { max: batch.max, wait: batch.wait.0, except: batch.except.map(|severity| severity.0) }
+    }
+}
+
+impl From<endpoint::Batch> for Batch {
+    fn from(batch: endpoint::Batch) -> Self {
+        Self { max: batch.max, wait: Text(batch.wait), except: batch.except.map(MinSeverity) }
+    }
+}

@@ -15,7 +15,7 @@ use watchbell_wire::Secret;
 use watchbell_wire::dialect::Credential;
 
 use super::duration::Text;
-use super::endpoint_policy::{MinSeverity, Ordered, StormLimit};
+use super::endpoint_policy::{Batch, MinSeverity, Ordered, StormLimit};
 use super::endpoint_rules::{MuteView, Quiet, RulesFailing};
 use super::endpoint_transport::{Auth, HttpVersion, Tls};
 
@@ -66,6 +66,8 @@ pub(super) struct EndpointView {
     /// Of more new findings in one scan than this the endpoint gets one digest instead. Null: 100, where the dialect can
     /// say a digest.
     storm_threshold: Option<StormLimit>,
+    /// How deliveries gather and go out as one. Null: each goes out by itself.
+    batch: Option<Batch>,
     /// Which events are wanted. Null: all.
     filter: Option<String>,
     /// When deliveries wait. Null: never.
@@ -146,6 +148,7 @@ impl EndpointView {
             ordered: Ordered(endpoint.policy.order),
             min_severity: endpoint.policy.min_severity.map(MinSeverity),
             storm_threshold: endpoint.policy.storm_threshold.map(StormLimit),
+            batch: endpoint.policy.batch.map(Batch::from),
             filter: rules.filter.as_ref().map(|filter| filter.source().to_owned()),
             quiet: rules.quiet.as_ref().map(Quiet::from),
             mutes: live.map(|mute| MuteView::new(mute, now)).collect(),

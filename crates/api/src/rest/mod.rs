@@ -52,6 +52,7 @@ mod source_view;
 mod sources;
 mod trainings;
 mod verify;
+mod verify_known;
 mod webhooks;
 mod why;
 

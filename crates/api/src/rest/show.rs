@@ -22,6 +22,8 @@ pub(super) struct EventView {
     #[serde(skip_serializing_if = "Option::is_none")]
     erased_at: Option<Timestamp>,
     project_id: Option<String>,
+    /// The source that it came in by, where it came in by one.
+    source_id: Option<String>,
     /// As posted, byte for byte.
     #[schema(value_type = Object)]
     data: Box<RawValue>,
@@ -51,6 +53,7 @@ impl From<AcceptedEvent> for EventView {
             accepted_at: accepted.accepted_at,
             erased_at: accepted.erased_at,
             project_id: accepted.project_id.map(|id| id.to_string()),
+            source_id: accepted.source_id.map(|id| id.to_string()),
             data: RawValue::from_string(accepted.event.data.text().to_owned()).unwrap_or_default(),
             deliveries: None,
             skipped: accepted.skipped.into_iter().map(skip).collect(),

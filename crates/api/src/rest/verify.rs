@@ -14,21 +14,20 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 use tokio::sync::Semaphore;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
-use watchbell_domain::access::Scope;
-use watchbell_domain::endpoint::{Endpoint, EndpointSecret};
-use watchbell_domain::id::{EndpointId, KeyId, OrgId, SourceId};
-use watchbell_domain::port::{Clock, EndpointStore, PageRequest, SourceStore};
-use watchbell_domain::source::Source;
-use watchbell_wire::diagnosis::{Diagnosis, Other, Question, diagnose};
-use watchbell_wire::{Dialect, Headers, Secret, dialect};
+use watchbell_domain::id::{KeyId, OrgId};
+use watchbell_domain::port::Clock;
+use watchbell_wire::Headers;
+use watchbell_wire::diagnosis::{Diagnosis, Question, diagnose};
 
 use super::duration::Text;
+use super::verify_known::{Known, KnownBy, With};
 use crate::auth::{Caller, Tenant, right};
 use crate::body::BodyReader;
-use crate::edge::{Edge, Making};
+use crate::edge::Edge;
 use crate::limits::{Rate, RateLimit};
 use crate::problem::{Body, Problem, Result};
 
@@ -39,8 +38,6 @@ const BODY_BYTES_MAX: usize = 1024 * 1024;
 /// Most header lines, and bytes of them.
 const HEADERS_MAX: usize = 100;
 const HEADER_BYTES_MAX: usize = 32 * 1024;
-/// Longest secret.
-const SECRET_BYTES_MAX: usize = 4096;
 /// What may be hashed for one answer: a second's work.
 const WORK_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Questions that are worked on at a time: no more than a core's worth beside what else a node does.
@@ -73,6 +70,10 @@ struct MessageQuestion {
     source: Option<String>,
     /// Or that of this endpoint: for what was sent by Watchbell itself (only within an organisation).
     endpoint: Option<String>,
+    /// What a source of that dialect is told beside the secret: for `custom`, how it is signed. Without it those of the
+    /// source that is named.
+    #[schema(value_type = Option<Object>)]
+    settings: Option<Map<String, Value>>,
     /// The receiver's clock; the server's when left out.
     now: Option<Timestamp>,
     /// Oldest message to take, by the time it states. Left out: 5m in the dialects that sign their time of sending, else any.
@@ -185,129 +186,6 @@ pub(super) struct Message {
     pub(super) max_age: Option<SignedDuration>,
 }
 
-/// What a message is to be checked with, as it was asked for.
-pub(super) struct KnownBy {
-    pub(super) dialect: Option<String>,
-    pub(super) secret: Option<String>,
-    pub(super) source: Option<String>,
-    pub(super) endpoint: Option<String>,
-}
-
-/// What a message is to be checked with.
-pub(super) struct With {
-    dialect: Option<&'static Dialect>,
-    secrets: Vec<Secret>,
-    others: Vec<Other>,
-}
-
-/// The secrets that an organisation has.
-#[derive(Clone)]
-pub(super) struct Known {
-    endpoints: Arc<dyn EndpointStore>,
-    sources: Arc<dyn SourceStore>,
-    clock: Arc<dyn Clock>,
-}
-
-impl FromRef<Edge> for Known {
-    fn from_ref(edge: &Edge) -> Self {
-        Self { endpoints: Arc::from_ref(edge), sources: Arc::from_ref(edge), clock: Making::from_ref(edge).clock }
-    }
-}
-
-impl Known {
-    /// Finds what was asked for by name. `org`: the one the caller asks within.
-    pub(super) async fn question(&self, org: Option<OrgId>, caller: &Caller, by: KnownBy) -> Result<With> {
-        let mut dialect = by.dialect.as_deref().map(dialect_named).transpose()?;
-        let ways = [by.secret.is_some(), by.source.is_some(), by.endpoint.is_some()];
-        if ways.into_iter().filter(|is_given| *is_given).count() > 1 {
-            return Err(Problem::payload("", "give one of secret, source and endpoint"));
-        }
-        let mut secrets = Vec::new();
-        if let Some(secret) = by.secret {
-            if secret.len() > SECRET_BYTES_MAX {
-                return Err(Problem::payload("/secret", "a secret has at most 4096 bytes"));
-            }
-            secrets.push(Secret::new(secret));
-        }
-        let mut source = None;
-        if let Some(id) = by.source {
-            let org = org.ok_or_else(|| Problem::payload("/source", "ask within the organisation of the source"))?;
-            let found = self.source(org, &id).await?;
-            dialect = dialect.or(Some(found.dialect));
-            secrets = self.live(&found.secrets);
-            source = Some(found.id);
-        }
-        let mut asked = None;
-        if let Some(id) = by.endpoint {
-            let org =
-                org.ok_or_else(|| Problem::payload("/endpoint", "ask within the organisation of the endpoint"))?;
-            caller.must(Scope::EndpointsRead)?;
-            let endpoint = self.endpoint(org, &id).await?;
-            dialect = dialect.or(Some(endpoint.dialect));
-            secrets = self.live(&endpoint.secrets);
-            asked = Some(endpoint.id);
-        }
-        let mut others = Vec::new();
-        if let Some(org) = org {
-            if caller.key.may(Scope::SourcesRead) {
-                others.extend(self.other_sources(org, source).await?);
-            }
-            if caller.key.may(Scope::EndpointsRead) {
-                others.extend(self.other_endpoints(org, asked).await?);
-            }
-        }
-        Ok(With { dialect, secrets, others })
-    }
-
-    async fn endpoint(&self, org: OrgId, text: &str) -> Result<Endpoint> {
-        let none = || Problem::payload("/endpoint", "there is no such endpoint");
-        let id: EndpointId = text.parse().map_err(|_| none())?;
-        self.endpoints.endpoint(org, id).await?.ok_or_else(none)
-    }
-
-    async fn source(&self, org: OrgId, text: &str) -> Result<Source> {
-        let none = || Problem::payload("/source", "there is no such source");
-        let id: SourceId = text.parse().map_err(|_| none())?;
-        self.sources.source(org, id).await?.ok_or_else(none)
-    }
-
-    fn live(&self, secrets: &[EndpointSecret]) -> Vec<Secret> {
-        let now = self.clock.now();
-        let live = secrets.iter().filter(|secret| secret.expires_at.is_none_or(|end| now < end));
-        live.map(|secret| secret.text.clone()).collect()
-    }
-
-    /// The secrets of the newest sources but one.
-    async fn other_sources(&self, org: OrgId, but: Option<SourceId>) -> Result<Vec<Other>> {
-        let page = self.sources.sources(org, PageRequest { before: None, limit: 250 }).await?;
-        let sources = page.items.into_iter().filter(|source| Some(source.id) != but);
-        let others = sources.flat_map(|source| {
-            let name = format!("the source {} ({})", source.name, source.id);
-            let dialect = source.dialect;
-            self.live(&source.secrets).into_iter().map(move |secret| Other { name: name.clone(), dialect, secret })
-        });
-        Ok(others.collect())
-    }
-
-    /// The secrets of the newest endpoints but one.
-    async fn other_endpoints(&self, org: OrgId, but: Option<EndpointId>) -> Result<Vec<Other>> {
-        let page = self.endpoints.endpoints(org, PageRequest { before: None, limit: 250 }).await?;
-        let endpoints = page.items.into_iter().filter(|endpoint| Some(endpoint.id) != but);
-        let others = endpoints.flat_map(|endpoint| {
-            let name = format!("the endpoint {}", endpoint.id);
-            let dialect = endpoint.dialect;
-            self.live(&endpoint.secrets).into_iter().map(move |secret| Other { name: name.clone(), dialect, secret })
-        });
-        Ok(others.collect())
-    }
-}
-
-fn dialect_named(id: &str) -> Result<&'static Dialect> {
-    let known = || dialect::ALL.iter().map(|dialect| dialect.id).collect::<Vec<_>>().join(", ");
-    dialect::find(id)
-        .ok_or_else(|| Problem::payload("/dialect", format!("there is no such dialect; there are {}", known())))
-}
-
 /// Answers questions, a few at a time.
 #[derive(Clone)]
 pub(crate) struct Explaining {
@@ -329,6 +207,7 @@ impl Explaining {
             let _turn = turn;
             diagnose(&Question {
                 dialect: with.dialect,
+                settings: &with.settings,
                 headers: &message.headers,
                 body: &message.body,
                 secrets: &with.secrets,
@@ -369,7 +248,13 @@ impl MessageQuestion {
             now: self.now.unwrap_or(now),
             max_age: self.max_age.map(|age| age.0),
         };
-        let by = KnownBy { dialect: self.dialect, secret: self.secret, source: self.source, endpoint: self.endpoint };
+        let by = KnownBy {
+            dialect: self.dialect,
+            settings: self.settings,
+            secret: self.secret,
+            source: self.source,
+            endpoint: self.endpoint,
+        };
         Ok((by, message))
     }
 }

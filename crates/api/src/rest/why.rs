@@ -17,8 +17,9 @@ use watchbell_domain::endpoint::Endpoint;
 use watchbell_domain::event::AcceptedEvent;
 use watchbell_domain::id::{EndpointId, EventId, OrgId, ProjectId};
 use watchbell_domain::org::{Org, Project};
-use watchbell_domain::port::{EndpointStore, EventStore, OrgStore, ProjectStore};
+use watchbell_domain::port::{EndpointStore, EventStore, OrgStore, ProjectStore, SourceStore};
 use watchbell_domain::rule::Filter;
+use watchbell_domain::source::Source;
 use watchbell_domain::why::{self, Question, Rule, RuleName, Why};
 use watchbell_engine::admin::rules;
 use watchbell_wire::expression::{Explanation, Part};
@@ -88,7 +89,7 @@ struct NowView {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = WhyRule)]
 struct RuleView {
-    /// `dialect`, `subscription`, `min_severity`, `filter`, `mute`, `quiet`, `state`.
+    /// `dialect`, `subscription`, `min_severity`, `filter`, `mute`, `quiet`, `batch`, `state`.
     rule: &'static str,
     /// Which mute.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -185,6 +186,7 @@ struct Asking {
     events: Arc<dyn EventStore>,
     endpoints: Arc<dyn EndpointStore>,
     projects: Arc<dyn ProjectStore>,
+    sources: Arc<dyn SourceStore>,
     orgs: Arc<dyn OrgStore>,
     bodies: BodyReader,
     making: Making,
@@ -196,6 +198,7 @@ impl FromRef<Edge> for Asking {
             events: Arc::from_ref(edge),
             endpoints: Arc::from_ref(edge),
             projects: Arc::from_ref(edge),
+            sources: Arc::from_ref(edge),
             orgs: Arc::from_ref(edge),
             bodies: BodyReader::from_ref(edge),
             making: Making::from_ref(edge),
@@ -208,6 +211,7 @@ struct Scene {
     event: AcceptedEvent,
     deliveries: Vec<Delivery>,
     project: Option<Project>,
+    source: Option<Source>,
     org: Option<Org>,
 }
 
@@ -222,8 +226,12 @@ impl Asking {
             Some(id) => self.projects.project(event.org_id, id).await?,
             None => None,
         };
+        let source = match event.source_id {
+            Some(id) => self.sources.source(event.org_id, id).await?,
+            None => None,
+        };
         let org = self.orgs.org(event.org_id).await?;
-        Ok(Scene { event, deliveries, project, org })
+        Ok(Scene { event, deliveries, project, source, org })
     }
 
     async fn endpoint(&self, org: OrgId, id: EndpointId) -> Result<Endpoint> {
@@ -237,6 +245,7 @@ impl Scene {
             event: &self.event,
             deliveries: &self.deliveries,
             project: self.project.as_ref(),
+            source: self.source.as_ref(),
             org: self.org.as_ref(),
             endpoint_id,
             endpoint,
@@ -327,6 +336,8 @@ struct TriedOn {
     /// Why it has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
+    /// When it would go out, in words. Null: it would not.
+    goes_out: Option<String>,
     #[serde(flatten)]
     expression: ExpressionView,
 }
@@ -357,7 +368,8 @@ async fn try_filter(
         let explanation = expression.explain(&why::facts(scene.question(id, None)));
         let (answer, error) = answered(explanation.answer.clone());
         let event_type = scene.event.event.event_type.to_string();
-        items.push(TriedOn { event_type, answer, error, expression: explanation.into() });
+        let goes_out = (answer != Some(false)).then(|| why::when(&endpoint, &scene.event));
+        items.push(TriedOn { event_type, answer, error, goes_out, expression: explanation.into() });
     }
     Ok(send(answer(StatusCode::OK, &Tried { filter: filter.source().to_owned(), items })))
 }
@@ -404,5 +416,6 @@ fn imagined(
     now: Timestamp,
 ) -> AcceptedEvent {
     let event = Event { id: uuid::Uuid::nil(), event_type, occurred_at: now, data };
-    AcceptedEvent { event, org_id, project_id, accepted_at: now, erased_at: None, skipped: Vec::new() }
+    let (accepted_at, source_id) = (now, None);
+    AcceptedEvent { event, org_id, project_id, source_id, accepted_at, erased_at: None, skipped: Vec::new() }
 }

@@ -10,7 +10,7 @@ use watchbell_api::serve::Options;
 use watchbell_domain::access::Scope;
 
 use crate::running::{Running, answer, next, rest, start};
-use crate::world::{ROOT, Reply, World, request};
+use crate::world::{ROOT, Reply, World, non_zero, request};
 
 /// An inbox: its view, and the path of its API.
 async fn inbox(world: &World, given: Value) -> (Value, String) {
@@ -331,6 +331,49 @@ async fn one_inbox_and_one_address_have_their_rate() {
         statuses.push(send(&world, "GET", &format!("/capture/{guess:032x}"), "").await.status.as_u16());
     }
     assert!(statuses.starts_with(&[404]) && statuses.ends_with(&[429]), "{statuses:?}");
+}
+
+#[tokio::test]
+async fn every_bound_is_a_setting() {
+    let world = World::with(|options| {
+        let capture = &mut options.capture;
+        capture.inboxes_max = 2;
+        capture.keep.requests = 3;
+        capture.body_bytes_max = 4;
+        capture.read_bytes_max = 8;
+        capture.ttl = watchbell_domain::SignedDuration::from_mins(5);
+        capture.ttl_max = watchbell_domain::SignedDuration::from_mins(10);
+        capture.per_inbox = Some(watchbell_api::limits::RateLimit { per_second: non_zero(1), burst: non_zero(6) });
+        capture.per_address = None;
+    })
+    .await;
+    let (made, path) = inbox(&world, json!({"name": "one"})).await;
+    let life = |made: &Value| -> Vec<String> {
+        ["created_at", "expires_at"].map(|name| made[name].as_str().unwrap().to_owned()).to_vec()
+    };
+    assert_eq!(life(&made), ["2027-01-15T08:00:00Z", "2027-01-15T08:05:00Z"]);
+    let long = json!({"name": "two", "ttl": "11m"});
+    let refused = world.post(&world.path("/captures"), long).await.is(422).json();
+    assert_eq!(refused["errors"][0]["pointer"], "/ttl");
+    inbox(&world, json!({"name": "two", "ttl": "10m"})).await;
+    world.post(&world.path("/captures"), json!({"name": "three"})).await.is(409);
+    for body in ["1", "22", "333", "55555"] {
+        send(&world, "POST", url(&made), body).await.is(200);
+        // So that they sort by when they came.
+        world.clock.advance(watchbell_domain::SignedDuration::from_millis(1));
+    }
+    let found = newest(&world, &path).await;
+    assert_eq!((&found["body"], &found["body_bytes"], &found["complete"]), (&json!("5555"), &json!(5), &json!(false)));
+    send(&world, "POST", url(&made), "999999999").await.is(413);
+    let listed = world.get(&format!("{path}/requests")).await.is(200).json();
+    let numbers: Vec<_> = listed["items"].as_array().unwrap().iter().map(|item| item["number"].clone()).collect();
+    assert_eq!(numbers, [5, 4, 3], "the last three");
+    send(&world, "POST", url(&made), "").await.is(200);
+    send(&world, "POST", url(&made), "").await.is(429);
+    // Of addresses nothing is counted any more.
+    for guess in 0..300_u32 {
+        send(&world, "GET", &format!("/capture/{guess:032x}"), "").await.is(404);
+    }
 }
 
 #[tokio::test]

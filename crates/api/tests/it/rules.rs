@@ -191,3 +191,82 @@ async fn projects_have_owners_and_labels() {
         world.patch(&path, wrong).await.is(422);
     }
 }
+
+#[tokio::test]
+async fn deliveries_gather_for_a_digest_and_say_until_when() {
+    let world = World::new().await;
+    let given = json!({"dialect": "http", "batch": {"wait": "1h", "except": "critical"}});
+    let made = endpoint(&world, given).await;
+    assert_eq!(made["batch"], json!({"wait": "1h", "max": 100, "except": "critical"}));
+    let event = post_event(&world, json!({"title": "a", "severity": "high"})).await;
+    let told = why(&world, &event, &made).await;
+    let because = told["because"].as_str().unwrap();
+    assert!(
+        because.starts_with("a delivery was made for it and is held until ") && because.ends_with(" for the digest")
+    );
+    let rule = told["now"]["rules"].as_array().unwrap().iter().find(|rule| rule["rule"] == "batch").unwrap();
+    assert!(rule["because"].as_str().unwrap().ends_with("for the digest, or until 100 of them wait"), "{rule}");
+    let trial = json!({"filter": "true", "event_id": event});
+    let tried = world.post(&of(&world, &made, "/filter/try"), trial).await.is(200).json();
+    assert!(tried["items"][0]["goes_out"].as_str().unwrap().starts_with("held until "), "{tried}");
+    let tried = world.post(&of(&world, &made, "/filter/try"), json!({"filter": "false"})).await.is(200).json();
+    assert_eq!(tried["items"][0]["goes_out"], Value::Null);
+    let event = post_event(&world, json!({"title": "b", "severity": "critical"})).await;
+    assert!(!why(&world, &event, &made).await["because"].as_str().unwrap().contains("digest"));
+    let changed = world.patch(&of(&world, &made, ""), json!({"batch": {"wait": "10m", "max": 5}})).await.is(200).json();
+    assert_eq!(changed["batch"], json!({"wait": "10m", "max": 5}));
+    let same = world.patch(&of(&world, &made, ""), json!({"description": "x"})).await.is(200).json();
+    assert_eq!(same["batch"]["max"], 5);
+    assert_eq!(world.patch(&of(&world, &made, ""), json!({"batch": null})).await.is(200).json()["batch"], Value::Null);
+}
+
+#[tokio::test]
+async fn what_cannot_gather_is_told_so() {
+    let world = World::new().await;
+    let refused = async |given: Value| {
+        let mut whole = json!({"url": "https://a.example.com/", "dialect": "http"});
+        whole.as_object_mut().unwrap().extend(given.as_object().unwrap().clone());
+        world.post(&world.path("/endpoints"), whole).await.is(422).json()["errors"][0].clone()
+    };
+    let wait = json!({"wait": "1h"});
+    let error = refused(json!({"dialect": "standard", "batch": wait})).await;
+    assert_eq!(error["pointer"], "/batch");
+    assert_eq!(
+        error["detail"],
+        "the dialect standard says one thing at a time; these can say many: splunk_hec, elastic, email, slack, teams, http"
+    );
+    let error = refused(json!({"batch": wait, "ordered": "project"})).await;
+    assert!(error["detail"].as_str().unwrap().contains("batch or ordered, not both"), "{error}");
+    assert_eq!(refused(json!({"batch": {"wait": "1s"}})).await["pointer"], "/batch/wait");
+    assert_eq!(refused(json!({"batch": {"wait": "25h"}})).await["pointer"], "/batch/wait");
+    assert_eq!(refused(json!({"batch": {"wait": "1h", "max": 1}})).await["pointer"], "/batch/max");
+    assert_eq!(refused(json!({"batch": {"wait": "1h", "max": 501}})).await["pointer"], "/batch/max");
+    let made = endpoint(&world, json!({"dialect": "http", "ordered": true})).await;
+    world.patch(&of(&world, &made, ""), json!({"batch": wait})).await.is(422);
+    world.patch(&of(&world, &made, ""), json!({"batch": wait, "ordered": false})).await.is(200);
+    world.patch(&of(&world, &made, ""), json!({"ordered": true})).await.is(422);
+}
+
+#[tokio::test]
+async fn a_template_is_tried_before_it_is_saved() {
+    let world = World::new().await;
+    let given = |body: Value| json!({"url": "https://a.example.com/", "dialect": "http", "settings": {"body": body}});
+    let path = world.path("/endpoints");
+    let refused = async |body: Value| world.post(&path, given(body)).await.is(422).json()["errors"][0].clone();
+    let error = refused(json!({"text": ["a", "b ${ titel }"]})).await;
+    assert_eq!(error["pointer"], "/settings/body/text/1");
+    assert_eq!(error["detail"], "line 1, column 6: titel is not known: did you mean title?");
+    let error = refused(json!({"text": "${ title + 1 }"})).await;
+    assert_eq!(error["pointer"], "/settings/body/text");
+    assert!(error["detail"].as_str().unwrap().contains("on the sample of"), "{error}");
+    let error = refused(json!("${ owner }")).await;
+    assert!(error["detail"].as_str().unwrap().contains("and not owner"), "{error}");
+    let body = json!({"summary": "${ data.training + '!' }"});
+    let mut one = given(body.clone());
+    one["events"] = json!(["training.completed"]);
+    let made = world.post(&path, one).await.is(201).json();
+    assert_eq!(made["settings"]["body"], body);
+    let more = json!({"events": ["training.completed", "vulnerability.created"]});
+    let error = world.patch(&of(&world, &made, ""), more).await.is(422).json();
+    assert_eq!(error["errors"][0]["pointer"], "/settings/body/summary", "{error}");
+}

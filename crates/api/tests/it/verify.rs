@@ -137,6 +137,84 @@ async fn a_sources_secret_is_used_and_another_one_named() {
     world.post("/api/v1/verify", asked(&right)).await.is(422);
 }
 
+/// The signature is HMAC-SHA256, over `v0:1800000000:` and the body, made with Python's `hmac`.
+const SLACKISH: &str = "9d426c5dfb0260bc73ee8f6b1adce7f42a646c009355fe4736ae9369682eb55d";
+
+fn custom(body: &str, given: Value) -> Value {
+    let mut question = json!({
+        "headers": [["X-Acme-Signature", format!("v0={SLACKISH}")], ["X-Acme-Time", "1800000000"]],
+        "body": body,
+    });
+    question.as_object_mut().unwrap().extend(given.as_object().unwrap().clone());
+    question
+}
+
+fn custom_settings() -> Value {
+    json!({
+        "auth": {"header": "X-Acme-Signature", "prefix": "v0=", "signed": "v0:{timestamp}:{body}",
+                 "timestamp_header": "X-Acme-Time"},
+        "event": {"pointer": "/what", "values": {"new": "vulnerability.created"}},
+        "members": {"title": "/name"},
+        "make_projects": false
+    })
+}
+
+const CUSTOM_BODY: &str = r#"{"what":"new","name":"Bad"}"#;
+
+#[tokio::test]
+async fn a_dialect_by_configuration_is_judged_by_its_settings() {
+    let world = World::new().await;
+    let given = json!({"dialect": "custom", "secret": SECRET, "settings": custom_settings()});
+    for path in ["/api/v1/verify".to_owned(), world.path("/verify")] {
+        let told = world.post(&path, custom(CUSTOM_BODY, given.clone())).await.is(200).json();
+        assert_eq!((&told["verified"], &told["dialect"]), (&json!(true), &json!("custom")), "{told}");
+        let event = &told["decoded"]["events"][0];
+        assert_eq!((&event["type"], &event["data"]["title"]), (&json!("vulnerability.created"), &json!("Bad")));
+        let spaced = CUSTOM_BODY.replace(':', ": ");
+        let told = world.post(&path, custom(&spaced, given.clone())).await.is(200).json();
+        assert_eq!((&told["reason"], faults(&told)), (&json!("signature_mismatch"), vec!["body_reserialised"]));
+        let without = json!({"dialect": "custom", "secret": SECRET});
+        let told = world.post(&path, custom(CUSTOM_BODY, without)).await.is(200).json();
+        assert_eq!(told["reason"], "signature_missing", "by the format without settings: {told}");
+    }
+    for (settings, pointer) in [
+        (json!({"auth": {"kind": "hmac-sha1"}}), "/settings/auth/kind"),
+        (json!({"auth": {"nonsense": 1}}), "/settings/auth"),
+        (json!({"project": 7}), "/settings/project"),
+    ] {
+        let given = custom("{}", json!({"dialect": "custom", "secret": SECRET, "settings": settings}));
+        let refused = world.post("/api/v1/verify", given).await.is(422).json();
+        assert!(refused["errors"][0]["pointer"].as_str().unwrap().starts_with(pointer), "{refused}");
+    }
+    let of_nothing = custom("{}", json!({"secret": SECRET, "settings": {}}));
+    let refused = world.post("/api/v1/verify", of_nothing).await.is(422).json();
+    assert_eq!(refused["errors"][0]["pointer"], "/settings");
+}
+
+#[tokio::test]
+async fn a_custom_source_brings_its_settings() {
+    let world = World::new().await;
+    let make = async |name: &str, secret: &str, settings: Value| {
+        let given = json!({"dialect": "custom", "name": name, "secret": secret, "settings": settings});
+        world.post(&world.path("/sources"), given).await.is(201).json()["id"].as_str().unwrap().to_owned()
+    };
+    let right = make("right", SECRET, custom_settings()).await;
+    let wrong = make("wrong", "another-secret-of-ours-0123", custom_settings()).await;
+    let old = make("old", SECRET, json!({"auth": {"header": "X-Acme-Signature"}})).await;
+    let ask = async |given: Value| world.post(&world.path("/verify"), custom(CUSTOM_BODY, given)).await.is(200).json();
+    let told = ask(json!({"source": right})).await;
+    assert_eq!((&told["verified"], &told["decoded"]["vendor_event"]), (&json!(true), &json!("new")), "{told}");
+    let told = ask(json!({"source": wrong})).await;
+    assert_eq!(faults(&told), ["secret_other"]);
+    let told = ask(json!({"source": old})).await;
+    assert_eq!(told["reason"], "signature_malformed", "{told}");
+    // New settings are tried on a source before they are saved.
+    let told = ask(json!({"source": old, "settings": custom_settings()})).await;
+    assert_eq!(told["verified"], true, "{told}");
+    let told = ask(json!({"source": right, "dialect": "snyk"})).await;
+    assert_eq!((&told["verified"], &told["dialect"]), (&json!(false), &json!("snyk")));
+}
+
 #[tokio::test]
 async fn what_is_no_question_is_refused() {
     let world = World::new().await;

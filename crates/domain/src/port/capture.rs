@@ -20,8 +20,8 @@ pub struct CapturedSince {
 
 /// Capture inboxes.
 pub trait CaptureStore: Send + Sync {
-    /// Adds an inbox. `Conflict` when the name is taken, or [`crate::capture::INBOXES_MAX`] are there.
-    fn create_capture(&self, inbox: Inbox, terms: Terms) -> Pending<'_, Written<()>>;
+    /// Adds an inbox. `Conflict` when the name is taken, or `inboxes_max` are there.
+    fn create_capture(&self, inbox: Inbox, inboxes_max: u32, terms: Terms) -> Pending<'_, Written<()>>;
 
     /// One inbox.
     fn capture(&self, org: OrgId, id: CaptureId) -> Pending<'_, Option<Inbox>>;

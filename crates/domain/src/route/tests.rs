@@ -198,3 +198,34 @@ fn a_storm_counts_what_the_filter_lets_through() {
     assert!(storm.exceeds(&standard, &BTreeMap::new()) && !storm.exceeds(&standard, &asked(STORM_THRESHOLD)));
     assert!(storm.exceeds(&standard, &asked(STORM_THRESHOLD + 1)));
 }
+
+#[test]
+fn what_gathers_waits_for_its_digest_and_not_within_quiet_hours() {
+    let mut slack = endpoint("slack", None);
+    let wait = jiff::SignedDuration::from_mins(15);
+    slack.policy.batch = Some(crate::endpoint::Batch { max: 10, wait, except: Some(Severity::Critical) });
+    assert!(minds_severity(&slack));
+    let moment = |text: &str| text.parse::<Timestamp>().unwrap();
+    let decide = |at: &str, severity, endpoint: &Endpoint| {
+        let told = Told { event_type: &EventType::VulnerabilityCreated, severity: Some(severity) };
+        decide(told, endpoint, &mut Inquiry::new(None, moment(at)))
+    };
+    let digest = Route::Gather(moment("2026-01-10T21:45:00Z"));
+    assert_eq!(decide("2026-01-10T21:40:00Z", Severity::High, &slack), digest);
+    assert_eq!(decide("2026-01-10T21:40:00Z", Severity::Critical, &slack), Route::Deliver);
+    assert_eq!(decide_addressed(&EventType::WebhookPing, &slack), Route::Deliver, "a test does not wait");
+    slack.policy.rules.quiet = Some(crate::rule::Quiet {
+        from: jiff::civil::time(22, 0, 0, 0),
+        to: jiff::civil::time(7, 0, 0, 0),
+        days: Vec::new(),
+        zone: crate::zone::Zone::default(),
+        except: Some(Severity::High),
+    });
+    let morning = moment("2026-01-11T07:00:00Z");
+    assert_eq!(decide("2026-01-10T21:50:00Z", Severity::Low, &slack), Route::Gather(morning), "not at 22:00");
+    assert_eq!(decide("2026-01-10T22:10:00Z", Severity::Low, &slack), Route::Later(morning));
+    let night = Route::Gather(moment("2026-01-10T22:15:00Z"));
+    assert_eq!(decide("2026-01-10T22:10:00Z", Severity::High, &slack), night, "no quiet hours for it, and a digest");
+    slack.state = EndpointState::Paused { since: morning };
+    assert_eq!(decide("2026-01-10T21:40:00Z", Severity::High, &slack), Route::Hold);
+}

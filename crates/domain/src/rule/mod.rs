@@ -199,7 +199,7 @@ impl<'a> Inquiry<'a> {
 }
 
 /// Whether a severity is at least `least`; what nobody rated is not known to be.
-fn reaches(severity: Option<Severity>, least: Severity) -> bool {
+pub(crate) fn reaches(severity: Option<Severity>, least: Severity) -> bool {
     severity.is_some_and(|severity| severity >= least)
 }
 

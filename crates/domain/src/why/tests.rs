@@ -39,6 +39,7 @@ fn event(skipped: Option<SkipReason>) -> AcceptedEvent {
         event: Event { id: Uuid::nil(), event_type: EventType::VulnerabilityCreated, occurred_at: at(AT), data },
         org_id: OrgId(Uuid::nil()),
         project_id: None,
+        source_id: None,
         accepted_at: at(AT),
         erased_at: None,
         skipped: skipped.map(|reason| Skip { endpoint_id: EndpointId(Uuid::nil()), reason }).into_iter().collect(),
@@ -47,7 +48,7 @@ fn event(skipped: Option<SkipReason>) -> AcceptedEvent {
 
 fn ask(event: &AcceptedEvent, deliveries: &[Delivery], endpoint: Option<&Endpoint>) -> Why {
     let endpoint_id = EndpointId(Uuid::nil());
-    why(Question { event, deliveries, project: None, org: None, endpoint_id, endpoint, failure: None })
+    why(Question { event, deliveries, project: None, source: None, org: None, endpoint_id, endpoint, failure: None })
 }
 
 fn said(why: &Why, name: RuleName) -> (Option<bool>, &str) {
@@ -143,4 +144,27 @@ fn a_broken_filter_and_an_erased_event_are_told() {
     assert!(said(&why, RuleName::Filter).0.is_none() && said(&why, RuleName::Filter).1.contains("so the event passes"));
     let erased = AcceptedEvent { erased_at: Some(at(AT)), ..event(None) };
     assert!(said(&ask(&erased, &[], Some(&endpoint)), RuleName::Filter).1.contains("erased"));
+}
+
+#[test]
+fn a_delivery_that_gathers_says_until_when() {
+    let mut endpoint = endpoint();
+    let wait = jiff::SignedDuration::from_hours(1);
+    endpoint.policy.batch = Some(crate::endpoint::Batch { max: 50, wait, except: None });
+    let accepted = event(None);
+    let until = endpoint.policy.batch.unwrap().holds_until(accepted.accepted_at, None).unwrap();
+    let delivery = Delivery {
+        id: DeliveryId(Uuid::nil()),
+        org_id: OrgId(Uuid::nil()),
+        event_id: EventId(Uuid::nil()),
+        endpoint_id: EndpointId(Uuid::nil()),
+        state: DeliveryState::Pending { due_at: until },
+        attempts_counted: 0,
+        created_at: at(AT),
+        replay_of: None,
+    };
+    let why = ask(&accepted, &[delivery], Some(&endpoint));
+    assert_eq!(why.because, format!("a delivery was made for it and is held until {until} for the digest"));
+    let words = format!("it is held until {until} for the digest, or until 50 of them wait");
+    assert_eq!(said(&why, RuleName::Batch), (Some(true), words.as_str()));
 }

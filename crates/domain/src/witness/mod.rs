@@ -127,6 +127,7 @@ pub fn hear(project: &Project, known: &[Finding], said: &Testimony, hearing: &He
         },
         project_id: Some(project.id),
         only: None,
+        source_id: Some(hearing.source_id),
         hops: hearing.hops,
     };
     let events = told.into_iter().enumerate().map(event).collect();

@@ -13,7 +13,7 @@ use watchbell_domain::endpoint::{
 };
 use watchbell_domain::id::{EndpointId, OrgId};
 use watchbell_domain::port::Entropy;
-use watchbell_wire::dialect::Credential;
+use watchbell_wire::dialect::{Credential, SettingsError};
 use watchbell_wire::expression::Mistake;
 use watchbell_wire::{Dialect, EventType, Secret, SecretError, Settings};
 
@@ -209,6 +209,8 @@ pub fn create(
         updated_at: now,
     };
     rules::check(&endpoint, now)?;
+    check_template(&endpoint)?;
+    rules::check_batch(&endpoint)?;
     Ok(Made { endpoint, secret })
 }
 
@@ -276,10 +278,14 @@ pub fn change(
     if let Some(policy) = change.policy {
         check_policy(&policy)?;
         endpoint.policy = policy;
+        rules::check_batch(&endpoint)?;
     }
     // What was saved is not judged again unless it, or what it is asked about, changes.
     if endpoint.policy.rules != seen.policy.rules || endpoint.events != seen.events {
         rules::check(&endpoint, now)?;
+    }
+    if endpoint.settings != seen.settings || endpoint.events != seen.events {
+        check_template(&endpoint)?;
     }
     let secret = match renews {
         true => renew(&mut endpoint, change.credential, OVERLAP, now, entropy)?,
@@ -382,7 +388,15 @@ fn check_description(text: Option<&str>) -> Result<(), Refused> {
 
 fn check_settings(dialect: &Dialect, settings: &Settings) -> Result<(), Refused> {
     let checked = dialect.outbound.map_or(Ok(()), |outbound| outbound.check_settings(settings));
-    checked.map_err(|error| member(&format!("/settings{}", error.pointer), error.detail))
+    checked.map_err(unfit)
+}
+
+fn check_template(endpoint: &Endpoint) -> Result<(), Refused> {
+    rules::check_template(endpoint).map_err(unfit)
+}
+
+fn unfit(error: SettingsError) -> Refused {
+    member(&format!("/settings{}", error.pointer), error.detail)
 }
 
 fn check_policy(policy: &EndpointPolicy) -> Result<(), Refused> {
@@ -538,6 +552,6 @@ pub(super) fn check_secret(dialect: &Dialect, member: &'static str, secret: &Sec
         .map_err(|error| Refused::Secret { member, detail: error.to_string() })
 }
 
-fn member(pointer: &str, detail: impl Into<String>) -> Refused {
+pub(super) fn member(pointer: &str, detail: impl Into<String>) -> Refused {
     Refused::Member { pointer: pointer.to_owned(), detail: detail.into() }
 }

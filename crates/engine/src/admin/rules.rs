@@ -1,12 +1,14 @@
-//! An endpoint's rules, checked when they are saved: a filter must say yes or no of every type that the endpoint can get.
+//! An endpoint's rules, checked when they are saved: a filter must say yes or no of every type that the endpoint can get, a template
+//! must have a value for it, and what gathers must be able to go out as one.
 
 use jiff::Timestamp;
-use watchbell_domain::endpoint::Endpoint;
+use watchbell_domain::endpoint::{Batch, Endpoint, Order};
 use watchbell_domain::rule::{Filter, Rules};
+use watchbell_wire::dialect::{Outbound, SettingsError};
 use watchbell_wire::expression::Mistake;
-use watchbell_wire::{Data, EventType};
+use watchbell_wire::{Data, Dialect, EventType};
 
-use super::endpoint::Refused;
+use super::endpoint::{Refused, member};
 
 /// Looks at an endpoint's rules as they are about to be saved.
 ///
@@ -23,6 +25,19 @@ pub fn check(endpoint: &Endpoint, now: Timestamp) -> Result<(), Refused> {
     Ok(())
 }
 
+/// Looks at the template of an endpoint's bodies as it is about to be saved: it has to have a value for a sample of every type
+/// that the endpoint can get.
+///
+/// # Errors
+/// Where it has none, as a member of the endpoint.
+pub fn check_template(endpoint: &Endpoint) -> Result<(), SettingsError> {
+    let outbound = endpoint.dialect.outbound;
+    let Some(template) = outbound.and_then(|outbound| outbound.template(&endpoint.settings)) else { return Ok(()) };
+    let samples = samples(endpoint);
+    let tried = template.check(samples.iter().map(|(event_type, data)| (event_type, data)));
+    tried.map_err(|misplaced| SettingsError::from(&misplaced))
+}
+
 /// Tries a filter on a sample of every type that the endpoint can get.
 ///
 /// # Errors
@@ -31,6 +46,34 @@ pub fn check_filter(endpoint: &Endpoint, filter: &Filter) -> Result<(), Mistake>
     let samples = samples(endpoint);
     let expression = filter.compiled().map_err(Clone::clone)?;
     expression.check_filter(samples.iter().map(|(event_type, data)| (event_type, data)))
+}
+
+/// Whether an endpoint's deliveries can gather as they are to.
+///
+/// # Errors
+/// [`Refused::Member`]
+pub fn check_batch(endpoint: &Endpoint) -> Result<(), Refused> {
+    let Some(batch) = &endpoint.policy.batch else { return Ok(()) };
+    if !(Batch::WAIT_BOUNDS.0..=Batch::WAIT_BOUNDS.1).contains(&batch.wait) {
+        return Err(member("/batch/wait", "deliveries gather for 10s to 24h"));
+    }
+    if !(Batch::MAX_BOUNDS.0..=Batch::MAX_BOUNDS.1).contains(&batch.max) {
+        return Err(member("/batch/max", "2 to 500 deliveries go out as one"));
+    }
+    let joins = |dialect: &Dialect| dialect.outbound.is_some_and(Outbound::joins);
+    if !joins(endpoint.dialect) {
+        let able = watchbell_wire::dialect::ALL.iter().copied().filter(|dialect| joins(dialect));
+        let able = able.map(|dialect| dialect.id).collect::<Vec<_>>().join(", ");
+        let detail =
+            format!("the dialect {} says one thing at a time; these can say many: {able}", endpoint.dialect.id);
+        return Err(member("/batch", detail));
+    }
+    match endpoint.policy.order {
+        Order::Any => Ok(()),
+        Order::Endpoint | Order::Project => {
+            Err(member("/batch", "what gathers goes out at once and in no order: give batch or ordered, not both"))
+        }
+    }
 }
 
 /// A sample of every type that the endpoint can get: those of the catalogue, and nothing at all for a type of its own.

@@ -225,9 +225,16 @@ fn networks(given: &[String]) -> Result<Vec<IpNet>, Refused> {
     given.iter().enumerate().map(read).collect()
 }
 
-/// Every source may say which projects it means; the rest is its dialect's. `cloudevents` takes who may ask for consent,
-/// and how often they may send.
 fn check_settings(dialect: &Dialect, settings: &Map<String, Value>) -> Result<(), Refused> {
+    settings_of(dialect, settings).map(drop)
+}
+
+/// What the dialect is told of a source's settings, once all of them are checked. Every source may say which projects it
+/// means; the rest is its dialect's. `cloudevents` takes who may ask for consent, and how often they may send.
+///
+/// # Errors
+/// [`Refused::Member`] with a pointer below `/settings`.
+pub fn settings_of(dialect: &Dialect, settings: &Map<String, Value>) -> Result<Settings, Refused> {
     let bytes = Value::Object(settings.clone()).to_string().len();
     if bytes > SETTINGS_BYTES_MAX {
         return Err(member("/settings", "settings have at most 16384 bytes"));
@@ -238,11 +245,12 @@ fn check_settings(dialect: &Dialect, settings: &Map<String, Value>) -> Result<()
     if dialect.id == CLOUDEVENTS {
         crate::receive::handshake::Consent::read(&settings)
             .map_err(|problem| member(&format!("/settings/{}", problem.member), problem.wanted))?;
-        return Ok(());
+        return Ok(Settings::new(settings));
     }
-    match dialect.inbound.map(|inbound| inbound.check_settings(&Settings::new(settings))) {
+    let settings = Settings::new(settings);
+    match dialect.inbound.map(|inbound| inbound.check_settings(&settings)) {
         Some(Err(problem)) => Err(member(&format!("/settings{}", problem.pointer), problem.detail)),
-        Some(Ok(())) | None => Ok(()),
+        Some(Ok(())) | None => Ok(settings),
     }
 }
 

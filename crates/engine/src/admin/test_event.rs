@@ -23,7 +23,7 @@ pub fn for_endpoint(endpoint: &Endpoint, now: Timestamp, entropy: &dyn Entropy) 
     let event = Event { id: id.0, event_type, occurred_at: now, data: Data::from_typed(&data) };
     Some(Acceptance {
         org_id: endpoint.org_id,
-        events: vec![NewEvent { event, project_id: None, only: Some(endpoint.id), hops: 0 }],
+        events: vec![NewEvent { only: Some(endpoint.id), ..NewEvent::of(event, None) }],
         accepted_at: now,
         delivery_ids: delivery_ids(entropy),
     })

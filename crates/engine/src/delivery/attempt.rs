@@ -44,6 +44,15 @@ pub(super) struct Job {
     pub(super) done: Done,
 }
 
+/// How an attempt ended, the same for all that went out with it: those that are sent again are due together again.
+#[derive(Debug, Clone, Copy)]
+struct End {
+    started_at: Timestamp,
+    took: SignedDuration,
+    now: Timestamp,
+    chance: u64,
+}
+
 /// A claimed delivery.
 pub(super) struct Ticket {
     pub(super) delivery: ClaimedDelivery,
@@ -103,31 +112,25 @@ impl Context {
             deliveries.iter().map(|_| broken()).collect()
         });
         let took = self.clock.monotonic() - begun;
+        let end = End { started_at, took, now: self.steady.now(), chance: self.chance() };
         let each = deliveries.into_iter().zip(sent);
-        each.map(|(delivery, sent)| self.after(job, delivery, sent, started_at, took)).collect()
+        each.map(|(delivery, sent)| self.after(job, delivery, sent, end)).collect()
     }
 
-    fn after(
-        &self,
-        job: &Job,
-        delivery: &ClaimedDelivery,
-        sent: Sent,
-        started_at: Timestamp,
-        took: SignedDuration,
-    ) -> Settlement {
+    fn after(&self, job: &Job, delivery: &ClaimedDelivery, sent: Sent, end: End) -> Settlement {
         let ended = |result, response: Option<Response>, detail| {
             self.observer.attempt_ended(result);
             Attempt {
                 number: delivery.attempt_number,
-                started_at,
-                duration: told(result, took),
+                started_at: end.started_at,
+                duration: told(result, end.took),
                 result,
                 response,
                 detail,
             }
         };
         match sent {
-            Sent::Exchange { exchange, made } => self.after_exchange(job, delivery, exchange, made, ended),
+            Sent::Exchange { exchange, made } => self.after_exchange(job, delivery, (exchange, made), end, ended),
             Sent::Nothing => self.untouched(job, delivery),
             Sent::NotEncodable(error) => {
                 let next =
@@ -142,8 +145,8 @@ impl Context {
         &self,
         job: &Job,
         delivery: &ClaimedDelivery,
-        exchange: Exchange,
-        made: Option<Bytes>,
+        (exchange, made): (Exchange, Option<Bytes>),
+        end: End,
         ended: impl Fn(AttemptResult, Option<Response>, Option<String>) -> Attempt,
     ) -> Settlement {
         let decision = retry::decide(
@@ -154,8 +157,8 @@ impl Context {
                 heard: exchange.heard,
                 latest_results: &delivery.latest_results,
                 retry_after: exchange.retry_after,
-                now: self.steady.now(),
-                chance: self.chance(),
+                now: end.now,
+                chance: end.chance,
             },
         );
         tracing::debug!(delivery_id = %delivery.id, result = ?exchange.result, ?decision, "attempt ended");

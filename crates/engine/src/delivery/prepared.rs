@@ -70,7 +70,11 @@ impl Prepared {
             false => mask::credentials_of(&endpoint.url),
         };
         let outbound = endpoint.dialect.outbound;
-        let together_max = outbound.map_or(1, |outbound| outbound.batch_max(&endpoint.settings));
+        let together_max = match (endpoint.policy.batch, outbound) {
+            (Some(batch), _) => usize::try_from(batch.max).unwrap_or(usize::MAX),
+            (None, Some(outbound)) => outbound.batch_max(&endpoint.settings),
+            (None, None) => 1,
+        };
         Self {
             together_max: AtomicUsize::new(together_max),
             keys: keys.collect(),

@@ -133,10 +133,11 @@ impl Schedule {
             Order::Any | Order::Project => flow.max_in_flight.unwrap_or(self.windows.endpoint).max(1),
         };
         let limit = slot.bucket.map(|bucket| bucket.limit());
-        if slot.window == Some(window) && slot.order == flow.order && limit == flow.rate_limit {
+        let is_same = slot.window == Some(window) && slot.order == flow.order && slot.gathers == flow.gathers;
+        if is_same && limit == flow.rate_limit {
             return;
         }
-        (slot.window, slot.order) = (Some(window), flow.order);
+        (slot.window, slot.order, slot.gathers) = (Some(window), flow.order, flow.gathers);
         slot.bucket = flow
             .rate_limit
             .map(|limit| slot.bucket.map_or_else(|| Bucket::full(limit), |bucket| bucket.with_limit(limit, now)));
@@ -200,8 +201,9 @@ impl Schedule {
         let org = self.orgs.entry(org_id).or_default();
         let org_free = self.windows.org_line().saturating_sub(org.held.waiting());
         if org_free == 0 {
-            slot.is_hungry = true;
+            (slot.is_hungry, slot.is_parked) = (true, true);
             org.parked.push_back(endpoint);
+            self.refresh(endpoint, now);
             return None;
         }
         let limit = slot.reach(now).min(org_free).min((free / waiting).max(1));
@@ -297,6 +299,7 @@ impl Schedule {
             slot.is_ready = false;
             if slot.may_start(now) {
                 slot.breaker.begun();
+                slot.is_boarding = slot.gathers.is_some();
                 if let Some(bucket) = &mut slot.bucket {
                     bucket.take(now);
                 }
@@ -323,6 +326,7 @@ impl Schedule {
             return;
         };
         (slot.used_at, slot.is_well) = (now, sign == Sign::Success);
+        slot.is_boarding = false;
         let (was_troubled, in_flight, org_id) = (slot.breaker.is_troubled(), slot.held.in_flight, slot.org);
         slot.breaker.ended(sign, slot.window.unwrap_or(1), now);
         let is_troubled = slot.breaker.is_troubled();
@@ -374,11 +378,12 @@ impl Schedule {
         }
     }
 
-    /// So many of the line go out with one that is begun: they take no room of their own.
+    /// So many of the line go out with one that is begun: they take no room of their own. Said of every digest, with none too.
     pub(super) fn ride_along(&mut self, endpoint: EndpointId, count: u32, now: Timestamp) {
         let Some(slot) = self.slots.get_mut(&endpoint) else {
             return;
         };
+        slot.is_boarding = false;
         let org = slot.org;
         self.hold(endpoint, |held| held.line = held.line.saturating_sub(count));
         self.unpark(org);
@@ -453,7 +458,12 @@ impl Schedule {
         };
         let free = self.windows.org_line().saturating_sub(org.held.waiting());
         let count = org.parked.len().min(free as usize);
-        self.hungry.extend(org.parked.drain(..count));
+        for endpoint in org.parked.drain(..count) {
+            if let Some(slot) = self.slots.get_mut(&endpoint) {
+                slot.is_parked = false;
+            }
+            self.hungry.push_back(endpoint);
+        }
     }
 
     /// The organisation takes its turn if it has something to start and room for it.

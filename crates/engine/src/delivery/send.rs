@@ -81,7 +81,8 @@ pub(super) async fn send(
             let (delivery, outbound, name) = (first.delivery, first.outbound, &*first.name);
             let (keys, count) = (prepared.keys(now), going.len());
             let id = delivery.id.to_string();
-            Talk { client, prepared, delivery, id, outbound, name, count, keys, now, stop }.hold(&body).await
+            let hops = going.iter().map(|one| one.delivery.hops).max().unwrap_or_default();
+            Talk { client, prepared, delivery, id, outbound, name, count, hops, keys, now, stop }.hold(&body).await
         }
         Err(error) => Err(error),
     };
@@ -110,9 +111,9 @@ struct Going<'a> {
     body: Bytes,
 }
 
-/// The one body of all.
+/// The one body of all. Where deliveries gather one alone is joined too, so that its receiver reads one shape.
 fn body_of(prepared: &Prepared, going: &[Going<'_>]) -> Result<Bytes, EncodeError> {
-    if let [one] = going {
+    if let ([one], None) = (going, prepared.endpoint.policy.batch) {
         return Ok(one.body.clone());
     }
     let parts: Vec<Part<'_>> = going.iter().map(|one| Part { event: &one.delivery.event, body: &one.body }).collect();
@@ -158,6 +159,8 @@ struct Talk<'a> {
     name: &'a str,
     /// How many deliveries go out at once; `delivery` is the first of them.
     count: usize,
+    /// Over how many webhooks the one has come that has come over most.
+    hops: u8,
     keys: Vec<Key>,
     now: Timestamp,
     stop: &'a CancellationToken,
@@ -311,8 +314,8 @@ impl Talk<'_> {
                 return fault(Fault::new(AttemptResult::Internal, detail));
             }
         };
-        if self.delivery.hops > 0 {
-            headers.push((HOPS, HeaderValue::from(u16::from(self.delivery.hops) + 1)));
+        if self.hops > 0 {
+            headers.push((HOPS, HeaderValue::from(u16::from(self.hops) + 1)));
         }
         let (client, prepared, stop) = (self.client, self.prepared, self.stop);
         match &prepared.authorization {

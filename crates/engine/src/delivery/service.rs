@@ -234,7 +234,7 @@ impl Service {
         let monotonic = self.context.clock.monotonic();
         let riders = if more > 0 { self.lines.next_with(&in_line, more, monotonic) } else { Vec::new() };
         let count = u32::try_from(riders.len()).unwrap_or(u32::MAX);
-        if count > 0 {
+        if count > 0 || prepared.endpoint.policy.batch.is_some() {
             self.schedule.ride_along(prepared.endpoint.id, count, self.context.steady.now());
         }
         let tickets = std::iter::once(in_line).chain(riders);

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use watchbell_domain::event::NewEvent;
-use watchbell_domain::id::{EventId, FindingId, OrgId, ProjectId};
+use watchbell_domain::id::{EventId, FindingId, OrgId, ProjectId, SourceId};
 use watchbell_domain::port::{Acceptance, DeliveryIds, Entropy};
 use watchbell_wire::{Data, Event, EventType, Severity};
 
@@ -58,6 +58,7 @@ pub struct Intake<'a> {
     now: Timestamp,
     entropy: &'a dyn Entropy,
     hops: u8,
+    source_id: Option<SourceId>,
     tells_critical: bool,
     events: Vec<NewEvent>,
 }
@@ -65,13 +66,19 @@ pub struct Intake<'a> {
 impl<'a> Intake<'a> {
     /// An empty intake of an organisation.
     pub fn new(org_id: OrgId, now: Timestamp, entropy: &'a dyn Entropy) -> Self {
-        Self { org_id, now, entropy, hops: 0, tells_critical: true, events: Vec::new() }
+        Self { org_id, now, entropy, hops: 0, source_id: None, tells_critical: true, events: Vec::new() }
     }
 
     /// The posts have come over so many webhooks.
     #[must_use]
     pub fn after(self, hops: u8) -> Self {
         Self { hops, ..self }
+    }
+
+    /// The posts came in by this source.
+    #[must_use]
+    pub fn by_source(self, source: SourceId) -> Self {
+        Self { source_id: Some(source), ..self }
     }
 
     /// Whoever tells of a critical finding tells so beside it: no companion is made here.
@@ -135,6 +142,7 @@ impl<'a> Intake<'a> {
             event: Event { id: id.0, event_type, occurred_at, data },
             project_id,
             only: None,
+            source_id: self.source_id,
             hops: self.hops,
         });
         id

@@ -337,7 +337,7 @@ impl Prepared {
         entropy: &dyn Entropy,
     ) -> Result<Self, Refused> {
         let source = &known.source;
-        let mut intake = Intake::new(source.org_id, now, entropy).after(hops);
+        let mut intake = Intake::new(source.org_id, now, entropy).after(hops).by_source(source.id);
         // A vendor that has a word of its own for it says so itself.
         let says_critical = |event_type: &EventType| {
             source.dialect.outbound.is_some_and(|outbound| outbound.event_name(event_type).is_some())

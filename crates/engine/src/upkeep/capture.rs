@@ -17,11 +17,18 @@ pub struct Options {
     pub rows_a_step: u32,
     /// Between two steps.
     pub rest: SignedDuration,
+    /// How long a request is kept at most (`capture.max_request_age`).
+    pub request_age_max: SignedDuration,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { poll_every: SignedDuration::from_mins(1), rows_a_step: 100, rest: SignedDuration::from_millis(20) }
+        Self {
+            poll_every: SignedDuration::from_mins(1),
+            rows_a_step: 100,
+            rest: SignedDuration::from_millis(20),
+            request_age_max: REQUEST_AGE_MAX,
+        }
     }
 }
 
@@ -60,7 +67,7 @@ impl Service {
     async fn pass(&self) -> Result<(), StoreError> {
         loop {
             let now = self.clock.now();
-            let before = now.saturating_sub(REQUEST_AGE_MAX).unwrap_or(Timestamp::MIN);
+            let before = now.saturating_sub(self.options.request_age_max).unwrap_or(Timestamp::MIN);
             let gone = self.store.expire_captures(now, before, self.options.rows_a_step).await?;
             if gone < u64::from(self.options.rows_a_step) {
                 return Ok(());

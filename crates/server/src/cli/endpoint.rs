@@ -273,7 +273,13 @@ impl Args {
                 let tried = named.ask(Method::POST, "/filter/try", Some(&Value::Object(body)))?;
                 out.page(
                     &tried,
-                    &[("type", &["type"]), ("answer", &["answer"]), ("error", &["error"]), ("names", &["names"])],
+                    &[
+                        ("type", &["type"]),
+                        ("answer", &["answer"]),
+                        ("goes out", &["goes_out"]),
+                        ("error", &["error"]),
+                        ("names", &["names"]),
+                    ],
                 );
             }
             Action::Mute { mute, named } => {

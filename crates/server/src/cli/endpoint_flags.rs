@@ -43,6 +43,15 @@ pub(super) struct Flags {
     /// The days on which quiet hours begin, such as "mon,tue"; every day when left out
     #[arg(long, value_name = "DAYS", requires = "quiet", value_delimiter = ',', help_heading = "Rules")]
     quiet_days: Vec<String>,
+    /// Deliveries gather for so long at most and go out as one, such as "15m"; "off" for each by itself
+    #[arg(long, value_name = "WAIT", help_heading = "Rules")]
+    batch: Option<String>,
+    /// So many do not wait any longer; 100 when left out
+    #[arg(long, value_name = "N", requires = "batch", help_heading = "Rules")]
+    batch_max: Option<u32>,
+    /// What is at least so bad does not gather
+    #[arg(long, value_name = "SEVERITY", requires = "batch", help_heading = "Rules")]
+    batch_except: Option<String>,
     /// What the Authorization header says
     #[arg(long, value_name = "HOW", help_heading = "Connection")]
     auth: Option<Auth>,
@@ -128,6 +137,7 @@ impl Flags {
         put("storm_threshold", self.storm_threshold.as_deref().map(storm_threshold));
         put("filter", self.filter.as_deref().map(|text| if text == "all" { Value::Null } else { text.into() }));
         put("quiet", self.quiet()?);
+        put("batch", self.batch());
         put("http_version", self.http_version.map(named));
         put("tls", self.tls()?);
         put("auth", self.auth()?);
@@ -150,6 +160,19 @@ impl Flags {
             members.extend(self.quiet_except.as_deref().map(|severity| ("except".to_owned(), severity.into())));
         }
         Ok(Some(quiet))
+    }
+
+    fn batch(&self) -> Option<Value> {
+        let wait = self.batch.as_deref()?;
+        if wait == "off" {
+            return Some(Value::Null);
+        }
+        let mut batch = json!({"wait": wait});
+        if let Some(members) = batch.as_object_mut() {
+            members.extend(self.batch_max.map(|max| ("max".to_owned(), max.into())));
+            members.extend(self.batch_except.as_deref().map(|severity| ("except".to_owned(), severity.into())));
+        }
+        Some(batch)
     }
 
     fn tls(&self) -> Result<Option<Value>, Failure> {

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use watchbell_domain::port::Clock;
+use watchbell_engine::admin::source::{Refused, settings_of};
 use watchbell_wire::diagnosis::{self, Diagnosis, Question};
-use watchbell_wire::{Dialect, Secret};
+use watchbell_wire::{Dialect, Secret, Settings};
 
 use super::output::{BAD, GOOD, remark};
 use super::{Done, Failure, Output, message};
@@ -23,18 +24,23 @@ const WORK_BYTES_MAX: u64 = 16 << 30;
   watchbell verify --secret-file secret.txt --header 'X-Hub-Signature: sha256=…' < body.json   which format is it?
   watchbell verify --dialect standard --secret-file s --header 'webhook-id: msg_1' \\
       --header 'webhook-timestamp: 1700000000' --header 'webhook-signature: v1,…' --now 1700000060 < body
+  watchbell verify --dialect custom --settings '{\"auth\": {\"header\": \"X-Acme-Signature\"}}' --secret-file s \\
+      -H 'X-Acme-Signature: sha256=…' < body.json
 
 The secret is the file's exact bytes; one newline at its end does not count. The body must be the exact bytes that
 arrived. What is printed never holds the secret or the right signature.
 
 Exit status: 0 verified, 1 refused (the reason is printed), 2 the command line is wrong.")]
 pub(super) struct Args {
-    /// The vendor's format: snyk, symbiotic, aegis, bearer-scan, standard, github, cloudevents; absent: the one it looks like
+    /// The vendor's format: snyk, symbiotic, aegis, bearer-scan, standard, github, gitlab, cloudevents, custom; absent: the one it looks like
     #[arg(long, value_parser = message::dialect_by_id)]
     dialect: Option<&'static Dialect>,
     /// File with the secret
     #[arg(long, value_name = "FILE")]
     secret_file: PathBuf,
+    /// Settings of a source of that dialect, as a JSON object: for custom, how it is signed
+    #[arg(long, value_name = "JSON", requires = "dialect")]
+    settings: Option<String>,
     /// A header as it arrived; may be repeated
     #[arg(long = "header", short = 'H', value_name = "NAME: VALUE")]
     headers: Vec<String>,
@@ -55,8 +61,13 @@ impl Args {
         let headers = message::headers(&self.headers)?;
         let body = message::read_body(self.body_file.as_ref())?;
         let secrets: [Secret; 1] = [secret];
+        let settings = match (self.dialect, &self.settings) {
+            (Some(dialect), Some(text)) => settings(dialect, text)?,
+            (None, _) | (_, None) => Settings::default(),
+        };
         let told = diagnosis::diagnose(&Question {
             dialect: self.dialect,
+            settings: &settings,
             headers: &headers,
             body: &body,
             secrets: &secrets,
@@ -71,6 +82,16 @@ impl Args {
         }
         if told.is_verified { Ok(()) } else { Err(Failure::said()) }
     }
+}
+
+/// Settings as a source of the dialect has them.
+fn settings(dialect: &Dialect, text: &str) -> Result<Settings, Failure> {
+    let members: Map<String, Value> =
+        serde_json::from_str(text).map_err(|error| Failure::usage(format!("--settings is no JSON object: {error}")))?;
+    settings_of(dialect, &members).map_err(|refused| match refused {
+        Refused::Member { pointer, detail } => Failure::usage(format!("--settings: {pointer}: {detail}")),
+        Refused::Secret { detail, .. } => Failure::usage(detail),
+    })
 }
 
 fn print(out: Output, told: &Diagnosis) {

@@ -8,6 +8,7 @@ use watchbell_engine::delivery::OptionsError;
 use watchbell_engine::net::guard::AllowRule;
 
 use super::options::{delivery_options, exchange_limits};
+use super::value::Duration;
 use super::{Config, Error};
 
 /// More attempts than this are a mistake.
@@ -27,6 +28,7 @@ fn server(config: &Config) -> Result<(), Error> {
         public_url(text).map_err(|problem| Error::of_key("server.public_url", problem))?;
     }
     ingress(config)?;
+    captures(config)?;
     let floors = [
         ("server.max_connections", config.server.max_connections),
         ("server.max_connections_per_address", config.server.max_connections_per_address),
@@ -52,6 +54,9 @@ fn server(config: &Config) -> Result<(), Error> {
         // A vendor's largest message must fit into what its refused ones may weigh.
         ("ingress.max_body_bytes", config.ingress.max_body_bytes, 1 << 10, 64 << 20),
         ("ingress.receipts_refused_bytes", config.ingress.receipts_refused_bytes, 64 << 10, 1 << 40),
+        ("capture.max_inbox_bytes", config.capture.max_inbox_bytes, 64 << 10, 1 << 40),
+        ("capture.max_body_bytes", config.capture.max_body_bytes, 1 << 10, 64 << 20),
+        ("capture.max_read_bytes", config.capture.max_read_bytes, 1 << 10, 1 << 30),
         ("scan.max_bytes", config.scan.max_bytes, 1 << 20, 1 << 30),
         ("evidence.max_bytes", config.evidence.max_bytes, 1 << 20, 4 << 30),
         ("delivery.max_response_bytes", config.delivery.max_response_bytes, 0, 1 << 20),
@@ -84,6 +89,28 @@ fn ingress(config: &Config) -> Result<(), Error> {
     }
     if ingress.rotation_overlap.get() > OVERLAP_MAX {
         return Err(Error::of_key("ingress.rotation_overlap", "must be at most 30 days"));
+    }
+    Ok(())
+}
+
+/// What is kept must be read, and fit in; what lives by itself must be allowed to.
+fn captures(config: &Config) -> Result<(), Error> {
+    let capture = &config.capture;
+    for (key, most) in
+        [("capture.max_read_bytes", capture.max_read_bytes), ("capture.max_inbox_bytes", capture.max_inbox_bytes)]
+    {
+        if most.get() < capture.max_body_bytes.get() {
+            let problem = format!("{most} is less than capture.max_body_bytes ({})", capture.max_body_bytes);
+            return Err(Error::of_key(key, problem));
+        }
+    }
+    if capture.ttl < Duration::secs(60) || capture.max_ttl < capture.ttl {
+        let problem = format!("must be from 1m to capture.max_ttl ({})", capture.max_ttl);
+        return Err(Error::of_key("capture.ttl", problem));
+    }
+    if capture.max_waiting < capture.max_waiting_per_inbox {
+        let problem = format!("is less than capture.max_waiting_per_inbox ({})", capture.max_waiting_per_inbox);
+        return Err(Error::of_key("capture.max_waiting", problem));
     }
     Ok(())
 }
@@ -140,6 +167,7 @@ fn delivery(config: &Config) -> Result<(), Error> {
         ("scan.upload_timeout", config.scan.upload_timeout),
         ("ingress.tolerance", config.ingress.tolerance),
         ("ingress.dedup_window", config.ingress.dedup_window),
+        ("capture.max_request_age", config.capture.max_request_age),
     ] {
         if wait.get().is_zero() {
             return Err(Error::of_key(key, "must be longer than zero"));

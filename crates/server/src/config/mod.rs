@@ -17,8 +17,8 @@ use toml::{Table, Value};
 
 pub(crate) use check::listen_address;
 pub(crate) use options::{
-    delivery_options, dns_servers, edge_options, evidence_options, exchange_limits, longest_wait, receipts_options,
-    retention_options, serve_options,
+    captures_options, delivery_options, dns_servers, edge_options, evidence_options, exchange_limits, longest_wait,
+    receipts_options, retention_options, serve_options,
 };
 pub(crate) use sections::{Config, Log as LogSettings, LogFormat};
 pub(crate) use value::{Duration, Ports};

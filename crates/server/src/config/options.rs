@@ -1,18 +1,20 @@
 //! The settings as the parts of a node take them.
 
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
 
 use jiff::SignedDuration;
 use watchbell_api::body::BodyLimits;
 use watchbell_api::limits::RateLimit;
-use watchbell_api::{Options as EdgeOptions, serve};
+use watchbell_api::{Options as EdgeOptions, capture, serve};
+use watchbell_domain::capture::Keep;
 use watchbell_domain::endpoint::RateLimit as SourceRate;
 use watchbell_domain::receipt::Ring;
 use watchbell_engine::delivery;
 use watchbell_engine::evidence;
 use watchbell_engine::net::client::Limits;
 use watchbell_engine::receive;
-use watchbell_engine::upkeep::{receipts, retention};
+use watchbell_engine::upkeep::{capture as upkeep_capture, receipts, retention};
 
 use super::Config;
 use super::check::{network, public_url};
@@ -119,6 +121,39 @@ pub(crate) fn receipts_options(config: &Config) -> receipts::Options {
     }
 }
 
+/// The loop's that removes old captures.
+pub(crate) fn captures_options(config: &Config) -> upkeep_capture::Options {
+    upkeep_capture::Options {
+        request_age_max: config.capture.max_request_age.get(),
+        ..upkeep_capture::Options::default()
+    }
+}
+
+/// How much capture inboxes may be.
+fn capture_options(config: &Config) -> capture::Options {
+    let settings = &config.capture;
+    let count = |count: NonZeroU32| usize::try_from(count.get()).unwrap_or(usize::MAX);
+    capture::Options {
+        inboxes_max: settings.max_inboxes.get(),
+        keep: Keep { requests: settings.max_requests.get(), bytes: settings.max_inbox_bytes.get() },
+        body_bytes_max: settings.max_body_bytes.usize(),
+        read_bytes_max: settings.max_read_bytes.get(),
+        per_inbox: limit(settings.rate_limit),
+        per_address: limit(settings.rate_limit_per_address),
+        ttl: settings.ttl.get(),
+        ttl_max: settings.max_ttl.get(),
+        waiting_per_inbox_max: count(settings.max_waiting_per_inbox),
+        waiting_max: count(settings.max_waiting),
+    }
+}
+
+fn limit(rate: Rate) -> Option<RateLimit> {
+    match rate {
+        Rate::Off => None,
+        Rate::Limit { per_second, burst } => Some(RateLimit { per_second, burst }),
+    }
+}
+
 /// The HTTP edge's.
 pub(crate) fn edge_options(config: &Config, address: SocketAddr, cursor_key: [u8; 32]) -> EdgeOptions {
     let bodies = BodyLimits {
@@ -136,13 +171,11 @@ pub(crate) fn edge_options(config: &Config, address: SocketAddr, cursor_key: [u8
     };
     EdgeOptions {
         bodies,
-        rate_limit: match config.api.rate_limit {
-            Rate::Off => None,
-            Rate::Limit { per_second, burst } => Some(RateLimit { per_second, burst }),
-        },
+        rate_limit: limit(config.api.rate_limit),
         failures_per_minute: config.auth.failures_per_minute,
         uri_bytes_max: config.server.max_uri_bytes.usize(),
         receive: receive_options(config),
+        capture: capture_options(config),
         rotation_overlap: config.ingress.rotation_overlap.get(),
         // Checked when the configuration was loaded.
         public_url: match config.server.public_url.as_deref().map(public_url) {

@@ -18,6 +18,8 @@ pub(crate) struct Config {
     pub(crate) api: Api,
     /// Vendors' webhooks that come in.
     pub(crate) ingress: Ingress,
+    /// Capture inboxes.
+    pub(crate) capture: Capture,
     /// Failed logins.
     pub(crate) auth: Auth,
     /// JSON that is accepted.
@@ -161,6 +163,59 @@ impl Default for Ingress {
             receipts_max_bytes: Size::bytes(1 << 30),
             receipts_refused: const { NonZeroU32::new(1000).unwrap() },
             receipts_refused_bytes: Size::bytes(16 << 20),
+        }
+    }
+}
+
+/// Capture inboxes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Capture {
+    /// Most inboxes of one organisation.
+    pub(crate) max_inboxes: NonZeroU32,
+    /// Most requests that an inbox keeps; the oldest go first.
+    pub(crate) max_requests: NonZeroU32,
+    /// Most bytes that an inbox keeps, heads and bodies together; the oldest requests go first.
+    pub(crate) max_inbox_bytes: Size,
+    /// Bytes of a request's body that are kept.
+    pub(crate) max_body_bytes: Size,
+    /// Bytes of a request's body that are read before it is answered 413.
+    pub(crate) max_read_bytes: Size,
+    /// Requests to one inbox.
+    pub(crate) rate_limit: Rate,
+    /// Requests of one address, whatever inbox they name.
+    pub(crate) rate_limit_per_address: Rate,
+    /// How long an inbox lives, unless it is said when it is made.
+    pub(crate) ttl: Duration,
+    /// The longest it may.
+    pub(crate) max_ttl: Duration,
+    /// How long a request is kept at most, however long its inbox lives.
+    pub(crate) max_request_age: Duration,
+    /// Senders to one inbox that wait for a delayed answer at a time; beyond it they are answered 429.
+    pub(crate) max_waiting_per_inbox: NonZeroU32,
+    /// Senders to all inboxes that wait for a delayed answer at a time.
+    pub(crate) max_waiting: NonZeroU32,
+}
+
+impl Default for Capture {
+    fn default() -> Self {
+        let rate = |per_second, burst| Rate::Limit { per_second, burst };
+        Self {
+            max_inboxes: const { NonZeroU32::new(50).unwrap() },
+            max_requests: const { NonZeroU32::new(500).unwrap() },
+            max_inbox_bytes: Size::bytes(16 << 20),
+            max_body_bytes: Size::bytes(256 << 10),
+            max_read_bytes: Size::bytes(8 << 20),
+            rate_limit: rate(const { NonZeroU32::new(20).unwrap() }, const { NonZeroU32::new(100).unwrap() }),
+            rate_limit_per_address: rate(
+                const { NonZeroU32::new(50).unwrap() },
+                const { NonZeroU32::new(200).unwrap() },
+            ),
+            ttl: Duration::secs(168 * 3600),
+            max_ttl: Duration::secs(720 * 3600),
+            max_request_age: Duration::secs(168 * 3600),
+            max_waiting_per_inbox: const { NonZeroU32::new(16).unwrap() },
+            max_waiting: const { NonZeroU32::new(256).unwrap() },
         }
     }
 }

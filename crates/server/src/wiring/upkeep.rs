@@ -39,7 +39,7 @@ impl Upkeep<'_> {
         let risks = acceptance::Service::new(acceptance::Options::default(), risks);
         loops.spawn("acceptance", risks.run(shutdown.clone()));
 
-        let captures = capture::Service::new(capture::Options::default(), store(), clock());
+        let captures = capture::Service::new(config::captures_options(self.config), store(), clock());
         loops.spawn("capture", captures.run(shutdown.clone()));
 
         let erasures = erasure::Service::new(erasure::Options::default(), store(), clock());

@@ -55,11 +55,6 @@ impl Client {
     }
 
     async fn send(&mut self, method: Method, path: &str, body: String, key: Option<&str>) -> Answer {
-        if self.connection.as_ref().is_none_or(SendRequest::is_closed) {
-            self.connection = Some(self.connect().await?);
-        }
-        let connection = self.connection.as_mut().ok_or(())?;
-        connection.ready().await.map_err(drop)?;
         let mut request = Request::builder()
             .method(method)
             .uri(path)
@@ -71,7 +66,24 @@ impl Client {
         if let Some(key) = key {
             request = request.header("idempotency-key", key);
         }
-        let request = request.body(Full::new(Bytes::from(body))).unwrap();
+        self.ask(request.body(Full::new(Bytes::from(body))).unwrap()).await
+    }
+
+    /// Posts bytes with these header lines and no others.
+    pub(crate) async fn post_bytes(&mut self, path: &str, lines: &[(String, String)], body: Vec<u8>) -> Answer {
+        let mut request = Request::post(path).header("host", &self.address);
+        for (name, value) in lines {
+            request = request.header(name, value);
+        }
+        self.ask(request.body(Full::new(Bytes::from(body))).unwrap()).await
+    }
+
+    async fn ask(&mut self, request: Request<Full<Bytes>>) -> Answer {
+        if self.connection.as_ref().is_none_or(SendRequest::is_closed) {
+            self.connection = Some(self.connect().await?);
+        }
+        let connection = self.connection.as_mut().ok_or(())?;
+        connection.ready().await.map_err(drop)?;
         let response = connection.send_request(request).await.map_err(drop)?;
         let status = response.status().as_u16();
         let retry_after = response.headers().get(http::header::RETRY_AFTER);

@@ -2,6 +2,7 @@
 //!
 //! - [`backup`]: a copy taken under load, put back elsewhere.
 //! - [`bench`]: the bench counts what it sent and what arrived, and notices what is missing.
+//! - [`bodies`]: odd bodies go through as they came, large ones cost little, thousands of hostile ones leave nothing behind.
 //! - [`clients`]: clients of GraphQL and of Snyk's API that are not ours work unchanged.
 //! - [`crash`]: `kill -9` at random moments under load; nothing that was acknowledged is lost.
 //! - [`crowd`]: clients take every file descriptor there is; once they go, all is as before.
@@ -34,6 +35,7 @@ use std::io::Write as _;
 
 mod backup;
 mod bench;
+mod bodies;
 mod client;
 mod clients;
 mod crash;

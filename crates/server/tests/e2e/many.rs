@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::client::{Client, make_endpoint, make_org};
-use crate::process::{Home, Process};
+use crate::process::Home;
 use crate::sink::{Arrival, Sink};
 use crate::{TURN, say};
 
@@ -135,14 +135,4 @@ fn p99(mut durations: Vec<Duration>) -> f64 {
 fn number(arrival: &Arrival) -> u64 {
     let body: Value = serde_json::from_slice(&arrival.body).unwrap();
     body["data"]["number"].as_u64().unwrap()
-}
-
-impl Process {
-    fn resident_kib(&self) -> u64 {
-        self.status_kib("VmRSS:")
-    }
-
-    fn peak_kib(&self) -> u64 {
-        self.status_kib("VmHWM:")
-    }
 }

@@ -51,6 +51,13 @@ impl Home {
         self.start_as(command)
     }
 
+    /// As [`Self::start`], with what it logs in a file.
+    pub(crate) fn start_logging_to(&self, file: &Path) -> Process {
+        let mut command = Command::new(binary());
+        command.stderr(std::fs::File::create(file).unwrap());
+        self.start_as(command)
+    }
+
     /// Starts the server and kills it once its log has so many bytes, or as soon as it says where it listens.
     pub(crate) fn kill_at(&self, log_bytes: u64) {
         let mut command = Command::new(binary());
@@ -167,6 +174,29 @@ impl Process {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
         line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
+    /// What it has of memory now.
+    pub(crate) fn resident_kib(&self) -> u64 {
+        self.status_kib("VmRSS:")
+    }
+
+    /// The most it had since it started, or since [`Self::forget_peak`].
+    pub(crate) fn peak_kib(&self) -> u64 {
+        self.status_kib("VmHWM:")
+    }
+
+    /// From now on its peak is another one.
+    pub(crate) fn forget_peak(&self) {
+        std::fs::write(format!("/proc/{}/clear_refs", self.child.id()), "5").unwrap();
+    }
+
+    /// The processor's time that it took so far, in ticks of 10 ms.
+    pub(crate) fn ticks(&self) -> u64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        // The name of the program, in brackets, may hold anything.
+        let figures: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+        figures[11].parse::<u64>().unwrap() + figures[12].parse::<u64>().unwrap()
     }
 
     /// `kill -9`, and waits for the end.

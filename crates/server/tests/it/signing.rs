@@ -171,6 +171,30 @@ fn why_a_signature_is_refused() {
 }
 
 #[test]
+fn a_dialect_by_configuration_is_judged_by_the_settings_given() {
+    let secret = secret_file("sixteen-bytes-and-more");
+    let settings = r#"{"auth": {"header": "X-Acme", "prefix": "v0="}, "project": "Payments"}"#;
+    // Made with Python's `hmac`: HMAC-SHA256 of the body.
+    let header = "X-Acme: v0=e78ca9a018297b57554020eb7046579c3e67bb40fa6a85a7abbe31e59cec9140";
+    let ask = |settings: &str, body: &[u8]| {
+        let args = ["verify", "--dialect", "custom", "--secret-file", path(&secret), "--settings", settings, "--json"];
+        let (status, stdout, stderr) = run(&[&args[..], &["--header", header]].concat(), body);
+        (status, serde_json::from_str::<Value>(&stdout).unwrap_or_default(), stderr)
+    };
+    let body = br#"{"type":"vulnerability.created","title":"T"}"#;
+    let (status, said, _) = ask(settings, body);
+    assert_eq!((status, &said["verified"], &said["dialect"]), (0, &true.into(), &"custom".into()));
+    let (status, said, _) = ask(settings, br#"{"type": "vulnerability.created", "title": "T"}"#);
+    assert_eq!((status, &said["findings"][0]["fault"]), (1, &"body_reserialised".into()), "{said}");
+    let (status, said, _) = ask("{}", body);
+    assert_eq!((status, &said["reason"]), (1, &"signature_missing".into()), "{said}");
+    for (settings, word) in [("[", "no JSON object"), (r#"{"auth": {"kind": "hmac-md5"}}"#, "/settings/auth/kind")] {
+        let (status, _, stderr) = ask(settings, body);
+        assert!(status == 2 && stderr.contains(word), "{status} {stderr}");
+    }
+}
+
+#[test]
 fn a_refusal_in_json() {
     let secret = secret_file("your-webhook-secret");
     let (status, stdout, stderr) =

@@ -31,7 +31,7 @@ fn new_inbox(world: &World, org: OrgId, name: &str, seconds: i64) -> Inbox {
 
 async fn inbox(world: &World, org: OrgId, name: &str, seconds: i64) -> Inbox {
     let inbox = new_inbox(world, org, name, seconds);
-    fresh(world.store.create_capture(inbox.clone(), Terms::default()).await.unwrap());
+    fresh(world.store.create_capture(inbox.clone(), INBOXES_MAX, Terms::default()).await.unwrap());
     inbox
 }
 
@@ -163,10 +163,10 @@ pub async fn numbered_once(world: World) {
 pub async fn deleted_and_gone(world: World) {
     let org = world.org("acme").await;
     let one = new_inbox(&world, org, "one", 1);
-    fresh(world.store.create_capture(one.clone(), terms("k", 1)).await.unwrap());
-    let again = world.store.create_capture(new_inbox(&world, org, "one", 2), terms("k", 1)).await.unwrap();
+    fresh(world.store.create_capture(one.clone(), INBOXES_MAX, terms("k", 1)).await.unwrap());
+    let again = world.store.create_capture(new_inbox(&world, org, "one", 2), INBOXES_MAX, terms("k", 1)).await.unwrap();
     assert!(matches!(again, watchbell_domain::port::Written::Repeated(_)), "{again:?}");
-    let taken = world.store.create_capture(new_inbox(&world, org, "one", 2), Terms::default()).await;
+    let taken = world.store.create_capture(new_inbox(&world, org, "one", 2), INBOXES_MAX, Terms::default()).await;
     assert!(matches!(taken, Err(StoreError::Conflict(_))), "{taken:?}");
     let a = record(&world, &request(&world, &one, b"x", 3), Keep::default()).await;
     let b = record(&world, &request(&world, &one, b"x", 4), Keep::default()).await;
@@ -181,8 +181,11 @@ pub async fn deleted_and_gone(world: World) {
     for number in 0..INBOXES_MAX {
         inbox(&world, org, &format!("inbox {number}"), 10).await;
     }
-    let beyond = world.store.create_capture(new_inbox(&world, org, "beyond", 11), Terms::default()).await;
-    assert!(matches!(beyond, Err(StoreError::Conflict(_))), "{beyond:?}");
+    let beyond =
+        async |most| world.store.create_capture(new_inbox(&world, org, "beyond", 11), most, Terms::default()).await;
+    let refused = beyond(INBOXES_MAX).await;
+    assert!(matches!(refused, Err(StoreError::Conflict(_))), "{refused:?}");
+    fresh(beyond(INBOXES_MAX + 1).await.unwrap());
 }
 
 /// An expired inbox takes nothing, and goes in steps; old requests go before their inbox. So does a suspended organisation's.

@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 use watchbell_domain::delivery::{CancelReason, DeliveryState};
 use watchbell_domain::endpoint::{
-    Auth, AuthStyle, ClientIdentity, DisabledReason, Endpoint, EndpointPolicy, EndpointSecret, EndpointState,
+    Auth, AuthStyle, Batch, ClientIdentity, DisabledReason, Endpoint, EndpointPolicy, EndpointSecret, EndpointState,
     HttpVersion, OAuth2Client, Order, StormThreshold, TlsSettings, Transport,
 };
 use watchbell_domain::port::{EndpointCreation, Next, StoreError, Terms};
@@ -44,6 +44,11 @@ pub async fn kept_whole(world: World) {
                 max_attempts: Some(u32::MAX),
                 rate_limit: Some("7/s burst 9".parse().unwrap()),
                 order: Order::Project,
+                batch: Some(Batch {
+                    max: 50,
+                    wait: SignedDuration::from_mins(15),
+                    except: Some(watchbell_wire::Severity::Critical),
+                }),
             },
             not_before: Some(at(8)),
             ..world.new_endpoint(org)

@@ -97,7 +97,8 @@ macro_rules! conformance {
             rules {
                 kept_whole filtered_by_event_and_project projects_are_described broken_filters_deliver_and_are_told
                 muted_until_the_end quiet_hours_put_off storms_count_what_passes
-                f31_a_changed_filter_is_for_what_comes i6_one_delivery_per_rule_and_event
+                f31_a_changed_filter_is_for_what_comes i6_one_delivery_per_rule_and_event filtered_by_source
+                digests_gather_and_close_early
             }
             replays {
                 matched_by_filter the_newest_of_an_event_counts advances_to_the_end steps_at_once_make_nothing_twice

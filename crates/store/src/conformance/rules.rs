@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::civil::{Weekday, time};
 use watchbell_domain::delivery::DeliveryState;
-use watchbell_domain::endpoint::{Endpoint, EndpointPolicy, StormThreshold};
+use watchbell_domain::endpoint::{Batch, Endpoint, EndpointPolicy, StormThreshold};
 use watchbell_domain::id::{MuteId, OrgId, ProjectId};
 use watchbell_domain::org::Project;
 use watchbell_domain::port::{StoreError, Terms};
@@ -236,4 +236,69 @@ pub async fn i6_one_delivery_per_rule_and_event(world: World) {
     assert!(matches!(again, Err(StoreError::Conflict(_))), "{again:?}");
     let (_, deliveries) = world.store.event(org, accepted.event_id).await.unwrap().unwrap();
     assert_eq!(deliveries.len(), 2);
+}
+
+/// A filter asks by which source an event came in; who posts an event cannot say so.
+pub async fn filtered_by_source(world: World) {
+    let org = world.org("acme").await;
+    let source = world.source(org).await;
+    let text = format!("source == '{}' && vendor == '{}'", source.name, source.dialect.id);
+    world.put(&endpoint_with(&world, org, filter(&text))).await;
+    let data = format!("{{\"source\":\"{}\",\"vendor\":\"{}\"}}", source.name, source.dialect.id);
+    let event = |source_id| {
+        let event = world.event(EventType::VulnerabilityCreated, &data, 5);
+        watchbell_domain::event::NewEvent { source_id, ..event }
+    };
+    let no = (0, vec![SkipReason::Filtered(FilteredBy::Expression)]);
+    assert_eq!(told(&world, org, event(None), 5).await, no);
+    let received = event(Some(source.id));
+    assert_eq!(told(&world, org, received.clone(), 5).await, (1, vec![]));
+    let id = watchbell_domain::id::EventId(received.event.id);
+    let (kept, _) = world.store.event(org, id).await.unwrap().unwrap();
+    assert_eq!(kept.source_id, Some(source.id));
+    assert!(world.store.delete_source(org, source.id, None).await.unwrap());
+    assert_eq!(told(&world, org, event(Some(source.id)), 6).await, no, "nobody knows its name any more");
+}
+
+/// What gathers is due together: at the end of its wait, or once there is enough of it; the next digest begins anew.
+pub async fn digests_gather_and_close_early(world: World) {
+    let org = world.org("acme").await;
+    let batch = Batch { max: 3, wait: jiff::SignedDuration::from_hours(1), except: Some(Severity::Critical) };
+    let mut endpoint = endpoint_with(&world, org, Rules::default());
+    endpoint.policy.batch = Some(batch);
+    let mut other = endpoint_with(&world, org, Rules::default());
+    other.policy.batch = Some(Batch { max: 50, ..batch });
+    world.put(&endpoint).await;
+    world.put(&other).await;
+    let deliver = async |severity: &str, seconds: i64| {
+        let data = format!("{{\"severity\":\"{severity}\"}}");
+        let event = world.event(EventType::VulnerabilityCreated, &data, seconds);
+        let acceptance = world.acceptance(org, vec![event], seconds);
+        let accepted = fresh(world.store.accept(acceptance, None).await.unwrap()).remove(0);
+        let to = |id| accepted.deliveries.iter().find(|(_, endpoint)| *endpoint == id).unwrap().0;
+        (to(endpoint.id), to(other.id))
+    };
+    let until = batch.holds_until(at(5), None).unwrap();
+    let due = |due_at| DeliveryState::Pending { due_at };
+    let (one, there) = deliver("high", 5).await;
+    let (bad, _) = deliver("critical", 6).await;
+    let (two, _) = deliver("low", 6).await;
+    assert_eq!(world.state(org, one).await, due(until));
+    assert_eq!(world.state(org, two).await, due(until));
+    assert_eq!(world.state(org, bad).await, due(at(6)), "it does not wait");
+    let flow = |due: Vec<watchbell_domain::port::DueEndpoint>| {
+        due.iter().find(|due| due.endpoint_id == endpoint.id).unwrap().flow
+    };
+    assert_eq!(flow(world.store.due_endpoints().await.unwrap()).gathers, Some(3));
+    assert_eq!(world.claim(&endpoint, 10, 7).await.deliveries.len(), 1, "the bad one alone");
+    let (three, _) = deliver("low", 8).await;
+    for id in [one, two, three] {
+        assert_eq!(world.state(org, id).await, due(at(8)), "there are enough");
+    }
+    assert_eq!(world.state(org, there).await, due(until), "another endpoint's digest goes on");
+    let (four, _) = deliver("low", 9).await;
+    assert_eq!(world.state(org, four).await, due(until));
+    let claimed = world.claim(&endpoint, 10, 9).await;
+    let ids: Vec<_> = claimed.deliveries.iter().map(|delivery| delivery.id).collect();
+    assert_eq!((ids, claimed.next_due_at), (vec![one, two, three], Some(until)));
 }

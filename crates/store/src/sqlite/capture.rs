@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
 use watchbell_domain::audit::Deed;
-use watchbell_domain::capture::{CaptureAnswer, Captured, INBOXES_MAX, Inbox, InboxToken, Keep};
+use watchbell_domain::capture::{CaptureAnswer, Captured, Inbox, InboxToken, Keep};
 use watchbell_domain::id::{CaptureId, CapturedId, OrgId};
 use watchbell_domain::port::{CaptureStore, CapturedSince, Page, PageRequest, Pending, StoreError, Terms, Written};
 
@@ -55,8 +55,8 @@ const EMPTY_SOME: &str = "DELETE FROM capture_request WHERE org_id = ?1 AND capt
     (SELECT number FROM capture_request WHERE org_id = ?1 AND capture_id = ?2 LIMIT ?3)";
 
 impl CaptureStore for SqliteStore {
-    fn create_capture(&self, inbox: Inbox, terms: Terms) -> Pending<'_, Written<()>> {
-        self.add(move |tx| audit::on(tx, inbox.org_id, inbox.created_at, &terms, |tx| create(tx, &inbox)))
+    fn create_capture(&self, inbox: Inbox, inboxes_max: u32, terms: Terms) -> Pending<'_, Written<()>> {
+        self.add(move |tx| audit::on(tx, inbox.org_id, inbox.created_at, &terms, |tx| create(tx, &inbox, inboxes_max)))
     }
 
     fn capture(&self, org: OrgId, id: CaptureId) -> Pending<'_, Option<Inbox>> {
@@ -152,9 +152,9 @@ impl CaptureStore for SqliteStore {
     }
 }
 
-fn create(tx: &Tx<'_>, inbox: &Inbox) -> Result<()> {
+fn create(tx: &Tx<'_>, inbox: &Inbox, inboxes_max: u32) -> Result<()> {
     let there: i64 = tx.conn.prepare_cached(COUNT)?.query_row([inbox.org_id.0.as_bytes()], |row| row.get(0))?;
-    if there >= i64::from(INBOXES_MAX) {
+    if there >= i64::from(inboxes_max) {
         return Err(StoreError::Conflict("the organisation has as many capture inboxes as it may").into());
     }
     let answer = Answer::from(&inbox.answer);

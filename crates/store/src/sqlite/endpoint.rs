@@ -23,14 +23,16 @@ use super::{SqliteStore, audit, delivery, endpoint_row, endpoint_rules, event, r
 const INSERT: &str = "INSERT INTO endpoint \
     (org_id, id, url, dialect, description, events, state, state_since, state_reason, secrets, headers, \
      retry_schedule, timeout, max_in_flight, not_before, created_at, updated_at, \
-     transport, max_attempts, rate_limit, ordered, min_severity, storm_threshold, settings, rules) \
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25)";
+     transport, max_attempts, rate_limit, ordered, min_severity, storm_threshold, settings, rules, \
+     batch) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, \
+     ?26)";
 const UPDATE: &str = "UPDATE endpoint SET \
     url = ?3, dialect = ?4, description = ?5, events = ?6, state = ?7, state_since = ?8, state_reason = ?9, \
     secrets = ?10, headers = ?11, retry_schedule = ?12, timeout = ?13, max_in_flight = ?14, not_before = ?15, \
     created_at = ?16, updated_at = ?17, \
     transport = ?18, max_attempts = ?19, rate_limit = ?20, ordered = ?21, min_severity = ?22, storm_threshold = ?23, \
-    settings = ?24, rules = ?25 \
+    settings = ?24, rules = ?25, batch = ?26 \
     WHERE org_id = ?1 AND id = ?2";
 
 const HOLD: &str = "UPDATE delivery INDEXED BY delivery_pending SET state = 'held', due_at = NULL \
@@ -285,6 +287,7 @@ fn write(tx: &mut Tx<'_>, statement: &'static str, endpoint: &Endpoint, taken: &
         endpoint_row::storm_column(endpoint),
         endpoint_row::settings_column(endpoint),
         endpoint_rules::column(endpoint),
+        endpoint_row::batch_column(endpoint),
     ]);
     written.or_conflict(taken)?;
     tx.hand_over.changed(endpoint.id);

@@ -6,7 +6,8 @@ use jiff::{SignedDuration, Timestamp};
 use rusqlite::Row;
 use serde::{Deserialize, Serialize};
 use watchbell_domain::endpoint::{
-    DisabledReason, Endpoint, EndpointPolicy, EndpointSecret, EndpointState, Flow, Order, StormThreshold, Transport,
+    Batch, DisabledReason, Endpoint, EndpointPolicy, EndpointSecret, EndpointState, Flow, Order, StormThreshold,
+    Transport,
 };
 use watchbell_domain::id::{EndpointId, OrgId};
 use watchbell_wire::{EventType, Secret, Settings, Severity};
@@ -90,6 +91,7 @@ pub(super) fn decode(row: &Row<'_>, vault: &Vault) -> Result<Endpoint> {
                 None => None,
             },
             storm_threshold: columns.get::<Option<i64>>("storm_threshold")?.map(storm_threshold),
+            batch: batch(&columns)?,
             rules: endpoint_rules::read(&columns)?,
         },
         not_before: columns.maybe_time("not_before")?,
@@ -111,7 +113,32 @@ pub(super) fn flow(columns: &Columns<'_, '_>) -> Result<Flow> {
             Some(_) => columns.named("ordered", Order::parse)?,
             None => Order::default(),
         },
+        gathers: batch(columns)?.map(|batch| batch.max),
     })
+}
+
+/// How deliveries gather, inside its column.
+#[derive(Serialize, Deserialize)]
+struct StoredBatch {
+    max: u32,
+    /// In microseconds.
+    wait: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    except: Option<Severity>,
+}
+
+fn batch(columns: &Columns<'_, '_>) -> Result<Option<Batch>> {
+    if columns.get::<Option<String>>("batch")?.is_none() {
+        return Ok(None);
+    }
+    let StoredBatch { max, wait, except } = columns.json("batch")?;
+    Ok(Some(Batch { max, wait: SignedDuration::from_micros(wait), except }))
+}
+
+/// The batch as JSON.
+pub(super) fn batch_column(endpoint: &Endpoint) -> Option<String> {
+    let Batch { max, wait, except } = endpoint.policy.batch?;
+    Some(serde_json::json!(StoredBatch { max, wait: duration_micros(wait), except }).to_string())
 }
 
 /// Told one by one however many there are: less than any count.
@@ -147,6 +174,9 @@ pub(super) fn as_stored(mut endpoint: Endpoint) -> Endpoint {
         }
     }
     endpoint.policy.timeout = endpoint.policy.timeout.map(whole);
+    if let Some(batch) = &mut endpoint.policy.batch {
+        batch.wait = whole(batch.wait);
+    }
     endpoint_rules::as_stored(&mut endpoint.policy.rules);
     endpoint.not_before = endpoint.not_before.map(truncated);
     endpoint.created_at = truncated(endpoint.created_at);

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use watchbell_domain::delivery::Delivery;
 use watchbell_domain::event::{Accepted, AcceptedEvent, NewEvent};
-use watchbell_domain::id::{DeliveryId, EventId, OrgId, ProjectId};
+use watchbell_domain::id::{DeliveryId, EventId, OrgId, ProjectId, SourceId};
 use watchbell_domain::port::{
     Acceptance, Change, ClaimedDelivery, EventFilter, EventStore, Once, Page, PageRequest, Pending, Taken, Written,
 };
@@ -26,8 +26,8 @@ use super::rule_failure;
 use super::writer::Tx;
 use crate::delivery_ids::Ids;
 
-const INSERT: &str = "INSERT INTO event (org_id, id, type, occurred_at, accepted_at, project_id, skipped, data, hops) \
-                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+const INSERT: &str = "INSERT INTO event (org_id, id, type, occurred_at, accepted_at, project_id, skipped, data, hops, \
+                      source_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
 
 impl EventStore for SqliteStore {
     fn accept(&self, acceptance: Acceptance, key: Option<Once>) -> Pending<'_, Written<Vec<Accepted>>> {
@@ -109,6 +109,7 @@ fn accept_routed(
         (!skipped.is_empty()).then_some(skipped),
         new.event.data.text(),
         (new.hops > 0).then_some(new.hops),
+        new.source_id.map(|source| *source.0.as_bytes()),
     ]);
     inserted.or_conflict("an event of this id exists")?;
     let event_number = tx.conn.last_insert_rowid();
@@ -125,7 +126,8 @@ fn accept_routed(
         tx.hand_over.told.tell(Change::Delivery { org: org_id, id });
         let claimed_until = match begins {
             Begins::Now => tx.hand_over.claim(endpoint),
-            Begins::Held => None,
+            // What gathers is not told of one by one: the loop hears of it when it asks what is due.
+            Begins::Held | Begins::Gathers(_) => None,
             Begins::Later(_) => {
                 tx.hand_over.waits(endpoint);
                 None
@@ -143,11 +145,16 @@ fn accept_routed(
         let start = match begins {
             Begins::Held => Start::Held,
             Begins::Now => Start::Due,
-            Begins::Later(at) => Start::Later(at),
+            Begins::Later(at) | Begins::Gathers(at) => Start::Later(at),
         };
         let (created_at, replay_of) = (accepted_at, None);
         delivery::insert(tx.conn, &NewDelivery { org_id, id, event_id, endpoint_id, start, created_at, replay_of })?;
         delivery::keep_key(tx.conn, endpoint, id)?;
+        if let (Begins::Gathers(until), Some(batch)) = (begins, endpoint.policy.batch)
+            && delivery::close_if_full(tx.conn, endpoint, (until, batch.max), accepted_at)?
+        {
+            tx.hand_over.waits(endpoint);
+        }
     }
     tx.hand_over.in_hand.add(tx.conn, event_number, &handed)?;
     Ok(Accepted { event_id, deliveries })
@@ -207,6 +214,7 @@ fn accepted_event(row: &Row<'_>) -> Result<AcceptedEvent> {
         event: event(&columns)?,
         org_id: OrgId(columns.uuid("org_id")?),
         project_id: columns.maybe_uuid("project_id")?.map(ProjectId),
+        source_id: columns.maybe_uuid("source_id")?.map(SourceId),
         accepted_at: columns.time("accepted_at")?,
         erased_at: columns.maybe_time("erased_at")?,
         skipped: routing::skips(&columns)?,

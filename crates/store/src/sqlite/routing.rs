@@ -18,7 +18,7 @@ use super::endpoint_cache::OrgEndpoints;
 use super::error::Result;
 use super::row::Columns;
 use super::writer::Tx;
-use super::{org, project};
+use super::{org, project, source};
 
 /// How the delivery of an endpoint that gets an event begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +26,7 @@ pub(super) enum Begins {
     Held,
     Now,
     Later(Timestamp),
+    Gathers(Timestamp),
 }
 
 /// The endpoints that get an event, and the others, packed.
@@ -42,6 +43,7 @@ impl<'e> Routed<'e> {
         match route {
             Route::Deliver => self.to.push((endpoint, Begins::Now)),
             Route::Later(at) => self.to.push((endpoint, Begins::Later(at))),
+            Route::Gather(until) => self.to.push((endpoint, Begins::Gathers(until))),
             Route::Hold => self.to.push((endpoint, Begins::Held)),
             Route::Skip(reason) => {
                 self.skipped.extend_from_slice(endpoint.id.0.as_bytes());
@@ -138,6 +140,12 @@ impl<'e> Scene<'e> {
             && let Some(project) = project::find(tx.conn, self.org, id)?
         {
             facts = facts.in_project(&id.bare(), &project.name, &project.labels, project.owner.as_deref());
+        }
+        if let Some(id) = new.source_id
+            && (uses(Name::Source) || uses(Name::Vendor))
+            && let Some((name, vendor)) = source::called(tx.conn, self.org, id)?
+        {
+            facts = facts.from_source(&name, &vendor);
         }
         if uses(Name::Org)
             && let Some(org) = org::find(tx.conn, self.org)?

@@ -31,6 +31,7 @@ const UPDATE: &str = "UPDATE source SET name = ?3, dialect = ?4, secrets = ?5, a
     max_event_age = ?8, settings = ?9, paused_since = ?10, created_at = ?11, updated_at = ?12 \
     WHERE org_id = ?1 AND id = ?2";
 const FIND: &str = "SELECT * FROM source WHERE org_id = ?1 AND id = ?2";
+const NAMED: &str = "SELECT name, dialect FROM source WHERE org_id = ?1 AND id = ?2";
 const LIST: &str = "SELECT * FROM source WHERE org_id = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3";
 const DELETE: &str = "DELETE FROM source WHERE org_id = ?1 AND id = ?2";
 const CALLED: &str = "SELECT source.* FROM source JOIN org ON org.id = source.org_id \
@@ -102,6 +103,13 @@ impl SourceStore for SqliteStore {
             Ok(true)
         })
     }
+}
+
+/// What a source is called, and the dialect that it speaks.
+pub(super) fn called(conn: &Connection, org: OrgId, id: SourceId) -> Result<Option<(String, String)>> {
+    let mut query = conn.prepare_cached(NAMED)?;
+    let found = query.query_row(params![org.0.as_bytes(), id.0.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?)));
+    Ok(found.optional()?)
 }
 
 fn find(conn: &Connection, vault: &Vault, org: OrgId, id: SourceId) -> Result<Option<Source>> {

@@ -24,8 +24,10 @@ mod trials;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::{Decoded, Dialect, Headers, Key, Reason, Refusal, Secret, Unverified, Verified};
-use header::Format;
+use crate::dialect::Scheme;
+use crate::{Decoded, Dialect, Headers, Key, Reason, Refusal, Secret, Settings, Unverified, Verified};
+use header::scheme_of;
+use secret::Reader;
 use trials::Trials;
 
 /// How far a signed time of sending may lie from now, unless it is said.
@@ -36,6 +38,8 @@ pub const TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
 pub struct Question<'a> {
     /// The format it should have; `None`: whichever it looks like.
     pub dialect: Option<&'static Dialect>,
+    /// What the receiver is configured with beyond the secret, in that format.
+    pub settings: &'a Settings,
     /// The header lines as they arrived.
     pub headers: &'a Headers,
     /// The body as it arrived.
@@ -51,6 +55,29 @@ pub struct Question<'a> {
     pub max_age: Option<SignedDuration>,
     /// How much may be hashed for it.
     pub work_bytes_max: u64,
+}
+
+impl Question<'_> {
+    /// A request of `dialect`; the settings are those of the format that was asked for, and of no other.
+    fn request(&self, dialect: &'static Dialect, headers: &Headers, body: impl Into<Vec<u8>>) -> Unverified {
+        let request = Unverified::new(headers.clone(), body);
+        if self.dialect == Some(dialect) { request.configured(self.settings.clone()) } else { request }
+    }
+
+    fn as_given(&self, dialect: &'static Dialect) -> Unverified {
+        self.request(dialect, self.headers, self.body)
+    }
+
+    /// How requests are signed by the settings, in a format that has such.
+    fn configured(&self, dialect: &'static Dialect) -> Option<Scheme> {
+        let inbound = dialect.inbound.filter(|_| self.dialect == Some(dialect))?;
+        inbound.scheme(&self.as_given(dialect))
+    }
+
+    /// How requests are signed.
+    fn scheme(&self, dialect: &'static Dialect) -> Option<Scheme> {
+        self.configured(dialect).or_else(|| scheme_of(dialect))
+    }
 }
 
 /// A secret of something else.
@@ -192,8 +219,13 @@ pub fn diagnose(question: &Question<'_>) -> Diagnosis {
 fn keys(question: &Question<'_>, dialect: &'static Dialect) -> (Vec<Key>, Option<Finding>) {
     let mut unusable = None;
     let mut keys = Vec::new();
+    let reader = Reader::new(question, dialect);
     for secret in question.secrets {
         match dialect.secrets.key(secret) {
+            Ok(_) if reader.key(secret).is_none() => {
+                let detail = format!("the secret cannot be used: {}, and it is not", reader.rule());
+                unusable.get_or_insert(Finding::new(Fault::SecretUnusable, detail));
+            }
             Ok(key) => keys.push(key),
             Err(error) => {
                 let detail = format!("the secret cannot be used for {}: {error}", dialect.name);
@@ -216,15 +248,13 @@ fn verified(question: &Question<'_>, dialect: &'static Dialect) -> Result<Verifi
             _ => refusal,
         });
     }
-    let request = Unverified::new(question.headers.clone(), question.body);
-    request.verify(dialect, &keys, question.now, question.max_age.unwrap_or(TOLERANCE))
+    question.as_given(dialect).verify(dialect, &keys, question.now, question.max_age.unwrap_or(TOLERANCE))
 }
 
 /// What is wrong with the form alone. Judged with a key that everybody knows, so what it verifies is nothing.
 fn form(question: &Question<'_>, dialect: &'static Dialect) -> Refusal {
     let keys: Vec<Key> = dialect.secrets.key(&dialect.secrets.make([0; 32])).into_iter().collect();
-    let request = Unverified::new(question.headers.clone(), question.body);
-    let judged = request.verify(dialect, &keys, question.now, question.max_age.unwrap_or(TOLERANCE));
+    let judged = question.as_given(dialect).verify(dialect, &keys, question.now, question.max_age.unwrap_or(TOLERANCE));
     judged.err().unwrap_or_else(|| Refusal::new(Reason::SignatureMismatch, "the key is one that everybody knows"))
 }
 
@@ -241,7 +271,7 @@ fn accepted(question: &Question<'_>, dialect: &'static Dialect, verified: &Verif
         dialect: Some(dialect),
         reason: None,
         explanation: format!("verified: a genuine message of {}", dialect.name),
-        findings: header::recased(dialect, question.headers),
+        findings: header::recased(dialect, question.scheme(dialect).as_ref(), question.headers),
         decoded: None,
     };
     match verified.decode() {
@@ -290,10 +320,10 @@ fn too_far(now: Timestamp, sent_at: Timestamp, most: SignedDuration) -> Option<(
 }
 
 fn refused(question: &Question<'_>, dialect: &'static Dialect, refusal: Refusal) -> Diagnosis {
-    let format = Format::of(dialect);
+    let scheme = question.scheme(dialect);
     let mut findings = Vec::new();
     let mut explanation = refusal.detail;
-    if let Some(time) = header::time_of_sending(question) {
+    if let Some(time) = header::time_of_sending(question, scheme.as_ref()) {
         let is_of_time = matches!(refusal.reason, Reason::TimestampStale | Reason::TimestampFuture);
         if let Some((_, words)) = too_far(question.now, time.at, question.max_age.unwrap_or(TOLERANCE))
             && is_of_time
@@ -302,9 +332,9 @@ fn refused(question: &Question<'_>, dialect: &'static Dialect, refusal: Refusal)
         }
         findings.extend(time.odd);
     }
-    let trials = Trials::new(question, dialect, format.as_ref());
+    let trials = Trials::new(question, dialect, scheme.as_ref());
     findings.extend(trials.findings(refusal.reason));
-    findings.extend(header::recased(dialect, question.headers));
+    findings.extend(header::recased(dialect, scheme.as_ref(), question.headers));
     let mut reason = Some(refusal.reason);
     if question.secrets.is_empty() && refusal.reason == Reason::SignatureMismatch {
         reason = None;

@@ -1,6 +1,6 @@
 //! Which dialect a request looks like, for somebody who does not know. Proves nothing: everybody may send such headers.
 
-use super::header::{self, Format};
+use super::header;
 use super::shown;
 use crate::dialect::ALL;
 use crate::{Dialect, Headers, Unverified};
@@ -52,9 +52,9 @@ pub(super) fn candidate(dialect: &'static Dialect, request: &Unverified) -> Opti
             }
         }
     }
-    let format = Format::of(dialect)?;
-    if !is_there(format.header)
-        && let Some(given) = header::read(&format, headers)
+    let scheme = header::scheme_of(dialect)?;
+    if !is_there(&scheme.header)
+        && let Some(given) = header::read(&scheme, headers)
     {
         weight += RENAMED;
         evidence.extend(given.faults.first().map(|fault| shown_fault(&fault.detail)));

@@ -4,9 +4,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 use zeroize::Zeroizing;
 
-use super::{Fault, Finding, Other};
+use super::{Fault, Finding, Other, Question};
+use crate::dialect::scheme::Spelling;
 use crate::signature::digest;
-use crate::{Dialect, Key, Secret};
+use crate::{Dialect, Key, Secret, Settings};
 
 /// A key that the sender may have used.
 #[derive(Debug)]
@@ -19,15 +20,51 @@ pub(super) struct Guess {
     pub(super) fault: Option<Finding>,
 }
 
+/// How the dialect, or its receiver's settings, read a secret.
+pub(super) struct Reader<'a> {
+    dialect: &'static Dialect,
+    settings: &'a Settings,
+    /// How the key is written, where settings say and something is signed.
+    written: Option<&'static str>,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(question: &Question<'a>, dialect: &'static Dialect) -> Self {
+        let scheme = question.configured(dialect).filter(|scheme| scheme.spelling != Spelling::Token);
+        let written = scheme.and_then(|scheme| scheme.configured).map(|configured| configured.key);
+        Self { dialect, settings: question.settings, written }
+    }
+
+    /// The key, and what it is made of where that is known.
+    pub(super) fn key(&self, secret: &Secret) -> Option<(Key, Option<Zeroizing<Vec<u8>>>)> {
+        if self.written.is_some() {
+            let bytes = self.dialect.inbound?.key_bytes(self.settings, secret)?;
+            return Some((Key::hmac(&bytes), Some(bytes)));
+        }
+        Some((self.dialect.secrets.key(secret).ok()?, None))
+    }
+
+    /// What is done with a secret, in words.
+    pub(super) fn rule(&self) -> String {
+        match self.written {
+            Some(written) => format!("by the settings the key {written}"),
+            None => rule_of(self.dialect),
+        }
+    }
+}
+
 /// The key that the dialect makes of `secret`, then those that a sender may have used in its place.
-pub(super) fn guesses(dialect: &'static Dialect, secret: &Secret) -> Vec<Guess> {
-    let right = dialect.secrets.key(secret).ok();
-    let is_token = matches!(right, Some(Key::Token(_)));
+pub(super) fn guesses(reader: &Reader<'_>, secret: &Secret) -> Vec<Guess> {
+    let right = reader.key(secret);
+    let is_token = matches!(right, Some((Key::Token(_), _)));
     let mut guesses: Vec<Guess> = Vec::new();
-    if let Some(key) = right {
+    if let Some((key, bytes)) = right {
         // The bytes of the right key are those of one of the readings.
-        let bytes = readings(secret.expose()).into_iter().map(|(bytes, _)| bytes);
-        let bytes = bytes.into_iter().find(|bytes| is_same(&Key::hmac(bytes), &key));
+        let of_reading = || {
+            let bytes = readings(secret.expose()).into_iter().map(|(bytes, _)| bytes);
+            bytes.into_iter().find(|bytes| is_same(&Key::hmac(bytes), &key))
+        };
+        let bytes = bytes.or_else(of_reading);
         guesses.push(Guess { key, bytes, fault: None });
     }
     let mut add = |guess: Guess| {
@@ -36,16 +73,16 @@ pub(super) fn guesses(dialect: &'static Dialect, secret: &Secret) -> Vec<Guess> 
         }
     };
     for (spelled, what) in spellings(secret.expose()) {
-        if let (Ok(key), false) = (dialect.secrets.key(&Secret::new(spelled.as_str())), what.is_empty()) {
+        if let (Some((key, bytes)), false) = (reader.key(&Secret::new(spelled.as_str())), what.is_empty()) {
             let fault = Finding::new(Fault::SecretSpelling, format!("the signature fits the secret {what}"));
-            add(Guess { key, bytes: None, fault: Some(fault) });
+            add(Guess { key, bytes, fault: Some(fault) });
         }
         if is_token {
             continue;
         }
         for (bytes, how) in readings(&spelled) {
             let joined = if what.is_empty() { String::new() } else { format!(" {what}") };
-            let detail = format!("the signature fits a key made of the secret{joined} {how}; {}", rule_of(dialect));
+            let detail = format!("the signature fits a key made of the secret{joined} {how}; {}", reader.rule());
             let fault = Finding::new(Fault::SecretDecoding, detail);
             add(Guess { key: Key::hmac(&bytes), bytes: Some(bytes), fault: Some(fault) });
         }
@@ -54,8 +91,9 @@ pub(super) fn guesses(dialect: &'static Dialect, secret: &Secret) -> Vec<Guess> 
 }
 
 /// The keys of something else's secret: as this dialect reads it, and as its own.
-pub(super) fn of_other(dialect: &'static Dialect, other: &Other) -> Vec<Guess> {
-    let readings = [dialect.secrets.key(&other.secret), other.dialect.secrets.key(&other.secret)];
+pub(super) fn of_other(reader: &Reader<'_>, other: &Other) -> Vec<Guess> {
+    let own = reader.key(&other.secret);
+    let readings = [own, other.dialect.secrets.key(&other.secret).ok().map(|key| (key, None))];
     let fault = |_: &Key| {
         Finding::new(
             Fault::SecretOther,
@@ -65,7 +103,7 @@ pub(super) fn of_other(dialect: &'static Dialect, other: &Other) -> Vec<Guess> {
             ),
         )
     };
-    readings.into_iter().flatten().map(|key| Guess { fault: Some(fault(&key)), key, bytes: None }).collect()
+    readings.into_iter().flatten().map(|(key, bytes)| Guess { fault: Some(fault(&key)), key, bytes }).collect()
 }
 
 /// Whether two keys are the same, seen from what they sign.

@@ -5,10 +5,11 @@ use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use rstest::rstest;
 
-use super::header::Spelling;
 use super::*;
+use crate::dialect::scheme::Spelling;
 use crate::{Message, dialect};
 
+mod configured;
 mod recognised;
 
 const NOW: i64 = 1_700_000_000;
@@ -18,6 +19,7 @@ const BODY: &str =
 
 struct Sent {
     dialect: &'static Dialect,
+    settings: Settings,
     secret: Secret,
     headers: Headers,
     body: Vec<u8>,
@@ -44,13 +46,15 @@ fn sent(id: &str) -> Sent {
         _ => Secret::new(HEX_SECRET),
     };
     let key = dialect.secrets.key(&secret).expect("a good secret");
-    Sent { dialect, headers: sign(dialect, &key, BODY.as_bytes()), secret, body: BODY.as_bytes().to_vec() }
+    let settings = Settings::default();
+    Sent { dialect, settings, headers: sign(dialect, &key, BODY.as_bytes()), secret, body: BODY.as_bytes().to_vec() }
 }
 
 impl Sent {
     fn ask(&self, now: i64, max_age: Option<SignedDuration>, others: &[Other]) -> Diagnosis {
         diagnose(&Question {
             dialect: Some(self.dialect),
+            settings: &self.settings,
             headers: &self.headers,
             body: &self.body,
             secrets: std::slice::from_ref(&self.secret),
@@ -85,8 +89,8 @@ impl Sent {
         let mut mac = <M as KeyInit>::new_from_slice(key).expect("a key");
         mac.update(text);
         let digits = hex::encode(mac.finalize().into_bytes());
-        let format = Format::of(self.dialect).expect("a format");
-        self.rewrite(format.header, |name, _| Some((name.to_owned(), format!("{}{digits}", format.prefix))));
+        let scheme = scheme_of(self.dialect).expect("a scheme");
+        self.rewrite(&scheme.header, |name, _| Some((name.to_owned(), format!("{}{digits}", scheme.prefix))));
     }
 
     fn rewrite(&mut self, name: &str, new: impl Fn(&str, &str) -> Option<(String, String)>) {
@@ -109,8 +113,8 @@ fn spelled(digest: impl AsRef<[u8]>) -> String {
     STANDARD.encode(digest)
 }
 
-fn signature_header(id: &str) -> &'static str {
-    Format::of(dialect(id)).expect("a format").header
+fn signature_header(id: &str) -> String {
+    scheme_of(dialect(id)).expect("a scheme").header
 }
 
 #[rstest]
@@ -126,8 +130,8 @@ fn what_is_right_verifies(#[values("snyk", "symbiotic", "aegis", "bearer-scan", 
 fn formats_are_seen_from_signing() {
     let seen: Vec<_> = dialect::ALL
         .iter()
-        .filter_map(|dialect| Format::of(dialect))
-        .map(|f| (f.header, f.prefix, f.spelling))
+        .filter_map(|dialect| scheme_of(dialect))
+        .map(|scheme| (scheme.header, scheme.prefix, scheme.spelling))
         .collect();
     let hex = Spelling::Hex;
     let expected = [
@@ -140,7 +144,7 @@ fn formats_are_seen_from_signing() {
         ("X-Gitlab-Token", "", Spelling::Token),
         ("Authorization", "Bearer ", Spelling::Token),
     ];
-    assert_eq!(seen, expected);
+    assert_eq!(seen, expected.map(|(header, prefix, spelling)| (header.to_owned(), prefix.to_owned(), spelling)));
 }
 
 #[rstest]
@@ -252,7 +256,7 @@ fn two_faults_at_once() {
 #[rstest]
 fn a_prefix_that_is_missing(#[values("snyk", "aegis")] id: &str) {
     let mut sent = sent(id);
-    sent.rewrite(signature_header(id), |name, value| Some((name.to_owned(), value.replace("sha256=", ""))));
+    sent.rewrite(&signature_header(id), |name, value| Some((name.to_owned(), value.replace("sha256=", ""))));
     assert!(sent.said().contains("lacks the `sha256=` prefix"));
 }
 
@@ -267,7 +271,7 @@ fn a_prefix_that_is_too_many() {
 fn upper_case_hex(#[values("snyk", "symbiotic", "aegis")] id: &str) {
     let mut sent = sent(id);
     let upper = |value: &str| value.to_ascii_uppercase().replace("SHA256=", "sha256=");
-    sent.rewrite(signature_header(id), |name, value| Some((name.to_owned(), upper(value))));
+    sent.rewrite(&signature_header(id), |name, value| Some((name.to_owned(), upper(value))));
     assert!(sent.said().contains("in upper-case hex, and lower case is wanted"), "{}", sent.said());
 }
 
@@ -284,7 +288,7 @@ fn base64_in_place_of_hex() {
 #[rstest]
 fn a_digest_of_sha_1_length(#[values("snyk", "aegis", "symbiotic")] id: &str) {
     let mut sent = sent(id);
-    sent.rewrite(signature_header(id), |name, value| {
+    sent.rewrite(&signature_header(id), |name, value| {
         let cut = value.len() - 24;
         Some((name.to_owned(), value.get(..cut).expect("ASCII").to_owned()))
     });
@@ -455,7 +459,7 @@ fn an_empty_body_was_signed() {
 #[rstest]
 fn a_prefix_that_is_there_twice(#[values("snyk", "aegis")] id: &str) {
     let mut sent = sent(id);
-    sent.rewrite(signature_header(id), |name, value| Some((name.to_owned(), format!("sha256={value}"))));
+    sent.rewrite(&signature_header(id), |name, value| Some((name.to_owned(), format!("sha256={value}"))));
     let (said, faults) = sent.told();
     assert!(said.contains("prefix is there twice"), "{said}");
     assert_eq!(faults, [Fault::SignaturePrefix]);
@@ -466,7 +470,7 @@ fn a_prefix_that_is_there_twice(#[values("snyk", "aegis")] id: &str) {
 #[case("aegis", "sha1=")]
 fn another_prefix(#[case] id: &str, #[case] prefix: &str) {
     let mut sent = sent(id);
-    sent.rewrite(signature_header(id), |name, value| Some((name.to_owned(), value.replace("sha256=", prefix))));
+    sent.rewrite(&signature_header(id), |name, value| Some((name.to_owned(), value.replace("sha256=", prefix))));
     assert!(sent.said().contains(&format!("begins with `{prefix}`, and `sha256=` is wanted")), "{}", sent.said());
 }
 

@@ -7,9 +7,10 @@ use sha1::Sha1;
 use sha2::{Digest, Sha256, Sha512};
 use subtle::ConstantTimeEq as _;
 
-use super::header::{self, Format, Given};
-use super::secret::{self, Guess};
+use super::header::{self, Given};
+use super::secret::{self, Guess, Reader};
 use super::{Fault, Finding, ONLY_TIME, Question, body, recognise, verified};
+use crate::dialect::Scheme;
 use crate::signature::digest;
 use crate::{Dialect, Key, Reason, Unverified, dialect};
 
@@ -27,17 +28,19 @@ struct Signed {
 pub(super) struct Trials<'a> {
     question: &'a Question<'a>,
     dialect: &'static Dialect,
-    format: Option<&'a Format>,
+    scheme: Option<&'a Scheme>,
+    reader: Reader<'a>,
     given: Option<Given>,
     work_left: Cell<u64>,
     is_cut_short: Cell<bool>,
 }
 
 impl<'a> Trials<'a> {
-    pub(super) fn new(question: &'a Question<'a>, dialect: &'static Dialect, format: Option<&'a Format>) -> Self {
-        let given = format.and_then(|format| header::read(format, question.headers));
+    pub(super) fn new(question: &'a Question<'a>, dialect: &'static Dialect, scheme: Option<&'a Scheme>) -> Self {
+        let given = scheme.and_then(|scheme| header::read(scheme, question.headers));
         let work_left = Cell::new(question.work_bytes_max);
-        Self { question, dialect, format, given, work_left, is_cut_short: Cell::new(false) }
+        let reader = Reader::new(question, dialect);
+        Self { question, dialect, scheme, reader, given, work_left, is_cut_short: Cell::new(false) }
     }
 
     /// What would have to be otherwise.
@@ -55,7 +58,8 @@ impl<'a> Trials<'a> {
                 _ => found,
             };
         }
-        let mut findings: Vec<Finding> = self.given.as_ref().and_then(header::visible_fault).into_iter().collect();
+        let mut findings: Vec<Finding> =
+            self.given.as_ref().and_then(|given| header::visible_fault(given, self.is_sha512())).into_iter().collect();
         findings.extend(self.other_dialect());
         if findings.is_empty() {
             findings.extend(self.given.iter().flat_map(|given| given.faults.iter().cloned()));
@@ -81,18 +85,18 @@ impl<'a> Trials<'a> {
     }
 
     fn own(&self) -> impl Iterator<Item = Guess> {
-        self.question.secrets.iter().flat_map(|secret| secret::guesses(self.dialect, secret))
+        self.question.secrets.iter().flat_map(|secret| secret::guesses(&self.reader, secret))
     }
 
     fn others(&self) -> impl Iterator<Item = Guess> {
-        self.question.others.iter().flat_map(|other| secret::of_other(self.dialect, other))
+        self.question.others.iter().flat_map(|other| secret::of_other(&self.reader, other))
     }
 
     /// One fault, then two at once.
     fn by_signature(&self, given: &Given) -> Option<Vec<Finding>> {
         let all: Vec<Guess> = self.own().chain(self.others()).collect();
         let (right, wrong): (Vec<&Guess>, Vec<&Guess>) = all.iter().partition(|guess| guess.fault.is_none());
-        let request = Unverified::new(given.headers.clone(), self.question.body);
+        let request = self.question.request(self.dialect, &given.headers, self.question.body);
         let plain = self.plain(&request).map(|bytes| Signed { bytes, fault: None });
         if let Some(plain) = &plain {
             let keyed = right.iter().chain(&wrong).find_map(|guess| self.attempt(given, guess, plain));
@@ -131,7 +135,7 @@ impl<'a> Trials<'a> {
         let empty = "an empty body was signed: the sender read the body before it signed it";
         let right = self.plain(request);
         let changed = body::changes(self.question.body).filter_map(move |(bytes, fault)| {
-            let changed = Unverified::new(given.headers.clone(), bytes);
+            let changed = self.question.request(self.dialect, &given.headers, bytes);
             let bytes = self.plain(&changed)?;
             // A dialect that signs a canonical text does not see most changes.
             (right.as_ref() != Some(&bytes)).then_some(Signed { bytes, fault: Some(fault) })
@@ -142,8 +146,9 @@ impl<'a> Trials<'a> {
     /// Whether the given digest is that of the text and key, made with any algorithm.
     fn attempt(&self, given: &Given, guess: &Guess, text: &Signed) -> Option<Vec<Finding>> {
         self.work(&text.bytes)?;
-        let algorithm = given.digests.iter().find_map(|digest| algorithm(digest, guess, &text.bytes))?;
-        let faults = [algorithm.fault(), guess.fault.clone(), text.fault.clone()];
+        let wanted = if self.is_sha512() { Algorithm::Sha512 } else { Algorithm::Sha256 };
+        let made = given.digests.iter().find_map(|digest| algorithm(digest, guess, &text.bytes))?;
+        let faults = [made.fault(wanted), guess.fault.clone(), text.fault.clone()];
         Some(given.faults.iter().cloned().chain(faults.into_iter().flatten()).collect())
     }
 
@@ -155,6 +160,10 @@ impl<'a> Trials<'a> {
         let detail = "this is a plain SHA-256 of what was sent, made without any secret: everybody could make it. \
                       HMAC-SHA256 with the secret as the key is wanted";
         fits.then(|| vec![Finding::new(Fault::SignatureAlgorithm, detail)])
+    }
+
+    fn is_sha512(&self) -> bool {
+        self.scheme.is_some_and(|scheme| scheme.is_sha512)
     }
 
     /// Counts a trial; `None`: there were enough.
@@ -177,8 +186,8 @@ impl<'a> Trials<'a> {
             let detail = format!("this is {}'s format, and verifies as that: use the dialect {}", other.name, other.id);
             return Some(Finding::new(Fault::DialectOther, detail));
         }
-        let own = self.format?;
-        if self.question.headers.all(own.header).next().is_some() {
+        let own = self.scheme?;
+        if self.question.headers.all(&own.header).next().is_some() {
             return None;
         }
         let likely = recognise::candidates(self.question.headers, self.question.body).into_iter().next()?;
@@ -210,23 +219,35 @@ impl<'a> Trials<'a> {
 }
 
 /// What a signature was made with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Algorithm {
-    Right,
+    Ed25519,
     Sha1,
+    Sha256,
     Sha512,
 }
 
 impl Algorithm {
-    fn fault(&self) -> Option<Finding> {
-        let (name, digits) = match self {
-            Self::Right => return None,
-            Self::Sha1 => ("SHA-1", 40),
-            Self::Sha512 => ("SHA-512", 128),
-        };
+    fn fault(self, wanted: Self) -> Option<Finding> {
+        if self == wanted || self == Self::Ed25519 {
+            return None;
+        }
+        let ((name, digits), (wanted, wanted_digits)) = (self.words(), wanted.words());
         let detail = format!(
-            "this is an HMAC-{name} signature ({digits} hex digits), made with the right kind of key; HMAC-SHA256 (64) is wanted"
+            "this is an HMAC-{name} signature ({digits} hex digits), made with the right kind of key; HMAC-{} ({wanted_digits}) \
+             is wanted",
+            wanted.replace('-', "")
         );
         Some(Finding::new(Fault::SignatureAlgorithm, detail))
+    }
+
+    fn words(self) -> (&'static str, usize) {
+        match self {
+            Self::Ed25519 => ("Ed25519", 128),
+            Self::Sha1 => ("SHA-1", 40),
+            Self::Sha256 => ("SHA-256", 64),
+            Self::Sha512 => ("SHA-512", 128),
+        }
     }
 }
 
@@ -239,12 +260,12 @@ fn algorithm(given: &[u8], guess: &Guess, text: &[u8]) -> Option<Algorithm> {
     };
     if let Some(key) = verifying {
         let signature = ed25519_dalek::Signature::from_slice(given).ok()?;
-        return key.verify_strict(text, &signature).is_ok().then_some(Algorithm::Right);
+        return key.verify_strict(text, &signature).is_ok().then_some(Algorithm::Ed25519);
     }
     let (made, algorithm) = match given.len() {
         20 => (hmac::<Hmac<Sha1>>(guess, text)?, Algorithm::Sha1),
         64 => (hmac::<Hmac<Sha512>>(guess, text)?, Algorithm::Sha512),
-        _ => (digest(&guess.key, &[text])?.to_vec(), Algorithm::Right),
+        _ => (digest(&guess.key, &[text])?.to_vec(), Algorithm::Sha256),
     };
     bool::from(made.ct_eq(given)).then_some(algorithm)
 }

@@ -105,6 +105,10 @@ impl Outbound for Elastic {
         settings.read::<ElasticSettings>().map_or(1, |settings| settings.batch_max.get())
     }
 
+    fn joins(&self) -> bool {
+        true
+    }
+
     fn join(&self, parts: &[Part<'_>], _: &Settings) -> Option<Result<Vec<u8>, EncodeError>> {
         Some(Ok(parts.iter().flat_map(|part| part.body).copied().collect()))
     }

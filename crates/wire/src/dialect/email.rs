@@ -19,7 +19,7 @@ use super::bearer::Tokens;
 use super::{
     BatchMax, Carrier, Credential, Dialect, EncodeError, Header, Mail, Message, Outbound, Part, Settings, SettingsError,
 };
-use crate::{Event, EventType, Key};
+use crate::{Event, EventType, Key, Severity};
 
 pub(super) static DIALECT: Dialect = Dialect {
     id: "email",
@@ -43,6 +43,8 @@ const RECIPIENTS_MAX: usize = 50;
 const ADDRESS_MAX: usize = 254;
 /// Most findings that a digest lists; the rest are counted.
 const LISTED_MAX: usize = 200;
+/// Most of these that say where to read on.
+const LINKED_MAX: usize = 10;
 
 const SUBJECT: &str = "[{severity}] {headline}";
 
@@ -118,8 +120,15 @@ impl Outbound for Email {
         settings.read::<EmailSettings>().map_or(1, |settings| settings.batch_max.get())
     }
 
-    /// A digest: what happened, worst first.
+    fn joins(&self) -> bool {
+        true
+    }
+
+    /// A digest: what happened, worst first. Of one event it is that event's mail.
     fn join(&self, parts: &[Part<'_>], settings: &Settings) -> Option<Result<Vec<u8>, EncodeError>> {
+        if let [one] = parts {
+            return Some(Ok(one.body.to_vec()));
+        }
         Some(digest(parts, settings))
     }
 }
@@ -253,9 +262,18 @@ fn digest(parts: &[Part<'_>], settings: &Settings) -> Result<Vec<u8>, EncodeErro
     accounts.sort_by_key(|account| std::cmp::Reverse(account.severity));
     let worst = accounts.first().map_or("unknown", |account| account.severity.as_str());
     let headline = format!("{} security events", accounts.len());
+    let counts = Severity::ALL.into_iter().rev().filter_map(|severity| {
+        let count = accounts.iter().filter(|account| account.severity == severity).count();
+        (count > 0).then(|| format!("{count} {}", severity.as_str()))
+    });
+    let counts = counts.collect::<Vec<_>>().join(", ");
     let listed = accounts.iter().take(LISTED_MAX);
-    let mut lines: Vec<(&str, String)> =
-        listed.map(|account| (account.severity.as_str(), cut(&account.headline(), VALUE_MAX))).collect();
+    let each = listed.enumerate().map(|(place, account)| {
+        let link = settings.link(account.event).filter(|_| place < LINKED_MAX);
+        let link = link.map(|link| format!(" {link}")).unwrap_or_default();
+        (account.severity.as_str(), cut(&account.headline(), VALUE_MAX) + &link)
+    });
+    let mut lines: Vec<(&str, String)> = std::iter::once(("in all", counts)).chain(each).collect();
     let more = accounts.len().saturating_sub(LISTED_MAX);
     if more > 0 {
         lines.push(("and", format!("{more} more")));

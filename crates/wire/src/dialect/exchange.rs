@@ -7,8 +7,9 @@
 //!                                             the status decides · failed · refused · gone · ask something else
 //! ```
 
+use std::fmt;
 use std::num::NonZeroU32;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::de::DeserializeOwned;
@@ -17,21 +18,38 @@ use serde_json::{Map, Value};
 
 use super::EncodeError;
 use crate::Event;
+use crate::expression::{Misplaced, Template};
 
 /// What an endpoint is configured with beyond its URL and credential: a JSON object whose members are the dialect's.
 /// Holds no secret. Checked by [`Outbound::check_settings`](super::Outbound::check_settings) when it is saved.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Settings(Arc<Map<String, Value>>);
+#[derive(Clone, Default)]
+pub struct Settings(Arc<Kept>);
+
+#[derive(Default)]
+struct Kept {
+    members: Map<String, Value>,
+    template: OnceLock<Result<Template, Misplaced>>,
+}
+
+/// The member that holds the template of the bodies, for dialects that take one.
+const TEMPLATE: &str = "body";
 
 impl Settings {
     /// Settings with these members.
     pub fn new(members: Map<String, Value>) -> Self {
-        Self(Arc::new(members))
+        Self(Arc::new(Kept { members, template: OnceLock::new() }))
     }
 
     /// The members.
     pub fn members(&self) -> &Map<String, Value> {
-        &self.0
+        &self.0.members
+    }
+
+    /// The template of the bodies, where there is one: compiled when it is first asked for, once for all who share these
+    /// settings.
+    pub(super) fn template(&self) -> Option<Result<&Template, &Misplaced>> {
+        let document = self.0.members.get(TEMPLATE).filter(|document| !document.is_null())?;
+        Some(self.0.template.get_or_init(|| Template::compile(document)).as_ref())
     }
 
     /// The members as the dialect's own type, which says what each is when it is left out.
@@ -39,7 +57,7 @@ impl Settings {
     /// # Errors
     /// When a member is unknown to it or of the wrong type.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, SettingsError> {
-        serde_path_to_error::deserialize(Value::Object((*self.0).clone())).map_err(|error| {
+        serde_path_to_error::deserialize(&self.0.members).map_err(|error| {
             let mut pointer = String::new();
             for segment in error.path() {
                 use serde_path_to_error::Segment;
@@ -54,6 +72,18 @@ impl Settings {
     }
 }
 
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Settings").field(&self.0.members).finish()
+    }
+}
+
+impl PartialEq for Settings {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.members == other.0.members
+    }
+}
+
 /// Settings that a dialect cannot work with.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("settings{pointer}: {detail}")]
@@ -62,6 +92,12 @@ pub struct SettingsError {
     pub pointer: String,
     /// What is wrong and what is wanted.
     pub detail: String,
+}
+
+impl From<&Misplaced> for SettingsError {
+    fn from(misplaced: &Misplaced) -> Self {
+        Self { pointer: format!("/{TEMPLATE}{}", misplaced.pointer), detail: misplaced.mistake.to_string() }
+    }
 }
 
 impl From<SettingsError> for EncodeError {

@@ -1,15 +1,20 @@
 //! Any HTTP endpoint: the event as it is, to whoever can read JSON.
 //!
 //! The body is that of [`standard`], `{"type", "timestamp", "data"}` with `data` byte for byte as it was
-//! posted, without a signature. What authenticates is a bearer token where a secret is given, or the endpoint's own
-//! headers.
+//! posted, or what the owner's template (`settings.body`, see [`Template`]) makes of the event; without a signature. What
+//! authenticates is a bearer token where a secret is given, or the endpoint's own headers. Several at once are an array of
+//! what each is by itself.
 
 use std::borrow::Cow;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::opaque::{Opaque, token};
-use super::{Carrier, Credential, Dialect, EncodeError, Header, Message, Outbound, Settings, SettingsError, standard};
+use super::{
+    Carrier, Credential, Dialect, EncodeError, Header, Message, Outbound, Part, Settings, SettingsError, standard,
+};
+use crate::expression::{Facts, Misplaced, Name, Template};
 use crate::{Event, EventType, Key};
 
 pub(super) static DIALECT: Dialect = Dialect {
@@ -32,6 +37,9 @@ struct Members {
     method: Method,
     /// The media type of the body: `application/json` when left out.
     content_type: Option<String>,
+    /// A JSON document whose texts may hold `${ expression }`. None: the event as it is.
+    #[serde(rename = "body")]
+    _body: IgnoredAny,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -46,7 +54,25 @@ enum Method {
 const CONTENT_TYPE: &str = "application/json";
 const CONTENT_TYPE_LENGTH_MAX: usize = 100;
 
+/// What stands around an event and not in it.
+const UNKNOWN: [Name; 5] = [Name::Project, Name::Owner, Name::Source, Name::Vendor, Name::Org];
+
 struct Http;
+
+/// A body is a function of the event alone, so that it is the same on every attempt.
+fn check_names(template: &Template) -> Result<(), SettingsError> {
+    let asked = UNKNOWN.iter().find_map(|name| Some((name, template.asks(*name)?)));
+    match asked {
+        None => Ok(()),
+        Some((name, pointer)) => Err(SettingsError {
+            pointer: format!("/body{pointer}"),
+            detail: format!(
+                "a template knows what the event itself says, such as data.project_id, and not {}",
+                name.as_str()
+            ),
+        }),
+    }
+}
 
 impl Outbound for Http {
     fn event_name<'a>(&self, event_type: &'a EventType) -> Option<Cow<'a, str>> {
@@ -54,8 +80,12 @@ impl Outbound for Http {
     }
 
     fn encode(&self, event: &Event, settings: &Settings) -> Result<Vec<u8>, EncodeError> {
-        settings.read::<Members>()?;
-        Ok(standard::body(event))
+        let Some(template) = settings.template() else { return Ok(standard::body(event)) };
+        let unfit = |misplaced: &Misplaced| EncodeError::Template(SettingsError::from(misplaced).to_string());
+        let (id, time) = (event.id.hyphenated().to_string(), event.occurred_at);
+        let facts = Facts::of(&event.event_type, &event.data).of_event(&id, time);
+        let filled = template.map_err(unfit)?.fill(&facts).map_err(|misplaced| unfit(&misplaced))?;
+        Ok(filled.to_string().into_bytes())
     }
 
     fn headers(&self, _: &Message<'_>, keys: &[Key]) -> Result<Vec<Header>, EncodeError> {
@@ -77,13 +107,36 @@ impl Outbound for Http {
                     kind.split('/').count() == 2 && kind.trim_end().split('/').all(|part| !part.is_empty())
                 })
         };
-        match members.content_type.as_ref().is_none_or(is_type) {
-            true => Ok(()),
-            false => Err(SettingsError {
+        if !members.content_type.as_ref().is_none_or(is_type) {
+            return Err(SettingsError {
                 pointer: "/content_type".to_owned(),
                 detail: "a media type is wanted, such as application/json".to_owned(),
-            }),
+            });
         }
+        match settings.template() {
+            None => Ok(()),
+            Some(template) => check_names(template?),
+        }
+    }
+
+    fn template<'s>(&self, settings: &'s Settings) -> Option<&'s Template> {
+        settings.template()?.ok()
+    }
+
+    fn joins(&self) -> bool {
+        true
+    }
+
+    fn join(&self, parts: &[Part<'_>], _: &Settings) -> Option<Result<Vec<u8>, EncodeError>> {
+        let mut body = vec![b'['];
+        for (index, part) in parts.iter().enumerate() {
+            if index > 0 {
+                body.push(b',');
+            }
+            body.extend_from_slice(part.body);
+        }
+        body.push(b']');
+        Some(Ok(body))
     }
 
     fn method(&self, settings: &Settings) -> &'static str {

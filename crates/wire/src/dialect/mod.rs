@@ -3,8 +3,10 @@
 use std::borrow::Cow;
 
 use jiff::{SignedDuration, Timestamp};
+use zeroize::Zeroizing;
 
 use crate::envelope::{Decoded, Headers, Refusal, Unverified, Verified};
+use crate::expression::Template;
 use crate::{Event, EventType, Key, Secret, SecretError};
 
 mod account;
@@ -29,6 +31,7 @@ mod opsgenie;
 mod package;
 mod pagerduty;
 mod rapid7;
+pub(crate) mod scheme;
 mod slack;
 mod snyk;
 mod splunk_hec;
@@ -40,6 +43,7 @@ mod told;
 
 use exchange::BatchMax;
 pub use exchange::{Answer, Exchange, Framing, Judgement, Mail, Pace, Part, Request, Settings, SettingsError};
+pub use scheme::Scheme;
 
 /// Every dialect, in the order they are shown. A new dialect is one file and one line here.
 pub static ALL: &[&Dialect] = &[
@@ -218,6 +222,12 @@ pub trait Outbound: Sync {
         no_settings(settings)
     }
 
+    /// The template that bodies are made by, where the settings hold one: tried on samples when it is saved.
+    fn template<'s>(&self, settings: &'s Settings) -> Option<&'s Template> {
+        let _ = settings;
+        None
+    }
+
     /// The method of the first request.
     fn method(&self, settings: &Settings) -> &'static str {
         let _ = settings;
@@ -258,6 +268,11 @@ pub trait Outbound: Sync {
     fn batch_max(&self, settings: &Settings) -> usize {
         let _ = settings;
         1
+    }
+
+    /// Whether several deliveries can go out at once: whether [`Self::join`] joins them.
+    fn joins(&self) -> bool {
+        false
     }
 
     /// The body for several deliveries of one endpoint at once, each with its own body as [`Self::encode`] made it; `None`
@@ -329,6 +344,19 @@ pub trait Inbound: Sync {
     fn mistaken(&self, request: &Unverified) -> Vec<(Vec<u8>, &'static str)> {
         let _ = request;
         Vec::new()
+    }
+
+    /// How a request is signed, where its receiver's settings say. Asked by [`crate::diagnosis`] alone.
+    fn scheme(&self, request: &Unverified) -> Option<Scheme> {
+        let _ = request;
+        None
+    }
+
+    /// The key that a secret stands for, where the receiver's settings say how it is written; `None` also where it is not
+    /// written so. Asked by [`crate::diagnosis`] alone.
+    fn key_bytes(&self, settings: &Settings, secret: &Secret) -> Option<Zeroizing<Vec<u8>>> {
+        let _ = (settings, secret);
+        None
     }
 
     /// Whether the body (or a header that is no signature) has this dialect's shape, for somebody who does not know
@@ -414,6 +442,9 @@ pub enum EncodeError {
     /// The event's data lacks a member or holds the wrong type.
     #[error("the event's data does not fit: {0}")]
     Data(String),
+    /// The owner's template has no value for this event.
+    #[error("the template cannot be filled in for this event: {0}")]
+    Template(String),
     /// There is no key of the kind that the dialect signs with.
     #[error("the dialect signs with {wanted}, and no such key is configured")]
     Key {

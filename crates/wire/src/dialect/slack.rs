@@ -14,9 +14,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::opaque::Opaque;
-use super::told::{self, Act, Fact, Told, cut, fitted, line};
+use super::told::{self, Act, Fact, Listed, Told, cut, fitted, line};
 use super::{
-    Carrier, Credential, Dialect, EncodeError, Exchange, Header, Judgement, Message, Outbound, Pace, Settings,
+    Carrier, Credential, Dialect, EncodeError, Exchange, Header, Judgement, Message, Outbound, Pace, Part, Settings,
     SettingsError,
 };
 use crate::{Event, EventType, Key};
@@ -45,6 +45,9 @@ struct Members {
 const FALLBACK_UNITS_MAX: usize = 3900;
 const HEADER_UNITS_MAX: usize = 150;
 const SECTION_UNITS_MAX: usize = 3000;
+/// Of a line of a section that has one for each event.
+const LINE_UNITS_MAX: usize = 280;
+const LINK_UNITS_MAX: usize = 180;
 const FIELDS_MAX: usize = 10;
 const FIELD_UNITS_MAX: usize = 2000;
 /// Facts of a message that tells of an end.
@@ -63,15 +66,20 @@ impl Outbound for Slack {
 
     fn encode(&self, event: &Event, settings: &Settings) -> Result<Vec<u8>, EncodeError> {
         let members: Members = settings.read()?;
-        let told = Told::of(event, members.link_base.as_ref())?;
-        let fallback = fitted(&format!("{} {}", told.sign(), unmentioned(&told.headline())), FALLBACK_UNITS_MAX, spell);
-        let body = json!({
-            "text": fallback,
-            "blocks": blocks(&told),
-            "unfurl_links": false,
-            "unfurl_media": false,
-        });
-        Ok(body.to_string().into_bytes())
+        Ok(message(&Told::of(event, members.link_base.as_ref())?))
+    }
+
+    fn joins(&self) -> bool {
+        true
+    }
+
+    /// A digest: one message. Of one event it is that event's.
+    fn join(&self, parts: &[Part<'_>], settings: &Settings) -> Option<Result<Vec<u8>, EncodeError>> {
+        if let [one] = parts {
+            return Some(Ok(one.body.to_vec()));
+        }
+        let members = settings.read::<Members>().map_err(EncodeError::from);
+        Some(members.and_then(|members| told::digest(parts, members.link_base.as_ref())).map(|told| message(&told)))
     }
 
     fn headers(&self, _: &Message<'_>, _: &[Key]) -> Result<Vec<Header>, EncodeError> {
@@ -97,6 +105,17 @@ impl Outbound for Slack {
     }
 }
 
+fn message(told: &Told) -> Vec<u8> {
+    let fallback = fitted(&format!("{} {}", told.sign(), unmentioned(&told.headline())), FALLBACK_UNITS_MAX, spell);
+    let body = json!({
+        "text": fallback,
+        "blocks": blocks(told),
+        "unfurl_links": false,
+        "unfurl_media": false,
+    });
+    body.to_string().into_bytes()
+}
+
 fn blocks(told: &Told) -> Vec<Value> {
     let heading = match told.severity {
         Some(severity) => format!("{} {} · {}", told.sign(), told.what, severity.as_str()),
@@ -111,8 +130,11 @@ fn blocks(told: &Told) -> Vec<Value> {
     if !fields.is_empty() {
         blocks.push(json!({"type": "section", "fields": fields}));
     }
-    if !told.list.is_empty() {
-        let lines = told.list.iter().map(|listed| format!("{} {}", told::sign(listed.severity), listed.text));
+    if told.list.iter().any(|listed| listed.link.is_some()) {
+        let text = told.list.iter().map(linked).chain(told.more()).collect::<Vec<_>>().join("\n");
+        blocks.push(json!({"type": "section", "text": {"type": "mrkdwn", "text": text, "verbatim": true}}));
+    } else if !told.list.is_empty() {
+        let lines = told.list.iter().map(|listed| format!("{} {}", listed.sign, listed.text));
         let text = lines.chain(told.more()).collect::<Vec<_>>().join("\n");
         blocks.push(json!({"type": "section", "text": plain(&text, SECTION_UNITS_MAX)}));
     }
@@ -130,17 +152,30 @@ fn plain(text: &str, units_max: usize) -> Value {
     json!({"type": "plain_text", "text": fitted(&unmentioned(text), units_max, spell), "emoji": false})
 }
 
-/// A fact, its value in a code span: the one place of `mrkdwn` in which stars and underscores are what they are.
+/// One of several things, and where to read on.
+fn linked(listed: &Listed) -> String {
+    // Of ten such lines a section is made: a link that would leave no room for words is left out.
+    let link = listed.link.as_ref().filter(|link| link.len() <= LINK_UNITS_MAX);
+    let link = link.map(|link| format!(" <{link}|open>")).unwrap_or_default();
+    format!("{} {}{link}", listed.sign, code(&listed.text, LINE_UNITS_MAX - link.len()))
+}
+
+/// A code span: the one place of `mrkdwn` in which stars and underscores are what they are.
+fn code(text: &str, units_max: usize) -> String {
+    let text = fitted(&unmentioned(text), units_max, |character, out| match character {
+        '`' => out.push('\''),
+        other => spell(other, out),
+    });
+    format!("`{text}`")
+}
+
+/// A fact, its value in a code span.
 fn field(fact: &Fact) -> Value {
     let name = cut(&fact.name, HEADER_UNITS_MAX);
     let name = line(&name.replace(['*', '`', '_', '~'], " "));
     let start = format!("*{}*\n", fitted(&unmentioned(&name), SECTION_UNITS_MAX, spell));
     let room = FIELD_UNITS_MAX - start.encode_utf16().count().min(FIELD_UNITS_MAX / 2) - 2;
-    let value = fitted(&unmentioned(&fact.value), room, |character, out| match character {
-        '`' => out.push('\''),
-        other => spell(other, out),
-    });
-    json!({"type": "mrkdwn", "text": format!("{start}`{value}`"), "verbatim": true})
+    json!({"type": "mrkdwn", "text": format!("{start}{}", code(&fact.value, room)), "verbatim": true})
 }
 
 /// Slack's three entities.

@@ -138,6 +138,10 @@ impl Outbound for SplunkHec {
         settings.read::<HecSettings>().map_or(1, |settings| settings.batch_max.get())
     }
 
+    fn joins(&self) -> bool {
+        true
+    }
+
     fn join(&self, parts: &[Part<'_>], _: &Settings) -> Option<Result<Vec<u8>, EncodeError>> {
         let bodies: Vec<&[u8]> = parts.iter().map(|part| part.body).collect();
         Some(Ok(bodies.join(&b'\n')))

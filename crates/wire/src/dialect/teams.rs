@@ -16,8 +16,8 @@ use serde_json::{Value, json};
 use super::opaque::Opaque;
 use super::told::{self, Act, Told, cut};
 use super::{
-    Answer, Carrier, Credential, Dialect, EncodeError, Exchange, Header, Judgement, Message, Outbound, Pace, Settings,
-    SettingsError,
+    Answer, Carrier, Credential, Dialect, EncodeError, Exchange, Header, Judgement, Message, Outbound, Pace, Part,
+    Settings, SettingsError,
 };
 use crate::{Event, EventType, Key, Severity};
 
@@ -68,6 +68,19 @@ impl Outbound for Teams {
             told.facts.truncate(FACTS_OF_END_MAX);
         }
         Ok(fitting(&told))
+    }
+
+    fn joins(&self) -> bool {
+        true
+    }
+
+    /// A digest: one card. Of one event it is that event's.
+    fn join(&self, parts: &[Part<'_>], settings: &Settings) -> Option<Result<Vec<u8>, EncodeError>> {
+        if let [one] = parts {
+            return Some(Ok(one.body.to_vec()));
+        }
+        let members = settings.read::<Members>().map_err(EncodeError::from);
+        Some(members.and_then(|members| told::digest(parts, members.link_base.as_ref())).map(|told| fitting(&told)))
     }
 
     fn headers(&self, _: &Message<'_>, _: &[Key]) -> Result<Vec<Header>, EncodeError> {
@@ -154,8 +167,10 @@ fn message(told: &Told, (title_max, value_max): (usize, usize)) -> Value {
         body.push(json!({"type": "FactSet", "facts": facts}));
     }
     for listed in &told.list {
-        let text = format!("{} {}", told::sign(listed.severity), listed.text);
-        body.push(json!({"type": "TextBlock", "text": inert(&text, value_max), "wrap": true, "spacing": "Small"}));
+        let text = inert(&format!("{} {}", listed.sign, listed.text), value_max);
+        // Ours: made of letters, digits and a few signs that mean nothing here.
+        let link = listed.link.as_ref().map(|link| format!(" [open]({link})")).unwrap_or_default();
+        body.push(json!({"type": "TextBlock", "text": text + &link, "wrap": true, "spacing": "Small"}));
     }
     if let Some(more) = told.more() {
         body.push(json!({"type": "TextBlock", "text": more, "wrap": true, "isSubtle": true}));
@@ -242,7 +257,7 @@ mod tests {
         let text = "*🦁\"".repeat(length);
         told.title.clone_from(&text);
         told.facts = vec![Fact { name: "Name".into(), value: text.clone() }; facts];
-        let listing = told::Listed { severity: Severity::High, text };
+        let listing = told::Listed::new(Severity::High, text);
         told.list = vec![listing; listed];
         told
     }

@@ -73,8 +73,10 @@ names! {
     IsNew = "is_new",
     /// Whether a finding that was gone is back.
     IsReopened = "is_reopened",
-    /// The source that it came in by.
+    /// The name of the source that it came in by; `null` for events that came in by none.
     Source = "source",
+    /// Whose format that source speaks: `'snyk'`, `'github'`.
+    Vendor = "vendor",
     /// The event's id.
     Id = "id",
     /// When it happened, as text.
@@ -101,6 +103,7 @@ pub struct Facts<'a> {
     project: Json,
     org: Json,
     source: Json,
+    vendor: Json,
     id: Json,
     time: Json,
 }
@@ -119,9 +122,10 @@ impl<'a> Facts<'a> {
             (_, Some(Json::String(id))) => json!({ "id": id }),
             (_, _) => Json::Null,
         };
-        let source = data.get("source").filter(|source| source.is_string()).cloned().unwrap_or_default();
+        // Whatever the event says of a source itself is its own word: that stands in `data`.
+        let (source, vendor) = (Json::Null, Json::Null);
         let (org, id, time) = (Json::Null, Json::Null, Json::Null);
-        Self { event_type, data, severity, project, org, source, id, time }
+        Self { event_type, data, severity, project, org, source, vendor, id, time }
     }
 
     /// The project as it is registered.
@@ -136,10 +140,10 @@ impl<'a> Facts<'a> {
         Self { org: json!({ "id": id, "name": name, "slug": slug }), ..self }
     }
 
-    /// The source that it came in by.
+    /// The source that it came in by, and the dialect that it speaks.
     #[must_use]
-    pub fn from_source(self, name: &str) -> Self {
-        Self { source: name.into(), ..self }
+    pub fn from_source(self, name: &str, vendor: &str) -> Self {
+        Self { source: name.into(), vendor: vendor.into(), ..self }
     }
 
     /// The event's id, and when it happened.
@@ -169,6 +173,7 @@ impl<'a> Facts<'a> {
             )),
             Name::IsReopened => Value::Bool(*self.event_type == EventType::VulnerabilityReopened),
             Name::Source => Value::of(&self.source),
+            Name::Vendor => Value::of(&self.vendor),
             Name::Id => Value::of(&self.id),
             Name::Time => Value::of(&self.time),
             Name::Org => Value::of(&self.org),

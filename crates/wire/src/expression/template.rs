@@ -30,7 +30,7 @@ enum Leaf {
     List(Vec<Leaf>),
     Object(Vec<(String, Leaf)>),
     /// One expression: its value.
-    Value(Box<Expression>),
+    Value(Box<Asked>),
     /// Texts and expressions in turn.
     Text(Vec<Piece>),
 }
@@ -38,7 +38,15 @@ enum Leaf {
 #[derive(Debug, Clone, PartialEq)]
 enum Piece {
     Said(String),
-    Value(Expression),
+    Value(Asked),
+}
+
+/// An expression, and where it begins in the text around it.
+#[derive(Debug, Clone, PartialEq)]
+struct Asked {
+    expression: Expression,
+    line: u32,
+    column: u32,
 }
 
 /// What is wrong with a template: where in the document, and where in the text.
@@ -73,26 +81,30 @@ impl Template {
     /// The document for an event.
     ///
     /// # Errors
-    /// [`Trouble`]: an expression has no value, or the document gets larger than [`BYTES_PER_EVENT`](super::BYTES_PER_EVENT).
-    pub fn fill(&self, facts: &Facts<'_>) -> Result<Json, Trouble> {
+    /// Where an expression has no value, or the document gets larger than [`BYTES_PER_EVENT`](super::BYTES_PER_EVENT).
+    pub fn fill(&self, facts: &Facts<'_>) -> Result<Json, Misplaced> {
         let mut budget = Budget::per_event();
-        let filled = fill(&self.root, facts, &mut budget)?;
-        Ok(filled)
+        fill(&self.root, facts, &mut budget).map_err(|unfilled| Misplaced {
+            pointer: unfilled.path.iter().rev().fold(String::new(), |pointer, segment| format!("{pointer}/{segment}")),
+            mistake: unfilled.mistake,
+        })
     }
 
-    /// Whether an expression of it asks for this fact.
-    pub fn uses(&self, name: Name) -> bool {
-        uses(&self.root, name)
+    /// The text, as a JSON pointer, in which an expression asks for this fact.
+    pub fn asks(&self, name: Name) -> Option<String> {
+        asks(&self.root, name)
     }
 
     /// Fills the template for every sample.
     ///
     /// # Errors
     /// The first mistake.
-    pub fn check<'s>(&self, samples: impl IntoIterator<Item = (&'s EventType, &'s Data)>) -> Result<(), Mistake> {
+    pub fn check<'s>(&self, samples: impl IntoIterator<Item = (&'s EventType, &'s Data)>) -> Result<(), Misplaced> {
         for (event_type, data) in samples {
-            let filled = self.fill(&Facts::of(event_type, data));
-            filled.map_err(|trouble| Mistake::at("", 0, format!("{trouble}, on the sample of {event_type}")))?;
+            self.fill(&Facts::of(event_type, data)).map_err(|Misplaced { pointer, mistake }| {
+                let message = format!("{}, on the sample of {event_type}", mistake.message);
+                Misplaced { pointer, mistake: Mistake { message, ..mistake } }
+            })?;
         }
         Ok(())
     }
@@ -115,7 +127,7 @@ fn read(json: &Json, pointer: &str, depth: usize, sources: &mut usize) -> Result
         Json::Object(members) => {
             let mut read_members = Vec::with_capacity(members.len());
             for (name, value) in members {
-                let pointer = format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"));
+                let pointer = format!("{pointer}/{}", escaped(name));
                 read_members.push((name.clone(), read(value, &pointer, depth + 1, sources)?));
             }
             Leaf::Object(read_members)
@@ -139,11 +151,12 @@ fn read_text(text: &str, sources: &mut usize) -> Result<Leaf, Mistake> {
         let end = end_of(after).ok_or_else(|| Mistake::at(text, at, "${ is never closed").hint("write ${ title }"))?;
         let source = after.get(..end).unwrap_or_default();
         *sources += source.len();
-        let expression = Expression::compile(source).map_err(|mistake| within(text, at, mistake))?;
+        let Mistake { line, column, .. } = Mistake::at(text, at, "");
+        let expression = Expression::compile(source).map_err(|mistake| within(line, column, mistake))?;
         if !said.is_empty() {
             pieces.push(Piece::Said(std::mem::take(&mut said)));
         }
-        pieces.push(Piece::Value(expression));
+        pieces.push(Piece::Value(Asked { expression, line, column }));
         rest = after.get(end + 1..).unwrap_or_default();
     }
     said.push_str(rest);
@@ -151,7 +164,7 @@ fn read_text(text: &str, sources: &mut usize) -> Result<Leaf, Mistake> {
         pieces.push(Piece::Said(said));
     }
     Ok(match <[Piece; 1]>::try_from(pieces) {
-        Ok([Piece::Value(expression)]) => Leaf::Value(Box::new(expression)),
+        Ok([Piece::Value(asked)]) => Leaf::Value(Box::new(asked)),
         Ok([Piece::Said(text)]) => Leaf::Said(text.into()),
         Err(pieces) if pieces.is_empty() => Leaf::Said("".into()),
         Err(pieces) => Leaf::Text(pieces),
@@ -178,24 +191,54 @@ fn end_of(text: &str) -> Option<usize> {
     None
 }
 
-/// A mistake in an expression, by its place in the text around it.
-fn within(text: &str, at: usize, mistake: Mistake) -> Mistake {
-    let base = Mistake::at(text, at, "");
-    let column = if mistake.line == 1 { base.column + mistake.column - 1 } else { mistake.column };
-    Mistake { line: base.line + mistake.line - 1, column, ..mistake }
+/// A mistake in an expression that begins there, by its place in the text around it.
+fn within(line: u32, column: u32, mistake: Mistake) -> Mistake {
+    let column = if mistake.line == 1 { column + mistake.column - 1 } else { mistake.column };
+    Mistake { line: line + mistake.line - 1, column, ..mistake }
 }
 
-fn fill(leaf: &Leaf, facts: &Facts<'_>, budget: &mut Budget) -> Result<Json, Trouble> {
+/// A name as a JSON pointer spells it.
+fn escaped(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
+}
+
+/// What has no value, and the way to it, the last step first.
+struct Unfilled {
+    path: Vec<String>,
+    mistake: Mistake,
+}
+
+impl Unfilled {
+    fn within(mut self, segment: impl FnOnce() -> String) -> Self {
+        self.path.push(segment());
+        self
+    }
+}
+
+impl Asked {
+    fn stuck(&self, trouble: &Trouble) -> Unfilled {
+        let mistake = Mistake::at(self.expression.source(), trouble.offset(), trouble.message());
+        Unfilled { path: Vec::new(), mistake: within(self.line, self.column, mistake) }
+    }
+}
+
+fn fill(leaf: &Leaf, facts: &Facts<'_>, budget: &mut Budget) -> Result<Json, Unfilled> {
     Ok(match leaf {
         Leaf::Said(json) => json.clone(),
-        Leaf::Value(expression) => expression.value(facts, budget)?,
+        Leaf::Value(asked) => asked.expression.value(facts, budget).map_err(|trouble| asked.stuck(&trouble))?,
         Leaf::List(leaves) => {
-            Json::Array(leaves.iter().map(|leaf| fill(leaf, facts, budget)).collect::<Result<_, _>>()?)
+            let mut items = Vec::with_capacity(leaves.len());
+            for (index, leaf) in leaves.iter().enumerate() {
+                let item = fill(leaf, facts, budget);
+                items.push(item.map_err(|unfilled| unfilled.within(|| index.to_string()))?);
+            }
+            Json::Array(items)
         }
         Leaf::Object(members) => {
             let mut object = serde_json::Map::new();
             for (name, leaf) in members {
-                object.insert(name.clone(), fill(leaf, facts, budget)?);
+                let value = fill(leaf, facts, budget).map_err(|unfilled| unfilled.within(|| escaped(name)))?;
+                object.insert(name.clone(), value);
             }
             Json::Object(object)
         }
@@ -204,7 +247,10 @@ fn fill(leaf: &Leaf, facts: &Facts<'_>, budget: &mut Budget) -> Result<Json, Tro
             for piece in pieces {
                 match piece {
                     Piece::Said(said) => text.push_str(said),
-                    Piece::Value(expression) => text.push_str(&expression.text(facts, budget)?),
+                    Piece::Value(asked) => {
+                        let value = asked.expression.text(facts, budget);
+                        text.push_str(&value.map_err(|trouble| asked.stuck(&trouble))?);
+                    }
                 }
             }
             Json::String(text)
@@ -212,15 +258,24 @@ fn fill(leaf: &Leaf, facts: &Facts<'_>, budget: &mut Budget) -> Result<Json, Tro
     })
 }
 
-fn uses(leaf: &Leaf, name: Name) -> bool {
+fn asks(leaf: &Leaf, name: Name) -> Option<String> {
     match leaf {
-        Leaf::Said(_) => false,
-        Leaf::Value(expression) => expression.uses(name),
-        Leaf::List(leaves) => leaves.iter().any(|leaf| uses(leaf, name)),
-        Leaf::Object(members) => members.iter().any(|(_, leaf)| uses(leaf, name)),
-        Leaf::Text(pieces) => pieces.iter().any(|piece| match piece {
-            Piece::Said(_) => false,
-            Piece::Value(expression) => expression.uses(name),
-        }),
+        Leaf::Said(_) => None,
+        Leaf::Value(asked) => asked.expression.uses(name).then(String::new),
+        Leaf::List(leaves) => {
+            let in_item = |(index, leaf)| Some(format!("/{index}{}", asks(leaf, name)?));
+            leaves.iter().enumerate().find_map(in_item)
+        }
+        Leaf::Object(members) => {
+            let in_member = |(key, leaf): &(String, Leaf)| Some(format!("/{}{}", escaped(key), asks(leaf, name)?));
+            members.iter().find_map(in_member)
+        }
+        Leaf::Text(pieces) => {
+            let is_asked = |piece: &Piece| match piece {
+                Piece::Said(_) => false,
+                Piece::Value(asked) => asked.expression.uses(name),
+            };
+            pieces.iter().any(is_asked).then(String::new)
+        }
     }
 }

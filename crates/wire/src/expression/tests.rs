@@ -303,7 +303,9 @@ fn a_template_cannot_grow_without_end() {
     let data = data(&format!(r#"{{"title": "{}"}}"#, "t".repeat(200_000)));
     let template =
         Template::compile(&serde_json::json!(["${title}${title}${title}", "${title}${title}${title}"])).unwrap();
-    assert!(template.fill(&Facts::of(&CREATED, &data)).unwrap_err().is_overrun());
+    let unfilled = template.fill(&Facts::of(&CREATED, &data)).unwrap_err();
+    assert_eq!(unfilled.pointer, "/1");
+    assert!(unfilled.mistake.message.contains("more texts"), "{unfilled}");
 }
 
 /// Words of which expressions are made, put together as chance will.

@@ -11,15 +11,15 @@ use watchbell_wire::{Data, Event, EventType, Secret, Settings, dialect};
 /// Those whose text is looked at here.
 const TOLD: [&str; 7] = ["slack", "teams", "pagerduty", "opsgenie", "jsm", "jira", "http"];
 
-fn outbound(id: &str) -> &'static dyn Outbound {
+pub(crate) fn outbound(id: &str) -> &'static dyn Outbound {
     dialect::find(id).unwrap().outbound.unwrap()
 }
 
-fn settings(members: Value) -> Settings {
+pub(crate) fn settings(members: Value) -> Settings {
     Settings::new(members.as_object().unwrap().clone())
 }
 
-fn event(event_type: &str, data: Value) -> Event {
+pub(crate) fn event(event_type: &str, data: Value) -> Event {
     Event {
         id: Uuid::from_u128(0x0192_6fe4_2b7a_7d10_9c3d_0246_8ace_1357),
         event_type: event_type.parse().unwrap(),
@@ -219,6 +219,8 @@ fn settings_are_checked() {
         ("jira", json!({"project": "SEC", "priorities": {"urgent": "High"}}), "/priorities"),
         ("http", json!({"method": "GET"}), "/method"),
         ("http", json!({"content_type": "a/b\r\nX: y"}), "/content_type"),
+        ("http", json!({"body": {"text": ["${ titel }"]}}), "/body/text/0"),
+        ("http", json!({"body": {"who": "by ${ project.name }"}}), "/body/who"),
     ];
     for (id, members, pointer) in bad {
         let error = outbound(id).check_settings(&settings(members.clone())).unwrap_err();
@@ -234,6 +236,7 @@ fn settings_are_checked() {
             "jira",
             json!({"project": "SEC", "labels": ["x"], "priorities": {"critical": "Highest"}, "close_transition": ""}),
         ),
+        ("http", json!({"body": null})),
         ("http", json!({"method": "PUT", "content_type": "application/vnd.acme+json; charset=utf-8"})),
     ];
     for (id, members) in good {
@@ -335,7 +338,7 @@ fn jira_makes_an_issue_once_comments_and_ends_it() {
 }
 
 /// Every text in a value.
-fn texts<'a>(value: &'a Value, out: &mut Vec<&'a str>) {
+pub(crate) fn texts<'a>(value: &'a Value, out: &mut Vec<&'a str>) {
     match value {
         Value::String(text) => out.push(text),
         Value::Array(items) => items.iter().for_each(|item| texts(item, out)),
@@ -344,12 +347,12 @@ fn texts<'a>(value: &'a Value, out: &mut Vec<&'a str>) {
     }
 }
 
-fn unseen(character: char) -> bool {
+pub(crate) fn unseen(character: char) -> bool {
     matches!(character, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{ad}')
         || (character.is_control() && character != '\n')
 }
 
-fn hostile() -> impl Strategy<Value = String> {
+pub(crate) fn hostile() -> impl Strategy<Value = String> {
     let pieces = prop::sample::select(vec![
         "<!channel>",
         "<!subteam^S1>",

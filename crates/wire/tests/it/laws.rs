@@ -304,6 +304,7 @@ fn usual_mistakes_are_named() {
 fn explained(dialect: &'static Dialect, headers: &Headers, body: &[u8], secret: &Secret, now: Timestamp) -> String {
     let told = diagnose(&Question {
         dialect: Some(dialect),
+        settings: &Settings::default(),
         headers,
         body,
         secrets: std::slice::from_ref(secret),

@@ -7,6 +7,8 @@ mod custom;
 #[cfg(test)]
 mod destinations;
 #[cfg(test)]
+mod digests;
+#[cfg(test)]
 mod filters;
 #[cfg(test)]
 mod hostile;

@@ -12,6 +12,7 @@ mod limits;
 mod live;
 mod model;
 mod parity;
+mod receiving;
 mod walls;
 
 /// A GraphQL request of the world's organisation, by a key that reaches every one.

@@ -121,43 +121,40 @@ const OPERATIONS: &[(&str, &str)] = &[
     ("create_event_type", "Mutation.createEventType"),
     ("change_event_type", "Mutation.updateEventType"),
     ("delete_event_type", "Mutation.deleteEventType"),
+    ("change_project", "Mutation.updateProject"),
+    ("list_sources", "Org.sources"),
+    ("create_source", "Mutation.createSource"),
+    ("get_source", "Org.source"),
+    ("change_source", "Mutation.updateSource"),
+    ("delete_source", "Mutation.deleteSource"),
+    ("rotate_source_secret", "Mutation.rotateSourceSecret"),
+    ("pause_source", "Mutation.pauseSource"),
+    ("resume_source", "Mutation.resumeSource"),
+    ("list_receipts", "Org.receipts"),
+    ("get_receipt", "Org.receipt"),
+    ("accept_receipt", "Mutation.acceptReceipt"),
+    ("replay_receipt", "Mutation.replayReceipt"),
+    ("list_captures", "Org.captures"),
+    ("create_capture", "Mutation.createCapture"),
+    ("get_capture", "Org.capture"),
+    ("delete_capture", "Mutation.deleteCapture"),
+    ("list_captured", "Capture.requests"),
+    ("get_captured", "Capture.request"),
+    ("delete_captured", "Mutation.deleteCapturedRequest"),
+    ("verify_captured", "CapturedRequest.verification"),
+    ("verify_message", "Query.verifyMessage"),
+    ("verify_org_message", "Query.verifyOrgMessage"),
+    ("list_mutes", "Org.mutes"),
+    ("mute", "Mutation.mute"),
+    ("unmute", "Mutation.unmute"),
+    ("why_event", "Event.why"),
+    ("try_filter", "Query.tryFilter"),
 ];
 
-/// Operations that REST alone has: files to download, and what takes no key. `docs/graphql.md` names them as well.
-const REST_ONLY: &[&str] = &["accept_invitation", "export_audit", "export_operator_audit", "export_poam_items"];
-
-/// Operations that GraphQL does not have yet. `docs/graphql.md` names them as well.
-const NOT_YET: &[&str] = &[
-    "accept_receipt",
-    "change_project",
-    "change_source",
-    "create_capture",
-    "create_source",
-    "delete_capture",
-    "delete_captured",
-    "delete_source",
-    "get_capture",
-    "get_captured",
-    "get_receipt",
-    "get_source",
-    "list_captured",
-    "list_captures",
-    "list_mutes",
-    "list_receipts",
-    "list_sources",
-    "mute",
-    "pause_source",
-    "replay_receipt",
-    "resume_source",
-    "rotate_source_secret",
-    "try_filter",
-    "unmute",
-    "verify_captured",
-    "verify_message",
-    "verify_org_message",
-    "watch_captured",
-    "why_event",
-];
+/// Operations that REST alone has: files to download, what takes no key, and waiting for what a capture inbox is sent.
+/// `docs/graphql.md` names them as well.
+const REST_ONLY: &[&str] =
+    &["accept_invitation", "export_audit", "export_operator_audit", "export_poam_items", "watch_captured"];
 
 /// REST's member, and GraphQL's.
 type Renamed = &'static [(&'static str, &'static str)];
@@ -217,6 +214,28 @@ const SHAPES: &[(&str, &str, Renamed)] = &[
     ("AuditWalk", "AuditWalk", &[]),
     ("NewType", "EventTypeInput", &[]),
     ("TypeChange", "EventTypeChangeInput", &[]),
+    ("ProjectChange", "ProjectChangeInput", &[]),
+    ("Source", "Source", &[]),
+    ("NewSource", "SourceInput", &[]),
+    ("SourceChange", "SourceChangeInput", &[]),
+    ("SourceRotation", "SourceRotationInput", &[]),
+    ("Receipt", "Receipt", &[]),
+    ("TakenAgain", "TakenAgain", &[]),
+    ("Capture", "Capture", &[]),
+    ("CaptureAnswer", "CaptureAnswer", &[]),
+    ("NewCapture", "CaptureInput", &[]),
+    ("NewCaptureAnswer", "CaptureAnswerInput", &[]),
+    ("CapturedRequest", "CapturedRequest", &[]),
+    ("CapturedQuestion", "VerifyWithInput", &[]),
+    ("MessageQuestion", "VerifyInput", &[]),
+    ("Diagnosis", "Diagnosis", &[]),
+    ("DecodedMessage", "DecodedMessage", &[]),
+    ("Mute", "Mute", &[]),
+    ("NewMute", "MuteInput", &[]),
+    ("Why", "Why", &[]),
+    ("WhyNow", "WhyNow", &[]),
+    ("Trial", "FilterTrialInput", &[]),
+    ("Tried", "Tried", &[]),
 ];
 
 fn camel(name: &str) -> String {
@@ -266,7 +285,7 @@ async fn every_operation_of_rest_has_a_field() {
         }
     }
     // One that is missing gets a field and a line above.
-    assert_eq!(missing, REST_ONLY.iter().chain(NOT_YET).copied().collect());
+    assert_eq!(missing, REST_ONLY.iter().copied().collect());
 }
 
 #[tokio::test]
@@ -317,6 +336,16 @@ async fn every_problem_of_a_write_is_the_one_of_rest() {
         ("/replays", "createReplay", "ReplayInput", serde_json::json!({})),
         ("/erasures", "createErasure", "ErasureInput", serde_json::json!({"text": "x"})),
         ("/members", "inviteMember", "MemberInput", serde_json::json!({"email": "none", "role": "VIEWER"})),
+        ("/sources", "createSource", "SourceInput", serde_json::json!({"dialect": "snyk", "name": "n"})),
+        (
+            "/sources",
+            "createSource",
+            "SourceInput",
+            serde_json::json!({"dialect": "custom", "name": "n", "secret": "sixteen-bytes-and-more",
+                "settings": {"auth": {"kind": "hmac-sha1"}}}),
+        ),
+        ("/captures", "createCapture", "CaptureInput", serde_json::json!({"name": ""})),
+        ("/captures", "createCapture", "CaptureInput", serde_json::json!({"name": "n", "answer": {"delay": "1h"}})),
         (
             "/event-types",
             "createEventType",

@@ -40,6 +40,13 @@ async fn theirs(world: &World) -> BTreeMap<String, String> {
     made.push(world.post(&path("/trainings"), lesson).await.is(201).json());
     made.push(world.post(&path("/members"), json!({"email": "b@example.com", "role": "viewer"})).await.is(201).json());
     made.push(world.post(&path(&format!("/projects/{project}/scans/start")), json!({})).await.is(201).json());
+    let source = json!({"dialect": "standard", "name": "s", "make_secret": true});
+    made.push(world.post(&path("/sources"), source).await.is(201).json());
+    let called =
+        made.last().unwrap()["url"].as_str().unwrap().strip_prefix("http://localhost:8420").unwrap().to_owned();
+    world.call("", Method::POST, &called, Some("{}".to_owned())).await.is(401);
+    made.push(world.get(&path("/receipts")).await.is(200).json()["items"][0].clone());
+    made.push(world.post(&path("/captures"), json!({"name": "c"})).await.is(201).json());
     made.push(world.post("/api/v1/groups", json!({"name": "theirs"})).await.is(201).json());
     made.push(json!({"id": org.to_string()}));
     made.iter()
@@ -61,6 +68,7 @@ fn literal(types: &[Value], argument: &Value, id_argument: &str) -> Option<Strin
     let found = types.iter().find(|found| found["name"] == bare).unwrap();
     Some(match (found["kind"].as_str().unwrap(), bare) {
         ("INPUT_OBJECT", "WindowInput") => "{since: \"2020-01-01T00:00:00Z\"}".to_owned(),
+        ("INPUT_OBJECT", "MuteInput") => "{for: \"4h\"}".to_owned(),
         ("INPUT_OBJECT", "OrgChangeInput") => "{weight: 1}".to_owned(),
         ("INPUT_OBJECT", "VerdictInput") => "{status: SUPPRESSED}".to_owned(),
         ("INPUT_OBJECT", "ScanInput") => "{reportText: \"{}\"}".to_owned(),

@@ -33,6 +33,8 @@ pub(super) struct Slot {
     /// `None`: not known yet, and 1 until it is.
     pub(super) window: Option<u32>,
     pub(super) order: Order,
+    /// Most that go out as one, where deliveries gather for that.
+    pub(super) gathers: Option<u32>,
     /// How many of those in line and in flight were tried before.
     pub(super) retries: u32,
     /// Half of an odd window is rounded up and down in turn.
@@ -47,6 +49,10 @@ pub(super) struct Slot {
     pub(super) is_well: bool,
     pub(super) used_at: Timestamp,
     pub(super) is_hungry: bool,
+    /// It is hungry, and there is no room for more in its organisation's line.
+    pub(super) is_parked: bool,
+    /// A digest has begun, and it is not known yet how many of the line go with it.
+    pub(super) is_boarding: bool,
     pub(super) is_ready: bool,
     pub(super) later: Option<Timestamp>,
 }
@@ -59,6 +65,7 @@ impl Slot {
             due: None,
             window: None,
             order: Order::Any,
+            gathers: None,
             retries: 0,
             rounds_up: false,
             unwritten: 0,
@@ -68,6 +75,8 @@ impl Slot {
             is_well: false,
             used_at: now,
             is_hungry: false,
+            is_parked: false,
+            is_boarding: false,
             is_ready: false,
             later: None,
         }
@@ -88,6 +97,11 @@ impl Slot {
         if self.order == Order::Endpoint && self.unwritten > 0 {
             return 0;
         }
+        if let Some(most) = self.gathers {
+            // One digest is got ready at a time, whole; a token of the rate is for all of it.
+            let has_room = self.held.in_flight < self.window();
+            return if has_room { most.saturating_sub(self.held.waiting()) } else { 0 };
+        }
         let is_ahead = self.is_well && self.order == Order::Any;
         let ahead = if is_ahead { self.window().saturating_mul(LINES_PER_WINDOW - 1) } else { 0 };
         let window = self.window().saturating_add(ahead).saturating_sub(self.held.waiting() + self.held.in_flight);
@@ -97,6 +111,10 @@ impl Slot {
 
     /// How many retries may be claimed while first attempts wait: as many as half the window has free.
     pub(super) fn retries_free(&mut self) -> u32 {
+        if self.gathers.is_some() {
+            // First attempts and retries go out together.
+            return u32::MAX;
+        }
         self.rounds_up = !self.rounds_up;
         self.window().saturating_add(self.rounds_up.into()).div_euclid(2).saturating_sub(self.retries)
     }
@@ -106,12 +124,18 @@ impl Slot {
         is_due && self.held.claiming == 0 && self.reach(now) > 0
     }
 
-    fn has_next(&self) -> bool {
-        self.held.line > 0 && self.held.in_flight < self.window()
+    fn has_next(&self, now: Timestamp) -> bool {
+        self.held.line > 0 && self.held.in_flight < self.window() && !self.is_boarding && !self.fills(now)
+    }
+
+    /// Whether a digest stands in line that more is on its way to. Where there is no room for more it goes as it is.
+    fn fills(&self, now: Timestamp) -> bool {
+        let is_short = self.gathers.is_some_and(|most| self.held.line < most);
+        is_short && (self.held.claiming > 0 || (self.wants(now) && !self.is_parked))
     }
 
     pub(super) fn may_start(&self, now: Timestamp) -> bool {
-        self.has_next() && self.starts_at(now) <= now
+        self.has_next(now) && self.starts_at(now) <= now
     }
 
     /// When the next in line may begin.
@@ -124,7 +148,7 @@ impl Slot {
     pub(super) fn wakes_at(&self, now: Timestamp) -> Option<Timestamp> {
         let may_claim = self.held.claiming == 0 && self.reach(now) > 0;
         let due = self.due.map(|due| due.max(self.rests_until())).filter(|_| may_claim);
-        let line = self.has_next().then(|| self.starts_at(now));
+        let line = self.has_next(now).then(|| self.starts_at(now));
         [due, line].into_iter().flatten().filter(|at| *at > now).min()
     }
 }

@@ -532,3 +532,62 @@ proptest! {
         prop_assert_eq!(served, waiting);
     }
 }
+
+fn gathering(schedule: &mut Schedule, number: u128, most: u32) {
+    with_flow(schedule, number, Flow { gathers: Some(most), max_in_flight: Some(2), ..Flow::default() });
+}
+
+#[test]
+fn a_digest_is_got_ready_whole_and_begins_once() {
+    let mut schedule = Schedule::new(WINDOWS);
+    gathering(&mut schedule, 1, 30);
+    assert_eq!(claim(&mut schedule, 0, true), [(1, 30)], "more than its window");
+    assert_eq!(begin(&mut schedule, 0), [1], "one request");
+    assert_eq!(begin(&mut schedule, 0), [], "who goes with it is not known yet");
+    schedule.ride_along(endpoint(1), 29, at(0));
+    assert_eq!((schedule.in_flight(), claim(&mut schedule, 0, false)), (1, vec![(1, 30)]), "the next is got ready");
+}
+
+#[test]
+fn a_digest_waits_for_what_is_claimed_of_it_and_no_longer() {
+    let mut schedule = Schedule::new(WINDOWS);
+    schedule.due(org(1), endpoint(1), at(0), at(0));
+    let claims = schedule.claims(at(0));
+    assert_eq!(asked(&claims), [(1, 1)], "that it gathers is not known yet");
+    schedule.claimed(&claims[0], 1, Some(at(0)), at(0));
+    schedule.set_flow(endpoint(1), Flow { gathers: Some(10), ..Flow::default() }, at(0));
+    assert_eq!(begin(&mut schedule, 0), [], "there is more");
+    let claims = schedule.claims(at(0));
+    assert_eq!(asked(&claims), [(1, 9)]);
+    assert_eq!(begin(&mut schedule, 0), [], "it is on its way");
+    schedule.claimed(&claims[0], 4, Some(at(60)), at(0));
+    assert_eq!(begin(&mut schedule, 0), [1], "that was all");
+    schedule.ride_along(endpoint(1), 4, at(0));
+    schedule.finished(endpoint(1), Sign::Success, at(1));
+    assert_eq!((begin(&mut schedule, 1), schedule.next_due()), (vec![], Some(at(60))));
+}
+
+#[test]
+fn a_digest_without_room_for_all_of_it_goes_as_it_is() {
+    let mut schedule = Schedule::new(WINDOWS);
+    // The line of an organisation holds 48.
+    gathering(&mut schedule, 1, 100);
+    assert_eq!(claim(&mut schedule, 0, true), [(1, 48)]);
+    assert_eq!(begin(&mut schedule, 0), []);
+    assert_eq!(schedule.claims(at(0)), [], "there is no room for the rest");
+    assert_eq!(begin(&mut schedule, 0), [1]);
+    schedule.ride_along(endpoint(1), 47, at(0));
+    assert_eq!(claim(&mut schedule, 0, false), [(1, 48)], "the rest of it follows");
+}
+
+#[test]
+fn a_token_of_the_rate_is_for_a_digest() {
+    let mut schedule = Schedule::new(WINDOWS);
+    let limit = Some("1/s burst 1".parse().unwrap());
+    with_flow(&mut schedule, 1, Flow { gathers: Some(5), rate_limit: limit, ..Flow::default() });
+    assert_eq!(claim(&mut schedule, 0, true), [(1, 5)]);
+    assert_eq!(begin(&mut schedule, 0), [1]);
+    schedule.ride_along(endpoint(1), 4, at(0));
+    assert_eq!(claim(&mut schedule, 0, false), [(1, 5)]);
+    assert_eq!((begin(&mut schedule, 0), begin(&mut schedule, 1)), (vec![], vec![1]));
+}

@@ -20,7 +20,7 @@ pub(super) const PENDING: &str = "WITH RECURSIVE step (id) AS ( \
     FROM step WHERE step.id IS NOT NULL \
   ) \
   SELECT first.org_id, first.endpoint_id AS id, first.due_at, endpoint.not_before, \
-    endpoint.max_in_flight, endpoint.rate_limit, endpoint.ordered \
+    endpoint.max_in_flight, endpoint.rate_limit, endpoint.ordered, endpoint.batch \
   FROM step \
   JOIN delivery AS first ON (first.org_id, first.id) = ( \
     SELECT org_id, id FROM delivery INDEXED BY delivery_pending \
@@ -29,7 +29,7 @@ pub(super) const PENDING: &str = "WITH RECURSIVE step (id) AS ( \
   WHERE step.id IS NOT NULL";
 // As many as are in flight: few.
 pub(super) const SENDING: &str = "SELECT claim.org_id, claim.endpoint_id AS id, min(claim.lease_until) AS due_at, \
-    NULL AS not_before, endpoint.max_in_flight, endpoint.rate_limit, endpoint.ordered \
+    NULL AS not_before, endpoint.max_in_flight, endpoint.rate_limit, endpoint.ordered, endpoint.batch \
   FROM delivery AS claim INDEXED BY delivery_sending \
   LEFT JOIN endpoint ON endpoint.org_id = claim.org_id AND endpoint.id = claim.endpoint_id \
   WHERE claim.state = 'sending' GROUP BY claim.endpoint_id";
@@ -60,8 +60,9 @@ pub(super) fn endpoints(conn: &Connection) -> Result<Vec<DueEndpoint>> {
 }
 
 fn own_flow(conn: &Connection, org: OrgId, id: EndpointId) -> Result<Flow> {
-    let mut query = conn
-        .prepare_cached("SELECT id, max_in_flight, rate_limit, ordered FROM endpoint WHERE org_id = ?1 AND id = ?2")?;
+    let mut query = conn.prepare_cached(
+        "SELECT id, max_in_flight, rate_limit, ordered, batch FROM endpoint WHERE org_id = ?1 AND id = ?2",
+    )?;
     let found = query
         .query_row([org.0.as_bytes(), id.0.as_bytes()], |row| Ok(endpoint_row::flow(&Columns::of("endpoint", row))));
     Ok(found.optional()?.transpose()?.unwrap_or_default())

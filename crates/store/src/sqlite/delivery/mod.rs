@@ -17,6 +17,7 @@ use super::{SqliteStore, audit, org};
 mod change;
 mod claim;
 mod due;
+mod gather;
 mod list;
 mod order;
 mod replay;
@@ -25,6 +26,7 @@ mod settle;
 
 pub(super) use change::cancel_in_hand;
 pub(super) use claim::release_all;
+pub(super) use gather::close_if_full;
 pub(super) use list::{first_id, of_event};
 pub(super) use order::{keep_all_keys, keep_key, keep_keys};
 pub(super) use row::{FIRST_LEASE, NewDelivery, Start, insert};
@@ -110,7 +112,7 @@ impl DeliveryStore for SqliteStore {
 
 /// The statements that run while a million deliveries wait.
 #[cfg(test)]
-pub(super) const HOT_STATEMENTS: [&str; 13] = [
+pub(super) const HOT_STATEMENTS: [&str; 15] = [
     due::PENDING,
     due::SENDING,
     order::DUE,
@@ -124,4 +126,6 @@ pub(super) const HOT_STATEMENTS: [&str; 13] = [
     order::FIRST_UNTRIED,
     order::IS_SENDING,
     settle::SETTLE,
+    gather::IS_FULL,
+    gather::CLOSE,
 ];

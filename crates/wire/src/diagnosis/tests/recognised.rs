@@ -6,6 +6,7 @@ use super::*;
 fn unknown<'a>(sent: &'a Sent, secrets: &'a [Secret]) -> Diagnosis {
     diagnose(&Question {
         dialect: None,
+        settings: &Settings::default(),
         headers: &sent.headers,
         body: &sent.body,
         secrets,
@@ -89,6 +90,7 @@ fn the_work_has_a_limit_and_says_so() {
     sent.body = vec![b' '; 100_000];
     let question = Question {
         dialect: Some(sent.dialect),
+        settings: &sent.settings,
         headers: &sent.headers,
         body: &sent.body,
         secrets: std::slice::from_ref(&sent.secret),

@@ -193,7 +193,7 @@ impl Auth {
     }
 
     /// The signed id. What follows it in the signed text must not be in it, or one text had two readings.
-    fn id(&self, headers: &Headers) -> Result<Option<String>, Refusal> {
+    pub(super) fn id(&self, headers: &Headers) -> Result<Option<String>, Refusal> {
         let Some(name) = &self.id_header else { return Ok(None) };
         let value = one(headers, name)?.filter(|value| !value.is_empty());
         let value =
@@ -208,14 +208,13 @@ impl Auth {
         }
     }
 
-    /// The signed time as it stands, and read.
-    fn time<'a>(&'a self, headers: &'a Headers, value: &'a [u8]) -> Result<Option<(&'a str, Timestamp)>, Refusal> {
+    /// The signed time as it stands.
+    pub(super) fn time_text<'a>(&'a self, headers: &'a Headers, value: &'a [u8]) -> Result<Option<&'a str>, Refusal> {
         let missing = || Refusal::new(Reason::TimestampMissing, "the signed time is missing");
-        let text = match (&self.timestamp_header, self.entries.as_ref().and_then(|entries| entries.timestamp.as_ref()))
-        {
+        match (&self.timestamp_header, self.entries.as_ref().and_then(|entries| entries.timestamp.as_ref())) {
             (Some(name), _) => {
                 let value = one(headers, name)?.filter(|value| !value.is_empty()).ok_or_else(missing)?;
-                std::str::from_utf8(value).unwrap_or_default()
+                Ok(Some(std::str::from_utf8(value).unwrap_or_default()))
             }
             (None, Some(name)) => {
                 let mut times = self.entries_named(std::str::from_utf8(value).unwrap_or_default(), name);
@@ -223,10 +222,15 @@ impl Auth {
                 if times.next().is_some() {
                     return Err(Refusal::new(Reason::HeaderRepeated, "the signed time is given more than once"));
                 }
-                time
+                Ok(Some(time))
             }
-            (None, None) => return Ok(None),
-        };
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// The signed time as it stands, and read.
+    fn time<'a>(&'a self, headers: &'a Headers, value: &'a [u8]) -> Result<Option<(&'a str, Timestamp)>, Refusal> {
+        let Some(text) = self.time_text(headers, value)? else { return Ok(None) };
         let digits = || text.parse::<i64>().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()));
         let at = match self.clock {
             Clock::Unix => digits().and_then(|seconds| Timestamp::from_second(seconds).ok()),
@@ -270,7 +274,8 @@ impl Auth {
         })
     }
 
-    fn key_bytes(&self, secret: &Secret) -> Option<Zeroizing<Vec<u8>>> {
+    /// What the secret stands for; `None`: it is not written as the settings say.
+    pub(super) fn key_bytes(&self, secret: &Secret) -> Option<Zeroizing<Vec<u8>>> {
         let text = secret.expose();
         let text = text.strip_prefix(self.key_prefix.as_str()).unwrap_or(text);
         let bytes = match self.key {
@@ -283,23 +288,6 @@ impl Auth {
 
     pub(super) fn credential_header(&self) -> Option<String> {
         (self.kind == Kind::Token).then(|| self.header.clone())
-    }
-
-    /// The text that a right signature is of; `None`: a token is of nothing.
-    pub(super) fn signed(&self, request: &Unverified) -> Option<Vec<u8>> {
-        if self.kind == Kind::Token {
-            return None;
-        }
-        let value = one(request.headers(), &self.header).ok()??;
-        let id = self.id(request.headers()).ok()?.unwrap_or_default();
-        let time = self.time(request.headers(), value).ok()?.map(|(text, _)| text).unwrap_or_default();
-        let pieces = self.signed.iter().map(|piece| match piece {
-            Piece::Text(text) => text.as_bytes(),
-            Piece::Id => id.as_bytes(),
-            Piece::Timestamp => time.as_bytes(),
-            Piece::Body => request.body(),
-        });
-        Some(pieces.collect::<Vec<_>>().concat())
     }
 
     pub(super) fn sign(&self, body: &[u8], keys: &[Key]) -> Result<String, EncodeError> {
@@ -340,7 +328,7 @@ fn check_time(at: Timestamp, now: Timestamp, tolerance: SignedDuration) -> Resul
 }
 
 /// The one value of a header by a name that the settings say.
-fn one<'a>(headers: &'a Headers, name: &'a str) -> Result<Option<&'a [u8]>, Refusal> {
+pub(super) fn one<'a>(headers: &'a Headers, name: &'a str) -> Result<Option<&'a [u8]>, Refusal> {
     let mut values = headers.all(name);
     match (values.next(), values.next()) {
         (_, Some(_)) => Err(Refusal::new(Reason::HeaderRepeated, format!("{name} is given more than once"))),

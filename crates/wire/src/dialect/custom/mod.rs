@@ -12,13 +12,16 @@
 //! Everything is checked when the settings are saved, with a pointer at the member that does not do.
 
 use jiff::{SignedDuration, Timestamp};
+use zeroize::Zeroizing;
 
 use super::message::{KEY_BYTES_MIN, TextSecrets, malformed, object_of};
+use super::scheme::Scheme;
 use super::{Carrier, Credential, Dialect, EncodeError, Header, Inbound, Message, Secrets, Settings, SettingsError};
 use crate::json::tree::Value;
 use crate::{Decoded, Key, Reason, Refusal, Secret, SecretError, Unverified, Verified};
 
 mod auth;
+mod explained;
 mod mapping;
 mod settings;
 mod value;
@@ -97,6 +100,18 @@ impl Inbound for Custom {
 
     fn signed(&self, request: &Unverified) -> Option<Vec<u8>> {
         Format::of(request.settings()).ok()?.auth.signed(request)
+    }
+
+    fn mistaken(&self, request: &Unverified) -> Vec<(Vec<u8>, &'static str)> {
+        Format::of(request.settings()).map(|format| format.auth.mistaken(request)).unwrap_or_default()
+    }
+
+    fn scheme(&self, request: &Unverified) -> Option<Scheme> {
+        Some(Format::of(request.settings()).ok()?.auth.scheme(request))
+    }
+
+    fn key_bytes(&self, settings: &Settings, secret: &Secret) -> Option<Zeroizing<Vec<u8>>> {
+        Format::read(settings).ok()?.auth.key_bytes(secret)
     }
 
     /// Those of the format without settings.

@@ -169,7 +169,7 @@ impl Telling<'_> {
         let threat = |detail: &Value| {
             let text = |name: &str| detail.get(name).and_then(Value::as_str).unwrap_or_default();
             let named = [text("name"), text("id")].into_iter().find(|name| !name.is_empty())?;
-            Some(Listed { severity: severity_named(text("severity")), text: line(&[named, text("path")].join(" ")) })
+            Some(Listed::new(severity_named(text("severity")), line(&[named, text("path")].join(" "))))
         };
         let mut list: Vec<Listed> = scan.details.iter().filter_map(threat).collect();
         list.sort_by_key(|threat| std::cmp::Reverse(threat.severity));
@@ -223,14 +223,10 @@ impl Telling<'_> {
         let mut list: Vec<_> = snapshot
             .new_issues
             .iter()
-            .map(|issue| Listed {
-                severity: severity_named(&issue.issue_data.severity),
-                text: line(&format!(
-                    "{} ({} {})",
-                    issue.issue_data.title,
-                    issue.pkg_name,
-                    issue.pkg_versions.join(", ")
-                )),
+            .map(|issue| {
+                let versions = issue.pkg_versions.join(", ");
+                let text = line(&format!("{} ({} {versions})", issue.issue_data.title, issue.pkg_name));
+                Listed::new(severity_named(&issue.issue_data.severity), text)
             })
             .collect();
         list.sort_by_key(|issue| std::cmp::Reverse(issue.severity));
@@ -326,5 +322,5 @@ fn listed(finding: &Vulnerability) -> Listed {
         true => title,
         false => line(&format!("{title} ({})", known.join(", "))),
     };
-    Listed { severity: finding.severity, text }
+    Listed::new(finding.severity, text)
 }

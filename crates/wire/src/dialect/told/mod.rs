@@ -20,9 +20,11 @@ use jiff::Timestamp;
 use super::{Answer, EncodeError};
 use crate::{Event, EventType, Severity};
 
+mod digest;
 mod facts;
 mod text;
 
+pub(super) use digest::digest;
 pub(super) use text::{LinkBase, cut, fitted, line};
 
 /// What people are told.
@@ -81,10 +83,14 @@ pub(super) struct Fact {
 /// One of several things.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Listed {
+    /// Its coloured sign.
+    pub(super) sign: &'static str,
     /// How bad it is.
     pub(super) severity: Severity,
     /// Title, and where.
     pub(super) text: String,
+    /// Where to read on, where that is not where to read on of all.
+    pub(super) link: Option<String>,
 }
 
 impl Told {
