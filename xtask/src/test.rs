@@ -67,6 +67,7 @@ fn bench() -> anyhow::Result<()> {
 fn cargo_test() -> anyhow::Result<Tally> {
     println!("\n── cargo test --workspace");
     let mut child = Command::new("cargo")
+        .env("RUST_TEST_THREADS", std::env::var("RUST_TEST_THREADS").unwrap_or_else(|_| threads().to_string()))
         // The simulation wants the points of the domain anyway: with them the binary's own cost no other build.
         .args(["test", "--workspace", "--features", "watchbell/failpoints", "--quiet", "--no-fail-fast"])
         .current_dir(root())
@@ -87,6 +88,11 @@ fn cargo_test() -> anyhow::Result<Tally> {
         bail!("cargo test could not run ({status})");
     }
     Ok(tally)
+}
+
+/// One more than there are processors: those that wait for a lease or a time-out leave theirs to others.
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, |processors| processors.get()) + 1
 }
 
 /// Adds `ok. 12 passed; 0 failed; 1 ignored; …`.

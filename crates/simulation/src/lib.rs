@@ -31,8 +31,10 @@ pub mod invariant;
 pub mod net;
 pub mod node;
 mod operator;
+mod outcome;
 pub mod plan;
 mod receiver;
 mod world;
 
-pub use world::{Outcome, Tally, run};
+pub use outcome::{Outcome, Tally};
+pub use world::run;

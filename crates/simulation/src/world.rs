@@ -8,14 +8,12 @@
 //! A kill takes effect at the instant: no later fail point is passed, so nothing is committed, written or answered any
 //! more. The files are copied as they are, log included, and the next life opens the copy.
 
-use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::SignedDuration;
-use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -28,9 +26,10 @@ use crate::chance::Chance;
 use crate::clock::SimClock;
 use crate::faults::{AtPoints, Faults};
 use crate::history::History;
-use crate::invariant::{self, Invariant, Violation};
+use crate::invariant::{self, Invariant};
 use crate::net::{Mode, Net, pause};
 use crate::node::Node;
+use crate::outcome::{Outcome, Tally};
 use crate::plan::Plan;
 use crate::{client, incident, operator};
 
@@ -64,64 +63,6 @@ pub(crate) struct Progress {
     pub(crate) posted: Vec<usize>,
     pub(crate) deeds: usize,
     pub(crate) incidents: usize,
-}
-
-/// What became of a world.
-#[derive(Debug)]
-pub struct Outcome {
-    /// Its seed.
-    pub seed: u64,
-    /// What did not hold. Empty: all is well.
-    pub violations: Vec<Violation>,
-    /// Everything that happened.
-    pub trace: Vec<String>,
-    /// Fail points that were passed.
-    pub points: BTreeSet<&'static str>,
-    /// Figures.
-    pub tally: Tally,
-}
-
-/// Figures of a world.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Tally {
-    /// Worlds that this is about.
-    pub worlds: u32,
-    /// Processes that ended without being asked to.
-    pub crashes: usize,
-    /// Faults at fail points.
-    pub faults: u64,
-    /// Events acknowledged.
-    pub events: usize,
-    /// Deliveries made of them.
-    pub deliveries: usize,
-    /// Requests that arrived at endpoints.
-    pub arrivals: usize,
-    /// Virtual time.
-    pub lasted: SignedDuration,
-}
-
-impl std::ops::AddAssign for Tally {
-    fn add_assign(&mut self, other: Self) {
-        self.worlds += other.worlds;
-        self.crashes += other.crashes;
-        self.faults += other.faults;
-        self.events += other.events;
-        self.deliveries += other.deliveries;
-        self.arrivals += other.arrivals;
-        self.lasted += other.lasted;
-    }
-}
-
-impl Outcome {
-    /// A digest of everything that happened.
-    pub fn digest(&self) -> [u8; 32] {
-        let mut hash = Sha256::new();
-        for line in &self.trace {
-            hash.update(line);
-            hash.update(b"\n");
-        }
-        hash.finalize().into()
-    }
 }
 
 /// How a life ended.

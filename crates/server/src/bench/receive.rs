@@ -1,8 +1,11 @@
 //! `bench receive`: what it takes to accept a vendor's signed request, beside what it takes to accept the same by API.
 //!
 //! ```text
-//!  round 1: events, receipts · round 2: receipts, events · …      one server, the same connections, bodies of one size
+//!  round 1: events, events that may be repeated, receipts · round 2: the other way round · …
 //! ```
+//!
+//! One server, the same connections, bodies of one size. A receipt is known again when it comes a second time, and so is an
+//! event with an `Idempotency-Key`: the two do the same for whoever calls. An event without one is what costs least.
 //!
 //! Nothing is delivered: there is no endpoint, so that both sides end with their commit. The requests are made and signed
 //! before they are counted; turns change from round to round, so that what grows with the database weighs on both alike.
@@ -55,6 +58,8 @@ pub(crate) struct Options {
 enum Way {
     /// `POST /events`
     Events,
+    /// `POST /events` with an `Idempotency-Key`
+    Repeatable,
     /// `POST /in/{source}`
     Receipts,
 }
@@ -75,11 +80,28 @@ pub(crate) struct Figures {
     bench: &'static str,
     setup: Value,
     events: Side,
+    repeatable_events: Side,
     receipts: Side,
-    /// A receipt's processor time divided by an event's.
-    cpu_ratio: f64,
-    /// An event's rate divided by a receipt's.
-    time_ratio: f64,
+    to_events: Ratios,
+    to_repeatable_events: Ratios,
+}
+
+/// What a receipt takes, divided by what an event takes.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+struct Ratios {
+    /// Of the server's processor.
+    cpu: f64,
+    /// Of time: the event's rate divided by the receipt's.
+    time: f64,
+}
+
+impl Ratios {
+    fn of(receipt: &Side, event: &Side) -> Self {
+        Self {
+            cpu: per(receipt.server_cpu_s_per_1000, event.server_cpu_s_per_1000),
+            time: per(event.per_s, receipt.per_s),
+        }
+    }
 }
 
 /// Adds up the rounds of one side.
@@ -111,27 +133,33 @@ pub(crate) async fn run(options: Options) -> Result<Figures, Error> {
     say("the server starts");
     let stage = Stage::set(Server::start(&setup, watch).await?, &options, watch).await?;
     let warming = u64::try_from(options.connections).unwrap_or(1) * WARMING_EACH;
-    for way in [Way::Events, Way::Receipts] {
+    let mut turns = [Way::Events, Way::Repeatable, Way::Receipts];
+    for way in turns {
         stage.round(way, warming).await?;
     }
-    let (mut events, mut receipts) = (Sum::default(), Sum::default());
+    let (mut events, mut repeatable, mut receipts) = (Sum::default(), Sum::default(), Sum::default());
     for round in 0..options.rounds {
         say(&format!("round {} of {}", round + 1, options.rounds));
-        let turns = if round % 2 == 0 { [Way::Events, Way::Receipts] } else { [Way::Receipts, Way::Events] };
         for way in turns {
-            let sum = if way == Way::Events { &mut events } else { &mut receipts };
+            let sum = match way {
+                Way::Events => &mut events,
+                Way::Repeatable => &mut repeatable,
+                Way::Receipts => &mut receipts,
+            };
             sum.add(stage.round(way, options.events.div_ceil(options.rounds)).await?);
         }
+        turns.reverse();
     }
-    let (events, receipts) = (events.side(), receipts.side());
+    let (events, repeatable_events, receipts) = (events.side(), repeatable.side(), receipts.side());
     Ok(Figures {
         bench: "receive",
         setup: json!({"requests": options.events, "rounds": options.rounds, "connections": options.connections,
             "data_bytes": options.size, "dialect": super::DIALECT}),
+        to_events: Ratios::of(&receipts, &events),
+        to_repeatable_events: Ratios::of(&receipts, &repeatable_events),
         events,
+        repeatable_events,
         receipts,
-        cpu_ratio: per(receipts.server_cpu_s_per_1000, events.server_cpu_s_per_1000),
-        time_ratio: per(events.per_s, receipts.per_s),
     })
 }
 
@@ -201,6 +229,7 @@ impl<'a> Stage<'a> {
             let number = self.next.fetch_add(1, Ordering::Relaxed);
             requests.push(match way {
                 Way::Events => template.numbered(u64::try_from(number).unwrap_or(0)).to_vec(),
+                Way::Repeatable => repeatable(template.numbered(u64::try_from(number).unwrap_or(0)), number),
                 Way::Receipts => self.signed(&host, number)?,
             });
         }
@@ -238,6 +267,13 @@ impl<'a> Stage<'a> {
         }
         Ok(())
     }
+}
+
+/// The same request with a key.
+fn repeatable(request: &[u8], number: usize) -> Vec<u8> {
+    let first_line = request.iter().position(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+    let (first_line, rest) = request.split_at(first_line);
+    [first_line, format!("Idempotency-Key: bench-{number}\r\n").as_bytes(), rest].concat()
 }
 
 /// Posts everything over connections that stay open, each request when the last of its connection was answered.
@@ -305,7 +341,7 @@ async fn post(
 fn is_accepted(way: Way, answer: &[u8]) -> bool {
     let is_duplicate = || answer.windows(11).any(|window| window == br#""duplicate""#);
     match way {
-        Way::Events => http::status(answer) == Some(202),
+        Way::Events | Way::Repeatable => http::status(answer) == Some(202),
         Way::Receipts => http::status(answer) == Some(200) && !is_duplicate(),
     }
 }
@@ -336,10 +372,16 @@ impl Figures {
             ("server CPU/1000", &["cpu"]),
             ("load CPU/1000", &["load"]),
         ];
-        out.table(&[row("POST /events", &self.events), row("POST /in/{source}", &self.receipts)], columns);
+        let rows = [
+            row("POST /events", &self.events),
+            row("… Idempotency-Key", &self.repeatable_events),
+            row("POST /in/{source}", &self.receipts),
+        ];
+        out.table(&rows, columns);
         out.line(format!(
-            "a receipt takes {:.2} times the processor time of an event, and {:.2} times as long",
-            self.cpu_ratio, self.time_ratio
+            "a receipt takes {:.2} times the processor time of an event, and {:.2} times as long;\n\
+             {:.2} and {:.2} times what an event takes that may be repeated as well",
+            self.to_events.cpu, self.to_events.time, self.to_repeatable_events.cpu, self.to_repeatable_events.time
         ));
     }
 }
@@ -355,7 +397,14 @@ mod tests {
         assert!(!is_accepted(Way::Receipts, &answer("200", r#"{"duplicate":true}"#)));
         assert!(!is_accepted(Way::Receipts, &answer("401", "{}")));
         assert!(is_accepted(Way::Events, &answer("202", "{}")));
+        assert!(is_accepted(Way::Repeatable, &answer("202", "{}")));
         assert!(!is_accepted(Way::Events, &answer("429", "{}")));
+    }
+
+    #[test]
+    fn a_key_is_a_line_of_the_head() {
+        let request = repeatable(b"POST /e HTTP/1.1\r\nHost: a\r\n\r\n{}", 7);
+        assert_eq!(request, b"POST /e HTTP/1.1\r\nIdempotency-Key: bench-7\r\nHost: a\r\n\r\n{}");
     }
 
     #[test]

@@ -25,7 +25,8 @@ use super::writer::Tx;
 use super::{SqliteStore, audit, witness};
 
 const KNOWN: &str = "SELECT receipt_id FROM receipt_key WHERE digest = ?1 AND taken_at > ?2";
-const REMEMBER: &str = "INSERT OR REPLACE INTO receipt_key (digest, receipt_id, taken_at) VALUES (?1, ?2, ?3)";
+const REMEMBER: &str = "INSERT INTO receipt_key (digest, receipt_id, taken_at) VALUES (?1, ?2, ?3) \
+    ON CONFLICT (digest) DO UPDATE SET receipt_id = excluded.receipt_id, taken_at = excluded.taken_at";
 const WEIGHTS: &str = "SELECT id, bytes FROM receipt INDEXED BY receipt_source \
     WHERE source_id = ?1 AND kind = ?2 ORDER BY id DESC";
 const CUT: &str = "DELETE FROM receipt WHERE number IN (SELECT number FROM receipt INDEXED BY receipt_source \

@@ -12,9 +12,10 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::message::{
-    Events, TextSecrets, bare, malformed, member, named_id, object_of, plain_header, purl, required_text,
-    severity_named, text, time_of, unfit,
+    Events, TextSecrets, bare, malformed, member, named_id, object_of, plain_header, required_text, severity_named,
+    text, time_of, unfit,
 };
+use super::package::purl;
 use super::{Carrier, Credential, Dialect, EncodeError, Header, Inbound, Message};
 use crate::event::Ping;
 use crate::json::tree::{Object, Value};

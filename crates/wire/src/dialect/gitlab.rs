@@ -16,9 +16,10 @@ use jiff::{SignedDuration, Timestamp};
 use subtle::{Choice, ConstantTimeEq as _};
 
 use super::message::{
-    Events, KEY_BYTES_MIN, TextSecrets, malformed, member, named_id, object_of, plain_header, purl, required_text,
+    Events, KEY_BYTES_MIN, TextSecrets, malformed, member, named_id, object_of, plain_header, required_text,
     severity_named, text, time_of, unfit,
 };
+use super::package::purl;
 use super::standard::{self, PrefixedSecrets, Standard};
 use super::{Carrier, Credential, Dialect, EncodeError, Header, Inbound, Message, Outbound as _, Secrets};
 use crate::json::tree::{Object, Value};

@@ -11,7 +11,6 @@ use uuid::{Builder, Uuid};
 use super::{EncodeError, Secrets};
 use crate::event::check;
 use crate::json::tree::{Object, Value};
-use crate::percent;
 use crate::{Data, Event, EventType, Key, Reason, Refusal, Secret, SecretError, Severity, Verified};
 
 /// The id of the event number `index` of a received message.
@@ -225,17 +224,6 @@ pub(super) fn plain_header(value: &[u8], name: &str) -> Result<String, Refusal> 
         Ok(text) if plain => Ok(text.to_owned()),
         _ => Err(Refusal::new(Reason::HeaderInvalid, format!("{name} must be at most 256 visible ASCII characters"))),
     }
-}
-
-/// The URL of a package without a version, from a type of package URLs and the name in the ecosystem's spelling.
-pub(super) fn purl(kind: &str, name: &str) -> String {
-    let path = match kind {
-        "maven" => name.replace(':', "/"),
-        "pypi" => name.to_ascii_lowercase().replace('_', "-"),
-        _ => name.to_owned(),
-    };
-    let plain = |character: char| character.is_ascii_alphanumeric() || "-._~/".contains(character);
-    format!("pkg:{kind}/{}", percent::encode(&path, plain))
 }
 
 /// Secrets that are used as the text they are: Snyk, Aegis, GitHub.

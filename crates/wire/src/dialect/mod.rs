@@ -26,6 +26,7 @@ mod message;
 mod ocsf;
 mod opaque;
 mod opsgenie;
+mod package;
 mod pagerduty;
 mod rapid7;
 mod slack;

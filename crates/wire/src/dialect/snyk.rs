@@ -20,9 +20,10 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 
 use super::message::{
-    self, Events, Said, bare, iso_seconds, malformed, named_id, need, object_of, plain_header, purl, required_text,
+    self, Events, Said, bare, iso_seconds, malformed, named_id, need, object_of, plain_header, required_text,
     severity_named, text, unfit,
 };
+use super::package;
 use super::{Carrier, Credential, Dialect, EncodeError, Header, Inbound, Message, Outbound, Settings};
 use crate::event::{self, Ping};
 use crate::json::javascript;
@@ -101,7 +102,7 @@ fn decode_snapshot(body: Object, occurred_at: Timestamp, events: &mut Events<'_>
         id: required_text(member("project")?, "id", "/project")?,
         name: required_text(member("project")?, "name", "/project")?,
         repository_url: text(member("project")?, "remoteRepoUrl").map(str::to_owned),
-        package_type: text(member("project")?, "type").and_then(of_manager),
+        package_type: text(member("project")?, "type").and_then(package::of_manager),
     };
     required_text(member("org")?, "id", "/org")?;
     let list = |key: &str| -> Result<Vec<Issue>, Refusal> {
@@ -142,41 +143,6 @@ struct Project {
     package_type: Option<&'static str>,
 }
 
-/// The type of package URLs for Snyk's word for a package manager; `None` for those of operating systems, whose packages
-/// are told apart by more than their names.
-fn of_manager(manager: &str) -> Option<&'static str> {
-    Some(match manager {
-        "npm" | "yarn" | "yarn-workspace" | "pnpm" => "npm",
-        "pip" | "poetry" | "pipenv" | "uv" => "pypi",
-        "maven" | "gradle" | "sbt" => "maven",
-        "rubygems" => "gem",
-        "gomodules" | "golangdep" | "govendor" => "golang",
-        "nuget" | "paket" => "nuget",
-        "composer" => "composer",
-        "hex" => "hex",
-        "cargo" => "cargo",
-        "cocoapods" => "cocoapods",
-        "swift" => "swift",
-        _ => return None,
-    })
-}
-
-/// The same for its word for a language.
-fn of_language(language: &str) -> Option<&'static str> {
-    Some(match language {
-        "js" | "javascript" => "npm",
-        "python" => "pypi",
-        "java" | "scala" => "maven",
-        "ruby" => "gem",
-        "golang" | "go" => "golang",
-        "dotnet" => "nuget",
-        "php" => "composer",
-        "elixir" => "hex",
-        "rust" => "cargo",
-        _ => return None,
-    })
-}
-
 /// An issue in our members.
 struct Issue {
     key: String,
@@ -211,8 +177,8 @@ impl Issue {
         if let Some(name) = object.get("pkgName").and_then(Value::as_str).filter(|name| !name.is_empty()) {
             let mut component = Object::from([("name", name.into())]);
             component.set_some("version", texts(object.get("pkgVersions")).next());
-            let package_type = of_issue("language").and_then(of_language).or(project.package_type);
-            component.set_some("purl", package_type.map(|kind| purl(kind, name)));
+            let package_type = of_issue("language").and_then(package::of_language).or(project.package_type);
+            component.set_some("purl", package_type.map(|kind| package::purl(kind, name)));
             data.set("component", component);
         }
         data.set("rule_id", id);

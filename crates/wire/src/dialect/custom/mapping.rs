@@ -17,8 +17,9 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::Deserialize;
 
+use super::value::{at, fitted, inside, plain, put, text_at, text_in, time};
 use crate::dialect::SettingsError;
-use crate::dialect::message::{Events, named_id, plain_header, severity_named, time_of, unfit};
+use crate::dialect::message::{Events, named_id, plain_header, unfit};
 use crate::json::tree::{Object, Value};
 use crate::{Decoded, EventType, Headers, Reason, Refusal, Verified};
 
@@ -314,91 +315,6 @@ impl Rule {
         };
         meant.or_else(|| self.default.clone())
     }
-}
-
-/// A value in the spelling that its member wants.
-fn fitted(name: &str, value: Value) -> Result<Value, Refusal> {
-    Ok(match (name, value) {
-        ("severity", Value::String(text)) => severity_named(&text).as_str().into(),
-        ("severity", Value::Number(_)) => {
-            return Err(unfit("/severity", "text; numbers want `values` in the settings"));
-        }
-        ("aliases" | "fixed_in", Value::String(text)) => vec![Value::from(text)].into(),
-        ("cvss_score", Value::String(text)) => Value::read(text.trim().as_bytes()).unwrap_or(Value::Null),
-        ("detected_at" | "remediated_at" | "accepted_until", value) => {
-            let at = time(&value).ok_or_else(|| unfit(&format!("/{name}"), "a time"))?;
-            at.to_string().into()
-        }
-        (
-            "title" | "cve_id" | "rule_id" | "resource_path" | "finding_id" | "component.version" | "component.name",
-            value @ (Value::Number(_) | Value::Bool(_)),
-        ) => plain(&value).unwrap_or_default().into(),
-        (_, value) => value,
-    })
-}
-
-/// ISO 8601, Unix seconds, or Unix milliseconds where seconds would lie beyond the year 5000.
-fn time(value: &Value) -> Option<Timestamp> {
-    const SECONDS_MAX: i64 = 100_000_000_000;
-    match value.as_str() {
-        Some(text) => time_of(text, "").ok(),
-        None => match value.as_i64()? {
-            millis if millis.abs() > SECONDS_MAX => Timestamp::from_millisecond(millis).ok(),
-            seconds => Timestamp::from_second(seconds).ok(),
-        },
-    }
-}
-
-fn put(data: &mut Object, path: &[String], value: Value) {
-    match path {
-        [name] => data.set(name, value),
-        [outer, inner] => {
-            if !matches!(data.get(outer), Some(Value::Object(_))) {
-                data.set(outer, Object::default());
-            }
-            if let Some(Value::Object(object)) = data.get_mut(outer) {
-                object.set(inner, value);
-            }
-        }
-        _ => {}
-    }
-}
-
-/// Text, numbers and truth values as text.
-fn plain(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(_) | Value::Bool(_) => Some(value.to_text()),
-        Value::Null | Value::Array(_) | Value::Object(_) => None,
-    }
-}
-
-fn text_at(value: &Value, pointer: &str) -> Option<String> {
-    at(value, pointer).and_then(plain).filter(|text| !text.is_empty())
-}
-
-fn text_in(element: &Value, body: &Value, pointer: &str) -> Option<String> {
-    inside(element, body, pointer).and_then(plain).filter(|text| !text.is_empty())
-}
-
-/// In the element, or with `#` in the whole body.
-fn inside<'a>(element: &'a Value, body: &'a Value, pointer: &str) -> Option<&'a Value> {
-    match pointer.strip_prefix('#') {
-        Some(path) => at(body, path),
-        None => at(element, pointer),
-    }
-}
-
-fn at<'a>(value: &'a Value, pointer: &str) -> Option<&'a Value> {
-    let path = pointer.strip_prefix('#').unwrap_or(pointer);
-    path.split('/').skip(1).try_fold(value, |value, step| {
-        let step = step.replace("~1", "/").replace("~0", "~");
-        match value {
-            Value::Object(object) => object.get(&step),
-            Value::Array(elements) => elements.get(step.parse::<usize>().ok()?),
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
-        }
-    })
 }
 
 /// The one value of a header, as text that is harmless.

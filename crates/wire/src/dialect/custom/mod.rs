@@ -20,6 +20,8 @@ use crate::{Decoded, Key, Reason, Refusal, Secret, SecretError, Unverified, Veri
 
 mod auth;
 mod mapping;
+mod settings;
+mod value;
 
 pub(super) static DIALECT: Dialect = Dialect {
     id: "custom",
@@ -44,7 +46,7 @@ struct Format {
 #[derive(Default, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Given {
-    auth: auth::Given,
+    auth: settings::Given,
     event: mapping::GivenEvent,
     id: Option<mapping::GivenId>,
     occurred_at: Option<String>,

@@ -1,4 +1,7 @@
+use jiff::Timestamp;
+
 use super::*;
+use crate::audit::{Action, changes};
 
 fn deed(detail: Value) -> Deed {
     let at = Timestamp::from_second(1_800_000_000).unwrap();
