@@ -6,7 +6,7 @@
 //!   the order in which things become known plays no part.
 //! - What happened to it, when, by whom and why: [`FindingChange`], one for each transition, each with its event.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use watchbell_wire::Severity;
@@ -18,11 +18,15 @@ mod history;
 pub mod identity;
 mod judge;
 pub(crate) mod merge;
+mod name_set;
 mod names;
 mod package;
+mod sights;
 
 pub use history::{ChangedBy, FindingChange};
 pub use judge::{Judged, Judgement, Unjudgeable, Verdict, expire, judge};
+pub use name_set::NameSet;
+pub use sights::Sights;
 
 /// A vulnerability of a project.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,13 +40,13 @@ pub struct Finding {
     /// A label that no other finding of the project has: what it was first known as. See [`identity`].
     pub identity: String,
     /// Every name of the vulnerability that any report ever gave it: CVE, GHSA, the vendor's. Empty in code.
-    pub names: BTreeSet<String>,
+    pub names: NameSet,
     /// Where it stands: [`Finding::standing`] as it was written.
     pub status: FindingStatus,
     /// What is known of it: what the leading tool says, see [`Finding::lead`].
-    pub observation: Observation,
+    pub observation: Box<Observation>,
     /// What each tool last said, by tool; of a webhook's record by source and key, see [`crate::witness`].
-    pub sights: BTreeMap<String, Sight>,
+    pub sights: Sights,
     /// What was judged of it, beside the reports.
     pub judgement: Option<Judgement>,
     /// First seen.
@@ -197,8 +201,10 @@ impl Finding {
     /// The tool whose words are the finding's: of those that see it the one that saw it first, so that two tools that
     /// rate it differently do not take turns. When none sees it any more, the same among all.
     pub fn lead(&self) -> Option<&str> {
-        let rank = |(tool, sight): &(&String, &Sight)| (!sight.there, sight.since, (*tool).clone());
-        self.sights.iter().min_by_key(rank).map(|(tool, _)| tool.as_str())
+        fn rank<'a>((tool, sight): (&'a String, &Sight)) -> (bool, Timestamp, &'a str) {
+            (!sight.there, sight.since, tool)
+        }
+        self.sights.iter().map(rank).min().map(|(_, _, tool)| tool)
     }
 
     /// What the tool of a sight is called: its own name, or that of a witness.

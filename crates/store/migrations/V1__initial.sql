@@ -160,6 +160,7 @@ CREATE TABLE scan (
 -- `observation`, `sights`, `names` and `judgement` are JSON; `severity` and `accepted_until` stand in them too and
 -- are here to be looked for. What was merged into another stays as a row that leads there.
 CREATE TABLE finding (
+  number         INTEGER PRIMARY KEY,
   org_id         BLOB    NOT NULL,
   id             BLOB    NOT NULL,
   project_id     BLOB    NOT NULL,
@@ -176,10 +177,10 @@ CREATE TABLE finding (
   remediated_at  INTEGER,
   merged_into    BLOB,
   changes        INTEGER NOT NULL,
-  PRIMARY KEY (org_id, id),
+  UNIQUE (org_id, id),
   UNIQUE (org_id, project_id, identity),
   FOREIGN KEY (org_id, project_id) REFERENCES project (org_id, id)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 CREATE INDEX finding_project ON finding (org_id, project_id, id);
 CREATE INDEX finding_merged ON finding (org_id, merged_into) WHERE merged_into IS NOT NULL;
 CREATE INDEX finding_accepted ON finding (accepted_until) WHERE accepted_until IS NOT NULL;

@@ -46,12 +46,18 @@ fn weight(judgement: &Judgement) -> impl Ord + use<> {
     (by.is_decision(), *at, *status, reason.clone(), *until, version.clone(), format!("{by:?}"))
 }
 
-/// With the leading tool's words beside those of the others.
+/// With the leading tool's words beside those of the others, until it is [`packed`].
 pub(crate) fn unpacked(mut finding: Finding) -> Finding {
-    for sight in finding.sights.values_mut() {
-        if sight.observation.is_none() {
-            sight.observation = Some(Box::new(finding.observation.clone()));
+    let Finding { sights, observation, .. } = &mut finding;
+    let mut leading = None;
+    for sight in sights.values_mut().filter(|sight| sight.observation.is_none()) {
+        match leading {
+            None => leading = Some(sight),
+            Some(_) => sight.observation = Some(observation.clone()),
         }
+    }
+    if let Some(sight) = leading {
+        sight.observation = Some(std::mem::take(observation));
     }
     finding
 }
@@ -62,7 +68,7 @@ pub(crate) fn packed(mut finding: Finding) -> Finding {
     if let Some(sight) = lead.and_then(|lead| finding.sights.get_mut(&lead))
         && let Some(observation) = sight.observation.take()
     {
-        finding.observation = *observation;
+        finding.observation = observation;
     }
     finding
 }

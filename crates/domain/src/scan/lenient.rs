@@ -74,11 +74,17 @@ where
 /// At most `max` characters of a text, without control characters other than line ends and tabs.
 pub(crate) fn limit_text(text: &str, max: usize) -> String {
     let is_fit = |c: &char| !c.is_control() || matches!(c, '\n' | '\t');
-    let mut cut: String = text.trim().chars().filter(is_fit).take(max + 1).collect();
+    let text = text.trim();
+    // Nearly every text may stay as it is: it is copied as a whole, and takes no more room than it needs.
+    if text.len() <= max && text.chars().all(|c| is_fit(&c)) {
+        return text.to_owned();
+    }
+    let mut cut: String = text.chars().filter(is_fit).take(max + 1).collect();
     if let Some((at, _)) = cut.char_indices().nth(max) {
         cut.truncate(at);
         cut.pop();
         cut.push('…');
     }
+    cut.shrink_to_fit();
     cut
 }

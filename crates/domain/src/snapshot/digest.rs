@@ -11,10 +11,10 @@ use crate::scan::Scan;
 const WORST_MAX: usize = 10;
 
 /// What is told instead of the new findings, one by one. `None`: there are none.
-pub(super) fn of(scan: &Scan, changed: &[Weighed]) -> Option<(Storm, (EventType, Data))> {
+pub(super) fn of(scan: &Scan, changed: &[Weighed<'_>]) -> Option<(Storm, (EventType, Data))> {
     let mut storm = Storm::default();
-    let mut worst: Vec<&Weighed> = Vec::new();
-    for one in changed.iter().filter(|one| one.kind == ChangeKind::Created) {
+    let mut worst: Vec<Weighed<'_>> = Vec::new();
+    for one in changed.iter().copied().filter(|one| one.note.kind == ChangeKind::Created) {
         storm.add(one.finding.observation.severity);
         worst.push(one);
         // Never many more than are wanted, however many there are.
@@ -44,8 +44,8 @@ pub(super) fn of(scan: &Scan, changed: &[Weighed]) -> Option<(Storm, (EventType,
     Some((storm, (EventType::ScanDigest, Data::from_typed(&data))))
 }
 
-fn keep_worst(worst: &mut Vec<&Weighed>) {
-    let score = |one: &Weighed| one.finding.observation.cvss_score.unwrap_or_default();
+fn keep_worst(worst: &mut Vec<Weighed<'_>>) {
+    let score = |one: &Weighed<'_>| one.finding.observation.cvss_score.unwrap_or_default();
     worst.sort_by(|a, b| {
         let by_severity = b.finding.observation.severity.cmp(&a.finding.observation.severity);
         let by_score = by_severity.then(score(b).total_cmp(&score(a)));

@@ -25,8 +25,6 @@
 //! Of many new findings at once the outcome counts the [`Storm`](crate::route::Storm); which endpoints get a digest of it instead is decided
 //! with the routing, in the commit.
 
-use std::collections::BTreeSet;
-
 use jiff::Timestamp;
 use watchbell_wire::event::{Data, Event, EventType, Scan as ScanData};
 
@@ -49,7 +47,7 @@ mod reason;
 mod tell;
 mod vex;
 
-pub use apply::{Applied, ChangeKind, Sighting};
+pub use apply::{Applied, ChangeKind, Sighting, Was};
 pub use diff::{Change, View, by_identity, diff};
 
 /// No event's data is longer than this, in bytes. What is more goes into further events, or is left out where the event
@@ -69,11 +67,11 @@ pub struct ScanFacts {
     pub partial: bool,
 }
 
-/// One finding that a scan changed, and what is told of it.
-pub(crate) struct Weighed {
-    finding: Finding,
+/// What a scan made of one finding, beside the finding itself.
+#[derive(Debug)]
+pub(crate) struct Note {
     kind: ChangeKind,
-    /// Why, for the event; the history has it too.
+    /// Why, for the event; the history has it too. Of what is new there is nothing to tell but that.
     reason: Option<String>,
     /// Those that turned out to be this one.
     merged: Vec<FindingId>,
@@ -81,117 +79,160 @@ pub(crate) struct Weighed {
     seen: bool,
 }
 
-/// Weighs a report against what is known of the project.
-pub fn weigh(org: &Org, known: &ProjectState, report: &Report, facts: ScanFacts, entropy: &dyn Entropy) -> ScanOutcome {
-    let project = &known.project;
+/// One finding that a scan changed, and what is told of it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Weighed<'a> {
+    finding: &'a Finding,
+    note: &'a Note,
+}
+
+/// Weighs a report against what is known of the project. Takes both apart: hundreds of thousands of findings are moved to
+/// where they go, and stand in memory once.
+pub fn weigh(org: &Org, known: ProjectState, report: Report, facts: ScanFacts, entropy: &dyn Entropy) -> ScanOutcome {
+    let ProjectState { project, group, statements, findings: known, coverage: looked_before } = known;
     let ascending = ascending::Ascending::new(entropy);
     let entropy: &dyn Entropy = &ascending;
     let tool = report.tools.iter().cloned().collect::<Vec<_>>().join(", ");
     if let Some(failure) = &report.failure {
-        return failed(project, &tool, failure, facts, entropy);
+        return failed(&project, &tool, failure, facts, entropy);
     }
     // A clock that is ahead of ours says nothing about the order of scans.
     let at = facts.scanned_at.or(report.scanned_at).unwrap_or(facts.received_at).min(facts.received_at);
-    let view = View { report, partial: facts.partial, at, coverage: &known.coverage };
-    let mut weighing =
-        Weighing { facts, at, tool: &tool, entropy, changed: Vec::new(), merged: Vec::new(), history: Vec::new() };
-    let stated = vex::stated(report, facts.scan_id, &tool, at);
-    let statements = vex::Statements::new(&known.statements, &stated);
-    weighing.changes(project, known, &view, &statements);
-    let Weighing { changed, merged, history, .. } = weighing;
+    let view = View { report: &report, partial: facts.partial, at, coverage: &looked_before };
+    let changes = diff(&known, &view);
+    let stated = vex::stated(&report, facts.scan_id, &tool, at);
+    let coverage = covered(&report, facts.partial, at);
+    let tested = project::Tested::of(&report, at);
+    let skipped = report.skipped;
+    let sighting = Sighting { org_id: project.org_id, project_id: project.id, at, coverage: &looked_before };
+    let mut weighing = Weighing::new(facts, sighting, &tool, entropy, changes.len());
+    let statements = vex::Statements::new(&statements, &stated);
+    let untouched = weighing.changes(changes, known, report.observations, &statements);
+    let Weighing { mut changed, notes, merged, history, .. } = weighing;
 
-    let count = |wanted: &[ChangeKind]| count(changed.iter().filter(|one| wanted.contains(&one.kind)));
+    let weighed: Vec<Weighed<'_>> =
+        changed.iter().zip(&notes).map(|(finding, note)| Weighed { finding, note }).collect();
+    let count = |wanted: &[ChangeKind]| count(weighed.iter().filter(|one| wanted.contains(&one.note.kind)));
     let scan = Scan {
         tool: tool.clone(),
         status: ScanStatus::Completed,
-        findings_seen: self::count(changed.iter().filter(|one| one.seen)),
+        findings_seen: self::count(weighed.iter().filter(|one| one.note.seen)),
         findings_new: count(&[ChangeKind::Created, ChangeKind::Reopened]),
         findings_removed: count(&[ChangeKind::Remediated]),
-        error: unread(report.skipped),
-        ..blank(project, facts)
+        error: unread(skipped),
+        ..blank(&project, facts)
     };
-    let mut events = tell::scan_completed(&scan, &changed);
-    events.extend(changed.iter().flat_map(tell::finding));
+    let storm = digest::of(&scan, &weighed).map(|(storm, told)| (storm, new_event(&project, told, facts, entropy)));
+    let new_event = |told| new_event(&project, told, facts, entropy);
+    let mut events = Vec::with_capacity(weighed.len() + 1);
+    events.extend(tell::scan_completed(&scan, &weighed).into_iter().map(new_event));
+    events.extend(weighed.iter().copied().flat_map(tell::finding).map(new_event));
     if project.last_scan_at.is_some() {
-        let after = project::After::new(&known.findings, &changed, &merged);
-        events.extend(project::snapshots(org, known, report, &after, at));
+        let after = project::After { changed: &weighed, untouched: &untouched };
+        let snapshots = project::snapshots(org, &project, group.as_ref(), &tested, &after);
+        events.extend(snapshots.into_iter().map(new_event));
     }
-    let storm = digest::of(&scan, &changed).map(|(storm, told)| (storm, new_event(project, told, facts, entropy)));
-    let findings = changed.into_iter().map(|one| one.finding).chain(merged).collect();
-    let coverage = covered(report, facts.partial, at);
+    changed.extend(merged);
     ScanOutcome {
-        findings,
+        findings: changed,
         history,
         coverage,
         storm,
         statements: stated,
-        ..outcome(project, scan, events, facts, entropy)
+        ..outcome(&project, scan, events, entropy)
     }
 }
 
 /// What is being gathered.
 struct Weighing<'a> {
     facts: ScanFacts,
-    at: Timestamp,
+    sighting: Sighting<'a>,
     tool: &'a str,
     entropy: &'a dyn Entropy,
-    changed: Vec<Weighed>,
+    changed: Vec<Finding>,
+    /// One for each of `changed`.
+    notes: Vec<Note>,
     merged: Vec<Finding>,
     history: Vec<FindingChange>,
 }
 
-impl Weighing<'_> {
-    fn changes(&mut self, project: &Project, known: &ProjectState, view: &View<'_>, statements: &vex::Statements<'_>) {
-        let sighting =
-            Sighting { org_id: project.org_id, project_id: project.id, at: self.at, coverage: &known.coverage };
-        let mut mentioned = BTreeSet::new();
-        for change in diff(&known.findings, view) {
-            mentioned.extend(change.before.iter().map(|finding| finding.id));
-            let was = change.before.first().copied();
-            let is_seen = !change.seen.is_empty();
-            let applied = change.apply(sighting, || FindingId::make(self.facts.received_at, self.entropy));
-            self.take(was, applied, is_seen, statements);
-        }
-        for finding in known.findings.iter().filter(|finding| !mentioned.contains(&finding.id)) {
-            let mut after = finding.clone();
-            if let Some((by, why)) = statements.judge(&mut after, vex::Knew::All) {
-                let kind = ChangeKind::of(Some(finding.status), after.status, false);
-                let one = Weighed { finding: after, kind, reason: Some(why), merged: Vec::new(), seen: false };
-                self.keep(one, Some(finding.status), by);
-            }
-        }
+impl<'a> Weighing<'a> {
+    fn new(facts: ScanFacts, sighting: Sighting<'a>, tool: &'a str, entropy: &'a dyn Entropy, changes: usize) -> Self {
+        let (changed, notes) = (Vec::with_capacity(changes), Vec::with_capacity(changes));
+        Self { facts, sighting, tool, entropy, changed, notes, merged: Vec::new(), history: Vec::new() }
     }
 
-    fn take(&mut self, was: Option<&Finding>, applied: Applied, is_seen: bool, statements: &vex::Statements<'_>) {
-        let Applied { mut finding, from, kind, merged } = applied;
+    /// Answers the findings that stay as they are.
+    fn changes(
+        &mut self,
+        changes: Vec<Change>,
+        known: Vec<Finding>,
+        seen: Vec<Observation>,
+        statements: &vex::Statements<'_>,
+    ) -> Vec<Finding> {
+        let mut known: Vec<Option<Finding>> = known.into_iter().map(Some).collect();
+        let mut seen: Vec<Option<Observation>> = seen.into_iter().map(Some).collect();
+        for change in changes {
+            let before = change.before.iter().filter_map(|place| known.get_mut(*place)?.take()).collect();
+            let saw: Vec<_> = change.seen.iter().filter_map(|place| seen.get_mut(*place)?.take()).collect();
+            let is_seen = !saw.is_empty();
+            let id = || FindingId::make(self.facts.received_at, self.entropy);
+            let applied = change.apply(before, saw, self.sighting, id);
+            self.take(applied, is_seen, statements);
+        }
+        drop(seen);
+        let mut untouched: Vec<Finding> = known.into_iter().flatten().collect();
+        let mut verdicts = Vec::new();
+        let is_judged = |finding: &mut Finding| {
+            let from = finding.status;
+            let verdict = statements.judge(finding, vex::Knew::All);
+            let is_judged = verdict.is_some();
+            verdicts.extend(verdict.map(|(by, why)| (from, by, why)));
+            is_judged
+        };
+        let judged: Vec<Finding> = untouched.extract_if(.., is_judged).collect();
+        for (finding, (from, by, why)) in judged.into_iter().zip(verdicts) {
+            let kind = ChangeKind::of(Some(from), finding.status, false);
+            let note = Note { kind, reason: Some(why), merged: Vec::new(), seen: false };
+            self.keep(finding, note, Some(from), by);
+        }
+        untouched
+    }
+
+    fn take(&mut self, applied: Applied, is_seen: bool, statements: &vex::Statements<'_>) {
+        let Applied { mut finding, was, kind, merged } = applied;
         let ids: Vec<FindingId> = merged.iter().map(|finding| finding.id).collect();
         self.merged.extend(merged);
         let mut by = ChangedBy::Scan { id: self.facts.scan_id, tool: self.tool.to_owned() };
         let mut why = reason::of(kind, was, &finding, &ids);
         let mut kind = kind;
+        let from = was.map(|was| was.status);
         if let Some((stated_by, stated)) = statements.judge(&mut finding, vex::Knew::of(was)) {
             kind = ChangeKind::of(from, finding.status, kind == ChangeKind::Changed);
             (by, why) = (stated_by, stated);
         }
-        self.keep(Weighed { finding, kind, reason: Some(why), merged: ids, seen: is_seen }, from, by);
+        self.keep(finding, Note { kind, reason: Some(why), merged: ids, seen: is_seen }, from, by);
     }
 
-    fn keep(&mut self, mut one: Weighed, from: Option<FindingStatus>, by: ChangedBy) {
-        if one.kind != ChangeKind::Unchanged || !one.merged.is_empty() {
-            one.finding.changes += 1;
+    fn keep(&mut self, mut finding: Finding, mut note: Note, from: Option<FindingStatus>, by: ChangedBy) {
+        if note.kind != ChangeKind::Unchanged || !note.merged.is_empty() {
+            finding.changes += 1;
+            let is_new = note.kind == ChangeKind::Created;
+            let reason = if is_new { note.reason.take() } else { note.reason.clone() };
             self.history.push(FindingChange {
                 id: ChangeId::make(self.facts.received_at, self.entropy),
-                finding_id: one.finding.id,
-                number: one.finding.changes,
-                at: self.at,
+                finding_id: finding.id,
+                number: finding.changes,
+                at: self.sighting.at,
                 from,
-                to: one.finding.status,
+                to: finding.status,
                 by,
-                reason: one.reason.clone().unwrap_or_default(),
+                reason: reason.unwrap_or_default(),
             });
         }
-        one.reason = one.reason.filter(|reason| !reason.is_empty());
-        self.changed.push(one);
+        note.reason = note.reason.filter(|reason| !reason.is_empty());
+        self.changed.push(finding);
+        self.notes.push(note);
     }
 }
 
@@ -211,8 +252,8 @@ pub fn judged(
             kind = ChangeKind::Suppressed;
         }
         let reason = Some(change.reason.clone()).filter(|reason| !reason.is_empty());
-        let told = Weighed { finding: finding.clone(), kind, reason, merged: Vec::new(), seen: false };
-        events = tell::finding(&told);
+        let note = Note { kind, reason, merged: Vec::new(), seen: false };
+        events = tell::finding(Weighed { finding: &finding, note: &note });
     }
     let event = |(event_type, data)| {
         let event = Event { id: EventId::make(now, entropy).0, event_type, occurred_at: now, data };
@@ -266,8 +307,8 @@ fn failed(project: &Project, tool: &str, error: &str, facts: ScanFacts, entropy:
         tool: Some(scan.tool.clone()),
         ..ScanData::default()
     };
-    let event = (EventType::ScanFailed, Data::from_typed(&data));
-    outcome(project, scan, vec![event], facts, entropy)
+    let event = new_event(project, (EventType::ScanFailed, Data::from_typed(&data)), facts, entropy);
+    outcome(project, scan, vec![event], entropy)
 }
 
 fn blank(project: &Project, facts: ScanFacts) -> Scan {
@@ -303,14 +344,8 @@ fn delivery_ids(entropy: &dyn Entropy) -> DeliveryIds {
     DeliveryIds { seed }
 }
 
-fn outcome(
-    project: &Project,
-    scan: Scan,
-    events: Vec<(EventType, Data)>,
-    facts: ScanFacts,
-    entropy: &dyn Entropy,
-) -> ScanOutcome {
-    let events = events.into_iter().map(|told| new_event(project, told, facts, entropy)).collect();
+fn outcome(project: &Project, scan: Scan, events: Vec<NewEvent>, entropy: &dyn Entropy) -> ScanOutcome {
+    let accepted_at = scan.received_at;
     ScanOutcome {
         scan,
         seen_version: project.version,
@@ -318,12 +353,7 @@ fn outcome(
         history: Vec::new(),
         coverage: Coverage::default(),
         statements: Vec::new(),
-        acceptance: Acceptance {
-            org_id: project.org_id,
-            events,
-            accepted_at: facts.received_at,
-            delivery_ids: delivery_ids(entropy),
-        },
+        acceptance: Acceptance { org_id: project.org_id, events, accepted_at, delivery_ids: delivery_ids(entropy) },
         storm: None,
     }
 }

@@ -6,7 +6,7 @@
 //! A snapshot whose issues do not fit into one event is told in several, each whole in itself with a part of the issues, so
 //! that none is lost. Descriptions are cut (see [`super::issue`]).
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde_json::json;
@@ -15,50 +15,54 @@ use watchbell_wire::event::{Data, EventType, Issue, ProjectSnapshot, SnapshotGro
 use super::issue::{self, issue, members};
 use super::{ChangeKind, EVENT_BYTES_MAX, Weighed, purl_type};
 use crate::finding::{Finding, FindingStatus};
-use crate::id::FindingId;
 use crate::org::{Group, Org, Project};
-use crate::port::ProjectState;
 use crate::scan::Report;
 
 /// The project's findings after the scan.
 pub(super) struct After<'a> {
-    changed: &'a [Weighed],
-    untouched: Vec<&'a Finding>,
+    pub(super) changed: &'a [Weighed<'a>],
+    pub(super) untouched: &'a [Finding],
 }
 
-impl<'a> After<'a> {
-    pub(super) fn new(existing: &'a [Finding], changed: &'a [Weighed], merged: &[Finding]) -> Self {
-        let gone = merged.iter().map(|finding| finding.id);
-        let touched: HashSet<FindingId> = changed.iter().map(|one| one.finding.id).chain(gone).collect();
-        let untouched = existing.iter().filter(|finding| !touched.contains(&finding.id)).collect();
-        Self { changed, untouched }
-    }
-
+impl After<'_> {
     fn open(&self) -> impl Iterator<Item = &Finding> {
-        let changed = self.changed.iter().map(|one| &one.finding);
-        let all = changed.chain(self.untouched.iter().copied());
+        let all = self.changed.iter().map(|one| one.finding).chain(self.untouched);
         all.filter(|finding| finding.status == FindingStatus::Open)
     }
 
     fn issues(&self, kinds: &[ChangeKind]) -> impl Iterator<Item = Issue> {
-        let wanted = self.changed.iter().filter(move |one| kinds.contains(&one.kind));
-        wanted.map(|one| issue(&one.finding))
+        let wanted = self.changed.iter().filter(move |one| kinds.contains(&one.note.kind));
+        wanted.map(|one| issue(one.finding))
+    }
+}
+
+/// What the report says of the project, beside its findings.
+pub(super) struct Tested {
+    project_type: String,
+    components: u64,
+    at: Timestamp,
+}
+
+impl Tested {
+    pub(super) fn of(report: &Report, at: Timestamp) -> Self {
+        let components = report.components.unwrap_or_default();
+        Self { project_type: project_type(report).to_owned(), components, at }
     }
 }
 
 /// The snapshot, in as many events as it takes; at least one.
 pub(super) fn snapshots(
     org: &Org,
-    known: &ProjectState,
-    report: &Report,
+    project: &Project,
+    group: Option<&Group>,
+    tested: &Tested,
     after: &After<'_>,
-    at: Timestamp,
 ) -> Vec<(EventType, Data)> {
-    let group = known.group.as_ref().map(snapshot_group);
+    let group = group.map(snapshot_group);
     let new = after.issues(&[ChangeKind::Created, ChangeKind::Reopened]);
     let removed = after.issues(&[ChangeKind::Remediated]);
     let empty = ProjectSnapshot {
-        project: snapshot_project(&known.project, report, after, at),
+        project: snapshot_project(project, tested, after),
         org: snapshot_org(org),
         group: Some(group.unwrap_or_default()),
         new_issues: Vec::new(),
@@ -86,7 +90,7 @@ pub(super) fn snapshots(
     parts.into_iter().map(event).collect()
 }
 
-fn snapshot_project(project: &Project, report: &Report, after: &After<'_>, at: Timestamp) -> SnapshotProject {
+fn snapshot_project(project: &Project, tested: &Tested, after: &After<'_>) -> SnapshotProject {
     let mut counts = BTreeMap::from([("low", 0u64), ("medium", 0), ("high", 0), ("critical", 0)]);
     for finding in after.open() {
         *counts.entry(issue::severity(finding.observation.severity)).or_default() += 1;
@@ -94,10 +98,10 @@ fn snapshot_project(project: &Project, report: &Report, after: &After<'_>, at: T
     let more = json!({
         "created": millis(project.created_at),
         "origin": "cli",
-        "type": project_type(report),
+        "type": tested.project_type,
         "readOnly": false,
         "testFrequency": "never",
-        "totalDependencies": report.components.unwrap_or_default(),
+        "totalDependencies": tested.components,
         "issueCountsBySeverity": counts,
         "imageId": "",
         "imageTag": "",
@@ -106,7 +110,7 @@ fn snapshot_project(project: &Project, report: &Report, after: &After<'_>, at: T
         "imageCluster": "",
         "hostname": null,
         "remoteRepoUrl": "",
-        "lastTestedDate": millis(at),
+        "lastTestedDate": millis(tested.at),
         "browseUrl": "",
         "importingUser": null,
         "owner": null,

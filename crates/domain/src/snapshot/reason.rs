@@ -1,11 +1,11 @@
 //! Why a scan changed where a finding stands, in words for its history.
 
-use super::ChangeKind;
+use super::{ChangeKind, Was};
 use crate::finding::{Finding, FindingStatus};
 use crate::id::FindingId;
 
 /// `was`: as it was known. `merged`: those that turned out to be it.
-pub(super) fn of(kind: ChangeKind, was: Option<&Finding>, now: &Finding, merged: &[FindingId]) -> String {
+pub(super) fn of(kind: ChangeKind, was: Option<Was>, now: &Finding, merged: &[FindingId]) -> String {
     if !merged.is_empty() {
         let ids: Vec<String> = merged.iter().map(FindingId::to_string).collect();
         return format!("the same vulnerability as {}: {}", ids.join(", "), common(now));
@@ -19,8 +19,8 @@ pub(super) fn of(kind: ChangeKind, was: Option<&Finding>, now: &Finding, merged:
         },
         ChangeKind::Suppressed => muted(now),
         ChangeKind::Changed => {
-            let severity = |finding: &Finding| finding.observation.severity.as_str();
-            format!("severity {}, was {}", severity(now), was.map_or("unknown", severity))
+            let before = was.map_or("unknown", |was| was.severity.as_str());
+            format!("severity {}, was {before}", now.observation.severity.as_str())
         }
         ChangeKind::Remediated => "no longer seen".to_owned(),
         ChangeKind::Unchanged => String::new(),

@@ -14,9 +14,9 @@ const DETAILS_MAX: usize = 1_000;
 const DETAIL_TEXT_MAX: usize = 300;
 
 /// `scan.completed`: the threats are the findings that this scan saw and somebody ought to act on.
-pub(super) fn scan_completed(scan: &Scan, changed: &[Weighed]) -> Vec<(EventType, Data)> {
-    let is_threat = |one: &&Weighed| one.seen && one.finding.status == FindingStatus::Open;
-    let threats = || changed.iter().filter(is_threat).map(|one| &one.finding);
+pub(super) fn scan_completed(scan: &Scan, changed: &[Weighed<'_>]) -> Vec<(EventType, Data)> {
+    let is_threat = |one: &&Weighed<'_>| one.note.seen && one.finding.status == FindingStatus::Open;
+    let threats = || changed.iter().filter(is_threat).map(|one| one.finding);
     let mut details = Vec::new();
     let mut bytes = 0;
     for finding in threats().take(DETAILS_MAX) {
@@ -57,8 +57,8 @@ fn path(observation: &Observation) -> Option<String> {
 }
 
 /// The events of one finding's change.
-pub(super) fn finding(one: &Weighed) -> Vec<(EventType, Data)> {
-    let types: &[EventType] = match one.kind {
+pub(super) fn finding(one: Weighed<'_>) -> Vec<(EventType, Data)> {
+    let types: &[EventType] = match one.note.kind {
         ChangeKind::Created if one.finding.observation.severity == Severity::Critical => {
             &[EventType::VulnerabilityCreated, EventType::VulnerabilityCritical]
         }
@@ -79,29 +79,29 @@ pub(super) fn finding(one: &Weighed) -> Vec<(EventType, Data)> {
 }
 
 /// What is said of a finding.
-pub(super) fn vulnerability(one: &Weighed) -> Vulnerability {
-    let finding = &one.finding;
-    let observation = finding.observation.clone();
-    let is_created = one.kind == ChangeKind::Created;
+pub(super) fn vulnerability(one: Weighed<'_>) -> Vulnerability {
+    let Weighed { finding, note } = one;
+    let observation = &finding.observation;
+    let is_created = note.kind == ChangeKind::Created;
     Vulnerability {
         finding_id: Some(finding.id.bare()),
-        title: Some(observation.title),
+        title: Some(observation.title.clone()),
         severity: observation.severity,
         cve_id: finding.cve_id().map(str::to_owned),
         aliases: finding.aliases(),
         cvss_score: observation.cvss_score,
-        cvss_vector: observation.cvss_vector,
-        component: observation.component,
-        rule_id: Some(observation.rule_id).filter(|rule| !rule.is_empty()),
-        resource_path: observation.location,
+        cvss_vector: observation.cvss_vector.clone(),
+        component: observation.component.clone(),
+        rule_id: Some(observation.rule_id.clone()).filter(|rule| !rule.is_empty()),
+        resource_path: observation.location.clone(),
         creator: None,
         project_id: Some(finding.project_id.bare()),
         detected_at: Some(finding.first_seen_at),
         remediated_at: finding.remediated_at,
         status: Some(finding.status.as_str().to_owned()),
         // That it is new is what the event says.
-        reason: one.reason.clone().filter(|_| !is_created),
+        reason: note.reason.clone().filter(|_| !is_created),
         accepted_until: finding.accepted_until().filter(|_| finding.status == FindingStatus::Accepted),
-        merged_finding_ids: one.merged.iter().map(|id| id.bare()).collect(),
+        merged_finding_ids: note.merged.iter().map(|id| id.bare()).collect(),
     }
 }

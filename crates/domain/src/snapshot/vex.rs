@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::apply::stand;
+use super::apply::{Was, stand};
 use crate::finding::{ChangedBy, Finding, FindingStatus, Judgement, identity};
 use crate::id::ScanId;
 use crate::port::Stated;
@@ -38,29 +38,20 @@ struct Entry<'a> {
     stated: &'a Stated,
 }
 
-/// Which statements a finding was weighed against before.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Knew<'a> {
-    /// All that were known: it is as it was.
+/// Which of the older statements a finding was weighed against before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Knew {
+    /// All: it is as it was.
     All,
-    /// All, as far as they are about what it was then.
-    As(&'a Finding),
-    /// None: it is new.
+    /// None, for what it is now: it is new, or known otherwise.
     Nothing,
 }
 
-impl<'a> Knew<'a> {
-    pub(super) fn of(was: Option<&'a Finding>) -> Self {
-        was.map_or(Self::Nothing, Self::As)
-    }
-
-    /// Whether an older statement may be news to the finding.
-    fn lacks(self, finding: &Finding) -> bool {
-        let version = |of: &Finding| of.observation.component.as_ref().and_then(|component| component.version.clone());
-        match self {
-            Self::All => false,
-            Self::As(was) => was.names != finding.names || version(was) != version(finding),
-            Self::Nothing => true,
+impl Knew {
+    pub(super) fn of(was: Option<Was>) -> Self {
+        match was {
+            Some(was) if !was.is_known_otherwise => Self::All,
+            Some(_) | None => Self::Nothing,
         }
     }
 }
@@ -87,8 +78,8 @@ impl<'a> Statements<'a> {
     }
 
     /// Judges the finding by what is stated of it. Whether that changed anything.
-    pub(super) fn judge(&self, finding: &mut Finding, knew: Knew<'_>) -> Option<(ChangedBy, String)> {
-        let (entry, version) = self.about(finding).filter(|(entry, _)| entry.is_new || knew.lacks(finding))?;
+    pub(super) fn judge(&self, finding: &mut Finding, knew: Knew) -> Option<(ChangedBy, String)> {
+        let (entry, version) = self.about(finding).filter(|(entry, _)| entry.is_new || knew == Knew::Nothing)?;
         let Stated { statement, scan_id, tool, at } = entry.stated;
         let known = finding.judgement.as_ref();
         if known.is_some_and(|judgement| judgement.by.is_decision() || judgement.at > *at) {

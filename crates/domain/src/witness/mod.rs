@@ -15,8 +15,6 @@
 //! what is known, and a message that comes again changes nothing. [`hear`] is pure: the store calls it inside the commit
 //! that takes the receipt, since two receipts of one project at once would else be weighed again and again.
 
-use std::collections::BTreeSet;
-
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 use watchbell_wire::event::{Event, EventType, Vulnerability};
@@ -24,7 +22,7 @@ use watchbell_wire::{Data, Severity};
 
 use crate::event::NewEvent;
 use crate::finding::merge::{merge, packed, unpacked};
-use crate::finding::{ChangedBy, Finding, FindingChange, FindingStatus, Sight, Witness, identity};
+use crate::finding::{ChangedBy, Finding, FindingChange, FindingStatus, NameSet, Sight, Sights, Witness, identity};
 use crate::id::{ChangeId, EventId, FindingId, SourceId};
 use crate::org::Project;
 use crate::port::Entropy;
@@ -142,14 +140,15 @@ fn related<'a>(known: &'a [Finding], said: &Testimony, source: SourceId) -> Vec<
     let key = said.sight_key(source);
     let living = || known.iter().filter(|finding| finding.merged_into.is_none());
     let by_key = living().find(|finding| finding.sights.contains_key(&key));
-    let place = identity::place(by_key.map_or(&said.observation, |finding| &finding.observation));
+    let place = identity::place(by_key.map_or(&said.observation, |finding| &*finding.observation));
     let mut names = identity::names(&said.observation);
     names.extend(by_key.into_iter().flat_map(|finding| finding.names.iter().cloned()));
     if by_key.is_some_and(|finding| finding.observation.component.is_some()) {
         names.remove("");
     }
-    let is_same =
-        |finding: &&Finding| identity::place(&finding.observation) == place && !finding.names.is_disjoint(&names);
+    let is_same = |finding: &&Finding| {
+        identity::place(&finding.observation) == place && names.iter().any(|name| finding.names.contains(name))
+    };
     let same: Vec<&Finding> = living().filter(is_same).collect();
     let number = |finding: &&Finding| identity::number_in(&finding.identity);
     let wanted = by_key.as_ref().map(number).or_else(|| same.iter().map(number).min());
@@ -169,10 +168,10 @@ fn blank(project: &Project, said: &Testimony, hearing: &Hearing, entropy: &dyn E
         org_id: project.org_id,
         project_id: project.id,
         identity: identity::label(&said.observation, 1),
-        names: BTreeSet::new(),
+        names: NameSet::new(),
         status: FindingStatus::Open,
-        observation: said.observation.clone(),
-        sights: std::collections::BTreeMap::new(),
+        observation: Box::new(said.observation.clone()),
+        sights: Sights::new(),
         judgement: None,
         first_seen_at: said.since,
         last_seen_at: said.at,

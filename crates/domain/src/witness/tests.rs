@@ -1,5 +1,7 @@
 //! What several vendors say of one vulnerability, in every order.
 
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 use serde_json::json;
 use watchbell_wire::event::Component;

@@ -63,9 +63,12 @@ impl Known {
         let view = View { report: &report, partial: false, at, coverage: &self.coverage };
         let sighting = Sighting { org_id: OrgId(nil), project_id: ProjectId(nil), at, coverage: &self.coverage };
         let mut after: BTreeMap<FindingId, Finding> = self.findings.iter().map(|it| (it.id, it.clone())).collect();
-        for (index, change) in diff(&self.findings, &view).iter().enumerate() {
+        for (index, change) in diff(&self.findings, &view).into_iter().enumerate() {
+            let before = change.before.iter().map(|place| self.findings[*place].clone()).collect();
+            let saw = change.seen.iter().map(|place| seen[*place].clone()).collect();
             let number = u128::try_from(hour).unwrap_or_default() << 64 | u128::from(tools[0].as_bytes()[0]) << 32;
-            let applied = change.apply(sighting, || FindingId(uuid::Uuid::from_u128(number | index as u128)));
+            let applied =
+                change.apply(before, saw, sighting, || FindingId(uuid::Uuid::from_u128(number | index as u128)));
             self.told.push(applied.kind);
             applied.merged.iter().for_each(|merged| drop(after.remove(&merged.id)));
             after.insert(applied.finding.id, applied.finding);
@@ -242,7 +245,9 @@ proptest! {
                 scanned
             })
         };
-        let names = |known: &Known| known.findings.iter().map(|it| it.names.clone()).collect::<BTreeSet<_>>();
+        let names = |known: &Known| -> BTreeSet<BTreeSet<String>> {
+            known.findings.iter().map(|finding| finding.names.iter().cloned().collect()).collect()
+        };
         let (one, other) = (run(&sets), run(&shuffled));
         prop_assert_eq!(names(&one), names(&other));
         prop_assert_eq!(names(&one), classes(&sets));

@@ -98,7 +98,7 @@ impl Shop {
     }
 
     pub(crate) fn scan_with(&mut self, report: &Report, facts: ScanFacts) -> ScanOutcome {
-        let outcome = snapshot::weigh(&self.org, &self.state(), report, facts, &self.entropy);
+        let outcome = snapshot::weigh(&self.org, self.state(), report.clone(), facts, &self.entropy);
         self.keep(&outcome);
         outcome
     }

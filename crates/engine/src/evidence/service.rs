@@ -193,7 +193,7 @@ impl Service {
         let entropy = &*self.parts.entropy;
         let scan_id = ScanId::make(received_at, entropy);
         let facts = ScanFacts { scan_id, received_at, scanned_at: None, partial: false };
-        Ok(Some(snapshot::weigh(&org, &known, report, facts, entropy)))
+        Ok(Some(snapshot::weigh(&org, known, report.clone(), facts, entropy)))
     }
 
     fn told(&self, evidence: &Evidence, state: &EvidenceState, found: &Found, at: Timestamp) -> NewEvent {

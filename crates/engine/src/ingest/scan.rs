@@ -115,17 +115,17 @@ pub async fn apply(
     let submission = Arc::new(submission);
     let mut round = 1;
     loop {
-        // Read anew in each round, and held only while it is weighed: writing a large one takes longest, and memory is
-        // needed for what is written.
+        // Read anew in each round: weighing takes it apart, and two rounds are rare.
         let report = read(Arc::clone(&submission)).await;
         let Some(known) = ports.projects.project_state(org_id, project_id).await? else {
             return Err(Error::NoSuchProject);
         };
-        let outcome = match &report {
-            Ok(report) => snapshot::weigh(&org, &known, report, facts, ports.entropy),
-            Err(error) => snapshot::unreadable(&known.project, submission.tool.as_deref(), error, facts, ports.entropy),
+        let outcome = match report {
+            Ok(report) => snapshot::weigh(&org, known, report, facts, ports.entropy),
+            Err(error) => {
+                snapshot::unreadable(&known.project, submission.tool.as_deref(), &error, facts, ports.entropy)
+            }
         };
-        drop((known, report));
         let scan = outcome.scan.clone();
         let once = once(&scan);
         match ports.projects.apply_scan(outcome, once).await {

@@ -5,18 +5,22 @@
 //! ```
 //!
 //! Once with a tenth of the findings and once with all of them, each on a fresh server, so that what grows faster than the
-//! report is seen.
+//! report is seen. Meanwhile somebody else posts one event after the other: one writer writes for all, so how long these
+//! wait says how long a report keeps it.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use http::Method;
+use jiff::SignedDuration;
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::child::{Server, Setup, base};
+use super::event::MEASURED;
 use super::measure::{Memory, Watch, per, precise, process_cpu_seconds, seconds};
 use super::{Error, folder, say};
 use crate::cli::Output;
@@ -24,6 +28,9 @@ use crate::client::{Client, Request, Upload};
 
 /// Rules of the report; each result is of one of them.
 const RULES: u64 = 200;
+
+/// Between two events of somebody else.
+const OTHERS_EVERY: SignedDuration = SignedDuration::from_millis(50);
 
 /// What to measure.
 #[derive(Debug, Clone)]
@@ -47,9 +54,18 @@ struct Run {
     /// The same report again.
     again_s: f64,
     new_us_per_finding: f64,
+    /// Of both.
     server_cpu_s: f64,
+    /// Of either.
+    cpu_us_per_finding: f64,
     idle_mb: f64,
     peak_mb: f64,
+    /// Of the memory beyond what the server has when it rests.
+    peak_bytes_per_finding: f64,
+    /// The longest that an event of somebody else waited for its 202.
+    others_wait_s: f64,
+    /// Events of somebody else that were not taken.
+    others_refused: u64,
 }
 
 /// What was found.
@@ -60,6 +76,8 @@ pub(crate) struct Figures {
     /// Ten times the findings take so many times as long.
     new_ratio: f64,
     again_ratio: f64,
+    /// And so many times the processor's.
+    cpu_ratio: f64,
 }
 
 /// Measures.
@@ -74,7 +92,8 @@ pub(crate) async fn run(options: Options) -> Result<Figures, Error> {
         _ => 0.0,
     };
     let (new_ratio, again_ratio) = (ratio(|run| run.new_s), ratio(|run| run.again_s));
-    Ok(Figures { bench: "report", runs, new_ratio, again_ratio })
+    let cpu_ratio = ratio(|run| run.server_cpu_s);
+    Ok(Figures { bench: "report", runs, new_ratio, again_ratio, cpu_ratio })
 }
 
 async fn one(options: &Options, findings: u64) -> Result<Run, Error> {
@@ -91,7 +110,7 @@ async fn one(options: &Options, findings: u64) -> Result<Run, Error> {
         // Nothing is delivered.
         sink: SocketAddr::from((Ipv4Addr::LOCALHOST, 9)),
         ca_file: None,
-        connections: 1,
+        connections: 2,
         in_flight: 1,
         settings: &settings,
         hidden: &options.hidden,
@@ -103,22 +122,63 @@ async fn one(options: &Options, findings: u64) -> Result<Run, Error> {
     let project = made.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
     let cpu_before = process_cpu_seconds(server.pid())?;
     let mut took = [0.0; 2];
+    let others = Others::default();
     for (took, new) in took.iter_mut().zip([findings, 0]) {
         let began = watch.nanos();
-        scan(client, &project, &path, bytes, new).await?;
+        tokio::select! {
+            biased;
+            done = scan(client, &project, &path, bytes, new) => done?,
+            () = others.post(client, watch) => {}
+        }
+        others.end(watch);
         *took = seconds(watch.nanos() - began);
     }
     let [new_s, again_s] = took;
+    let (server_cpu_s, peak_mb) = (process_cpu_seconds(server.pid())? - cpu_before, Memory::of(server.pid())?.peak_mb);
     Ok(Run {
         findings,
         report_mb: precise(bytes) / 1e6,
         new_s,
         again_s,
         new_us_per_finding: per(new_s * 1e6, precise(findings)),
-        server_cpu_s: process_cpu_seconds(server.pid())? - cpu_before,
+        server_cpu_s,
+        cpu_us_per_finding: per(server_cpu_s * 1e6 / 2.0, precise(findings)),
         idle_mb,
-        peak_mb: Memory::of(server.pid())?.peak_mb,
+        peak_mb,
+        peak_bytes_per_finding: per((peak_mb - idle_mb) * 1e6, precise(findings)),
+        others_wait_s: seconds(others.longest.get()),
+        others_refused: others.refused.get(),
     })
+}
+
+/// Somebody else, who posts events while a report is uploaded.
+#[derive(Debug, Default)]
+struct Others {
+    longest: Cell<u64>,
+    refused: Cell<u64>,
+    /// When the event that is under way was posted.
+    posted: Cell<Option<u64>>,
+}
+
+impl Others {
+    /// One event after the other, without end.
+    async fn post(&self, client: &Client, watch: Watch) {
+        let event = json!({"type": MEASURED, "data": {"bench": "report"}});
+        loop {
+            self.posted.set(Some(watch.nanos()));
+            if client.call(Request::post(format!("{}/events", base()), &event)).await.is_err() {
+                self.refused.set(self.refused.get() + 1);
+            }
+            self.end(watch);
+            watch.clock().sleep(OTHERS_EVERY).await;
+        }
+    }
+
+    /// The event that is under way, if there is one, has waited for so long.
+    fn end(&self, watch: Watch) {
+        let waited = self.posted.take().map_or(0, |posted| watch.nanos() - posted);
+        self.longest.set(self.longest.get().max(waited));
+    }
 }
 
 async fn scan(client: &Client, project: &str, path: &Path, bytes: u64, new: u64) -> Result<(), Error> {
@@ -178,8 +238,11 @@ impl Figures {
                     "each": format!("{:.1} µs", run.new_us_per_finding),
                     "again": format!("{:.2} s", run.again_s),
                     "cpu": format!("{:.2} s", run.server_cpu_s),
+                    "cpu_each": format!("{:.1} µs", run.cpu_us_per_finding),
                     "idle": format!("{:.0} MB", run.idle_mb),
                     "peak": format!("{:.0} MB", run.peak_mb),
+                    "others": format!("{:.2} s", run.others_wait_s),
+                    "refused": run.others_refused,
                 })
             })
             .collect();
@@ -189,14 +252,17 @@ impl Figures {
             ("all new", &["new"]),
             ("each", &["each"]),
             ("the same again", &["again"]),
-            ("CPU", &["cpu"]),
+            ("CPU of both", &["cpu"]),
+            ("each", &["cpu_each"]),
             ("idle", &["idle"]),
             ("peak", &["peak"]),
+            ("others waited", &["others"]),
+            ("refused", &["refused"]),
         ];
         out.table(&rows, columns);
         out.line(format!(
-            "ten times the findings: {:.1} times as long when new, {:.1} times when the same",
-            self.new_ratio, self.again_ratio
+            "ten times the findings: {:.1} times as long when new, {:.1} times when the same, {:.1} times the processor",
+            self.new_ratio, self.again_ratio, self.cpu_ratio
         ));
     }
 }

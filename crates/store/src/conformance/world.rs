@@ -301,14 +301,14 @@ impl World {
             identity: identity.to_owned(),
             names: ["CVE-2020-14343".to_owned(), "GHSA-1".to_owned()].into(),
             status: FindingStatus::Open,
-            observation: Observation {
+            observation: Box::new(Observation {
                 tool: "grype".into(),
                 title: "a \"title\" 🦀".into(),
                 severity: Severity::High,
                 cvss_score: Some(9.8),
                 aliases: vec!["GHSA-1".into()],
                 ..Observation::default()
-            },
+            }),
             sights: [("grype".to_owned(), sight)].into(),
             judgement: None,
             first_seen_at: at(seconds),

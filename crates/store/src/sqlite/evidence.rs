@@ -10,7 +10,7 @@ use watchbell_domain::port::{EvidenceOutcome, EvidenceStore, Page, PageRequest, 
 use super::error::{OrConflict, Result};
 use super::page::{self, before};
 use super::row::{Columns, micros, signed};
-use super::writer::Tx;
+use super::writer::{TakenBack, Tx};
 use super::{SqliteStore, audit, event, project};
 
 const INSERT: &str = "INSERT INTO evidence \
@@ -76,11 +76,13 @@ impl EvidenceStore for SqliteStore {
     }
 
     fn end_evidence(&self, outcome: EvidenceOutcome) -> Pending<'_, bool> {
-        self.add(move |tx| {
+        let taken_back = outcome.scan.as_ref().map_or(TakenBack::Alone, project::taken_back);
+        self.submit(taken_back, move |tx| {
+            tx.room.for_intake()?;
             if !end(tx.conn, &outcome)? {
                 return Ok(false);
             }
-            if let Some(scan) = &outcome.scan {
+            if let Some(scan) = outcome.scan {
                 project::apply(tx, scan)?;
             }
             event::accept(tx, &outcome.acceptance)?;

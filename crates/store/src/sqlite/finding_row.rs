@@ -45,8 +45,38 @@ const HISTORY: &str = "SELECT * FROM finding_change WHERE org_id = ?1 AND findin
     (SELECT ?2 UNION ALL SELECT id FROM finding WHERE org_id = ?1 AND merged_into = ?2) \
     AND id < ?3 ORDER BY id DESC LIMIT ?4";
 
-/// Writes a finding under this organisation and project, whatever it says.
+/// Writes a finding under this organisation and project, whatever it says, and what leads to it.
 pub(super) fn write(conn: &Connection, org: OrgId, project: ProjectId, finding: &Finding) -> Result<()> {
+    write_row(conn, org, project, finding)?;
+    lead(conn, org, project, finding.digests().into_iter().map(|digest| (digest, finding.id)))
+}
+
+/// As [`write`] for many. They are let go as they are written; what leads to them is written in its own order, for digests
+/// come by chance, and each would go to another page.
+pub(super) fn write_all(conn: &Connection, org: OrgId, project: ProjectId, findings: Vec<Finding>) -> Result<()> {
+    let mut leads = Vec::with_capacity(findings.len());
+    for finding in findings {
+        write_row(conn, org, project, &finding)?;
+        leads.extend(finding.digests().into_iter().map(|digest| (digest, finding.id)));
+    }
+    leads.sort_unstable();
+    lead(conn, org, project, leads.into_iter())
+}
+
+fn lead(
+    conn: &Connection,
+    org: OrgId,
+    project: ProjectId,
+    leads: impl Iterator<Item = ([u8; 16], FindingId)>,
+) -> Result<()> {
+    let mut lead = conn.prepare_cached(LEAD)?;
+    for (digest, finding) in leads {
+        lead.execute(params![org.0.as_bytes(), project.0.as_bytes(), digest, finding.0.as_bytes()])?;
+    }
+    Ok(())
+}
+
+fn write_row(conn: &Connection, org: OrgId, project: ProjectId, finding: &Finding) -> Result<()> {
     let broken = |column| move |problem| corrupt(TABLE, column, finding.id.to_string(), problem);
     let judgement = finding.judgement.as_ref().map(serde_json::to_string).transpose().map_err(broken("judgement"))?;
     let written = conn.prepare_cached(WRITE)?.execute(params![
@@ -69,10 +99,6 @@ pub(super) fn write(conn: &Connection, org: OrgId, project: ProjectId, finding: 
     ]);
     if written.or_conflict("another finding has this identity")? != 1 {
         return Err(StoreError::Conflict("the finding's id is taken").into());
-    }
-    for digest in finding.digests() {
-        let mut lead = conn.prepare_cached(LEAD)?;
-        lead.execute(params![org.0.as_bytes(), project.0.as_bytes(), digest, finding.id.0.as_bytes()])?;
     }
     if let Some(elder) = finding.merged_into {
         conn.prepare_cached(FOLLOW)?.execute(params![org.0.as_bytes(), finding.id.0.as_bytes(), elder.0.as_bytes()])?;

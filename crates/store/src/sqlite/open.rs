@@ -209,12 +209,12 @@ impl Start<'_> {
         configure(&checkpointer).map_err(wrong)?;
         let (wake, woken) = sync_channel(1);
         let bulk_moved = Arc::new(AtomicBool::new(false));
-        let wal =
-            Wal::watch(&mut self.conn, Some(wake), Arc::clone(&bulk_moved), self.room.log_pages()).map_err(wrong)?;
-        let (counters, pages) = (Arc::clone(&self.counters), self.room.log_pages());
+        let wal = Wal::watch(&mut self.conn, Some(wake), Arc::clone(&bulk_moved), self.room.log_pages_left())
+            .map_err(wrong)?;
+        let (counters, left) = (Arc::clone(&self.counters), self.room.log_pages_left());
         let checkpoints = thread::Builder::new()
             .name("store-checkpoint".to_owned())
-            .spawn(move || checkpoint::serve(&checkpointer, &woken, &bulk_moved, &pages, &counters))
+            .spawn(move || checkpoint::serve(&checkpointer, &woken, &bulk_moved, &left, &counters))
             .map_err(failed)?;
         let (queue, waiting) = sync_channel(queue.max(1));
         let writer = Writer::new(self.conn, self.hand_over, self.failures, self.vault, self.counters, self.room, wal);
@@ -228,7 +228,7 @@ impl Start<'_> {
     fn inline(mut self) -> rusqlite::Result<Writing> {
         // Time stands still while SQLite waits here: whoever finds another in its way is told at once.
         self.conn.busy_timeout(std::time::Duration::ZERO)?;
-        let wal = Wal::watch(&mut self.conn, None, Arc::new(AtomicBool::new(false)), self.room.log_pages())?;
+        let wal = Wal::watch(&mut self.conn, None, Arc::new(AtomicBool::new(false)), self.room.log_pages_left())?;
         let writer = Writer::new(self.conn, self.hand_over, self.failures, self.vault, self.counters, self.room, wal);
         Ok(Writing::Inline(Box::new(Mutex::new(writer))))
     }

@@ -17,8 +17,11 @@ use super::error::{OrConflict, Result};
 use super::once::once;
 use super::page::{self, before};
 use super::row::{Columns, micros, signed};
-use super::writer::Tx;
+use super::writer::{TakenBack, Tx};
 use super::{SqliteStore, audit, event, finding_row, group, poam, statement};
+
+/// A scan that changes more findings than this is a large one.
+const LARGE: usize = 1_000;
 
 const INSERT: &str = "INSERT INTO project \
                       (org_id, id, name, created_at, version, last_scan_at, owner, labels, match_name) \
@@ -90,9 +93,11 @@ impl ProjectStore for SqliteStore {
     }
 
     fn apply_scan(&self, outcome: ScanOutcome, key: Option<Once>) -> Pending<'_, Written<Vec<Accepted>>> {
-        self.add(move |tx| {
-            let scan = &outcome.scan;
-            once(tx, scan.org_id, scan.received_at, key.as_ref(), |tx| apply(tx, &outcome))
+        let taken_back = taken_back(&outcome);
+        self.submit(taken_back, move |tx| {
+            tx.room.for_intake()?;
+            let (org, received_at) = (outcome.scan.org_id, outcome.scan.received_at);
+            once(tx, org, received_at, key.as_ref(), |tx| apply(tx, outcome))
         })
     }
 
@@ -171,8 +176,17 @@ pub(super) fn count(conn: &Connection, org: OrgId) -> Result<u64> {
     Ok(u64::try_from(count).unwrap_or_default())
 }
 
-/// Writes a scan and what it changed, if its project is still as it was when it was weighed.
-pub(super) fn apply(tx: &mut Tx<'_>, outcome: &ScanOutcome) -> Result<Vec<Accepted>> {
+/// How a scan that cannot be written is taken back. A large one changes hundreds of thousands of pages: it has a
+/// transaction of its own rather than copies of them.
+pub(super) fn taken_back(outcome: &ScanOutcome) -> TakenBack {
+    match outcome.findings.len() > LARGE {
+        true => TakenBack::WithTransaction,
+        false => TakenBack::Alone,
+    }
+}
+
+/// Writes a scan and what it changed, if its project is still as it was when it was weighed. Lets go of it as it is written.
+pub(super) fn apply(tx: &mut Tx<'_>, outcome: ScanOutcome) -> Result<Vec<Accepted>> {
     let scan = &outcome.scan;
     let completed_at = (scan.status == ScanStatus::Completed).then_some(scan.received_at);
     advance(tx.conn, scan.org_id, scan.project_id, outcome.seen_version, completed_at)?;
@@ -190,11 +204,9 @@ pub(super) fn apply(tx: &mut Tx<'_>, outcome: &ScanOutcome) -> Result<Vec<Accept
     ]);
     inserted.or_conflict("a scan of this id exists")?;
     poam::findings_change(tx, &outcome.findings, &outcome.acceptance)?;
-    for finding in &outcome.findings {
-        finding_row::write(tx.conn, scan.org_id, scan.project_id, finding)?;
-    }
-    for change in &outcome.history {
-        finding_row::add_change(tx.conn, scan.org_id, change)?;
+    finding_row::write_all(tx.conn, scan.org_id, scan.project_id, outcome.findings)?;
+    for change in outcome.history {
+        finding_row::add_change(tx.conn, scan.org_id, &change)?;
     }
     for ((tool, target), looked_at) in &outcome.coverage.0 {
         tx.conn.prepare_cached(COVER)?.execute(params![

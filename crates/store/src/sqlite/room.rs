@@ -28,7 +28,8 @@ const LOOK_EVERY: SignedDuration = SignedDuration::from_secs(1);
 /// How long a commit that SQLite had no room for makes the store count as full. It is asked again by then.
 const REFUSED_FOR: SignedDuration = SignedDuration::from_secs(5);
 
-/// Pages of the log beyond which nothing is added (1 GiB): somebody has been reading for so long that it cannot be cut.
+/// When a checkpoint has to leave more pages of the log than this (1 GiB), nothing is added: somebody has been reading for
+/// so long that it cannot be cut.
 pub(super) const LOG_PAGES_MAX: u64 = 262_144;
 
 /// The part of the reserve that is kept for outcomes.
@@ -73,8 +74,8 @@ pub(super) struct Room {
     min_free_bytes: u64,
     free_space: Arc<dyn FreeSpace>,
     clock: Arc<dyn Clock>,
-    /// Told by the writer after every commit.
-    log_pages: Arc<AtomicU64>,
+    /// Pages of the log that the last checkpoint had to leave.
+    log_pages_left: Arc<AtomicU64>,
     seen: Mutex<Seen>,
 }
 
@@ -99,14 +100,14 @@ impl Room {
             min_free_bytes,
             free_space,
             clock,
-            log_pages: Arc::default(),
+            log_pages_left: Arc::default(),
             seen: Mutex::new(seen),
         }
     }
 
     /// For what adds: events, scans, endpoints.
     pub(super) fn for_intake(&self) -> Result<()> {
-        if self.log_pages.load(Ordering::Relaxed) > LOG_PAGES_MAX {
+        if self.log_pages_left.load(Ordering::Relaxed) > LOG_PAGES_MAX {
             let problem = "the log cannot be cut, for somebody has been reading the database for too long";
             return Err(StoreError::Unavailable(problem.to_owned()).into());
         }
@@ -116,9 +117,9 @@ impl Room {
         }
     }
 
-    /// How long the log is.
-    pub(super) fn log_pages(&self) -> Arc<AtomicU64> {
-        Arc::clone(&self.log_pages)
+    /// How much of the log the last checkpoint had to leave.
+    pub(super) fn log_pages_left(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.log_pages_left)
     }
 
     /// For attempts, whose outcomes have to be written.

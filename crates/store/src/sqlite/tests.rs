@@ -97,6 +97,28 @@ async fn a_failed_unit_leaves_the_others_of_its_group() {
     assert!(stats.commits - before.commits <= 2, "{stats:?}");
 }
 
+/// What changes much is committed apart from what waits beside it, and taken back alone.
+#[tokio::test]
+async fn a_large_unit_has_its_transaction_for_itself() {
+    let (store, world) = open(Threads::default());
+    let org = world.org("acme").await;
+    let before = store.stats();
+    let (go, wait) = channel::<()>();
+    let mut hold = held_up(&store, wait);
+    poll_once(&mut hold).await;
+    let broken = store.submit(TakenBack::WithTransaction, |tx| -> Result<()> {
+        tx.conn.execute("DELETE FROM event", [])?;
+        Err(StoreError::Conflict("too late").into())
+    });
+    let go = async { go.send(()).unwrap() };
+    let (first, broken, second, ()) = tokio::join!(world.accept(org, 1), broken, world.accept(org, 2), go);
+    hold.await.unwrap();
+    drop((first, second));
+    assert_eq!(broken, Err(StoreError::Conflict("too late")));
+    assert_eq!(count_events(&world, org).await, 2);
+    assert!(store.stats().commits - before.commits >= 3, "{:?}", store.stats());
+}
+
 #[tokio::test]
 async fn a_full_queue_refuses() {
     let (store, world) = open(Threads::Own { queue: 2, readers: 1 });
@@ -450,13 +472,32 @@ async fn h6_a_query_without_end_is_broken_off() {
 fn h6_the_log_has_a_bound() {
     let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(Timestamp::UNIX_EPOCH));
     let room = Room::new(Path::new("/"), 0, Arc::new(FileSystem), clock);
-    let pages = room.log_pages();
+    let pages = room.log_pages_left();
     pages.store(room::LOG_PAGES_MAX, Ordering::Relaxed);
     assert!(room.for_intake().is_ok());
     pages.store(room::LOG_PAGES_MAX + 1, Ordering::Relaxed);
     assert!(room.for_intake().is_err() && room.for_claims().is_ok(), "what is under way goes on");
     pages.store(0, Ordering::Relaxed);
     assert!(room.for_intake().is_ok());
+}
+
+/// What counts is not how long the log is but how much of it cannot be moved: one large commit stops nobody.
+#[test]
+fn h6_only_what_somebody_reads_is_left() {
+    let directory = tempfile::tempdir().unwrap();
+    let open = || Connection::open(directory.path().join("a.db")).unwrap();
+    let (writer, reader) = (open(), open());
+    writer.execute_batch("PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0; CREATE TABLE t (x TEXT)").unwrap();
+    let left = AtomicU64::new(0);
+    reader.execute_batch("BEGIN; SELECT * FROM t").unwrap();
+    let pages = "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 100) \
+                 INSERT INTO t SELECT hex(zeroblob(3000)) FROM n";
+    writer.execute(pages, []).unwrap();
+    checkpoint::passive(&writer, &left);
+    assert!(left.load(Ordering::Relaxed) >= 100, "{left:?}");
+    reader.execute_batch("COMMIT").unwrap();
+    checkpoint::passive(&writer, &left);
+    assert_eq!(left.load(Ordering::Relaxed), 0);
 }
 
 /// Since when, and how often: the twentieth failure counts the nineteen that another process saw.

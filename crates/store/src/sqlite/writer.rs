@@ -61,6 +61,9 @@ pub(super) enum TakenBack {
     /// With its whole group: for what runs thousands of times a second and fails, once it has written something, only
     /// when the database is broken.
     WithGroup,
+    /// With its transaction, which it has for itself: for what changes so much that a savepoint's copies, which are held in
+    /// memory, would be a burden.
+    WithTransaction,
 }
 
 /// One caller's work, waiting for its commit.
@@ -175,9 +178,9 @@ impl Writer {
 
     /// Works until every sender is gone.
     pub(super) fn serve(mut self, queue: &Receiver<Box<dyn Unit>>) {
-        while let Ok(first) = queue.recv() {
-            let mut group = vec![first];
-            group.extend(queue.try_iter().take(GROUP_UNITS_MAX - 1));
+        let mut next = None;
+        while let Some(first) = next.take().or_else(|| queue.recv().ok()) {
+            let group = gather(first, queue, &mut next);
             // A panic beside the units must not end the only thread that writes. Whoever waited is told that it is gone.
             if catch_unwind(AssertUnwindSafe(|| self.commit(group))).is_err() {
                 tracing::error!("a commit panicked");
@@ -221,7 +224,8 @@ impl Writer {
     }
 
     fn run_unit(&mut self, unit: &mut dyn Unit) -> std::result::Result<(), StoreError> {
-        let has_savepoint = unit.taken_back() == TakenBack::Alone;
+        let taken_back = unit.taken_back();
+        let has_savepoint = taken_back == TakenBack::Alone;
         if has_savepoint {
             self.execute("SAVEPOINT unit")?;
         }
@@ -244,11 +248,16 @@ impl Writer {
             }
             // Out of room or broken, SQLite may take back the whole transaction by itself: then the group has failed.
             let has_written = self.conn.total_changes() != changes_before;
-            if self.conn.is_autocommit() || (has_written && !has_savepoint) {
+            if self.conn.is_autocommit() || (has_written && taken_back == TakenBack::WithGroup) {
                 return Err(problem);
             }
-            if has_savepoint {
-                self.execute("ROLLBACK TO unit")?;
+            match taken_back {
+                TakenBack::Alone => self.execute("ROLLBACK TO unit")?,
+                TakenBack::WithGroup => {}
+                TakenBack::WithTransaction => {
+                    self.execute("ROLLBACK")?;
+                    self.execute("BEGIN IMMEDIATE")?;
+                }
             }
         }
         if has_savepoint { self.execute("RELEASE unit") } else { Ok(()) }
@@ -269,6 +278,27 @@ impl Writer {
         let run = || self.conn.prepare_cached(statement)?.execute([]);
         run().map(drop).map_err(|error| from_sqlite(&error))
     }
+}
+
+/// What is committed with `first`: what has come since, up to one that has a transaction for itself. That one is `next`.
+fn gather(
+    first: Box<dyn Unit>,
+    queue: &Receiver<Box<dyn Unit>>,
+    next: &mut Option<Box<dyn Unit>>,
+) -> Vec<Box<dyn Unit>> {
+    let is_for_itself = |unit: &dyn Unit| unit.taken_back() == TakenBack::WithTransaction;
+    if is_for_itself(&*first) {
+        return vec![first];
+    }
+    let mut group = vec![first];
+    while group.len() < GROUP_UNITS_MAX && next.is_none() {
+        match queue.try_recv() {
+            Ok(unit) if is_for_itself(&*unit) => *next = Some(unit),
+            Ok(unit) => group.push(unit),
+            Err(_) => break,
+        }
+    }
+    group
 }
 
 /// What a dropped reply means: the writer is gone.
