@@ -67,9 +67,9 @@ fn bench() -> anyhow::Result<()> {
 fn cargo_test() -> anyhow::Result<Tally> {
     println!("\n── cargo test --workspace");
     let mut child = Command::new("cargo")
-        .env("RUST_TEST_THREADS", std::env::var("RUST_TEST_THREADS").unwrap_or_else(|_| threads().to_string()))
         // The simulation wants the points of the domain anyway: with them the binary's own cost no other build.
         .args(["test", "--workspace", "--features", "watchbell/failpoints", "--quiet", "--no-fail-fast"])
+        .args(["--", &format!("--test-threads={}", threads())])
         .current_dir(root())
         .stdout(Stdio::piped())
         .spawn()

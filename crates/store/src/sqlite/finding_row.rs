@@ -51,7 +51,7 @@ pub(super) fn write(conn: &Connection, org: OrgId, project: ProjectId, finding: 
     lead(conn, org, project, finding.digests().into_iter().map(|digest| (digest, finding.id)))
 }
 
-/// As [`write`] for many. They are let go as they are written; what leads to them is written in its own order, for digests
+/// As [`write()`] for many. They are let go as they are written; what leads to them is written in its own order, for digests
 /// come by chance, and each would go to another page.
 pub(super) fn write_all(conn: &Connection, org: OrgId, project: ProjectId, findings: Vec<Finding>) -> Result<()> {
     let mut leads = Vec::with_capacity(findings.len());
