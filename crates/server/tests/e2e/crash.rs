@@ -1,4 +1,4 @@
-//! `kill -9` at random moments under load, again and again on one store.
+//! `kill -9` at random moments under load, again and again on one store; and asked to end under the same load.
 //!
 //! A round is as cheap as can be: a start, a few events, the end of it. Every tenth looks around.
 //!
@@ -79,6 +79,49 @@ async fn nothing_acknowledged_is_lost_by_kill_9() {
         seen.terminal.len(),
     ));
     assert_eq!(lost, 0);
+}
+
+/// What runs may finish, what hangs is interrupted after the grace, nobody is let in any more, and the end is a good one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn h11_asked_to_end_under_load_it_loses_nothing() {
+    const HANGING: &str = "hang/gamma";
+    let _turn = TURN.lock().await;
+    let home = Home::new("[shutdown]\ngrace = \"2s\"\n\n[delivery]\nretry_schedule = [\"0s\", \"100ms\", \"1s\"]\n");
+    let mut sink = Sink::start().await;
+    let server = home.start();
+    set_up(&server, &sink.url).await;
+    let mut client = Client::new(&server.address);
+    make_org(&mut client, "gamma").await;
+    let endpoint = json!({"url": format!("{}/{HANGING}", sink.url), "dialect": "standard"});
+    make_endpoint(&mut client, "gamma", endpoint).await;
+    let event = json!({"type": "crash.test", "data": {"org": HANGING, "number": 0}});
+    client.must_post("/api/v1/orgs/gamma/events", event).await;
+    let mut arrived = BTreeSet::new();
+    while !arrived.contains(&format!("/{HANGING}")) {
+        arrived.insert(sink.arrivals.recv().await.unwrap().path);
+    }
+
+    let load = Load::start(&server, 0, EVENTS_MAX);
+    load.moment_reached().await;
+    let mut late = Client::new(&server.address);
+    server.terminate();
+    let mut acknowledged: BTreeSet<Key> = load.acknowledged().await.into_iter().collect();
+    assert!(!matches!(late.get("/readyz").await, Ok((200, _))), "it says that it is ready while it ends");
+    assert_eq!(server.code_within(Duration::from_secs(4)).await, Some(0), "the grace and two seconds");
+    home.must_be_sound();
+
+    let server = home.start();
+    acknowledged.insert((HANGING.to_owned(), 0));
+    let arrived = wait_for(&acknowledged, &mut sink.arrivals).await;
+    let lost = acknowledged.iter().filter(|key| !arrived.contains_key(*key)).count();
+    say(&format!("SIGTERM: {} events acknowledged, {lost} lost", acknowledged.len()));
+    assert_eq!(lost, 0);
+    let mut client = Client::new(&server.address);
+    let (_, list) = client.get("/api/v1/orgs/gamma/deliveries").await.unwrap();
+    let id = list["items"][0]["id"].as_str().unwrap();
+    let (_, delivery) = client.get(&format!("/api/v1/orgs/gamma/deliveries/{id}")).await.unwrap();
+    assert_eq!(delivery["attempts"][0]["result"], "interrupted", "{delivery:#}");
+    server.kill();
 }
 
 /// The first start makes the schema, the first organisation and the first key: killed anywhere in it, the next one does.

@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use tempfile::TempDir;
 
@@ -197,6 +198,25 @@ impl Process {
         // The name of the program, in brackets, may hold anything.
         let figures: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
         figures[11].parse::<u64>().unwrap() + figures[12].parse::<u64>().unwrap()
+    }
+
+    /// Asks it to end.
+    pub(crate) fn terminate(&self) {
+        use rustix::process::{Pid, Signal, kill_process};
+        kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
+    }
+
+    /// Its exit code, once it has ended by itself. `None`: a signal ended it, or it has not ended within this time.
+    pub(crate) async fn code_within(mut self, longest: Duration) -> Option<i32> {
+        let ended = async {
+            loop {
+                match self.child.try_wait().unwrap() {
+                    Some(status) => return status.code(),
+                    None => tokio::time::sleep(Duration::from_millis(20)).await,
+                }
+            }
+        };
+        tokio::time::timeout(longest, ended).await.ok().flatten()
     }
 
     /// `kill -9`, and waits for the end.
