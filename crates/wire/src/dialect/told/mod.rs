@@ -105,11 +105,16 @@ impl Told {
         Ok(told)
     }
 
-    /// `New vulnerability: Prototype pollution in lodash`.
+    /// `New vulnerability: Prototype pollution (CVE-2019-10744, lodash 4.17.11)`: whoever is woken by it reads nothing else.
     pub(super) fn headline(&self) -> String {
-        match self.title.is_empty() {
-            true => self.what.clone().into_owned(),
-            false => format!("{}: {}", self.what, self.title),
+        if self.title.is_empty() {
+            return self.what.clone().into_owned();
+        }
+        let unsaid = ["CVE", "Component"].into_iter().filter_map(|name| self.fact(name));
+        let unsaid: Vec<&str> = unsaid.filter(|value| !self.title.contains(value)).collect();
+        match unsaid.is_empty() {
+            true => format!("{}: {}", self.what, self.title),
+            false => format!("{}: {} ({})", self.what, self.title, unsaid.join(", ")),
         }
     }
 
