@@ -10,11 +10,10 @@
 
 use std::borrow::Cow;
 
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::opaque::Opaque;
-use super::told::{self, Act, Fact, Listed, Told, cut, fitted, line};
+use super::told::{self, Act, Fact, Listed, Members, Told, cut, fitted, line};
 use super::{
     Carrier, Credential, Dialect, EncodeError, Exchange, Header, Judgement, Message, Outbound, Pace, Part, Settings,
     SettingsError,
@@ -32,14 +31,6 @@ pub(super) static DIALECT: Dialect = Dialect {
     inbound: None,
     outbound: Some(&Slack),
 };
-
-/// What an endpoint of Slack may set.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct Members {
-    /// Where links to events begin: `https://watchbell.example.com/api/v1/orgs/acme`. None: messages have no link.
-    link_base: Option<told::LinkBase>,
-}
 
 /// Vendor: 40,000, and what is above 4,000 is folded away.
 const FALLBACK_UNITS_MAX: usize = 3900;
@@ -73,13 +64,8 @@ impl Outbound for Slack {
         true
     }
 
-    /// A digest: one message. Of one event it is that event's.
     fn join(&self, parts: &[Part<'_>], settings: &Settings) -> Option<Result<Vec<u8>, EncodeError>> {
-        if let [one] = parts {
-            return Some(Ok(one.body.to_vec()));
-        }
-        let members = settings.read::<Members>().map_err(EncodeError::from);
-        Some(members.and_then(|members| told::digest(parts, members.link_base.as_ref())).map(|told| message(&told)))
+        Some(told::join(parts, settings, message))
     }
 
     fn headers(&self, _: &Message<'_>, _: &[Key]) -> Result<Vec<Header>, EncodeError> {

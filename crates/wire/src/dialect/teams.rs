@@ -10,11 +10,10 @@
 
 use std::borrow::Cow;
 
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::opaque::Opaque;
-use super::told::{self, Act, Told, cut};
+use super::told::{self, Act, Members, Told, cut};
 use super::{
     Answer, Carrier, Credential, Dialect, EncodeError, Exchange, Header, Judgement, Message, Outbound, Pace, Part,
     Settings, SettingsError,
@@ -32,14 +31,6 @@ pub(super) static DIALECT: Dialect = Dialect {
     inbound: None,
     outbound: Some(&Teams),
 };
-
-/// What an endpoint of Teams may set.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct Members {
-    /// Where links to events begin: `https://watchbell.example.com/api/v1/orgs/acme`. None: cards have no button.
-    link_base: Option<told::LinkBase>,
-}
 
 /// Vendor: 28 KB.
 const BODY_BYTES_MAX: usize = 27_000;
@@ -74,13 +65,8 @@ impl Outbound for Teams {
         true
     }
 
-    /// A digest: one card. Of one event it is that event's.
     fn join(&self, parts: &[Part<'_>], settings: &Settings) -> Option<Result<Vec<u8>, EncodeError>> {
-        if let [one] = parts {
-            return Some(Ok(one.body.to_vec()));
-        }
-        let members = settings.read::<Members>().map_err(EncodeError::from);
-        Some(members.and_then(|members| told::digest(parts, members.link_base.as_ref())).map(|told| fitting(&told)))
+        Some(told::join(parts, settings, fitting))
     }
 
     fn headers(&self, _: &Message<'_>, _: &[Key]) -> Result<Vec<Header>, EncodeError> {

@@ -3,18 +3,44 @@
 use std::borrow::Cow;
 use std::cmp::Reverse;
 
+use serde::Deserialize;
+
 use super::{Act, Fact, LinkBase, Listed, Told, sign};
 use crate::Severity;
-use crate::dialect::{EncodeError, Part};
+use crate::dialect::{EncodeError, Part, Settings};
 
 /// Most that are named.
 const NAMED_MAX: usize = 10;
+
+/// What an endpoint may set whose messages stand for themselves, one for an event or a digest.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::dialect) struct Members {
+    /// Where links to events begin: `https://watchbell.example.com/api/v1/orgs/acme`. None: messages have no link.
+    pub(in crate::dialect) link_base: Option<LinkBase>,
+}
+
+/// What `say` makes of the digest of several events. Of one event it is the message that it has already.
+///
+/// # Errors
+/// As [`digest`].
+pub(in crate::dialect) fn join(
+    parts: &[Part<'_>],
+    settings: &Settings,
+    say: impl FnOnce(&Told) -> Vec<u8>,
+) -> Result<Vec<u8>, EncodeError> {
+    if let [one] = parts {
+        return Ok(one.body.to_vec());
+    }
+    let members: Members = settings.read()?;
+    Ok(say(&digest(parts, members.link_base.as_ref())?))
+}
 
 /// Tells what went out at once as one.
 ///
 /// # Errors
 /// When there is nothing to tell, or the data of an event does not fit its type.
-pub(in crate::dialect) fn digest(parts: &[Part<'_>], base: Option<&LinkBase>) -> Result<Told, EncodeError> {
+fn digest(parts: &[Part<'_>], base: Option<&LinkBase>) -> Result<Told, EncodeError> {
     let mut all = parts.iter().map(|part| Told::of(part.event, base)).collect::<Result<Vec<_>, _>>()?;
     let nothing = || EncodeError::Data("nothing to tell".to_owned());
     let key = all.first().map(|first| first.key.clone()).ok_or_else(nothing)?;

@@ -24,7 +24,7 @@ mod digest;
 mod facts;
 mod text;
 
-pub(super) use digest::digest;
+pub(super) use digest::{Members, join};
 pub(super) use text::{LinkBase, cut, fitted, line};
 
 /// What people are told.
