@@ -174,6 +174,8 @@ pub struct Decoded {
     pub sent_at: Option<Timestamp>,
     /// The message as our events. Empty for an event name we do not know.
     pub events: Vec<Event>,
+    /// Why there are no events, in words for whoever configured the receiver; `None` where there are some.
+    pub silence: Option<String>,
 }
 
 /// A refused message: the reason, and what was found and wanted in words a sender's developer understands.

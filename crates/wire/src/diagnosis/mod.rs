@@ -183,6 +183,8 @@ faults! {
     TimeUnit = "time_unit",
     /// Authentic, and yet no message of the dialect.
     Payload = "payload",
+    /// Authentic, and nothing is made of it here.
+    SaysNothing = "says_nothing",
     /// Nothing that was tried fits.
     NothingFits = "nothing_fits",
     /// The body is so large that not everything was tried.
@@ -289,6 +291,11 @@ fn accepted(question: &Question<'_>, dialect: &'static Dialect, verified: &Verif
                 diagnosis.explanation = explanation;
                 diagnosis.findings.insert(0, Finding::new(Fault::TimeOnly, ONLY_TIME));
                 return diagnosis;
+            }
+            if let Some(why) = &decoded.silence {
+                diagnosis
+                    .findings
+                    .push(Finding::new(Fault::SaysNothing, format!("it is acknowledged and kept, but {why}")));
             }
             diagnosis.decoded = Some(decoded);
         }

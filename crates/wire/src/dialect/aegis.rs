@@ -17,7 +17,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::message::{
     self, Events, Said, TextSecrets, bare, iso_seconds, malformed, need, object_of, take_integer, take_text, time_of,
-    unfit,
+    unfit, unknown_event,
 };
 use super::{Carrier, Credential, Dialect, EncodeError, Header, Inbound, Message, Outbound, Settings};
 use crate::event::{Evidence, Poam, Vulnerability};
@@ -74,7 +74,15 @@ impl Inbound for Aegis {
             };
             events.push(said.event_type.clone(), occurred_at, ours, data)?;
         }
-        Ok(Decoded { vendor_event: name, vendor_version: None, delivery_id: None, sent_at, events: events.done() })
+        let silence = events.silence(|| unknown_event(&name));
+        Ok(Decoded {
+            vendor_event: name,
+            vendor_version: None,
+            delivery_id: None,
+            sent_at,
+            events: events.done(),
+            silence,
+        })
     }
 }
 

@@ -64,6 +64,7 @@ impl Inbound for BearerScan {
             delivery_id: None,
             sent_at: None,
             events: events.done(),
+            silence: None,
         })
     }
 

@@ -18,10 +18,10 @@ use serde_json::value::RawValue;
 
 use super::bearer::{self, Tokens};
 use super::message::{Events, malformed, unfit};
+use super::standard;
 use super::{
     Carrier, Credential, Dialect, EncodeError, Exchange, Header, Inbound, Judgement, Message, Outbound, Settings,
 };
-use crate::event::check;
 use crate::json::tree::{Object, Value};
 use crate::percent;
 use crate::{Data, Decoded, Event, EventType, Headers, Key, Reason, Refusal, Unverified, Verified};
@@ -57,18 +57,29 @@ impl Inbound for CloudEvents {
 
     fn decode(&self, request: &Verified) -> Result<Decoded, Refusal> {
         let mut events = Events::of(DIALECT.id, request);
+        let mut unsaid = None;
         let (vendor_event, delivery_id) = match Mode::of(request.headers())? {
             Mode::Batch => {
                 let batch: Vec<Members> = read(request.body(), "an array of events")?;
                 for (place, members) in batch.into_iter().enumerate() {
-                    One::of_members(members, &format!("/{place}"))?.tell(request, &mut events);
+                    let one = One::of_members(members, &format!("/{place}"))?;
+                    unsaid = unsaid.or(one.tell(request, &mut events).err());
                 }
                 (BATCH_NAME.to_owned(), None)
             }
-            Mode::Structured => One::of_members(read(request.body(), "an object")?, "")?.tell(request, &mut events),
-            Mode::Binary => One::of_headers(request)?.tell(request, &mut events),
+            Mode::Structured => {
+                let one = One::of_members(read(request.body(), "an object")?, "")?;
+                unsaid = one.tell(request, &mut events).err();
+                one.names()
+            }
+            Mode::Binary => {
+                let one = One::of_headers(request)?;
+                unsaid = one.tell(request, &mut events).err();
+                one.names()
+            }
         };
-        Ok(Decoded { vendor_event, vendor_version: None, delivery_id, sent_at: None, events: events.done() })
+        let silence = events.silence(|| unsaid.unwrap_or_else(|| "the batch is empty".to_owned()));
+        Ok(Decoded { vendor_event, vendor_version: None, delivery_id, sent_at: None, events: events.done(), silence })
     }
 
     fn signed(&self, _: &Unverified) -> Option<Vec<u8>> {
@@ -139,7 +150,8 @@ impl One {
             }
         };
         if members.contains_key("data") && members.contains_key("data_base64") {
-            return Err(Refusal::new(Reason::BodyMalformed, format!("{at}: data and data_base64 exclude each other")));
+            let detail = format!("{at}/data and {at}/data_base64 exclude each other");
+            return Err(Refusal::new(Reason::BodyMalformed, detail));
         }
         let data = members.get("data").map(|raw| raw.get().to_owned());
         let missing =
@@ -189,16 +201,17 @@ impl One {
         Ok(Self { id: required("id")?, source: required("source")?, kind: required("type")?, time, data })
     }
 
-    /// Tells what it says, if anything; its type, and what tells it from every other event.
-    fn tell(self, request: &Verified, events: &mut Events<'_>) -> (String, Option<String>) {
-        let ours = self.kind.split_once(MARK).and_then(|(_, rest)| rest.parse::<EventType>().ok());
-        let event_type = ours.or_else(|| self.kind.parse().ok());
-        let data = self.data.and_then(|text| Data::from_text(text).ok());
-        if let (Some(event_type), Some(data)) = (event_type, data)
-            && check(&event_type, &data).is_ok()
-        {
-            events.push_data(event_type, self.time.unwrap_or(request.received_at()), data);
-        }
+    /// Tells what it says. `Err`: why that is nothing.
+    fn tell(&self, request: &Verified, events: &mut Events<'_>) -> Result<(), String> {
+        let ours = self.kind.split_once(MARK).map(|(_, rest)| rest).filter(|rest| rest.parse::<EventType>().is_ok());
+        let data = self.data.as_ref().and_then(|text| Data::from_text(text.clone()).ok());
+        let (event_type, data) = standard::said(ours.unwrap_or(&self.kind), data)?;
+        events.push_data(event_type, self.time.unwrap_or(request.received_at()), data);
+        Ok(())
+    }
+
+    /// Its type, and what tells it from every other event.
+    fn names(self) -> (String, Option<String>) {
         (self.kind, Some(format!("{} {}", self.source, self.id)))
     }
 }

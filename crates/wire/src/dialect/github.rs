@@ -12,8 +12,8 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::message::{
-    Events, TextSecrets, bare, malformed, member, named_id, object_of, plain_header, required_text, severity_named,
-    text, time_of, unfit,
+    Events, TextSecrets, bare, malformed, member, named_id, object_of, plain_header, quoted, required_text,
+    severity_named, text, time_of, unfit, unknown_event,
 };
 use super::package::purl;
 use super::{Carrier, Credential, Dialect, EncodeError, Header, Inbound, Message};
@@ -100,7 +100,14 @@ impl Inbound for GitHub {
                 alert.tell(event_type, request.received_at(), &mut events)?;
             }
         }
-        Ok(Decoded { vendor_event, vendor_version: None, delivery_id, sent_at: None, events: events.done() })
+        let silence =
+            events.silence(|| match (KINDS.iter().any(|kind| kind.event == vendor_event), text(&body, "action")) {
+                (true, Some(action)) => {
+                    format!("the action {} of {vendor_event} changes nothing about a finding", quoted(action))
+                }
+                (true, None) | (false, _) => unknown_event(&vendor_event),
+            });
+        Ok(Decoded { vendor_event, vendor_version: None, delivery_id, sent_at: None, events: events.done(), silence })
     }
 
     fn json(&self, headers: &Headers, body: &[u8]) -> Result<Option<Vec<u8>>, Refusal> {

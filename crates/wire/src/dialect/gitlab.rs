@@ -17,7 +17,7 @@ use subtle::{Choice, ConstantTimeEq as _};
 
 use super::message::{
     Events, KEY_BYTES_MIN, TextSecrets, malformed, member, named_id, object_of, plain_header, required_text,
-    severity_named, text, time_of, unfit,
+    severity_named, text, time_of, unfit, unknown_event,
 };
 use super::package::purl;
 use super::standard::{self, PrefixedSecrets, Standard};
@@ -93,7 +93,8 @@ impl Inbound for GitLab {
             }
             decode(&body, request.received_at(), &mut events)?;
         }
-        Ok(Decoded { vendor_event, vendor_version: None, delivery_id, sent_at: None, events: events.done() })
+        let silence = events.silence(|| unknown_event(&vendor_event));
+        Ok(Decoded { vendor_event, vendor_version: None, delivery_id, sent_at: None, events: events.done(), silence })
     }
 
     fn vendor_headers(&self, message: &Message<'_>, keys: &[Key]) -> Result<Vec<Header>, EncodeError> {

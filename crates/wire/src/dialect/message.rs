@@ -103,6 +103,26 @@ impl<'a> Events<'a> {
     pub(super) fn done(self) -> Vec<Event> {
         self.events
     }
+
+    /// Why nothing was gathered, where that is so.
+    pub(super) fn silence(&self, why: impl FnOnce() -> String) -> Option<String> {
+        self.events.is_empty().then(why)
+    }
+}
+
+/// Why an event of this name makes none of ours.
+pub(super) fn unknown_event(name: &str) -> String {
+    format!("{} is no event that is known here, and nothing is made of it", quoted(name))
+}
+
+/// A piece of a message as it may be shown in a sentence.
+pub(super) fn quoted(text: &str) -> String {
+    const SHOWN_MAX: usize = 60;
+    let mut shown: String = text.chars().take(SHOWN_MAX).collect();
+    if shown.len() < text.len() {
+        shown.push('…');
+    }
+    format!("{shown:?}")
 }
 
 /// The body is not JSON.

@@ -21,7 +21,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::message::{
     self, Events, Said, bare, iso_seconds, malformed, named_id, need, object_of, plain_header, required_text,
-    severity_named, text, unfit,
+    severity_named, text, unfit, unknown_event,
 };
 use super::package;
 use super::{Carrier, Credential, Dialect, EncodeError, Header, Inbound, Message, Outbound, Settings};
@@ -91,7 +91,15 @@ impl Inbound for Snyk {
             "project_snapshot" => decode_snapshot(body, occurred_at, &mut events)?,
             _ => {}
         }
-        Ok(Decoded { vendor_event: name, vendor_version: version, delivery_id, sent_at: None, events: events.done() })
+        let silence = events.silence(|| unknown_event(&name));
+        Ok(Decoded {
+            vendor_event: name,
+            vendor_version: version,
+            delivery_id,
+            sent_at: None,
+            events: events.done(),
+            silence,
+        })
     }
 }
 

@@ -19,7 +19,7 @@ use serde_json::value::RawValue;
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
-use super::message::Events;
+use super::message::{Events, quoted};
 use super::{Carrier, Credential, Dialect, EncodeError, Header, Inbound, Message, Outbound, Secrets, Settings};
 use crate::event::check;
 use crate::signature::digest;
@@ -181,14 +181,37 @@ impl Inbound for Standard {
         let envelope: Envelope<'_> = serde_json::from_slice(request.body()).unwrap_or_default();
         let vendor_event = envelope.event_type.and_then(text).unwrap_or_default();
         let data = envelope.data.and_then(|data| Data::from_text(data.get().to_owned()).ok());
-        if let (Ok(event_type), Some(data)) = (vendor_event.parse(), data)
-            && check(&event_type, &data).is_ok()
-        {
-            let stated = envelope.timestamp.and_then(text).and_then(|text| text.parse().ok());
-            events.push_data(event_type, stated.or(sent_at).unwrap_or(request.received_at()), data);
-        }
+        let silence = match said(&vendor_event, data) {
+            Ok((event_type, data)) => {
+                let stated = envelope.timestamp.and_then(text).and_then(|text| text.parse().ok());
+                events.push_data(event_type, stated.or(sent_at).unwrap_or(request.received_at()), data);
+                None
+            }
+            Err(why) => Some(why),
+        };
         let delivery_id = Some(signed.id.to_owned());
-        Ok(Decoded { vendor_event, vendor_version: None, delivery_id, sent_at, events: events.done() })
+        Ok(Decoded { vendor_event, vendor_version: None, delivery_id, sent_at, events: events.done(), silence })
+    }
+}
+
+/// What a message of this type with this data says to us. `Err`: why it says nothing.
+pub(super) fn said(name: &str, data: Option<Data>) -> Result<(EventType, Data), String> {
+    let event_type = match name.parse::<EventType>() {
+        Ok(event_type) => event_type,
+        Err(_) if name.is_empty() => return Err("it has no member `type`, so nothing is made of it".to_owned()),
+        Err(_) => {
+            let name = quoted(name);
+            return Err(format!(
+                "its type {name} is none of the form word.word in lower case, so nothing is made of it"
+            ));
+        }
+    };
+    let Some(data) = data else {
+        return Err(format!("its data is no JSON object, so no {event_type} is made of it"));
+    };
+    match check(&event_type, &data) {
+        Ok(()) => Ok((event_type, data)),
+        Err(mismatch) => Err(format!("its data does not fit {event_type}: {mismatch}")),
     }
 }
 

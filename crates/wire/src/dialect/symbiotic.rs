@@ -18,7 +18,7 @@ use jiff::{SignedDuration, Timestamp};
 use zeroize::Zeroizing;
 
 use super::message::{
-    self, Events, Said, bare, malformed, need, object_of, take_integer, take_seconds, take_text, unfit,
+    self, Events, Said, bare, malformed, need, object_of, take_integer, take_seconds, take_text, unfit, unknown_event,
 };
 use super::{Carrier, Credential, Dialect, EncodeError, Header, Inbound, Message, Outbound, Secrets, Settings};
 use crate::event::{Component, Training, Vulnerability};
@@ -106,7 +106,15 @@ impl Inbound for Symbiotic {
                 _ => decode_finding(EventType::VulnerabilityCreated, "created_at", data, fallback, &mut events)?,
             }
         }
-        Ok(Decoded { vendor_event: name, vendor_version: None, delivery_id: None, sent_at, events: events.done() })
+        let silence = events.silence(|| unknown_event(&name));
+        Ok(Decoded {
+            vendor_event: name,
+            vendor_version: None,
+            delivery_id: None,
+            sent_at,
+            events: events.done(),
+            silence,
+        })
     }
 }
 

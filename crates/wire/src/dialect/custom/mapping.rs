@@ -19,7 +19,7 @@ use serde::Deserialize;
 
 use super::value::{at, fitted, inside, plain, put, text_at, text_in, time};
 use crate::dialect::SettingsError;
-use crate::dialect::message::{Events, named_id, plain_header, unfit};
+use crate::dialect::message::{Events, named_id, plain_header, quoted, unfit};
 use crate::json::tree::{Object, Value};
 use crate::{Decoded, EventType, Headers, Reason, Refusal, Verified};
 
@@ -205,6 +205,7 @@ impl Mapping {
                 Some(_) => return Err(unfit(pointer, "an array of at most 10000")),
             },
         };
+        let is_empty = elements.is_empty();
         let mut events = Events::of(super::DIALECT.id, request);
         let mut names = Vec::new();
         for element in elements {
@@ -219,9 +220,29 @@ impl Mapping {
                 names.push(name);
             }
         }
+        let silence = events.silence(|| self.silence(&names, is_empty));
         let vendor_event =
             if vendor_event.is_empty() { names.into_iter().next().unwrap_or_default() } else { vendor_event };
-        Ok(Decoded { vendor_event, vendor_version: None, delivery_id, sent_at, events: events.done() })
+        Ok(Decoded { vendor_event, vendor_version: None, delivery_id, sent_at, events: events.done(), silence })
+    }
+
+    /// Why nothing was made of a message whose events have these names.
+    fn silence(&self, names: &[String], is_empty: bool) -> String {
+        let nothing = "and nothing is made of it";
+        match (names.first(), &self.event, &self.each) {
+            (_, _, Some(each)) if is_empty => format!("there is nothing at {each} (`each`), {nothing}"),
+            (Some(name), _, _) if self.values.is_some() => {
+                format!("the settings' `event.values` do not have the name {}, {nothing}", quoted(name))
+            }
+            (Some(name), _, _) => {
+                format!("{} is no type of ours: `event.values` say which it is, {nothing}", quoted(name))
+            }
+            (None, Place::Pointer(pointer), Some(each)) if !pointer.starts_with('#') => format!(
+                "no element of {each} has the event's name at {pointer} (`event.pointer`), {nothing}; if it stands at the \
+                 top of the body, write #{pointer}"
+            ),
+            (None, _, _) => format!("it has no name of an event, {nothing}"),
+        }
     }
 
     fn event_type(&self, name: &str) -> Option<EventType> {
