@@ -22,6 +22,7 @@ use super::standard;
 use super::{
     Carrier, Credential, Dialect, EncodeError, Exchange, Header, Inbound, Judgement, Message, Outbound, Settings,
 };
+use crate::json::strict;
 use crate::json::tree::{Object, Value};
 use crate::percent;
 use crate::{Data, Decoded, Event, EventType, Headers, Key, Reason, Refusal, Unverified, Verified};
@@ -45,6 +46,8 @@ const MARK: &str = ".security.";
 const TYPE_PREFIX: &str = "watchbell.security.";
 const STRUCTURED: &str = "application/cloudevents";
 const BATCH: &str = "application/cloudevents-batch";
+/// Deepest nesting of data that stands alone in a body.
+const DEPTH_MAX: usize = 64;
 /// What a message of several events is called.
 const BATCH_NAME: &str = "batch";
 
@@ -175,7 +178,7 @@ impl One {
             };
             request.headers().one(header)?.map(|value| header_text(header, value)).transpose()
         };
-        let data = std::str::from_utf8(request.body()).ok().map(str::to_owned);
+        let data = json_of(request)?;
         let missing = |name: &str| {
             Refusal::new(Reason::HeaderMissing, format!("the header ce-{name} is missing or empty: no CloudEvent"))
         };
@@ -214,6 +217,18 @@ impl One {
     fn names(self) -> (String, Option<String>) {
         (self.kind, Some(format!("{} {}", self.source, self.id)))
     }
+}
+
+/// The body of a request that is the data alone, where it is JSON that every reader reads the same way.
+///
+/// The edge looks only into bodies that their `Content-Type` calls JSON, so that whatever is read here beside them has to
+/// be looked at here.
+fn json_of(request: &Verified) -> Result<Option<String>, Refusal> {
+    let stated = request.headers().one("Content-Type")?.unwrap_or_default().to_ascii_lowercase();
+    let kind = stated.split(|&byte| byte == b';').next().unwrap_or_default().trim_ascii();
+    let is_json = matches!(kind, b"" | b"application/json") || kind.ends_with(b"+json");
+    let read = is_json.then(|| strict::check(request.body(), DEPTH_MAX).ok()).flatten();
+    Ok(read.map(str::to_owned))
 }
 
 /// A header's value: out of its quotes, where an older sender has put it in some, then percent-decoded once.

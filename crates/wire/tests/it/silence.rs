@@ -1,4 +1,4 @@
-//! What is authentic and yet says nothing to us: it is told why.
+//! What is authentic and yet says nothing to us: it is told why, and nothing of it gets in by another door.
 
 use jiff::Timestamp;
 use rstest::rstest;
@@ -79,6 +79,29 @@ fn settings_that_find_no_name_are_told_where_it_was_looked_for() {
     assert!(told.silence.unwrap().contains("do not have the name \"issue.new\""));
     let told = decoded("custom", &of(json!({"pointer": "#/kind"})), &[], br#"{"kind":"issue.new"}"#).unwrap();
     assert!(told.silence.unwrap().contains("nothing at /issues"));
+}
+
+/// A body is looked at by the edge where its Content-Type calls it JSON. What two readers would read differently must not
+/// get in under another name.
+#[rstest]
+#[case("text/plain", r#"{"a":1}"#)]
+#[case("application/octet-stream", r#"{"a":1}"#)]
+#[case("", r#"{"a":1,"a":2}"#)]
+#[case("", r#"{"a":1e999}"#)]
+#[case("", r#"{"a":"\ud800"}"#)]
+#[case("application/json; charset=latin1", r#"{"a":1,"\u0061":2}"#)]
+#[case("application/vnd.acme+json; charset=x", "{\"a\":\"\u{0}\"}")]
+fn data_of_a_cloudevent_is_json_by_its_type_and_read_strictly(#[case] content_type: &str, #[case] body: &str) {
+    let headers = [BINARY, &[("Content-Type", content_type)]].concat();
+    let headers = if content_type.is_empty() { BINARY.to_vec() } else { headers };
+    assert!(silence("cloudevents", &headers, body).contains("no JSON object"));
+}
+
+#[test]
+fn data_of_a_cloudevent_is_no_deeper_than_bodies_are() {
+    let nested = |depth: usize| format!("{}1{}", "{\"a\":".repeat(depth), "}".repeat(depth));
+    assert_eq!(decoded("cloudevents", &json!({}), BINARY, nested(64).as_bytes()).unwrap().events.len(), 1);
+    assert!(decoded("cloudevents", &json!({}), BINARY, nested(65).as_bytes()).unwrap().events.is_empty());
 }
 
 #[test]
