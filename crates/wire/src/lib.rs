@@ -43,6 +43,7 @@ pub mod dialect;
 pub mod event;
 pub mod expression;
 pub mod json;
+pub mod length;
 
 mod envelope;
 mod percent;

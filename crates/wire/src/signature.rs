@@ -68,7 +68,8 @@ pub(crate) fn read_hex(headers: &Headers, name: &'static str, prefix: &str) -> R
     if lower_case && hex::decode_to_slice(digits, &mut digest).is_ok() {
         return Ok(digest);
     }
-    Err(malformed(format!("64 lower-case hex digits are wanted after `{prefix}`; {}", describe(digits))))
+    let place = if prefix.is_empty() { String::new() } else { format!(" after `{prefix}`") };
+    Err(malformed(format!("64 lower-case hex digits are wanted{place}; {}", describe(digits))))
 }
 
 /// Checks `given` against the digest of `signed` with each key.

@@ -4,9 +4,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 use jiff::Timestamp;
 
-use super::{Fault, Finding, Question, in_words, shown};
+use super::{Fault, Finding, Question, shown};
 use crate::dialect::Scheme;
 use crate::dialect::scheme::{List, Spelling, Unit};
+use crate::length::in_words;
 use crate::{Dialect, Header, Headers, Key, Message};
 
 /// Digits of an HMAC-SHA256 in hex.
@@ -123,7 +124,7 @@ fn entries<'v>(list: &List, scheme: &Scheme, value: &'v str, given: &mut Given) 
 }
 
 fn read_token(scheme: &Scheme, value: &str, given: &mut Given) {
-    let bare = unquoted(value, given);
+    let bare = unquoted(value, "token", given);
     if scheme.configured.is_some() {
         let token = match bare.strip_prefix(scheme.prefix.trim_end()) {
             Some(token) => token,
@@ -137,6 +138,7 @@ fn read_token(scheme: &Scheme, value: &str, given: &mut Given) {
         return;
     }
     let (scheme_word, token) = bare.split_once([' ', '\t']).unwrap_or(("", bare));
+    let token = if token.len() < bare.len() { unquoted(token.trim(), "token", given) } else { token };
     if !scheme.prefix.is_empty() && !scheme_word.eq_ignore_ascii_case(scheme.prefix.trim_end()) {
         let detail = match scheme_word {
             "" => "the Authorization header lacks the word Bearer before the token".to_owned(),
@@ -148,7 +150,7 @@ fn read_token(scheme: &Scheme, value: &str, given: &mut Given) {
 }
 
 fn read_digest(scheme: &Scheme, value: &str, given: &mut Given) {
-    let bare = unquoted(value, given);
+    let bare = unquoted(value, "signature", given);
     let (marks, rest) = marks(bare, &scheme.prefix);
     if scheme.spelling == Spelling::Base64 && marks.first() == Some(&"v1a,") {
         // Another kind of key; nothing is wrong with it.
@@ -197,11 +199,14 @@ fn read_digest(scheme: &Scheme, value: &str, given: &mut Given) {
     }
 }
 
-fn unquoted<'v>(value: &'v str, given: &mut Given) -> &'v str {
+fn unquoted<'v>(value: &'v str, what: &str, given: &mut Given) -> &'v str {
     let bare = value.trim().trim_matches(['"', '\'']);
     if bare.len() != value.len() {
-        let detail = "the signature has quotes or white space around it";
-        given.faults.push(Finding::new(Fault::SignatureSpelling, detail));
+        let detail = format!("the {what} has quotes or white space around it");
+        let fault = Finding::new(Fault::SignatureSpelling, detail);
+        if !given.faults.contains(&fault) {
+            given.faults.push(fault);
+        }
     }
     bare
 }

@@ -25,6 +25,7 @@ mod trials;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::dialect::Scheme;
+use crate::length::apart;
 use crate::{Decoded, Dialect, Headers, Key, Reason, Refusal, Secret, Settings, Unverified, Verified};
 use header::scheme_of;
 use secret::Reader;
@@ -308,18 +309,17 @@ const ONLY_TIME: &str = "the signature itself is right; only the time is not";
 fn too_far(now: Timestamp, sent_at: Timestamp, most: SignedDuration) -> Option<(Reason, String)> {
     let age = now.duration_since(sent_at);
     if age > most {
+        let (age, most) = apart(age, most);
         let words = format!(
-            "the message is {} old, and at most {} is allowed: it was held up or replayed, or one of the two clocks is wrong",
-            in_words(age),
-            in_words(most)
+            "the message is {age} old, and at most {most} is allowed: it was held up or replayed, or one of the two clocks \
+             is wrong"
         );
         return Some((Reason::TimestampStale, words));
     }
     if age < -most {
+        let (age, most) = apart(-age, most);
         let words = format!(
-            "the message is dated {} in the future, and at most {} is allowed: one of the two clocks is wrong",
-            in_words(-age),
-            in_words(most)
+            "the message is dated {age} in the future, and at most {most} is allowed: one of the two clocks is wrong"
         );
         return Some((Reason::TimestampFuture, words));
     }
@@ -348,18 +348,6 @@ fn refused(question: &Question<'_>, dialect: &'static Dialect, refusal: Refusal)
         "the form is right; whether the signature is cannot be said without the secret".clone_into(&mut explanation);
     }
     Diagnosis { is_verified: false, dialect: Some(dialect), reason, explanation, findings, decoded: None }
-}
-
-/// `9 minutes`, `3 hours`: whole units, the largest that fits.
-fn in_words(length: SignedDuration) -> String {
-    let secs = length.as_secs().max(0);
-    let (count, unit) = match secs {
-        0..60 => (secs, "second"),
-        60..3600 => (secs / 60, "minute"),
-        3600..172_800 => (secs / 3600, "hour"),
-        _ => (secs / 86_400, "day"),
-    };
-    format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
 }
 
 /// A piece of the request as it may be shown: short, and nothing that a terminal would obey.

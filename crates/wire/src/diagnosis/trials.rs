@@ -49,7 +49,11 @@ impl<'a> Trials<'a> {
             Some(token) => self.by_token(given, token),
             None => self.by_signature(given),
         });
-        if let Some(found) = found {
+        if let Some(mut found) = found {
+            // Under the name that it has it may be right as it stands, in another format.
+            if found.iter().any(|finding| finding.fault == Fault::HeaderName) {
+                found.splice(0..0, self.verifies_as());
+            }
             return match found.is_empty() {
                 // Everything fits as it stands: what was refused is the time, or a header that is not signed.
                 true if matches!(reason, Reason::TimestampStale | Reason::TimestampFuture) => {
@@ -58,8 +62,8 @@ impl<'a> Trials<'a> {
                 _ => found,
             };
         }
-        let mut findings: Vec<Finding> =
-            self.given.as_ref().and_then(|given| header::visible_fault(given, self.is_sha512())).into_iter().collect();
+        let mut findings: Vec<Finding> = self.unusable().into_iter().collect();
+        findings.extend(self.given.as_ref().and_then(|given| header::visible_fault(given, self.is_sha512())));
         findings.extend(self.other_dialect());
         if findings.is_empty() {
             findings.extend(self.given.iter().flat_map(|given| given.faults.iter().cloned()));
@@ -174,17 +178,29 @@ impl<'a> Trials<'a> {
         left.map(|left| self.work_left.set(left))
     }
 
+    /// Why none of the secrets can be one.
+    fn unusable(&self) -> Option<Finding> {
+        let (keys, unusable) = super::keys(self.question, self.dialect);
+        unusable.filter(|_| keys.is_empty())
+    }
+
     /// Whether it is a right message in the format of another dialect.
-    fn other_dialect(&self) -> Option<Finding> {
+    fn verifies_as(&self) -> Option<Finding> {
         let others = || dialect::ALL.iter().copied().filter(|other| *other != self.dialect);
         let any_time = |other: &&'static Dialect| match verified(self.question, other) {
             Ok(_) => true,
             // As judged behind the signature or before it, the time says nothing about the format.
             Err(refusal) => matches!(refusal.reason, Reason::TimestampStale | Reason::TimestampFuture),
         };
-        if let Some(other) = others().find(any_time) {
-            let detail = format!("this is {}'s format, and verifies as that: use the dialect {}", other.name, other.id);
-            return Some(Finding::new(Fault::DialectOther, detail));
+        let other = others().find(any_time)?;
+        let detail = format!("this is {}'s format, and verifies as that: use the dialect {}", other.name, other.id);
+        Some(Finding::new(Fault::DialectOther, detail))
+    }
+
+    /// Whether it is a message in the format of another dialect, right or not.
+    fn other_dialect(&self) -> Option<Finding> {
+        if let Some(verifies) = self.verifies_as() {
+            return Some(verifies);
         }
         let own = self.scheme?;
         if self.question.headers.all(&own.header).next().is_some() {
@@ -206,14 +222,25 @@ impl<'a> Trials<'a> {
 
     fn nothing_fits(&self) -> Finding {
         let body = self.question.body;
-        let detail = format!(
-            "nothing that was tried fits, neither another reading of the secret nor of the body: the secret is another one \
-             (was it rotated?), or the body was changed after signing in a way that cannot be undone (re-serialised by a \
-             framework or proxy, cut, re-encoded). Compare with what the sender has: the body that arrived is {} bytes, \
-             SHA-256 {}",
-            body.len(),
-            hex::encode(Sha256::digest(body)),
-        );
+        let is_token = self.given.as_ref().is_some_and(|given| given.token.is_some());
+        let detail = if is_token {
+            "nothing that was tried fits: the token is another one (was it rotated?), and not the right one with white \
+             space, quotes or other capitals"
+                .to_owned()
+        } else if body.is_empty() {
+            "the body is empty, and the signature is not that of an empty body: it was lost before it got here (something \
+             read it already, or only the headers were kept)"
+                .to_owned()
+        } else {
+            format!(
+                "nothing that was tried fits, neither another reading of the secret nor of the body: the secret is another \
+                 one (was it rotated?), or the body was changed after signing in a way that cannot be undone (re-serialised \
+                 by a framework or proxy, cut, re-encoded). Compare with what the sender has: the body that arrived is {} \
+                 bytes, SHA-256 {}",
+                body.len(),
+                hex::encode(Sha256::digest(body)),
+            )
+        };
         Finding::new(Fault::NothingFits, detail)
     }
 }

@@ -403,7 +403,7 @@ fn no_settings(settings: &Settings) -> Result<(), SettingsError> {
     match settings.members().keys().next() {
         None => Ok(()),
         Some(name) => {
-            let detail = "this dialect has no settings".to_owned();
+            let detail = "this format knows no such setting".to_owned();
             Err(SettingsError { pointer: format!("/{name}"), detail })
         }
     }

@@ -22,6 +22,7 @@ use zeroize::Zeroizing;
 use super::message::{Events, quoted};
 use super::{Carrier, Credential, Dialect, EncodeError, Header, Inbound, Message, Outbound, Secrets, Settings};
 use crate::event::check;
+use crate::length::apart;
 use crate::signature::digest;
 use crate::{
     Data, Decoded, Event, EventType, Headers, Key, Reason, Refusal, Secret, SecretError, Unverified, Verified,
@@ -80,12 +81,8 @@ impl<'a> Signed<'a> {
     fn check_time(&self, now: Timestamp, tolerance: SignedDuration) -> Result<(), Refusal> {
         let age = now.as_second().saturating_sub(self.seconds);
         let refuse = |reason, side: &str| {
-            let detail = format!(
-                "{TIMESTAMP} is {} {side}; at most {} is allowed",
-                in_words(age),
-                in_words(tolerance.as_secs())
-            );
-            Err(Refusal::new(reason, detail))
+            let (age, most) = apart(SignedDuration::from_secs(age.saturating_abs()), tolerance);
+            Err(Refusal::new(reason, format!("{TIMESTAMP} is {age} {side}; at most {most} is allowed")))
         };
         if age > tolerance.as_secs() {
             return refuse(Reason::TimestampStale, "old");
@@ -94,15 +91,6 @@ impl<'a> Signed<'a> {
             return refuse(Reason::TimestampFuture, "ahead");
         }
         Ok(())
-    }
-}
-
-fn in_words(seconds: i64) -> String {
-    match seconds.saturating_abs() {
-        seconds if seconds >= 48 * 3600 => format!("{} days", seconds / 86_400),
-        seconds if seconds >= 120 * 60 => format!("{} hours", seconds / 3_600),
-        seconds if seconds >= 120 => format!("{} minutes", seconds / 60),
-        seconds => format!("{seconds} seconds"),
     }
 }
 

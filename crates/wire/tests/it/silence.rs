@@ -1,9 +1,9 @@
 //! What is authentic and yet says nothing to us: it is told why, and nothing of it gets in by another door.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rstest::rstest;
 use serde_json::{Value, json};
-use watchbell_wire::{Decoded, Headers, Refusal, Settings, Unverified, dialect};
+use watchbell_wire::{Decoded, Headers, Refusal, Secret, Settings, Unverified, dialect};
 
 const NOW: i64 = 1_700_000_000;
 
@@ -110,6 +110,18 @@ fn two_kinds_of_data_exclude_each_other_by_name() {
     let headers = [("Content-Type", "application/cloudevents+json")];
     let refusal = decoded("cloudevents", &json!({}), &headers, body).unwrap_err();
     assert_eq!(refusal.detail, "/data and /data_base64 exclude each other");
+}
+
+/// An age that is refused never reads like the one that is allowed.
+#[test]
+fn an_age_a_little_over_the_limit_says_so_in_seconds() {
+    let standard = dialect::find("standard").unwrap();
+    let key = standard.secrets.key(&Secret::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")).unwrap();
+    let headers: Headers = STANDARD.iter().copied().collect();
+    let now = Timestamp::from_second(NOW + 310).unwrap();
+    let refusal =
+        Unverified::new(headers, b"{}").verify(standard, &[key], now, SignedDuration::from_mins(5)).unwrap_err();
+    assert_eq!(refusal.detail, "webhook-timestamp is 310 seconds old; at most 300 seconds is allowed");
 }
 
 /// The page's own settings make an event of the page's own body.

@@ -111,3 +111,67 @@ fn codes_are_snake_case_and_differ() {
     assert_eq!(codes.len(), Fault::ALL.len());
     assert!(codes.iter().all(|code| code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')));
 }
+
+/// A request of GitHub at a receiver of Snyk: the header that looks alike is not the whole truth.
+#[test]
+fn a_sibling_that_verifies_as_it_stands_is_named_first() {
+    let mut github = sent("github");
+    github.dialect = dialect("snyk");
+    let (said, faults) = github.told();
+    assert_eq!(faults.first(), Some(&Fault::DialectOther), "{said}");
+    assert!(said.contains("verifies as that: use the dialect github"), "{said}");
+}
+
+#[test]
+fn a_secret_that_cannot_be_one_is_the_only_thing_said() {
+    let mut sent = sent("snyk");
+    sent.secret = Secret::new("");
+    let (said, faults) = sent.told();
+    assert_eq!(faults, [Fault::SecretUnusable], "{said}");
+    assert!(said.contains("the secret is empty") && !said.contains("rotated"), "{said}");
+}
+
+#[test]
+fn of_a_wrong_token_nothing_is_said_about_the_body() {
+    let mut sent = sent("bearer-scan");
+    sent.secret = Secret::new("0123456789abcdef0123456789abcdef");
+    let (said, faults) = sent.told();
+    assert_eq!(faults, [Fault::NothingFits], "{said}");
+    assert!(said.contains("the token is another one") && !said.contains("body"), "{said}");
+}
+
+#[test]
+fn quotes_around_a_token_are_seen_and_tried() {
+    let mut sent = sent("bearer-scan");
+    sent.rewrite("Authorization", |name, value| Some((name.to_owned(), value.replace("Bearer ", "Bearer \"") + "\"")));
+    let (said, faults) = sent.told();
+    assert_eq!(faults, [Fault::SignatureSpelling], "{said}");
+    assert!(said.contains("the token has quotes"), "{said}");
+}
+
+#[test]
+fn a_body_that_was_lost_is_said_to_be() {
+    let mut sent = sent("snyk");
+    sent.body.clear();
+    let (said, faults) = sent.told();
+    assert_eq!(faults, [Fault::NothingFits], "{said}");
+    assert!(said.contains("the body is empty") && !said.contains("rotated"), "{said}");
+}
+
+#[test]
+fn a_message_that_makes_no_event_is_verified_and_says_why() {
+    let mut sent = sent("snyk");
+    sent.rewrite("X-Snyk-Event", |name, _| Some((name.to_owned(), "new_thing/v1".to_owned())));
+    let told = sent.at(NOW);
+    assert!(told.is_verified, "{told:?}");
+    assert_eq!(told.findings.first().map(|finding| finding.fault), Some(Fault::SaysNothing), "{told:?}");
+    assert!(told.findings[0].detail.contains("new_thing"), "{told:?}");
+}
+
+#[test]
+fn a_dialect_without_a_prefix_names_none() {
+    let mut sent = sent("symbiotic");
+    let header = signature_header("symbiotic");
+    sent.rewrite(&header, |name, value| Some((name.to_owned(), format!("sha256={value}"))));
+    assert!(!sent.said().contains("``"), "{}", sent.said());
+}

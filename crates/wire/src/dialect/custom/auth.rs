@@ -31,6 +31,7 @@ use zeroize::Zeroizing;
 
 use crate::dialect::EncodeError;
 use crate::dialect::message::plain_header;
+use crate::length::apart;
 use crate::{Headers, Key, Reason, Refusal, Secret, Unverified};
 
 /// The header of the format without settings.
@@ -317,11 +318,13 @@ fn mac<'a, M: Mac + KeyInit>(key: &[u8], parts: impl Iterator<Item = &'a [u8]>) 
 fn check_time(at: Timestamp, now: Timestamp, tolerance: SignedDuration) -> Result<(), Refusal> {
     let age = at.duration_until(now);
     if age > tolerance {
-        let detail = format!("the signed time is {age:#} old; at most {tolerance:#} is allowed");
+        let (age, most) = apart(age, tolerance);
+        let detail = format!("the signed time is {age} old; at most {most} is allowed");
         return Err(Refusal::new(Reason::TimestampStale, detail));
     }
     if age < -tolerance {
-        let detail = format!("the signed time is {:#} ahead; at most {tolerance:#} is allowed", -age);
+        let (ahead, most) = apart(-age, tolerance);
+        let detail = format!("the signed time is {ahead} ahead; at most {most} is allowed");
         return Err(Refusal::new(Reason::TimestampFuture, detail));
     }
     Ok(())
