@@ -44,7 +44,7 @@ enum Action {
         /// Where to deliver
         #[arg(value_name = "URL")]
         target: String,
-        /// The format it speaks: snyk, symbiotic, aegis, bearer-scan, standard
+        /// The format it speaks: snyk, symbiotic, aegis, bearer-scan, standard, cloudevents, or a destination: slack, teams, pagerduty, opsgenie, jsm, jira, splunk_hec, elastic, rapid7, ocsf, syslog, cef, email, http
         #[arg(long, value_parser = message::dialect_by_id)]
         dialect: &'static Dialect,
         #[command(flatten)]
@@ -131,25 +131,26 @@ enum Action {
 
 /// What to mute, and until when.
 #[derive(Debug, clap::Args)]
-#[group(id = "muted", multiple = false, args = ["finding", "project", "type", "when", "everything", "end"])]
+// The group that clap makes of a struct holds all of its arguments, and lets one of them be given.
+#[group(skip)]
 struct Mute {
     /// Events about this finding
-    #[arg(long, value_name = "ID")]
+    #[arg(long, group = "muted", value_name = "ID")]
     finding: Option<String>,
     /// Events about this project
-    #[arg(long, value_name = "ID")]
+    #[arg(long, group = "muted", value_name = "ID")]
     project: Option<String>,
     /// Events of this type
-    #[arg(long, value_name = "TYPE")]
+    #[arg(long, group = "muted", value_name = "TYPE")]
     r#type: Option<String>,
     /// Events that this is true of
-    #[arg(long, value_name = "EXPRESSION")]
+    #[arg(long, group = "muted", value_name = "EXPRESSION")]
     when: Option<String>,
     /// Everything
-    #[arg(long)]
+    #[arg(long, group = "muted")]
     everything: bool,
     /// End this mute now
-    #[arg(long, value_name = "MUTE")]
+    #[arg(long, group = "muted", value_name = "MUTE")]
     end: Option<String>,
     /// Until this time (RFC 3339)
     #[arg(long, value_name = "TIME", requires = "muted", conflicts_with_all = ["lasts", "end"])]
