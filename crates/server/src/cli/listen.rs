@@ -143,6 +143,7 @@ fn told(request: &Value, forwarded: &Forwarded, out: Output) {
             "verdict": request.get("verdict"),
             "method": request.get("method"),
             "to": forwarded.to,
+            "cut_to_bytes": forward::bytes_left(request),
             "status": status,
             "error": error,
             "took_ms": u64::try_from(forwarded.took.as_millis()).unwrap_or(u64::MAX),
@@ -158,8 +159,12 @@ fn told(request: &Value, forwarded: &Forwarded, out: Output) {
         Some(verdict) => plain(verdict),
         None => format!("#{}", text("number")),
     };
+    let cut = match forward::bytes_left(request) {
+        None => String::new(),
+        Some(left) => format!(" {BAD}(cut: {left} B of it were kept and forwarded){BAD:#}"),
+    };
     out.line(format!(
-        "{name} {} {} {} B → {} {FAINT}{} ms{FAINT:#}",
+        "{name} {} {} {} B{cut} → {} {FAINT}{} ms{FAINT:#}",
         text("received_at"),
         plain(&format!("{} {}", text("method"), forwarded.to).into()),
         text("body_bytes"),

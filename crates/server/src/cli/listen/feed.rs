@@ -87,7 +87,7 @@ impl Feed {
                     if last.is_none() {
                         tokio::time::sleep(LOOK_EVERY).await;
                     }
-                    let unseen = unseen(client, receipts, id, seen, last.is_none()).await?;
+                    let unseen = unseen(client, receipts, id, seen, *last).await?;
                     let from = last
                         .take()
                         .map_or(0, |last| unseen.len().saturating_sub(usize::try_from(last).unwrap_or(usize::MAX)));
@@ -119,13 +119,13 @@ fn id_of(receipt: &Value) -> Option<&str> {
     receipt.get("id")?.as_str()
 }
 
-/// Receipts that were not seen, the oldest first. On the first look one page is enough.
+/// Receipts that were not seen, the oldest first: all of them, or on the first look so many as to begin with.
 async fn unseen(
     client: &Client,
     receipts: &str,
     source: &str,
     seen: &BTreeSet<String>,
-    is_going_on: bool,
+    first: Option<u64>,
 ) -> Result<Vec<Value>, Error> {
     let mut found = Vec::new();
     let mut cursor: Option<String> = None;
@@ -140,7 +140,8 @@ async fn unseen(
         let total = items.len();
         found.extend(items.into_iter().filter(is_new));
         let is_all_new = found.len() - before == total;
-        if cursor.is_none() || !is_all_new || !is_going_on || found.len() >= SEEN_MAX {
+        let is_enough = first.is_some_and(|first| u64::try_from(found.len()).is_ok_and(|found| found >= first));
+        if cursor.is_none() || !is_all_new || is_enough || found.len() >= SEEN_MAX {
             found.reverse();
             return Ok(found);
         }

@@ -50,6 +50,14 @@ pub(super) struct Forwarded {
     pub(super) took: Duration,
 }
 
+/// How many bytes of its body a request still has, where some were not kept.
+pub(super) fn bytes_left(request: &Value) -> Option<u64> {
+    let text = request.get("body_base64").and_then(Value::as_str).unwrap_or_default();
+    let left = u64::try_from(BASE64.decode(text).map_or(0, |body| body.len())).ok()?;
+    let came = request.get("body_bytes").and_then(Value::as_u64)?;
+    (left < came).then_some(left)
+}
+
 /// The first line of an answer.
 pub(super) struct Answered {
     pub(super) status: u16,
