@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Subcommand;
 use http::Method;
 use serde_json::{Map, Value, json};
+use watchbell_domain::id::SourceId;
 use watchbell_wire::Dialect;
 
 use super::connect::{Connect, Paging, segment};
@@ -62,11 +63,12 @@ enum Action {
     #[command(after_help = "Examples:
   watchbell capture show snyk-debug
   watchbell capture show snyk-debug crq_0192f0c1-…
+  watchbell capture show snyk-debug 3
   watchbell capture show snyk-debug last")]
     Show {
         /// The inbox: its name or id
         inbox: String,
-        /// A request's id, or `last`
+        /// A request's id or number, or `last`
         request: Option<String>,
         /// Show credentials too
         #[arg(long)]
@@ -86,17 +88,17 @@ Exit status: 0 verified, 1 refused (the reason is printed), 2 the command line i
     Verify {
         /// The inbox: its name or id
         inbox: String,
-        /// A request's id
+        /// A request's id or number
         #[arg(default_value = "last")]
         request: String,
         /// The vendor's format; absent: the one it looks like
-        #[arg(long, value_parser = message::dialect_by_id)]
+        #[arg(long, value_parser = message::received_dialect_by_id)]
         dialect: Option<&'static Dialect>,
         /// File with the secret
         #[arg(long, value_name = "FILE")]
         secret_file: Option<PathBuf>,
-        /// Check with the secret of this source
-        #[arg(long, value_name = "ID", conflicts_with = "secret_file")]
+        /// Check with the secret of this source: its name or id
+        #[arg(long, value_name = "SOURCE", conflicts_with = "secret_file")]
         source: Option<String>,
         /// Check with the secret of this endpoint
         #[arg(long, value_name = "ID", conflicts_with_all = ["secret_file", "source"])]
@@ -140,6 +142,7 @@ impl Args {
                 Some(request) => show(&inbox, &request, unmasked, &connect, out),
             },
             Action::Verify { inbox, request, dialect, secret_file, source, endpoint, connect } => {
+                let source = source.map(|source| source_id(&source, &connect)).transpose()?;
                 let secret = secret_file.as_deref().map(message::read_secret).transpose()?;
                 let given = without_nulls(json!({
                     "dialect": dialect.map(|dialect| dialect.id),
@@ -201,7 +204,15 @@ pub(super) fn named(kind: &str, name: &str, connect: &Connect) -> Result<String,
     })
 }
 
-/// The path of a request: by its id, or the newest.
+/// The id of a source by its name. What is an id already is not looked up.
+pub(super) fn source_id(source: &str, connect: &Connect) -> Result<String, Failure> {
+    match source.parse::<SourceId>() {
+        Ok(_) => Ok(source.to_owned()),
+        Err(_) => named("source", source, connect),
+    }
+}
+
+/// The path of a request: by its id, its number, or the newest.
 fn path_of(inbox: &str, request: &str, connect: &Connect) -> Result<String, Failure> {
     let requests = connect.path(&format!("/captures/{}/requests", segment(&id_of(inbox, connect)?)));
     let id = match request {
@@ -210,9 +221,24 @@ fn path_of(inbox: &str, request: &str, connect: &Connect) -> Result<String, Fail
             let newest = page.pointer("/items/0/id").and_then(Value::as_str).map(str::to_owned);
             newest.ok_or_else(|| Failure::failed("nothing was sent to it yet"))?
         }
-        id => id.to_owned(),
+        other => match other.trim_start_matches('#').parse::<u64>() {
+            Ok(number) => numbered(&requests, number, connect)?,
+            Err(_) => other.to_owned(),
+        },
     };
     Ok(format!("{requests}/{}", segment(&id)))
+}
+
+/// The id of the request with this number, if the inbox still has it.
+fn numbered(requests: &str, number: u64, connect: &Connect) -> Result<String, Failure> {
+    let client = connect.client()?;
+    let all = super::wait(async move { Ok(client.every(requests, NAMES_MAX).await?) })?;
+    let found = all.iter().find(|request| request.get("number").and_then(Value::as_u64) == Some(number));
+    let id = found.and_then(|found| found.get("id")?.as_str().map(str::to_owned));
+    id.ok_or_else(|| {
+        Failure::failed(format!("the inbox has no request number {number}"))
+            .advise("`watchbell capture show INBOX` lists those it has; the oldest make way")
+    })
 }
 
 fn list(inbox: &str, paging: &Paging, connect: &Connect, out: Output) -> Done {

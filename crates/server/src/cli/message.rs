@@ -22,6 +22,16 @@ pub(super) fn dialect_by_id(id: &str) -> Result<&'static Dialect, String> {
     })
 }
 
+/// A dialect that is received, by its id.
+pub(super) fn received_dialect_by_id(id: &str) -> Result<&'static Dialect, String> {
+    let received = || dialect::ALL.iter().copied().filter(|dialect| dialect.inbound.is_some());
+    received().find(|dialect| dialect.id == id).ok_or_else(|| {
+        let known: Vec<&str> = received().map(|dialect| dialect.id).collect();
+        let what = if dialect::find(id).is_some() { "is only sent" } else { "is no dialect" };
+        format!("{id:?} {what}; received are {}", known.join(", "))
+    })
+}
+
 /// The secret: the file's exact bytes, but for one final newline.
 pub(super) fn read_secret(path: &Path) -> Result<Secret, Failure> {
     let fail = |problem: String| Failure::usage(format!("secret file {}: {problem}", path.display()));

@@ -7,6 +7,7 @@ use http::Method;
 use serde_json::{Map, Value, json};
 use watchbell_wire::Dialect;
 
+use super::capture::source_id;
 use super::connect::{Connect, Paging, segment};
 use super::endpoint::{credential, credential_of};
 use super::output::{LOOK, remark};
@@ -37,7 +38,7 @@ enum Action {
   watchbell source create --dialect bearer-scan --name scanner --make-secret --allowed-ips 192.0.2.0/24")]
     Create {
         /// The format it calls in: snyk, symbiotic, aegis, bearer-scan, standard, github, gitlab, cloudevents, custom
-        #[arg(long, value_parser = message::dialect_by_id)]
+        #[arg(long, value_parser = message::received_dialect_by_id)]
         dialect: &'static Dialect,
         /// File with the signing secret or bearer token
         #[arg(long, value_name = "FILE", conflicts_with = "make_secret")]
@@ -95,7 +96,8 @@ enum Action {
 /// One source of the server.
 #[derive(Debug, clap::Args)]
 struct Named {
-    /// The source's id
+    /// The source: its name or id
+    #[arg(value_name = "SOURCE")]
     id: String,
     #[command(flatten)]
     connect: Connect,
@@ -167,6 +169,11 @@ impl Args {
                 if let Some(path) = secret_file {
                     body.insert(credential(dialect).to_owned(), json!(message::read_secret(&path)?.expose()));
                 }
+                if secret_file.is_none() && !make_secret {
+                    return Err(Failure::usage("a source needs its secret").advise(
+                        "--secret-file FILE has the one that the vendor shows; --make-secret has one made, to give to the vendor",
+                    ));
+                }
                 if make_secret {
                     body.insert("make_secret".to_owned(), json!(true));
                 }
@@ -208,7 +215,8 @@ impl Args {
 
 impl Named {
     fn ask(&self, method: Method, rest: &str, body: Option<&Value>) -> Result<Value, Failure> {
-        let path = self.connect.path(&format!("/sources/{}{rest}", segment(&self.id)));
+        let id = source_id(&self.id, &self.connect)?;
+        let path = self.connect.path(&format!("/sources/{}{rest}", segment(&id)));
         self.connect.call(method, path, body)
     }
 

@@ -7,9 +7,9 @@ use serde_json::{Map, Value, json};
 use watchbell_domain::port::Clock;
 use watchbell_engine::admin::source::{Refused, settings_of};
 use watchbell_wire::diagnosis::{self, Diagnosis, Question};
-use watchbell_wire::{Dialect, Secret, Settings};
+use watchbell_wire::{Decoded, Dialect, Secret, Settings};
 
-use super::output::{BAD, GOOD, remark};
+use super::output::{BAD, GOOD, plain, remark};
 use super::{Done, Failure, Output, message};
 use crate::clock::SystemClock;
 use crate::config::Duration;
@@ -33,7 +33,7 @@ arrived. What is printed never holds the secret or the right signature.
 Exit status: 0 verified, 1 refused (the reason is printed), 2 the command line is wrong.")]
 pub(super) struct Args {
     /// The vendor's format: snyk, symbiotic, aegis, bearer-scan, standard, github, gitlab, cloudevents, custom; absent: the one it looks like
-    #[arg(long, value_parser = message::dialect_by_id)]
+    #[arg(long, value_parser = message::received_dialect_by_id)]
     dialect: Option<&'static Dialect>,
     /// File with the secret
     #[arg(long, value_name = "FILE")]
@@ -102,9 +102,29 @@ fn print(out: Output, told: &Diagnosis) {
     for finding in &told.findings {
         remark(format!("  - {}", finding.detail));
     }
+    if let Some(decoded) = told.decoded.as_ref().filter(|decoded| !decoded.events.is_empty()) {
+        remark(format!("  - it says {}: {}", plain(&decoded.vendor_event.as_str().into()), types_of(decoded)));
+    }
 }
 
-/// As the API answers it, but for what the message says.
+/// `project.snapshot, 2 vulnerability.created`: in the order in which they are told.
+fn types_of(decoded: &Decoded) -> String {
+    let mut counted: Vec<(&str, usize)> = Vec::new();
+    for event in &decoded.events {
+        let name = event.event_type.as_str();
+        match counted.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, count)) => *count += 1,
+            None => counted.push((name, 1)),
+        }
+    }
+    let words = counted.into_iter().map(|(name, count)| match count {
+        1 => name.to_owned(),
+        count => format!("{count} {name}"),
+    });
+    words.collect::<Vec<_>>().join(", ")
+}
+
+/// As the API answers it.
 fn as_json(told: &Diagnosis) -> Value {
     let findings: Vec<Value> = told
         .findings
@@ -117,5 +137,20 @@ fn as_json(told: &Diagnosis) -> Value {
         "reason": told.reason.map(watchbell_wire::Reason::as_str),
         "explanation": told.explanation,
         "findings": findings,
+        "decoded": told.decoded.as_ref().map(decoded_as_json),
+    })
+}
+
+fn decoded_as_json(decoded: &Decoded) -> Value {
+    let events = decoded.events.iter().map(|event| {
+        let data: Value = serde_json::from_str(event.data.text()).unwrap_or_default();
+        json!({"type": event.event_type.as_str(), "occurred_at": event.occurred_at, "data": data})
+    });
+    json!({
+        "vendor_event": decoded.vendor_event,
+        "vendor_version": decoded.vendor_version,
+        "delivery_id": decoded.delivery_id,
+        "sent_at": decoded.sent_at,
+        "events": events.collect::<Vec<_>>(),
     })
 }

@@ -224,6 +224,21 @@ async fn the_command_line_makes_shows_explains_and_deletes() {
     assert_eq!(told.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&told.stdout).contains("white space"));
 
+    // A request by the number that it is shown under, and a source by its name.
+    assert!(run(address, &["capture", "show", "debug", "1"]).status.success());
+    let none = run(address, &["capture", "show", "debug", "#7"]);
+    assert!(String::from_utf8_lossy(&none.stderr).contains("no request number 7"), "{none:?}");
+    std::fs::write(&secret, "a8be22bb7bed43a3ac24de3580093560\n").unwrap();
+    let file = secret.to_str().unwrap();
+    let named = ["--dialect", "snyk", "--name", "snyk-eu", "--secret-file", file];
+    assert!(run(address, &[&["source", "create"], named.as_slice()].concat()).status.success());
+    assert!(run(address, &["capture", "verify", "debug", "1", "--source", "snyk-eu"]).status.success());
+    assert!(run(address, &["receipt", "list", "--source", "snyk-eu"]).status.success());
+    assert!(run(address, &["source", "pause", "snyk-eu"]).status.success());
+    assert_eq!(json(address, &["source", "show", "snyk-eu"])["state"], "paused");
+    let unknown = run(address, &["source", "show", "snyk-us"]);
+    assert!(String::from_utf8_lossy(&unknown.stderr).contains("source list"), "{unknown:?}");
+
     // Only to this machine, unless it is said.
     let elsewhere = run(address, &["listen", "--capture", "debug", "--forward", "http://192.0.2.1/"]);
     assert_eq!(elsewhere.status.code(), Some(2));
@@ -273,6 +288,43 @@ async fn a_sources_receipts_reach_the_developer_too() {
     for verdict in ["accepted", "signature_mismatch", "duplicate"] {
         let line: Value = serde_json::from_str(&listening.line().await).unwrap();
         assert_eq!((&line["verdict"], &line["status"]), (&verdict.into(), &204.into()));
+    }
+    let refused = json(address, &["receipt", "list", "--source", "snyk", "--verdict", "signature_mismatch"]);
+    let shown = run(address, &["receipt", "show", refused["items"][0]["id"].as_str().unwrap()]);
+    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+    assert!(shown.starts_with("signature_mismatch answered 401"), "{shown}");
+    assert!(shown.contains("\nwhy: the signature does not belong to"), "{shown}");
+    assert!(shown.contains("\nX-Snyk-Transport-ID: forged\n") && shown.trim_end().ends_with(body), "{shown}");
+    server.kill();
+}
+
+/// Of a long body some is kept: what is forwarded in its place is said to be cut. And more than a page of what came before
+/// is brought.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_cut_is_said_to_be_and_the_last_are_as_many_as_asked_for() {
+    let home = Home::new("[capture]\nmax_body_bytes = 10\n");
+    let server = home.start();
+    let address = server.address.as_str();
+    let path = path_of(&json(address, &["capture", "create", "--name", "debug"]));
+    send(address, &post(&path, "0123456789")).await;
+    send(address, &post(&path, "0123456789abc")).await;
+    let (forward, mut received) = receiver().await;
+    let args = ["listen", "--capture", "debug", "--forward", &forward, "--last", "2"];
+    let mut listening = Listening::start(address, &args);
+    assert!(!listening.line().await.contains("cut"));
+    let line = listening.line().await;
+    assert!(line.contains("13 B") && line.contains("cut: 10 B"), "{line}");
+    assert!(received.recv().await.unwrap().ends_with("0123456789"));
+
+    let args = ["source", "create", "--dialect", "snyk", "--name", "snyk", "--make-secret"];
+    let path = format!("/in/{}", json(address, &args)["id"].as_str().unwrap());
+    for _ in 0..60 {
+        assert!(send(address, &post(&path, "{}")).await.starts_with("HTTP/1.1 4"));
+    }
+    let args = ["listen", "--source", "snyk", "--forward", &forward, "--last", "60"];
+    let mut listening = Listening::start(address, &args);
+    for _ in 0..60 {
+        assert!(listening.line().await.contains("POST /hook"));
     }
     server.kill();
 }
