@@ -123,8 +123,10 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for QueryOf<T> {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
         let read = Query::<T>::from_request_parts(parts, state).await;
         read.map(|Query(query)| Self(query)).map_err(|rejection| {
-            let text: String = rejection.body_text().chars().take(200).collect();
-            Problem::QueryInvalid(text)
+            let text = rejection.body_text();
+            // What axum says before it says what is wrong.
+            let text = text.strip_prefix("Failed to deserialize query string: ").unwrap_or(&text);
+            Problem::QueryInvalid(text.chars().take(200).collect())
         })
     }
 }

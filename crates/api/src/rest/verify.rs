@@ -74,15 +74,19 @@ struct MessageQuestion {
     /// source that is named.
     #[schema(value_type = Option<Object>)]
     settings: Option<Map<String, Value>>,
-    /// The receiver's clock; the server's when left out.
-    now: Option<Timestamp>,
+    /// The receiver's clock (RFC 3339); the server's when left out.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    now: Option<String>,
     /// Oldest message to take, by the time it states. Left out: 5m in the dialects that sign their time of sending, else any.
     #[schema(value_type = Option<String>)]
     max_age: Option<Text>,
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "header lines are [[\"Name\", \"value\"], …], or {\"Name\": \"value\"} where none is there twice"
+)]
 enum GivenHeaders {
     Lines(Vec<(String, String)>),
     Members(BTreeMap<String, String>),
@@ -242,10 +246,12 @@ impl MessageQuestion {
         if body.len() > BODY_BYTES_MAX {
             return Err(Problem::payload("/body", "a body has at most 1 MiB; `watchbell verify` takes longer ones"));
         }
+        let stated = self.now.map(|text| text.parse::<Timestamp>()).transpose();
+        let stated = stated.map_err(|_| Problem::payload("/now", "wanted is a time such as 2026-01-02T03:04:05Z"))?;
         let message = Message {
             headers: lines.into_iter().collect(),
             body,
-            now: self.now.unwrap_or(now),
+            now: stated.unwrap_or(now),
             max_age: self.max_age.map(|age| age.0),
         };
         let by = KnownBy {

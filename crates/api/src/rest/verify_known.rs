@@ -147,7 +147,14 @@ impl Known {
 }
 
 fn dialect_named(id: &str) -> Result<&'static Dialect> {
-    let known = || dialect::ALL.iter().map(|dialect| dialect.id).collect::<Vec<_>>().join(", ");
+    let known = || {
+        dialect::ALL
+            .iter()
+            .filter(|dialect| dialect.inbound.is_some())
+            .map(|dialect| dialect.id)
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
     dialect::find(id)
         .ok_or_else(|| Problem::payload("/dialect", format!("there is no such dialect; there are {}", known())))
 }

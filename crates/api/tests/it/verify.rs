@@ -280,3 +280,31 @@ async fn the_clock_and_the_age_are_given() {
     assert!(late["explanation"].as_str().unwrap().contains("9 minutes old"), "{late}");
     assert_eq!(ask(given("2021-02-25T15:11:15Z", json!("10m"))).await["verified"], true);
 }
+
+/// What is wrong with a question is said in the words of whoever asks it.
+#[tokio::test]
+async fn a_question_that_cannot_be_read_is_told_what_is_wanted() {
+    let world = World::new().await;
+    for (member, value, wanted) in [
+        ("headers", json!({"X-Hub-Signature": ["a", "b"]}), "[[\"Name\", \"value\"], …]"),
+        ("now", json!("yesterday"), "2026-01-02T03:04:05Z"),
+        ("dialect", json!("snyc"), "there are snyk, symbiotic"),
+    ] {
+        let mut given = question(BODY, SECRET);
+        given[member] = value;
+        let told = world.post("/api/v1/verify", given).await.is(422).json();
+        assert_eq!(told["errors"][0]["pointer"], format!("/{member}"), "{told}");
+        let detail = told["detail"].as_str().unwrap();
+        assert!(detail.contains(wanted) && !detail.contains("GivenHeaders") && !detail.contains("splunk"), "{detail}");
+    }
+    let told = world.get(&world.path("/receipts?source=snyk")).await.is(400).json();
+    assert_eq!(told["detail"], "source: not an id: wanted src_ and a UUID, or the UUID alone");
+}
+
+/// A secret that is none is the whole reason.
+#[tokio::test]
+async fn an_empty_secret_is_the_whole_reason() {
+    let world = World::new().await;
+    let told = world.post("/api/v1/verify", question(BODY, "")).await.is(200).json();
+    assert_eq!(faults(&told), ["secret_unusable"]);
+}
