@@ -193,7 +193,7 @@ impl<'a> Trials<'a> {
             Err(refusal) => matches!(refusal.reason, Reason::TimestampStale | Reason::TimestampFuture),
         };
         let other = others().find(any_time)?;
-        let detail = format!("this is {}'s format, and verifies as that: use the dialect {}", other.name, other.id);
+        let detail = format!("this is {}, and verifies as that: use the dialect {}", format_of(other), other.id);
         Some(Finding::new(Fault::DialectOther, detail))
     }
 
@@ -211,9 +211,9 @@ impl<'a> Trials<'a> {
             return None;
         }
         let detail = format!(
-            "there is no {} header, and this looks like {}'s format: {} (as {} it does not verify with this secret either)",
+            "there is no {} header, and this looks like {}: {} (as {} it does not verify with this secret either)",
             own.header,
-            likely.dialect.name,
+            format_of(likely.dialect),
             likely.evidence.join("; "),
             likely.dialect.id
         );
@@ -242,6 +242,14 @@ impl<'a> Trials<'a> {
             )
         };
         Finding::new(Fault::NothingFits, detail)
+    }
+}
+
+/// `Snyk's format`, `the format of Standard Webhooks`.
+fn format_of(dialect: &Dialect) -> String {
+    match dialect.name.ends_with('s') {
+        true => format!("the format of {}", dialect.name),
+        false => format!("{}'s format", dialect.name),
     }
 }
 

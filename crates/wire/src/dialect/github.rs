@@ -11,6 +11,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::form::{self, payload};
 use super::message::{
     Events, TextSecrets, bare, malformed, member, named_id, object_of, plain_header, quoted, required_text,
     severity_named, text, time_of, unfit, unknown_event,
@@ -19,7 +20,6 @@ use super::package::purl;
 use super::{Carrier, Credential, Dialect, EncodeError, Header, Inbound, Message};
 use crate::event::Ping;
 use crate::json::tree::{Object, Value};
-use crate::percent;
 use crate::signature::BodyDigest;
 use crate::{Data, Decoded, EventType, Headers, Key, Reason, Refusal, Severity, Unverified, Verified};
 
@@ -39,7 +39,6 @@ const SIGNATURE: BodyDigest = BodyDigest { header: "X-Hub-Signature-256" };
 const SHA1_SIGNATURE: &str = "X-Hub-Signature";
 const EVENT: &str = "X-GitHub-Event";
 const DELIVERY: &str = "X-GitHub-Delivery";
-const FORM: &[u8] = b"application/x-www-form-urlencoded";
 
 struct GitHub;
 
@@ -90,6 +89,10 @@ impl Inbound for GitHub {
         let body = object_of(Value::read(&payload).map_err(|error| malformed(&error))?)?;
         let mut events = Events::of(DIALECT.id, request);
         if vendor_event == "ping" {
+            // The event header is not signed: what is plainly something else is no ping.
+            if body.get("alert").is_some() {
+                return Err(unfit("/alert", "absent of a ping"));
+            }
             let webhook_id = body.get("hook_id").and_then(Value::as_i64).map(|id| id.to_string()).unwrap_or_default();
             let ping = Data::from_typed(&Ping { webhook_id });
             events.push_data(EventType::WebhookPing, request.received_at(), ping);
@@ -114,6 +117,11 @@ impl Inbound for GitHub {
         payload(headers, body).map(Some)
     }
 
+    /// The leaked secret itself, which GitHub does not send and may one day.
+    fn redacted(&self, headers: &Headers, body: &[u8]) -> Option<Vec<u8>> {
+        form::redacted(headers, body, &["alert", "secret"])
+    }
+
     fn vendor_headers(&self, message: &Message<'_>, keys: &[Key]) -> Result<Vec<Header>, EncodeError> {
         Ok(vec![
             Header { name: "Content-Type", value: "application/json".to_owned() },
@@ -125,23 +133,6 @@ impl Inbound for GitHub {
     }
 }
 
-/// The JSON of a delivery: the body, or the form's field `payload`.
-fn payload(headers: &Headers, body: &[u8]) -> Result<Vec<u8>, Refusal> {
-    let media_type = headers.one("Content-Type")?.unwrap_or_default();
-    let is_form = media_type.get(..FORM.len()).is_some_and(|start| start.eq_ignore_ascii_case(FORM));
-    if !is_form {
-        return Ok(body.to_vec());
-    }
-    let mut fields = body.split(|&byte| byte == b'&').filter_map(|field| field.strip_prefix(b"payload="));
-    match (fields.next(), fields.next()) {
-        (Some(field), None) => {
-            let spaced: Vec<u8> = field.iter().map(|&byte| if byte == b'+' { b' ' } else { byte }).collect();
-            Ok(percent::decode(&spaced))
-        }
-        _ => Err(Refusal::new(Reason::BodyMalformed, "a form must have the field `payload` once")),
-    }
-}
-
 /// One of the three kinds of alert.
 struct Kind {
     event: &'static str,
@@ -150,12 +141,32 @@ struct Kind {
     /// What an action says about the finding; `None` when it says nothing of its life.
     event_type: fn(&str, &Object) -> Option<EventType>,
     describe: fn(&Object, &mut Object),
+    /// Members that alerts of this kind have, and of no other.
+    marks: &'static [&'static str],
 }
 
 const KINDS: &[Kind] = &[
-    Kind { event: "dependabot_alert", key: "dependabot", event_type: of_dependabot, describe: dependency },
-    Kind { event: "code_scanning_alert", key: "code-scanning", event_type: of_code_scanning, describe: code },
-    Kind { event: "secret_scanning_alert", key: "secret-scanning", event_type: of_secret_scanning, describe: leak },
+    Kind {
+        event: "dependabot_alert",
+        key: "dependabot",
+        event_type: of_dependabot,
+        describe: dependency,
+        marks: &["security_advisory", "security_vulnerability"],
+    },
+    Kind {
+        event: "code_scanning_alert",
+        key: "code-scanning",
+        event_type: of_code_scanning,
+        describe: code,
+        marks: &["rule", "most_recent_instance"],
+    },
+    Kind {
+        event: "secret_scanning_alert",
+        key: "secret-scanning",
+        event_type: of_secret_scanning,
+        describe: leak,
+        marks: &["secret_type"],
+    },
 ];
 
 fn of_dependabot(action: &str, _: &Object) -> Option<EventType> {
@@ -204,6 +215,11 @@ impl<'a> Alert<'a> {
         let object =
             |key: &str| body.get(key).and_then(Value::as_object).ok_or_else(|| unfit(&format!("/{key}"), "an object"));
         let (members, repository) = (object("alert")?, object("repository")?);
+        // The event header is not signed: what is plainly another kind is not taken for this one.
+        let others = KINDS.iter().filter(|other| other.event != kind.event).flat_map(|other| other.marks);
+        if let Some(mark) = others.copied().find(|mark| members.get(mark).is_some()) {
+            return Err(unfit(&format!("/alert/{mark}"), &format!("absent of a {}", kind.event)));
+        }
         let number =
             members.get("number").and_then(Value::as_i64).ok_or_else(|| unfit("/alert/number", "an integer"))?;
         let name = required_text(repository, "full_name", "/repository")?;

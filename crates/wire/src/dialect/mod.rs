@@ -19,6 +19,7 @@ mod custom;
 mod elastic;
 mod email;
 mod exchange;
+mod form;
 mod github;
 mod gitlab;
 mod http;
@@ -390,6 +391,13 @@ pub trait Inbound: Sync {
     fn json(&self, headers: &Headers, body: &[u8]) -> Result<Option<Vec<u8>>, Refusal> {
         let _ = (headers, body);
         Ok(None)
+    }
+
+    /// The body without what nobody may keep, as long as before; `None` where there is nothing of the kind. Whoever keeps
+    /// requests, refused ones too, keeps this.
+    fn redacted(&self, headers: &Headers, body: &[u8]) -> Option<Vec<u8>> {
+        let _ = (headers, body);
+        None
     }
 
     /// The status for JSON that lacks a required member: 422, unless the vendor's document says otherwise.

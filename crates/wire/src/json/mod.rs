@@ -10,6 +10,7 @@ pub mod python;
 pub mod strict;
 
 mod number;
+pub(crate) mod place;
 mod scan;
 pub(crate) mod tree;
 

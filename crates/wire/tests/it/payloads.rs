@@ -106,13 +106,24 @@ fn github_alerts_become_our_events() {
 fn a_github_body_must_fit_the_event_that_the_header_claims() {
     let dialect = dialect::find("github").unwrap();
     let keys = [dialect.secrets.key(&dialect.secrets.make([9; 32])).unwrap()];
-    for body in [r#"{"zen":"x","hook_id":1}"#, r#"{"action":"created","alert":{},"repository":{"full_name":"a/b"}}"#] {
+    let alert = |members: &str| {
+        format!(r#"{{"action":"created","alert":{{"number":1{members}}},"repository":{{"full_name":"a/b"}}}}"#)
+    };
+    let claims = [
+        ("dependabot_alert", r#"{"zen":"x","hook_id":1}"#.to_owned()),
+        ("dependabot_alert", r#"{"action":"created","alert":{},"repository":{"full_name":"a/b"}}"#.to_owned()),
+        ("ping", alert("")),
+        ("dependabot_alert", alert(r#","rule":{"id":"r"}"#)),
+        ("code_scanning_alert", alert(r#","secret_type":"aws""#)),
+        ("secret_scanning_alert", alert(r#","security_advisory":{}"#)),
+    ];
+    for (event, body) in claims {
         let now = Timestamp::UNIX_EPOCH;
-        let message =
-            Message { id: "i", event: "dependabot_alert", occurred_at: now, sent_at: now, body: body.as_bytes() };
+        let message = Message { id: "i", event, occurred_at: now, sent_at: now, body: body.as_bytes() };
         let headers = dialect.sign(&message, &keys).unwrap();
         let headers: Headers = headers.into_iter().map(|line| (line.name, line.value)).collect();
-        let verified = Unverified::new(headers, body).verify(dialect, &keys, now, SignedDuration::ZERO).unwrap();
+        let verified =
+            Unverified::new(headers, body.as_str()).verify(dialect, &keys, now, SignedDuration::ZERO).unwrap();
         let refusal = verified.decode().unwrap_err();
         assert_eq!((refusal.reason.as_str(), refusal.reason.status(dialect)), ("payload_invalid", 422), "{body}");
     }
@@ -127,6 +138,23 @@ fn a_secret_in_a_github_alert_is_dropped() {
     let decoded = receive(dialect, "secret_scanning_alert", &serde_json::to_vec(&value).unwrap());
     assert_eq!(types(&decoded), ["vulnerability.created"]);
     assert!(!decoded.events[0].data.text().contains("hunter2"));
+}
+
+/// Nor into what is kept of the request, in whichever spelling it came, and nothing else of it changes.
+#[test]
+fn a_secret_in_a_github_alert_is_not_kept() {
+    let inbound = dialect::find("github").unwrap().inbound.unwrap();
+    let of = |content_type: &str, body: &str| {
+        let headers: Headers = [("Content-Type", content_type)].into_iter().collect();
+        inbound.redacted(&headers, body.as_bytes()).map(|bytes| String::from_utf8(bytes).unwrap())
+    };
+    let json = |secret: &str| format!(r#"{{"secret":"no", "alert": {{"number":1, "secret" : "{secret}"}}}}"#);
+    assert_eq!(of("application/json", &json("hunter2é")), Some(json("*********")));
+    assert_eq!(of("application/json", r#"{"alert":{"number":1},"secret":"no"}"#), None);
+    assert_eq!(of("application/json", "no JSON"), None);
+    let form = |secret: &str| format!("a=%22&payload=%7B%22alert%22%3A%7B%22secret%22%3A%22{secret}%22%7D%7D&b=+");
+    assert_eq!(of("application/x-www-form-urlencoded", &form("hun+ter%32")), Some(form("**********")));
+    assert_eq!(of("application/x-www-form-urlencoded", "payload=%7B%7D"), None);
 }
 
 fn encode(dialect: &Dialect, decoded: &Decoded) -> Value {

@@ -119,7 +119,10 @@ fn a_sibling_that_verifies_as_it_stands_is_named_first() {
     github.dialect = dialect("snyk");
     let (said, faults) = github.told();
     assert_eq!(faults.first(), Some(&Fault::DialectOther), "{said}");
-    assert!(said.contains("verifies as that: use the dialect github"), "{said}");
+    assert!(
+        said.contains("this is the format of GitHub security alerts, and verifies as that: use the dialect github"),
+        "{said}"
+    );
 }
 
 #[test]
