@@ -12,7 +12,7 @@ fn joined(text: &str) -> String {
     text.replace("\\\n", " ")
 }
 
-/// The words of a command as a shell makes them, up to a redirection, a pipe, a remark or three blanks (an explanation).
+/// The words of a command as a shell makes them, up to a redirection, a pipe, a remark or two blanks (an explanation).
 fn words(line: &str) -> Vec<String> {
     let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
     let mut chars = line.chars().peekable();
@@ -30,7 +30,7 @@ fn words(line: &str) -> Vec<String> {
             (None, ' ') => {
                 words.extend(word.take());
                 blanks += 1;
-                if blanks == 3 && chars.peek().is_some_and(|next| *next != '-' && *next != ' ') {
+                if blanks >= 2 && chars.peek().is_some_and(|next| *next != '-' && *next != ' ') {
                     break;
                 }
                 continue;
@@ -89,7 +89,9 @@ fn the_examples_of_every_help_can_be_typed() {
 fn the_commands_of_the_documents_can_be_typed() {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
     let of_docs = std::fs::read_dir(root.join("docs")).unwrap().map(|entry| entry.unwrap().path());
-    let pages = of_docs.filter(|path| path.extension().is_some_and(|end| end == "md")).chain([root.join("README.md")]);
+    // That page is the help, with its lines broken.
+    let is_written = |path: &PathBuf| path.extension().is_some_and(|end| end == "md") && !path.ends_with("docs/cli.md");
+    let pages = of_docs.filter(is_written).chain([root.join("README.md")]);
     let mut refused = Vec::new();
     for page in pages {
         let text = joined(&std::fs::read_to_string(&page).unwrap());

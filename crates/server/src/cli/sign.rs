@@ -20,7 +20,7 @@ use crate::entropy::OsEntropy;
 
 The secret is the file's exact bytes; one newline at its end does not count.")]
 pub(super) struct Args {
-    /// The vendor's format: snyk, symbiotic, aegis, bearer-scan, standard
+    /// The vendor's format: snyk, symbiotic, aegis, bearer-scan, standard, cloudevents
     #[arg(long, value_parser = message::dialect_by_id)]
     dialect: &'static Dialect,
     /// File with the secret

@@ -166,13 +166,13 @@ impl Args {
                 body.insert("dialect".to_owned(), json!(dialect.id));
                 // Without a name of its own it has its dialect's.
                 body.entry("name").or_insert_with(|| json!(dialect.id));
-                if let Some(path) = secret_file {
-                    body.insert(credential(dialect).to_owned(), json!(message::read_secret(&path)?.expose()));
-                }
                 if secret_file.is_none() && !make_secret {
                     return Err(Failure::usage("a source needs its secret").advise(
                         "--secret-file FILE has the one that the vendor shows; --make-secret has one made, to give to the vendor",
                     ));
+                }
+                if let Some(path) = secret_file {
+                    body.insert(credential(dialect).to_owned(), json!(message::read_secret(&path)?.expose()));
                 }
                 if make_secret {
                     body.insert("make_secret".to_owned(), json!(true));

@@ -99,7 +99,8 @@ fn print(out: Output, told: &Diagnosis) {
         true => out.line(format!("{GOOD}verified{GOOD:#}")),
         false => remark(format!("{BAD}refused:{BAD:#} {}", told.explanation)),
     }
-    for finding in &told.findings {
+    // Where nothing was compared, the reason is all there is to find.
+    for finding in told.findings.iter().filter(|finding| finding.detail != told.explanation) {
         remark(format!("  - {}", finding.detail));
     }
     if let Some(decoded) = told.decoded.as_ref().filter(|decoded| !decoded.events.is_empty()) {

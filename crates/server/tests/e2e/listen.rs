@@ -302,18 +302,18 @@ async fn a_sources_receipts_reach_the_developer_too() {
 /// is brought.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_cut_is_said_to_be_and_the_last_are_as_many_as_asked_for() {
-    let home = Home::new("[capture]\nmax_body_bytes = 10\n");
+    let home = Home::new("[capture]\nmax_body_bytes = 1024\n");
     let server = home.start();
     let address = server.address.as_str();
     let path = path_of(&json(address, &["capture", "create", "--name", "debug"]));
     send(address, &post(&path, "0123456789")).await;
-    send(address, &post(&path, "0123456789abc")).await;
+    send(address, &post(&path, &"x".repeat(2000))).await;
     let (forward, mut received) = receiver().await;
     let args = ["listen", "--capture", "debug", "--forward", &forward, "--last", "2"];
     let mut listening = Listening::start(address, &args);
     assert!(!listening.line().await.contains("cut"));
     let line = listening.line().await;
-    assert!(line.contains("13 B") && line.contains("cut: 10 B"), "{line}");
+    assert!(line.contains("2000 B") && line.contains("cut: 1024 B"), "{line}");
     assert!(received.recv().await.unwrap().ends_with("0123456789"));
 
     let args = ["source", "create", "--dialect", "snyk", "--name", "snyk", "--make-secret"];
