@@ -48,6 +48,8 @@ const STRUCTURED: &str = "application/cloudevents";
 const BATCH: &str = "application/cloudevents-batch";
 /// Deepest nesting of data that stands alone in a body.
 const DEPTH_MAX: usize = 64;
+/// Most events of one message: they are taken in one commit.
+const BATCH_MAX: usize = 10_000;
 /// What a message of several events is called.
 const BATCH_NAME: &str = "batch";
 
@@ -64,6 +66,9 @@ impl Inbound for CloudEvents {
         let (vendor_event, delivery_id) = match Mode::of(request.headers())? {
             Mode::Batch => {
                 let batch: Vec<Members> = read(request.body(), "an array of events")?;
+                if batch.len() > BATCH_MAX {
+                    return Err(unfit("", "an array of at most 10000 events"));
+                }
                 for (place, members) in batch.into_iter().enumerate() {
                     let one = One::of_members(members, &format!("/{place}"))?;
                     unsaid = unsaid.or(one.tell(request, &mut events).err());

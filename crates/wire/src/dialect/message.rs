@@ -18,9 +18,9 @@ use crate::{Data, Event, EventType, Key, Reason, Refusal, Secret, SecretError, S
 /// Decoding has no chance to draw from, so the id is a UUID version 8 (RFC 9562) made of the first 128 bits of
 /// `SHA-256(dialect id, 0x00, SHA-256(body), index as 8 bytes, big-endian)`. The same message gives the same ids, for
 /// every receiver of it: whoever keeps events of several receivers mixes in which one it was.
-pub(super) fn event_id(dialect: &str, body: &[u8], index: usize) -> Uuid {
+fn event_id(dialect: &str, body_digest: &[u8], index: usize) -> Uuid {
     let index = u64::try_from(index).unwrap_or(u64::MAX).to_be_bytes();
-    named_id(&[dialect.as_bytes(), &[0], &Sha256::digest(body), &index])
+    named_id(&[dialect.as_bytes(), &[0], body_digest, &index])
 }
 
 /// A UUID version 8 out of a name in parts, for vendors' keys that are no UUIDs.
@@ -57,12 +57,14 @@ impl Said {
 pub(super) struct Events<'a> {
     dialect: &'static str,
     body: &'a [u8],
+    /// Of the body, once there is an event: a body may hold as many events as it has room for.
+    digest: Option<[u8; 32]>,
     events: Vec<Event>,
 }
 
 impl<'a> Events<'a> {
     pub(super) fn of(dialect: &'static str, request: &'a Verified) -> Self {
-        Self { dialect, body: request.body(), events: Vec::new() }
+        Self { dialect, body: request.body(), digest: None, events: Vec::new() }
     }
 
     /// Adds an event. `kept` are the vendor's members that we do not know, under their own names; one that bears a name
@@ -96,7 +98,8 @@ impl<'a> Events<'a> {
 
     /// Adds an event whose data is known to fit.
     pub(super) fn push_data(&mut self, event_type: EventType, occurred_at: Timestamp, data: Data) {
-        let id = event_id(self.dialect, self.body, self.events.len());
+        let digest = self.digest.get_or_insert_with(|| Sha256::digest(self.body).into());
+        let id = event_id(self.dialect, digest, self.events.len());
         self.events.push(Event { id, event_type, occurred_at, data });
     }
 
@@ -132,7 +135,8 @@ pub(super) fn malformed(error: &impl fmt::Display) -> Refusal {
 
 /// A member is missing or of the wrong type; `pointer` is a JSON pointer.
 pub(super) fn unfit(pointer: &str, wanted: &str) -> Refusal {
-    Refusal::new(Reason::PayloadInvalid, format!("{pointer} must be {wanted}"))
+    let what = if pointer.is_empty() { "the body" } else { pointer };
+    Refusal::new(Reason::PayloadInvalid, format!("{what} must be {wanted}"))
 }
 
 /// The members of an object.

@@ -143,3 +143,18 @@ fn the_example_of_the_page_about_custom_works() {
     }
     assert_eq!(data["component"], json!({"name": "lodash", "version": "4.17.4"}));
 }
+
+/// Each event costs its own bytes, and not those of the whole message: else a few megabytes were minutes of work.
+#[test]
+fn many_events_of_one_message_take_linear_time() {
+    let batch = |events: usize| {
+        let one = r#"{"specversion":"1.0","id":"1","source":"/a","type":"a.b","data":{}}"#;
+        let padding = " ".repeat(4 << 20);
+        format!("[{padding}{}{one}]", format!("{one},").repeat(events - 1))
+    };
+    let headers = [("Content-Type", "application/cloudevents-batch+json")];
+    let told = decoded("cloudevents", &json!({}), &headers, batch(10_000).as_bytes()).unwrap();
+    assert_eq!(told.events.len(), 10_000);
+    let refusal = decoded("cloudevents", &json!({}), &headers, batch(10_001).as_bytes()).unwrap_err();
+    assert_eq!(refusal.detail, "the body must be an array of at most 10000 events");
+}
