@@ -20,9 +20,9 @@ mod oracles;
 mod payloads;
 #[cfg(test)]
 mod round_trips;
-
 #[cfg(test)]
 mod siem;
+#[cfg(test)]
 mod silence;
 #[cfg(test)]
 mod vectors;
