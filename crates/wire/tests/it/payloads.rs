@@ -13,7 +13,7 @@ fn receive(dialect: &'static Dialect, event: &str, body: &[u8]) -> Decoded {
     let message = Message { id: "01926fe4-2c1f-7cc0-8f4b-6f3c5a1e9b7d", event, occurred_at: now, sent_at: now, body };
     let headers: Headers =
         dialect.sign(&message, &keys).unwrap().into_iter().map(|line| (line.name, line.value)).collect();
-    let verified = Unverified::new(headers, body).verify(dialect, &keys, now, SignedDuration::from_mins(5)).unwrap();
+    let verified = Unverified::new(headers, body.to_vec()).verify(dialect, &keys, now, SignedDuration::from_mins(5)).unwrap();
     verified.decode().unwrap()
 }
 
