@@ -12,7 +12,7 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
     let Some(custom) = dialect::find("custom") else { return };
     let settings = Settings::new(members);
     let is_refused = custom.inbound.is_some_and(|inbound| inbound.check_settings(&settings).is_err());
-    let request = Unverified::new(Headers::default(), body).configured(settings);
+    let request = Unverified::new(Headers::default(), body.to_vec()).configured(settings);
     let _ = request.clone().verify(custom, &[], Timestamp::UNIX_EPOCH, SignedDuration::ZERO);
     let Ok(verified) = request.vouched(custom, Timestamp::UNIX_EPOCH) else { return };
     let Ok(decoded) = verified.decode() else { return };

@@ -22,7 +22,7 @@ pub fn run(id: &str, vendor_event: &str, body: &[u8]) {
         return;
     };
     let headers: Headers = headers.into_iter().map(|line| (line.name, line.value)).collect();
-    let verified = Unverified::new(headers, body).verify(dialect, &keys, now, SignedDuration::ZERO);
+    let verified = Unverified::new(headers, body.to_vec()).verify(dialect, &keys, now, SignedDuration::ZERO);
     let verified = verified.expect("what is signed verifies");
     for event in verified.decode().into_iter().flat_map(|decoded| decoded.events) {
         event::check(&event.event_type, &event.data).expect("decoded events fit their type");

@@ -232,6 +232,7 @@ impl Captures {
         address: Option<IpAddr>,
     ) -> Captured {
         let now = self.0.making.clock.now();
+        let lines = Lines::as_received(parts.extensions.get(), &parts.headers);
         Captured {
             id: CapturedId::make(now, &*self.0.making.entropy),
             org_id: inbox.org_id,
@@ -242,7 +243,7 @@ impl Captures {
             path: parts.uri.path().to_owned(),
             query: parts.uri.query().map(str::to_owned),
             version: format!("{:?}", parts.version),
-            headers: Lines::as_received(parts.extensions.get(), &parts.headers),
+            headers: lines.iter().map(|(name, value)| (name.to_owned(), value.to_vec())).collect(),
             body: body.kept.to_vec(),
             body_bytes: body.bytes,
             is_whole: body.is_whole(),

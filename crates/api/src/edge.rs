@@ -242,7 +242,7 @@ impl Edge {
         documented
             .merge(vendor::snyk::router(self))
             .merge(capture::router())
-            .merge(ingress::router())
+            .merge(ingress::router(self))
             .merge(graphql::router(self, operations.with_state(self.clone())))
             .fallback(|| async { Problem::NotFound })
             .method_not_allowed_fallback(|| async { Problem::MethodNotAllowed })

@@ -155,7 +155,7 @@ fn note(seat: &Seat, headers: Headers, body: Bytes) -> usize {
 fn is_signed(seat: &Seat, host: &Host, headers: Headers, body: &Bytes) -> bool {
     let dialect = host.dialect;
     let keys: Vec<_> = host.secrets().iter().filter_map(|secret| dialect.secrets.key(secret).ok()).collect();
-    let request = Unverified::new(headers, body.to_vec());
+    let request = Unverified::new(headers, body.clone());
     request.verify(dialect, &keys, seat.clock.now(), TOLERANCE).is_ok()
 }
 

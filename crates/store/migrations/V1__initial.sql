@@ -577,7 +577,7 @@ CREATE TABLE source (
 ) STRICT, WITHOUT ROWID;
 
 -- `kind` tells what was taken (0) from what was repeated (1) or refused (2): of the last two so many of each source are
--- kept. `headers` is packed, `events` is 16 bytes each. `bytes` is what the row weighs. No foreign key to the source:
+-- kept. `address` is one of IPv6, `headers` is packed, `events` is 16 bytes each. `bytes` is what the row weighs. No foreign key to the source:
 -- receipts outlive it.
 CREATE TABLE receipt (
   number       INTEGER PRIMARY KEY,
@@ -588,7 +588,7 @@ CREATE TABLE receipt (
   verdict      TEXT    NOT NULL,
   status       INTEGER NOT NULL,
   received_at  INTEGER NOT NULL,
-  address      TEXT,
+  address      BLOB,
   method       TEXT    NOT NULL,
   headers      BLOB    NOT NULL,
   body_bytes   INTEGER,
@@ -603,10 +603,29 @@ CREATE TABLE receipt (
 CREATE INDEX receipt_source ON receipt (source_id, kind, id, bytes);
 
 -- By what requests are known again: digests of their source and one of their names. They say nothing of whom they are of,
--- and go by age.
+-- and go by age. The newest stand in the log alone, those of a commit in a row, until they are moved, in rounds through
+-- all digests: `after` is how far a round has come; the log's rows up to `began_at` are what it moves, and those up to
+-- `moved_up_to` were moved by the ones before. A slice is what was moved at once: from which digest to which, and the last
+-- `taken_at` of it. See sqlite/receipt_keys.rs.
 CREATE TABLE receipt_key (
   digest     BLOB    NOT NULL PRIMARY KEY,
   receipt_id BLOB    NOT NULL,
   taken_at   INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX receipt_key_age ON receipt_key (taken_at);
+CREATE TABLE receipt_key_log (
+  number    INTEGER PRIMARY KEY,
+  newest_at INTEGER NOT NULL,
+  names     BLOB    NOT NULL
+) STRICT;
+CREATE TABLE receipt_key_round (
+  only        INTEGER NOT NULL PRIMARY KEY CHECK (only = 1),
+  after       BLOB,
+  began_at    INTEGER NOT NULL,
+  moved_up_to INTEGER NOT NULL
+) STRICT;
+CREATE TABLE receipt_key_slice (
+  number       INTEGER PRIMARY KEY,
+  newest_at    INTEGER NOT NULL,
+  first_digest BLOB    NOT NULL,
+  last_digest  BLOB    NOT NULL
+) STRICT;

@@ -2,45 +2,82 @@
 
 use std::fmt;
 
+use bytes::Bytes;
 use jiff::Timestamp;
 
 use crate::dialect::{Dialect, Inbound};
 use crate::{Event, Key, Settings};
 
 /// Header lines as received, in order, repetitions kept. Names compare without regard to case.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Headers(Vec<(String, Vec<u8>)>);
+///
+/// They lie one behind the other: a request has a dozen, and is kept, judged and stored with them.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Headers {
+    names: String,
+    values: Vec<u8>,
+    /// Where each line's name and value end.
+    ends: Vec<(usize, usize)>,
+}
 
 impl Headers {
+    /// Room for so many lines, of so many bytes together.
+    pub fn with_capacity(lines: usize, bytes: usize) -> Self {
+        Self { names: String::with_capacity(bytes), values: Vec::with_capacity(bytes), ends: Vec::with_capacity(lines) }
+    }
+
     /// Adds one header line.
-    pub fn push(&mut self, name: impl Into<String>, value: impl Into<Vec<u8>>) {
-        self.0.push((name.into(), value.into()));
+    pub fn push(&mut self, name: impl AsRef<str>, value: impl AsRef<[u8]>) {
+        self.names.push_str(name.as_ref());
+        self.values.extend_from_slice(value.as_ref());
+        self.ends.push((self.names.len(), self.values.len()));
+    }
+
+    /// How many lines there are.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
     }
 
     /// Every value of `name`, in the order received.
     pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
-        self.0.iter().filter(move |(given, _)| given.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_slice())
+        self.iter().filter(move |(given, _)| given.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 
     /// Every line, in the order received.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value.as_slice()))
+        let starts = std::iter::once(&(0, 0)).chain(&self.ends);
+        starts.zip(&self.ends).map(|(start, end)| {
+            let name = self.names.get(start.0..end.0).unwrap_or_default();
+            (name, self.values.get(start.1..end.1).unwrap_or_default())
+        })
     }
 
     /// The one value of `name`: `Ok(None)` when absent, an error when the line is repeated.
     pub fn one<'a>(&'a self, name: &'static str) -> Result<Option<&'a [u8]>, Refusal> {
-        let mut values = self.0.iter().filter(|(given, _)| given.eq_ignore_ascii_case(name));
+        let mut values = self.all(name);
         let first = values.next();
         match values.next() {
-            None => Ok(first.map(|(_, value)| value.as_slice())),
+            None => Ok(first),
             Some(_) => Err(Refusal::new(Reason::HeaderRepeated, format!("{name} is given more than once"))),
         }
     }
 }
 
-impl<N: Into<String>, V: Into<Vec<u8>>> FromIterator<(N, V)> for Headers {
+impl fmt::Debug for Headers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter().map(|(name, value)| (name, value.escape_ascii().to_string()))).finish()
+    }
+}
+
+impl<N: AsRef<str>, V: AsRef<[u8]>> FromIterator<(N, V)> for Headers {
     fn from_iter<I: IntoIterator<Item = (N, V)>>(lines: I) -> Self {
-        Self(lines.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
+        let mut headers = Self::default();
+        lines.into_iter().for_each(|(name, value)| headers.push(name, value));
+        headers
     }
 }
 
@@ -48,13 +85,13 @@ impl<N: Into<String>, V: Into<Vec<u8>>> FromIterator<(N, V)> for Headers {
 #[derive(Debug, Clone)]
 pub struct Unverified {
     headers: Headers,
-    body: Vec<u8>,
+    body: Bytes,
     settings: Settings,
 }
 
 impl Unverified {
     /// Takes the header lines and the body bytes exactly as received.
-    pub fn new(headers: Headers, body: impl Into<Vec<u8>>) -> Self {
+    pub fn new(headers: Headers, body: impl Into<Bytes>) -> Self {
         Self { headers, body: body.into(), settings: Settings::default() }
     }
 
@@ -118,7 +155,7 @@ impl Unverified {
 pub struct Verified {
     inbound: &'static dyn Inbound,
     headers: Headers,
-    body: Vec<u8>,
+    body: Bytes,
     settings: Settings,
     received_at: Timestamp,
 }

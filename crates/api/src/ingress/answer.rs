@@ -5,8 +5,8 @@
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use http::{HeaderValue, StatusCode, header};
-use serde_json::json;
-use watchbell_domain::id::RequestId;
+use serde::Serialize;
+use watchbell_domain::id::{ReceiptId, RequestId};
 use watchbell_domain::receipt::Verdict;
 use watchbell_engine::receive::{Known, Received};
 use watchbell_wire::Dialect;
@@ -20,6 +20,16 @@ const RECEIVED: &str = "Scan results received successfully.";
 
 /// Longest piece of a refusal that the sender is told, in characters.
 const DETAIL_LENGTH_MAX: usize = 300;
+
+/// The answer to a request that was taken.
+#[derive(Serialize)]
+struct Taken {
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    duplicate: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<&'static str>,
+    receipt_id: Option<ReceiptId>,
+}
 
 /// Whom an answer is for.
 pub(super) struct Answering {
@@ -47,15 +57,11 @@ impl Answering {
 
     fn taken(&self, received: &Received) -> Response {
         let status = status(received.verdict, self.dialect).unwrap_or(StatusCode::OK);
-        let mut body = json!({"receipt_id": received.receipt_id.map(|id| id.to_string())});
-        if let Some(members) = body.as_object_mut() {
-            if self.dialect.id == BEARER_SCAN {
-                members.insert("message".to_owned(), RECEIVED.into());
-            }
-            if received.verdict == Verdict::Duplicate {
-                members.insert("duplicate".to_owned(), true.into());
-            }
-        }
+        let body = Taken {
+            duplicate: received.verdict == Verdict::Duplicate,
+            message: (self.dialect.id == BEARER_SCAN).then_some(RECEIVED),
+            receipt_id: received.receipt_id,
+        };
         (status, axum::Json(body)).into_response()
     }
 

@@ -20,7 +20,6 @@ use watchbell_domain::id::SourceId;
 use watchbell_domain::receipt::{CLOUDEVENTS, Verdict};
 use watchbell_engine::receive::handshake::Consent;
 use watchbell_engine::receive::{Call, Known, Received, Receiver, Refused};
-use watchbell_wire::Headers;
 
 use self::answer::Answering;
 use crate::auth::Peer;
@@ -38,12 +37,17 @@ const REQUEST_RATE: &str = "webhook-request-rate";
 const ALLOWED_ORIGIN: HeaderName = HeaderName::from_static("webhook-allowed-origin");
 const ALLOWED_RATE: HeaderName = HeaderName::from_static("webhook-allowed-rate");
 
-pub(crate) fn router() -> Router<Edge> {
-    Router::new().route("/in/{source}", any(arrive))
+pub(crate) fn router<S: Clone + Send + Sync + 'static>(edge: &Edge) -> Router<S> {
+    let ingress = Ingress {
+        receiver: Arc::from_ref(edge),
+        bodies: BodyReader::from_ref(edge),
+        making: Making::from_ref(edge),
+        metrics: Metrics::from_ref(edge),
+    };
+    Router::new().route("/in/{source}", any(arrive)).with_state(Arc::new(ingress))
 }
 
 /// What receiving takes here.
-#[derive(Clone)]
 struct Ingress {
     receiver: Arc<Receiver>,
     bodies: BodyReader,
@@ -51,18 +55,7 @@ struct Ingress {
     metrics: Metrics,
 }
 
-impl FromRef<Edge> for Ingress {
-    fn from_ref(edge: &Edge) -> Self {
-        Self {
-            receiver: Arc::from_ref(edge),
-            bodies: BodyReader::from_ref(edge),
-            making: Making::from_ref(edge),
-            metrics: Metrics::from_ref(edge),
-        }
-    }
-}
-
-async fn arrive(State(ingress): State<Ingress>, params: RawPathParams, request: Request) -> Response {
+async fn arrive(State(ingress): State<Arc<Ingress>>, params: RawPathParams, request: Request) -> Response {
     let id = params.iter().next().and_then(|(_, text)| text.parse::<SourceId>().ok());
     let known = match id {
         Some(id) => ingress.receiver.find(id).await,
@@ -107,7 +100,6 @@ impl Ingress {
     }
 
     fn call(&self, parts: &Parts) -> Call {
-        let lines = Lines::as_received(parts.extensions.get(), &parts.headers);
         let hops = hops(&parts.headers).map_err(|problem| {
             let is_loop = matches!(problem, Problem::LoopDetected(_));
             Refused::new(if is_loop { Verdict::LoopDetected } else { Verdict::HeaderInvalid }, problem.detail())
@@ -116,7 +108,7 @@ impl Ingress {
             received_at: self.making.clock.now(),
             address: parts.extensions.get::<Peer>().map(|peer| peer.0.ip()),
             method: parts.method.to_string(),
-            headers: lines.into_iter().collect::<Headers>(),
+            headers: Lines::as_received(parts.extensions.get(), &parts.headers),
             body: bytes::Bytes::new(),
             body_bytes: announced(&parts.headers),
             hops,

@@ -6,6 +6,10 @@
 use std::sync::Arc;
 
 use http::HeaderMap;
+use watchbell_wire::Headers;
+
+/// As many lines as a vendor's request has.
+const LINES_USUAL: usize = 16;
 
 /// Goes with a request over HTTP/1 whose head is kept: see [`Lines::as_received`].
 #[derive(Debug, Clone)]
@@ -16,32 +20,40 @@ impl Lines {
         Self(head.into())
     }
 
-    fn read(&self) -> Vec<(String, Vec<u8>)> {
-        let lines = self.0.split(|byte| *byte == b'\n').skip(1);
-        let fields = lines.filter_map(|line| {
-            let colon = line.iter().position(|byte| *byte == b':')?;
-            let (name, value) = line.split_at(colon);
-            let name = std::str::from_utf8(name).ok()?;
-            Some((name.to_owned(), value.get(1..).unwrap_or_default().trim_ascii().to_vec()))
-        });
-        fields.collect()
+    fn read(&self) -> Headers {
+        let mut headers = Headers::with_capacity(LINES_USUAL, self.0.len());
+        for line in self.0.split(|byte| *byte == b'\n').skip(1) {
+            let mut pieces = line.splitn(2, |byte| *byte == b':');
+            if let (Some(name), Some(value)) = (pieces.next(), pieces.next())
+                && let Ok(name) = std::str::from_utf8(name)
+            {
+                headers.push(name, value.trim_ascii());
+            }
+        }
+        headers
     }
 
     /// The lines of a request with these headers: as they came, or as far as it is known.
-    pub(crate) fn as_received(kept: Option<&Self>, headers: &HeaderMap) -> Vec<(String, Vec<u8>)> {
-        let parsed = || headers.iter().map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()));
-        let Some(lines) = kept.map(Self::read) else {
-            return parsed().collect();
-        };
-        let mut ours: Vec<(String, &[u8])> =
-            lines.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.as_slice())).collect();
-        let mut theirs: Vec<(String, &[u8])> =
-            headers.iter().map(|(name, value)| (name.as_str().to_owned(), value.as_bytes())).collect();
-        ours.sort_unstable();
-        theirs.sort_unstable();
+    pub(crate) fn as_received(kept: Option<&Self>, headers: &HeaderMap) -> Headers {
+        let lines = kept.map(Self::read);
         // What hyper read is what counts, should the two ever differ.
-        if ours == theirs { lines } else { parsed().collect() }
+        lines
+            .filter(|lines| are_same(lines, headers))
+            .unwrap_or_else(|| headers.iter().map(|(name, value)| (name, value.as_bytes())).collect())
     }
+}
+
+/// Whether both have the same lines: those of one name in the same order.
+fn are_same(lines: &Headers, headers: &HeaderMap) -> bool {
+    let is_there = |(index, (name, value)): (usize, (&str, &[u8]))| {
+        let mut values = headers.get_all(name).iter();
+        if let (Some(only), None) = (values.next(), values.next()) {
+            return only.as_bytes() == value;
+        }
+        let before = lines.iter().take(index).filter(|(other, _)| other.eq_ignore_ascii_case(name)).count();
+        headers.get_all(name).iter().nth(before).is_some_and(|same| same.as_bytes() == value)
+    };
+    lines.len() == headers.len() && lines.iter().enumerate().all(is_there)
 }
 
 #[cfg(test)]
@@ -59,7 +71,7 @@ mod tests {
         headers.append("x-sig", HeaderValue::from_static("b"));
         headers.append("x-sig", HeaderValue::from_static("c"));
         let names = |lines: Option<&Lines>, headers: &HeaderMap| -> Vec<String> {
-            Lines::as_received(lines, headers).into_iter().map(|(name, _)| name).collect()
+            Lines::as_received(lines, headers).iter().map(|(name, _)| name.to_owned()).collect()
         };
         assert_eq!(names(Some(&lines), &headers), ["Host", "X-sIG", "x-Sig"]);
         assert_eq!(names(None, &headers), ["host", "x-sig", "x-sig"]);

@@ -59,10 +59,13 @@ impl Testimony {
     ///
     /// `tool` is what its sender is called where it does not say.
     pub fn read(event: &Event, tool: &str, received_at: Timestamp) -> Option<Self> {
+        // Most events are of no finding: nothing of theirs is read.
+        let presence = presence(&event.event_type)?;
         let said: Vulnerability = event.data.typed().ok()?;
         let members: Map<String, Value> = event.data.typed().ok()?;
         let text = |name: &str| members.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
-        let presence = presence(&event.event_type, said.status.as_deref())?;
+        let is_open = presence == Presence::AsBefore && said.status.as_deref() == Some("open");
+        let presence = if is_open { Presence::There } else { presence };
         let is_suppressed = event.event_type == EventType::VulnerabilitySuppressed;
         let own_key = text("finding_key").or(text("finding_id")).map(bounded);
         let fixed_in = match members.get("fixed_in") {
@@ -156,13 +159,12 @@ fn digest(place: &str, name: &str) -> [u8; 16] {
 }
 
 /// What a type says of whether the finding is there. `None`: it is no finding's.
-fn presence(event_type: &EventType, status: Option<&str>) -> Option<Presence> {
+fn presence(event_type: &EventType) -> Option<Presence> {
     match event_type {
         EventType::VulnerabilityCreated
         | EventType::VulnerabilityCritical
         | EventType::VulnerabilityReopened
         | EventType::VulnerabilitySuppressed => Some(Presence::There),
-        EventType::VulnerabilityChanged if status == Some("open") => Some(Presence::There),
         EventType::VulnerabilityChanged => Some(Presence::AsBefore),
         EventType::VulnerabilityRemediated => Some(Presence::Gone),
         EventType::WebhookPing

@@ -77,7 +77,7 @@ pub fn judge(
     now: Timestamp,
 ) -> Result<Judged, Refused> {
     check_signatures(headers)?;
-    let request = Unverified::new(headers.clone(), body.to_vec()).configured(settings.clone());
+    let request = Unverified::new(headers.clone(), body.clone()).configured(settings.clone());
     let verified = request.verify(dialect, keys, now, rules.tolerance).map_err(|refusal| {
         // What cannot be read has a name of its own for every way of that.
         let unread = (refusal.reason == Reason::BodyMalformed).then(|| check_json(body, rules).err()).flatten();
@@ -97,7 +97,7 @@ pub fn vouched(
     rules: Rules,
     received_at: Timestamp,
 ) -> Result<Judged, Refused> {
-    let request = Unverified::new(headers.clone(), body.to_vec()).configured(settings.clone());
+    let request = Unverified::new(headers.clone(), body.clone()).configured(settings.clone());
     let verified = request.vouched(dialect, received_at).map_err(|refusal| refused(dialect, refusal))?;
     read(source, dialect, &verified, (headers, body), rules, |_| Ok(()))
 }
@@ -115,7 +115,7 @@ pub fn judge_head(
 ) -> Result<(), Refused> {
     check_signatures(headers)?;
     // A signature of an empty body is as wrong as it can be; what is said of it counts only where no body could help.
-    let request = Unverified::new(headers.clone(), Vec::new()).configured(settings.clone());
+    let request = Unverified::new(headers.clone(), Bytes::new()).configured(settings.clone());
     let judged = request.verify(dialect, keys, now, rules.tolerance);
     let is_token = dialect.credential == Credential::BearerToken;
     match judged {

@@ -291,7 +291,7 @@ impl Receiver {
             source_id: source.id,
             received_at: call.received_at,
             address: call.address,
-            request: kept::kept(&call.method, &call.headers, known.hidden.as_deref(), call.body, call.body_bytes),
+            request: kept::kept(call.method, call.headers, known.hidden.as_deref(), call.body, call.body_bytes),
             verdict,
             status: verdict.status(source.dialect),
             detail: None,

@@ -262,7 +262,8 @@ impl Shared {
 fn verify(dialect: &'static Dialect, key: &Key, call: &Call<'_>, now: Timestamp) -> Result<Said, String> {
     let lines: Headers = call.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
     let tolerance = SignedDuration::from_secs(300);
-    let verified = Unverified::new(lines, call.body).verify(dialect, std::slice::from_ref(key), now, tolerance);
+    let verified =
+        Unverified::new(lines, call.body.to_vec()).verify(dialect, std::slice::from_ref(key), now, tolerance);
     let decoded = verified.and_then(|verified| verified.decode()).map_err(|refusal| refusal.to_string())?;
     let version = decoded.vendor_version.map(|version| format!("/{version}")).unwrap_or_default();
     Ok(Said { event: format!("{}{version}", decoded.vendor_event), ..Said::default() })

@@ -51,6 +51,7 @@ mod project;
 mod pull_in;
 mod reader;
 mod receipt;
+mod receipt_keys;
 mod receipt_row;
 mod replay;
 mod retention;

@@ -308,7 +308,7 @@ fn verify_durable(conn: &Connection) -> rusqlite::Result<()> {
     ))
 }
 
-fn migrate(conn: &mut Connection, path: &Path) -> Result<(), OpenError> {
+pub(super) fn migrate(conn: &mut Connection, path: &Path) -> Result<(), OpenError> {
     let wrong = |problem: rusqlite::Error| OpenError::of(path, &problem);
     let (found, known) = (schema_of(conn).map_err(wrong)?, known_schema());
     if found > known {

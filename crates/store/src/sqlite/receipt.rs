@@ -22,11 +22,8 @@ use super::page::{self, before};
 use super::receipt_row::{self, kind_code};
 use super::row::{micros, signed};
 use super::writer::Tx;
-use super::{SqliteStore, audit, witness};
+use super::{SqliteStore, audit, receipt_keys, witness};
 
-const KNOWN: &str = "SELECT receipt_id FROM receipt_key WHERE digest = ?1 AND taken_at > ?2";
-const REMEMBER: &str = "INSERT INTO receipt_key (digest, receipt_id, taken_at) VALUES (?1, ?2, ?3) \
-    ON CONFLICT (digest) DO UPDATE SET receipt_id = excluded.receipt_id, taken_at = excluded.taken_at";
 const WEIGHTS: &str = "SELECT id, bytes FROM receipt INDEXED BY receipt_source \
     WHERE source_id = ?1 AND kind = ?2 ORDER BY id DESC";
 const CUT: &str = "DELETE FROM receipt WHERE number IN (SELECT number FROM receipt INDEXED BY receipt_source \
@@ -36,12 +33,9 @@ const FIND: &str = "SELECT * FROM receipt WHERE org_id = ?1 AND id = ?2";
 const SHOWN: &str = "receipt.org_id, receipt.id, receipt.source_id, verdict, status, received_at, address, method, \
     headers, body_bytes, detail, vendor_event, events, of_receipt, x'' AS body";
 
-const FORGET_KEYS: &str = "DELETE FROM receipt_key WHERE digest IN \
-    (SELECT digest FROM receipt_key WHERE taken_at < ?1 ORDER BY taken_at LIMIT ?2)";
 // Numbers rise with time: what is behind the first young one is younger.
 const FORGET: &str = "DELETE FROM receipt WHERE number IN (SELECT number FROM receipt ORDER BY number LIMIT ?2) \
     AND received_at < ?1";
-const HAS_OLD_KEYS: &str = "SELECT EXISTS (SELECT 1 FROM receipt_key WHERE taken_at < ?1)";
 const HAS_OLD: &str = "SELECT ifnull((SELECT received_at FROM receipt ORDER BY number LIMIT 1) < ?1, 0)";
 const SOURCES: &str = "SELECT id FROM source";
 
@@ -82,7 +76,7 @@ impl ReceiptStore for SqliteStore {
             if !old.is_any() {
                 return Ok(Forgotten::default());
             }
-            self.write(move |tx| forget(tx.conn, forgetting, &old)).await
+            self.write(move |tx| forget(tx, forgetting, &old)).await
         })
     }
 }
@@ -91,9 +85,7 @@ fn take(tx: &mut Tx<'_>, taking: &Taking) -> Result<Reception> {
     let receipt = &taking.receipt;
     let forgotten = receipt.received_at.saturating_sub(taking.window).unwrap_or(Timestamp::MIN);
     for key in &taking.keys {
-        let known = tx.conn.prepare_cached(KNOWN)?.query_row(params![key.0, micros(forgotten)], |row| row.get(0));
-        let Some(first) = known.optional()? else { continue };
-        let of = ReceiptId(Uuid::from_bytes(first));
+        let Some(of) = tx.receipt_keys.find(tx.conn, *key, forgotten)? else { continue };
         keep(tx.conn, &repeated(receipt, of), taking.ring)?;
         return Ok(Reception::Duplicate { of });
     }
@@ -116,8 +108,7 @@ fn admit(
     saying: Option<&Saying>,
 ) -> Result<()> {
     for key in keys {
-        let mut remember = tx.conn.prepare_cached(REMEMBER)?;
-        remember.execute(params![key.0, receipt.id.0.as_bytes(), micros(receipt.received_at)])?;
+        tx.receipt_keys.remember(tx.conn, *key, receipt.id, receipt.received_at)?;
     }
     let Some(saying) = saying else {
         if !acceptance.events.is_empty() {
@@ -237,12 +228,9 @@ impl Old {
 }
 
 fn look(conn: &Connection, forgetting: Forgetting) -> Result<Old> {
-    let is_there = |statement: &'static str, before: Timestamp| -> Result<bool> {
-        Ok(conn.prepare_cached(statement)?.query_row([micros(before)], |row| row.get(0))?)
-    };
-    let mut old = Old { has_keys: is_there(HAS_OLD_KEYS, forgetting.keys_before)?, ..Old::default() };
+    let mut old = Old { has_keys: receipt_keys::has_old(conn, forgetting.keys_before)?, ..Old::default() };
     if let Some(before) = forgetting.receipts_before {
-        old.has_receipts = is_there(HAS_OLD, before)?;
+        old.has_receipts = conn.prepare_cached(HAS_OLD)?.query_row([micros(before)], |row| row.get(0))?;
     }
     if let Some(bytes_max) = forgetting.source_bytes_max {
         let mut query = conn.prepare_cached(SOURCES)?;
@@ -257,20 +245,19 @@ fn look(conn: &Connection, forgetting: Forgetting) -> Result<Old> {
     Ok(old)
 }
 
-fn forget(conn: &Connection, forgetting: Forgetting, old: &Old) -> Result<Forgotten> {
+fn forget(tx: &mut Tx<'_>, forgetting: Forgetting, old: &Old) -> Result<Forgotten> {
     let limit = forgetting.limit;
-    let run = |statement: &'static str, before: Timestamp| -> Result<u64> {
-        let gone = conn.prepare_cached(statement)?.execute(params![micros(before), limit])?;
-        Ok(u64::try_from(gone).unwrap_or_default())
-    };
-    let keys = run(FORGET_KEYS, forgetting.keys_before)?;
+    let keys = if old.has_keys { tx.receipt_keys.forget(tx.conn, forgetting.keys_before, limit)? } else { 0 };
     let mut receipts = match forgetting.receipts_before {
-        Some(before) => run(FORGET, before)?,
+        Some(before) => {
+            let gone = tx.conn.prepare_cached(FORGET)?.execute(params![micros(before), limit])?;
+            u64::try_from(gone).unwrap_or_default()
+        }
         None => 0,
     };
     for (source, last) in &old.beyond {
         let left = u64::from(limit).saturating_sub(receipts);
-        receipts += cut(conn, *source, Kind::Taken, *last, u32::try_from(left).unwrap_or(u32::MAX))?;
+        receipts += cut(tx.conn, *source, Kind::Taken, *last, u32::try_from(left).unwrap_or(u32::MAX))?;
     }
     Ok(Forgotten { keys, receipts })
 }

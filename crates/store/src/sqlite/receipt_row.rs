@@ -1,5 +1,7 @@
 //! A receipt as a row.
 
+use std::net::IpAddr;
+
 use rusqlite::{Connection, Row, params};
 use uuid::Uuid;
 use watchbell_domain::id::{EventId, OrgId, ReceiptId, SourceId};
@@ -39,7 +41,10 @@ pub(super) fn insert(conn: &Connection, receipt: &Receipt) -> Result<()> {
         receipt.verdict.as_str(),
         receipt.status,
         micros(receipt.received_at),
-        receipt.address.map(|address| address.to_string()),
+        receipt.address.map(|address| match address {
+            IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
+            IpAddr::V6(address) => address.octets(),
+        }),
         request.method,
         headers,
         request.body_bytes.map(signed),
@@ -55,10 +60,6 @@ pub(super) fn insert(conn: &Connection, receipt: &Receipt) -> Result<()> {
 
 pub(super) fn decode(row: &Row<'_>) -> Result<Receipt> {
     let columns = Columns::of(TABLE, row);
-    let address = match columns.get::<Option<String>>("address")? {
-        None => None,
-        Some(text) => Some(text.parse().map_err(|problem| columns.corrupt("address", problem))?),
-    };
     let headers: Vec<u8> = columns.get("headers")?;
     let events: Vec<u8> = columns.get::<Option<Vec<u8>>>("events")?.unwrap_or_default();
     let (events, []) = events.as_chunks::<16>() else {
@@ -69,7 +70,7 @@ pub(super) fn decode(row: &Row<'_>) -> Result<Receipt> {
         org_id: OrgId(columns.uuid("org_id")?),
         source_id: SourceId(columns.uuid("source_id")?),
         received_at: columns.time("received_at")?,
-        address,
+        address: columns.get::<Option<[u8; 16]>>("address")?.map(|octets| IpAddr::from(octets).to_canonical()),
         request: KeptRequest {
             method: columns.get("method")?,
             headers: unpacked(&headers).ok_or_else(|| columns.corrupt("headers", "half an entry"))?,
@@ -94,7 +95,7 @@ pub(super) fn around(event: EventId) -> ([u8; 16], [u8; 16]) {
 
 /// Each line as length, name, length, value; lengths in four bytes, big-endian.
 fn packed(headers: &Headers) -> Vec<u8> {
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(headers.iter().map(|(name, value)| 8 + name.len() + value.len()).sum());
     let mut put = |piece: &[u8]| {
         bytes.extend_from_slice(&u32::try_from(piece.len()).unwrap_or(u32::MAX).to_be_bytes());
         bytes.extend_from_slice(piece);

@@ -22,6 +22,7 @@ use super::endpoint_cache::EndpointCache;
 use super::error::{Error, Result, from_sqlite};
 use super::failing::Failures;
 use super::hand_over::HandOver;
+use super::receipt_keys::ReceiptKeys;
 use super::room::Room;
 use super::vault::Vault;
 
@@ -39,6 +40,8 @@ pub(super) struct Tx<'a> {
     pub(super) hand_over: &'a mut HandOver,
     /// Endpoints that only fail.
     pub(super) failures: &'a mut Failures,
+    /// By what requests are known again.
+    pub(super) receipt_keys: &'a mut ReceiptKeys,
     /// For what is sealed.
     pub(super) vault: &'a Vault,
     /// What there is room for.
@@ -157,6 +160,7 @@ pub(super) struct Writer {
     endpoints: EndpointCache,
     hand_over: HandOver,
     failures: Failures,
+    receipt_keys: ReceiptKeys,
     vault: Arc<Vault>,
     counters: Arc<Counters>,
     room: Arc<Room>,
@@ -173,7 +177,8 @@ impl Writer {
         room: Arc<Room>,
         wal: Wal,
     ) -> Self {
-        Self { conn, endpoints: EndpointCache::default(), hand_over, failures, vault, counters, room, wal }
+        let (endpoints, receipt_keys) = (EndpointCache::default(), ReceiptKeys::default());
+        Self { conn, endpoints, hand_over, failures, receipt_keys, vault, counters, room, wal }
     }
 
     /// Works until every sender is gone.
@@ -216,6 +221,7 @@ impl Writer {
         for unit in group {
             self.run_unit(unit.as_mut())?;
         }
+        self.receipt_keys.log(&self.conn)?;
         watchbell_domain::failpoint::at("store.commit.before")?;
         self.execute("COMMIT")?;
         watchbell_domain::failpoint::at("store.commit.after")?;
@@ -235,6 +241,7 @@ impl Writer {
             endpoints: &mut self.endpoints,
             hand_over: &mut self.hand_over,
             failures: &mut self.failures,
+            receipt_keys: &mut self.receipt_keys,
             vault: &self.vault,
             room: &self.room,
         };
@@ -242,6 +249,7 @@ impl Writer {
         self.endpoints.unit_ended(ran == Ran::Done);
         self.hand_over.unit_ended(ran == Ran::Done);
         self.failures.unit_ended(ran == Ran::Done);
+        self.receipt_keys.unit_ended(ran == Ran::Done);
         if let Ran::Failed(problem) = ran {
             if problem == StoreError::Full && self.room.for_intake().is_ok() {
                 self.room.refused();
@@ -267,6 +275,7 @@ impl Writer {
         self.endpoints.clear();
         self.hand_over.abandoned();
         self.failures.abandoned();
+        self.receipt_keys.abandoned();
         if !self.conn.is_autocommit()
             && let Err(problem) = self.execute("ROLLBACK")
         {

@@ -22,6 +22,7 @@ mod recognise;
 mod secret;
 mod trials;
 
+use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::dialect::Scheme;
@@ -60,13 +61,13 @@ pub struct Question<'a> {
 
 impl Question<'_> {
     /// A request of `dialect`; the settings are those of the format that was asked for, and of no other.
-    fn request(&self, dialect: &'static Dialect, headers: &Headers, body: impl Into<Vec<u8>>) -> Unverified {
+    fn request(&self, dialect: &'static Dialect, headers: &Headers, body: Bytes) -> Unverified {
         let request = Unverified::new(headers.clone(), body);
         if self.dialect == Some(dialect) { request.configured(self.settings.clone()) } else { request }
     }
 
     fn as_given(&self, dialect: &'static Dialect) -> Unverified {
-        self.request(dialect, self.headers, self.body)
+        self.request(dialect, self.headers, Bytes::copy_from_slice(self.body))
     }
 
     /// How requests are signed by the settings, in a format that has such.

@@ -1,5 +1,7 @@
 //! Which dialect a request looks like, for somebody who does not know. Proves nothing: everybody may send such headers.
 
+use bytes::Bytes;
+
 use super::header;
 use super::shown;
 use crate::dialect::ALL;
@@ -25,7 +27,7 @@ const COMMON_HEADER: usize = 1;
 
 /// Those it looks like, the likeliest first.
 pub(super) fn candidates(headers: &Headers, body: &[u8]) -> Vec<Candidate> {
-    let request = Unverified::new(headers.clone(), body);
+    let request = Unverified::new(headers.clone(), Bytes::copy_from_slice(body));
     let mut found: Vec<Candidate> = ALL.iter().filter_map(|dialect| candidate(dialect, &request)).collect();
     // Stable: among equals the order of the dialects decides.
     found.sort_by_key(|candidate| std::cmp::Reverse(candidate.weight));

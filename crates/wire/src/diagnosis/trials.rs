@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 
+use bytes::Bytes;
 use hmac::{Hmac, KeyInit, Mac};
 use sha1::Sha1;
 use sha2::{Digest, Sha256, Sha512};
@@ -100,7 +101,7 @@ impl<'a> Trials<'a> {
     fn by_signature(&self, given: &Given) -> Option<Vec<Finding>> {
         let all: Vec<Guess> = self.own().chain(self.others()).collect();
         let (right, wrong): (Vec<&Guess>, Vec<&Guess>) = all.iter().partition(|guess| guess.fault.is_none());
-        let request = self.question.request(self.dialect, &given.headers, self.question.body);
+        let request = self.question.request(self.dialect, &given.headers, Bytes::copy_from_slice(self.question.body));
         let plain = self.plain(&request).map(|bytes| Signed { bytes, fault: None });
         if let Some(plain) = &plain {
             let keyed = right.iter().chain(&wrong).find_map(|guess| self.attempt(given, guess, plain));
@@ -139,7 +140,7 @@ impl<'a> Trials<'a> {
         let empty = "an empty body was signed: the sender read the body before it signed it";
         let right = self.plain(request);
         let changed = body::changes(self.question.body).filter_map(move |(bytes, fault)| {
-            let changed = self.question.request(self.dialect, &given.headers, bytes);
+            let changed = self.question.request(self.dialect, &given.headers, bytes.into());
             let bytes = self.plain(&changed)?;
             // A dialect that signs a canonical text does not see most changes.
             (right.as_ref() != Some(&bytes)).then_some(Signed { bytes, fault: Some(fault) })

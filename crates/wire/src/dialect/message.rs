@@ -1,6 +1,7 @@
 //! What the dialects share when they read and write messages: members by their pointer, times, bare ids, ids of events.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -13,14 +14,15 @@ use crate::event::check;
 use crate::json::tree::{Object, Value};
 use crate::{Data, Event, EventType, Key, Reason, Refusal, Secret, SecretError, Severity, Verified};
 
-/// The id of the event number `index` of a received message.
+/// The id of the event number `index` of a received message, where `name` is the SHA-256 of what names it: its body, or its
+/// id where that is signed.
 ///
 /// Decoding has no chance to draw from, so the id is a UUID version 8 (RFC 9562) made of the first 128 bits of
-/// `SHA-256(dialect id, 0x00, SHA-256(body), index as 8 bytes, big-endian)`. The same message gives the same ids, for
+/// `SHA-256(dialect id, 0x00, name, index as 8 bytes, big-endian)`. The same message gives the same ids, for
 /// every receiver of it: whoever keeps events of several receivers mixes in which one it was.
-fn event_id(dialect: &str, body_digest: &[u8], index: usize) -> Uuid {
+fn event_id(dialect: &str, name: &[u8; 32], index: usize) -> Uuid {
     let index = u64::try_from(index).unwrap_or(u64::MAX).to_be_bytes();
-    named_id(&[dialect.as_bytes(), &[0], body_digest, &index])
+    named_id(&[dialect.as_bytes(), &[0], name, &index])
 }
 
 /// A UUID version 8 out of a name in parts, for vendors' keys that are no UUIDs.
@@ -56,15 +58,21 @@ impl Said {
 /// Gathers the events of one message.
 pub(super) struct Events<'a> {
     dialect: &'static str,
-    body: &'a [u8],
-    /// Of the body, once there is an event: a body may hold as many events as it has room for.
-    digest: Option<[u8; 32]>,
+    /// What names the message.
+    name: &'a [u8],
+    /// Of the name, once there is an event: there may be thousands of one body.
+    digest: OnceCell<[u8; 32]>,
     events: Vec<Event>,
 }
 
 impl<'a> Events<'a> {
     pub(super) fn of(dialect: &'static str, request: &'a Verified) -> Self {
-        Self { dialect, body: request.body(), digest: None, events: Vec::new() }
+        Self::named(dialect, request.body())
+    }
+
+    /// Those of a message that has a name of its own, which is signed.
+    pub(super) fn named(dialect: &'static str, name: &'a [u8]) -> Self {
+        Self { dialect, name, digest: OnceCell::new(), events: Vec::new() }
     }
 
     /// Adds an event. `kept` are the vendor's members that we do not know, under their own names; one that bears a name
@@ -98,7 +106,7 @@ impl<'a> Events<'a> {
 
     /// Adds an event whose data is known to fit.
     pub(super) fn push_data(&mut self, event_type: EventType, occurred_at: Timestamp, data: Data) {
-        let digest = self.digest.get_or_insert_with(|| Sha256::digest(self.body).into());
+        let digest = self.digest.get_or_init(|| Sha256::digest(self.name).into());
         let id = event_id(self.dialect, digest, self.events.len());
         self.events.push(Event { id, event_type, occurred_at, data });
     }

@@ -165,10 +165,10 @@ impl Inbound for Standard {
     fn decode(&self, request: &Verified) -> Result<Decoded, Refusal> {
         let signed = Signed::read(request.headers())?;
         let sent_at = Timestamp::from_second(signed.seconds).ok();
-        let mut events = Events::of(DIALECT.id, request);
+        let mut events = Events::named(DIALECT.id, signed.id.as_bytes());
         let envelope: Envelope<'_> = serde_json::from_slice(request.body()).unwrap_or_default();
         let vendor_event = envelope.event_type.and_then(text).unwrap_or_default();
-        let data = envelope.data.and_then(|data| Data::from_text(data.get().to_owned()).ok());
+        let data = envelope.data.and_then(|data| Data::from_raw(data).ok());
         let silence = match said(&vendor_event, data) {
             Ok((event_type, data)) => {
                 let stated = envelope.timestamp.and_then(text).and_then(|text| text.parse().ok());

@@ -66,7 +66,18 @@ impl Data {
     /// # Errors
     /// When it is not JSON or not an object.
     pub fn from_text(text: String) -> Result<Self, serde_json::Error> {
-        let raw = RawValue::from_string(text)?;
+        Self::object(RawValue::from_string(text)?)
+    }
+
+    /// Takes a part of JSON that was read.
+    ///
+    /// # Errors
+    /// When it is not an object.
+    pub fn from_raw(raw: &RawValue) -> Result<Self, serde_json::Error> {
+        Self::object(raw.to_owned())
+    }
+
+    fn object(raw: Box<RawValue>) -> Result<Self, serde_json::Error> {
         if !raw.get().starts_with('{') {
             return Err(serde::de::Error::custom("data is not an object"));
         }

@@ -25,7 +25,7 @@ fn key(secret: &str) -> Key {
 fn receive(given: &Value, secret: &str, headers: &[(&str, &str)], body: &[u8], now: i64) -> Result<Decoded, Refusal> {
     check(given).unwrap();
     let headers: Headers = headers.iter().copied().collect();
-    let request = Unverified::new(headers, body).configured(settings(given));
+    let request = Unverified::new(headers, body.to_vec()).configured(settings(given));
     let now = Timestamp::from_second(now).unwrap();
     request.verify(dialect::find("custom").unwrap(), &[key(secret)], now, TOLERANCE)?.decode()
 }
@@ -47,7 +47,7 @@ fn passes(file: &str, given: &Value) -> (usize, usize) {
             continue;
         };
         let now = Timestamp::from_second(case["now"].as_i64().unwrap_or(1_700_000_000)).unwrap();
-        let request = Unverified::new(headers, body).configured(settings(given));
+        let request = Unverified::new(headers, body.to_vec()).configured(settings(given));
         let outcome = request.verify(dialect::find("custom").unwrap(), &[key(secret)], now, TOLERANCE);
         let is_of_the_signature = reason.is_some_and(|reason| {
             matches!(

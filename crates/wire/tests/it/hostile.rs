@@ -353,7 +353,8 @@ fn receive_everywhere(body: &[u8]) {
                 continue;
             };
             let headers: Headers = headers.into_iter().map(|line| (line.name, line.value)).collect();
-            let verified = Unverified::new(headers, body).verify(dialect, &keys, now, SignedDuration::ZERO).unwrap();
+            let verified =
+                Unverified::new(headers, body.to_vec()).verify(dialect, &keys, now, SignedDuration::ZERO).unwrap();
             for event in verified.decode().into_iter().flat_map(|decoded| decoded.events) {
                 watchbell_wire::event::check(&event.event_type, &event.data).expect("decoded events fit their type");
                 for dialect in dialect::ALL {

@@ -62,7 +62,7 @@ fn verify(
     keys: &[Key],
     at: Timestamp,
 ) -> Result<(), Reason> {
-    let request = Unverified::new(headers.clone(), body);
+    let request = Unverified::new(headers.clone(), body.to_vec());
     request.verify(dialect, keys, at, TOLERANCE).map(|_| ()).map_err(|refusal| refusal.reason)
 }
 

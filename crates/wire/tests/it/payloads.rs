@@ -13,7 +13,8 @@ fn receive(dialect: &'static Dialect, event: &str, body: &[u8]) -> Decoded {
     let message = Message { id: "01926fe4-2c1f-7cc0-8f4b-6f3c5a1e9b7d", event, occurred_at: now, sent_at: now, body };
     let headers: Headers =
         dialect.sign(&message, &keys).unwrap().into_iter().map(|line| (line.name, line.value)).collect();
-    let verified = Unverified::new(headers, body).verify(dialect, &keys, now, SignedDuration::from_mins(5)).unwrap();
+    let verified =
+        Unverified::new(headers, body.to_vec()).verify(dialect, &keys, now, SignedDuration::from_mins(5)).unwrap();
     verified.decode().unwrap()
 }
 
@@ -123,7 +124,7 @@ fn a_github_body_must_fit_the_event_that_the_header_claims() {
         let headers = dialect.sign(&message, &keys).unwrap();
         let headers: Headers = headers.into_iter().map(|line| (line.name, line.value)).collect();
         let verified =
-            Unverified::new(headers, body.as_str()).verify(dialect, &keys, now, SignedDuration::ZERO).unwrap();
+            Unverified::new(headers, body.clone()).verify(dialect, &keys, now, SignedDuration::ZERO).unwrap();
         let refusal = verified.decode().unwrap_err();
         assert_eq!((refusal.reason.as_str(), refusal.reason.status(dialect)), ("payload_invalid", 422), "{body}");
     }

@@ -19,7 +19,8 @@ fn receive(dialect: &'static Dialect, event: &str, occurred_at: Timestamp, body:
     let message = Message { id, event, occurred_at, sent_at: now(), body };
     let headers: Headers =
         dialect.sign(&message, &keys).unwrap().into_iter().map(|line| (line.name, line.value)).collect();
-    let verified = Unverified::new(headers, body).verify(dialect, &keys, now(), SignedDuration::from_mins(5)).unwrap();
+    let verified =
+        Unverified::new(headers, body.to_vec()).verify(dialect, &keys, now(), SignedDuration::from_mins(5)).unwrap();
     verified.decode().unwrap()
 }
 

@@ -12,7 +12,7 @@ fn decoded(id: &str, settings: &Value, headers: &[(&str, &str)], body: &[u8]) ->
     let headers: Headers = headers.iter().copied().collect();
     let settings = Settings::new(settings.as_object().unwrap().clone());
     let now = Timestamp::from_second(NOW).unwrap();
-    Unverified::new(headers, body).configured(settings).vouched(dialect::find(id).unwrap(), now)?.decode()
+    Unverified::new(headers, body.to_vec()).configured(settings).vouched(dialect::find(id).unwrap(), now)?.decode()
 }
 
 fn silence(id: &str, headers: &[(&str, &str)], body: &str) -> String {
@@ -119,8 +119,9 @@ fn an_age_a_little_over_the_limit_says_so_in_seconds() {
     let key = standard.secrets.key(&Secret::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")).unwrap();
     let headers: Headers = STANDARD.iter().copied().collect();
     let now = Timestamp::from_second(NOW + 310).unwrap();
-    let refusal =
-        Unverified::new(headers, b"{}").verify(standard, &[key], now, SignedDuration::from_mins(5)).unwrap_err();
+    let refusal = Unverified::new(headers, b"{}".to_vec())
+        .verify(standard, &[key], now, SignedDuration::from_mins(5))
+        .unwrap_err();
     assert_eq!(refusal.detail, "webhook-timestamp is 310 seconds old; at most 300 seconds is allowed");
 }
 
