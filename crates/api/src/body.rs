@@ -376,12 +376,12 @@ pub(crate) fn check_encoding(headers: &HeaderMap) -> Result<()> {
 
 /// `application/json` or `application/…+json`, in UTF-8 where it says so.
 fn check_media_type(headers: &HeaderMap) -> Result<()> {
-    const WANTED: Problem = Problem::UnsupportedMediaType("application/json");
+    let wanted = || Problem::UnsupportedMediaType("application/json".to_owned());
     let mut lines = headers.get_all(header::CONTENT_TYPE).iter();
     let (Some(line), None) = (lines.next(), lines.next()) else {
-        return Err(WANTED);
+        return Err(wanted());
     };
-    let text = line.to_str().map_err(|_| WANTED)?.to_ascii_lowercase();
+    let text = line.to_str().map_err(|_| wanted())?.to_ascii_lowercase();
     let (kind, params) = text.split_once(';').unwrap_or((&text, ""));
     let kind = kind.trim();
     let is_json = kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"));
@@ -391,7 +391,7 @@ fn check_media_type(headers: &HeaderMap) -> Result<()> {
         .all(|charset| matches!(charset.trim_matches('"'), "utf-8" | "utf8"));
     match is_json && is_utf8 {
         true => Ok(()),
-        false => Err(WANTED),
+        false => Err(wanted()),
     }
 }
 

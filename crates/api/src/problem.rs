@@ -78,7 +78,7 @@ problems! {
     /// The body ended early.
     BodyIncomplete = "body_incomplete", BAD_REQUEST, "The body is incomplete";
     /// Not a media type that we read here.
-    UnsupportedMediaType(&'static str) = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "The media type is not supported";
+    UnsupportedMediaType(String) = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "The media type is not supported";
     /// A coded body.
     UnsupportedEncoding = "unsupported_encoding", UNSUPPORTED_MEDIA_TYPE, "The content encoding is not supported";
     /// A header that decides holds what it cannot hold.

@@ -68,10 +68,16 @@ async fn arrive(State(ingress): State<Arc<Ingress>>, params: RawPathParams, requ
     };
     let (parts, body) = request.into_parts();
     let answering = Answering::to(&known, &parts);
-    if known.source.dialect.id == CLOUDEVENTS && parts.method == Method::OPTIONS {
-        return consent(&known, &parts.headers);
-    }
-    let received = match ingress.receive(&known, &parts, body).await {
+    let received = if known.source.dialect.id == CLOUDEVENTS && parts.method == Method::OPTIONS {
+        let call = ingress.call(&parts);
+        match ingress.receiver.admit(&known, call.address) {
+            Ok(()) => return consent(&known, &parts.headers),
+            Err((refused, retry_after)) => Ok(ingress.receiver.refuse(&known, call, refused, retry_after).await),
+        }
+    } else {
+        ingress.receive(&known, &parts, body).await
+    };
+    let received = match received {
         Ok(received) => received,
         // Nothing was taken: the same request may come again.
         Err(problem) => return answering.problem(problem),

@@ -14,7 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 use watchbell_domain::audit::Action;
 use watchbell_domain::id::{EventId, OrgId, ReceiptId, SourceId};
-use watchbell_domain::port::{ReceiptFilter, ReceiptStore};
+use watchbell_domain::port::{ReceiptFilter, ReceiptStore, StoreError};
 use watchbell_domain::receipt::{Receipt, Verdict};
 use watchbell_engine::receive::{Known, Receiver, Retaken, Unreadable};
 
@@ -214,7 +214,10 @@ impl Again {
         let detail = json!({"source": old.source_id.to_string(), "verdict": old.verdict.as_str(),
             "receipt": view.id, "events": events});
         let terms = write.once.terms(&answer, caller.deed(action, id, now, detail));
-        let written = self.receipts.retake(retaken.retaking, terms).await?;
+        let written = self.receipts.retake(retaken.retaking, terms).await.map_err(|error| match error {
+            StoreError::Conflict(what) => Problem::ReceiptState(what.to_owned()),
+            other => Problem::from(other),
+        })?;
         finish(written, answer)
     }
 }

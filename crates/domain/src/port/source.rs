@@ -65,7 +65,8 @@ pub trait ReceiptStore: Send + Sync {
     /// Keeps a request that was refused, and no more of them than `ring` says.
     fn keep_refused(&self, receipt: Receipt, ring: Ring) -> Pending<'_, ()>;
 
-    /// Takes a kept request again, as somebody asked: see [`Retaking`].
+    /// Takes a kept request again, as somebody asked: see [`Retaking`]. [`StoreError::Conflict`]: it was taken by one of its
+    /// names meanwhile, by hand or because it came again.
     fn retake(&self, retaking: Retaking, terms: Terms) -> Pending<'_, Written<()>>;
 
     /// One receipt.
@@ -137,6 +138,8 @@ pub struct Retaking {
     pub receipt: Receipt,
     /// Names it is known again by from now on, so that the vendor's own repetition makes nothing twice.
     pub keys: Vec<DedupKey>,
+    /// For how long.
+    pub window: SignedDuration,
     /// Its events.
     pub acceptance: Acceptance,
     /// What it says of findings.

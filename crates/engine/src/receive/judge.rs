@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use watchbell_domain::id::SourceId;
 use watchbell_domain::receipt::{CLOUDEVENTS, DedupKey, Verdict};
 use watchbell_wire::dialect::Credential;
-use watchbell_wire::{Decoded, Dialect, Event, Headers, Key, Reason, Refusal, Settings, Unverified, Verified};
+use watchbell_wire::{Decoded, Dialect, Event, Headers, Key, Reason, Refusal, Settings, Unverified, Verified, length};
 
 use super::media::{self, Media};
 
@@ -44,6 +44,8 @@ pub struct Judged {
     pub vendor_event: String,
     /// What it says. Empty: nothing to us.
     pub events: Vec<Event>,
+    /// Why it says nothing to us.
+    pub silence: Option<String>,
     /// By what it is known again.
     pub keys: Vec<DedupKey>,
 }
@@ -148,7 +150,7 @@ fn read(
     let decoded = verified.decode().map_err(|refusal| refused(dialect, refusal))?;
     check(&decoded)?;
     let keys = names(source, dialect, decoded.delivery_id.as_deref(), body);
-    Ok(Judged { vendor_event: decoded.vendor_event, events: decoded.events, keys })
+    Ok(Judged { vendor_event: decoded.vendor_event, events: decoded.events, silence: decoded.silence, keys })
 }
 
 fn refused(dialect: &Dialect, refusal: Refusal) -> Refused {
@@ -186,11 +188,13 @@ fn check_age(decoded: &Decoded, rules: Rules, now: Timestamp) -> Result<(), Refu
     };
     let age = sent_at.duration_until(now);
     if age > age_max {
-        let detail = format!("the signed time of sending is {sent_at}, {age:#} ago; at most {age_max:#} is allowed");
+        let (age, most) = length::apart(age, age_max);
+        let detail = format!("the signed time of sending is {sent_at}, {age} ago; at most {most} is allowed");
         return Err(Refused::new(Verdict::TimestampStale, detail));
     }
     if age < -AHEAD_MAX {
-        let detail = format!("the signed time of sending is {sent_at}, {:#} ahead", -age);
+        let (ahead, most) = length::apart(-age, AHEAD_MAX);
+        let detail = format!("the signed time of sending is {sent_at}, {ahead} ahead; at most {most} is allowed");
         return Err(Refused::new(Verdict::TimestampFuture, detail));
     }
     Ok(())

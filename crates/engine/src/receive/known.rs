@@ -95,7 +95,15 @@ pub(super) fn take_weight(bucket: &mut Bucket, weight: u32, now: Timestamp) -> b
 pub struct Sources {
     store: Arc<dyn SourceStore>,
     clock: Arc<dyn Clock>,
-    remembered: Mutex<BTreeMap<SourceId, (Arc<Known>, SignedDuration)>>,
+    remembered: Mutex<Remembered>,
+}
+
+/// Sources, and until when each is believed.
+#[derive(Default)]
+struct Remembered {
+    sources: BTreeMap<SourceId, (Arc<Known>, SignedDuration)>,
+    /// How often one changed: what was read before a change is not remembered after it.
+    changes: u64,
 }
 
 impl fmt::Debug for Sources {
@@ -112,7 +120,9 @@ impl Sources {
 
     /// A source was changed or deleted.
     pub fn changed(&self, id: SourceId) {
-        if let Some((_, until)) = lock(&self.remembered).get_mut(&id) {
+        let mut remembered = lock(&self.remembered);
+        remembered.changes += 1;
+        if let Some((_, until)) = remembered.sources.get_mut(&id) {
             *until = SignedDuration::MIN;
         }
     }
@@ -123,14 +133,17 @@ impl Sources {
     /// The store's.
     pub async fn find(&self, id: SourceId) -> Result<Option<Arc<Known>>, StoreError> {
         let now = self.clock.monotonic();
-        let known = lock(&self.remembered).get(&id).cloned();
+        let (known, changes) = {
+            let remembered = lock(&self.remembered);
+            (remembered.sources.get(&id).cloned(), remembered.changes)
+        };
         if let Some((known, until)) = &known
             && now < *until
         {
             return Ok(Some(Arc::clone(known)));
         }
         let Some(source) = self.store.called_source(id).await? else {
-            lock(&self.remembered).remove(&id);
+            lock(&self.remembered).sources.remove(&id);
             return Ok(None);
         };
         // What it did so far still counts.
@@ -151,10 +164,12 @@ impl Sources {
         let hidden = source.dialect.inbound.and_then(|inbound| inbound.credential_header(&settings));
         let known = Arc::new(Known { source, keys, settings, placing, hidden, rates });
         let mut remembered = lock(&self.remembered);
-        if remembered.len() >= REMEMBERED_MAX {
-            remembered.clear();
+        if remembered.changes == changes {
+            if remembered.sources.len() >= REMEMBERED_MAX {
+                remembered.sources.clear();
+            }
+            remembered.sources.insert(id, (Arc::clone(&known), now + REMEMBERED_FOR));
         }
-        remembered.insert(id, (Arc::clone(&known), now + REMEMBERED_FOR));
         Ok(Some(known))
     }
 }

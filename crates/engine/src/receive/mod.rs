@@ -220,6 +220,7 @@ impl Receiver {
         };
         let receipt = Receipt {
             events: prepared.event_ids(),
+            detail: prepared.silence,
             vendor_event: Some(prepared.vendor_event),
             ..self.receipt(known, call, prepared.verdict)
         };
@@ -285,13 +286,16 @@ impl Receiver {
 
     fn receipt(&self, known: &Known, call: Call, verdict: Verdict) -> Receipt {
         let source = &known.source;
+        // Some vendors send what nobody may keep, such as the secret that a scan found.
+        let redacted = source.dialect.inbound.and_then(|inbound| inbound.redacted(&call.headers, &call.body));
+        let body = redacted.map_or(call.body, Bytes::from);
         Receipt {
             id: ReceiptId::make(call.received_at, &*self.parts.entropy),
             org_id: source.org_id,
             source_id: source.id,
             received_at: call.received_at,
             address: call.address,
-            request: kept::kept(call.method, call.headers, known.hidden.as_deref(), call.body, call.body_bytes),
+            request: kept::kept(call.method, call.headers, known.hidden.as_deref(), body, call.body_bytes),
             verdict,
             status: verdict.status(source.dialect),
             detail: None,
@@ -322,6 +326,8 @@ const PAUSE_SECONDS: u64 = 300;
 struct Prepared {
     verdict: Verdict,
     vendor_event: String,
+    /// Why it makes no event.
+    silence: Option<String>,
     keys: Vec<watchbell_domain::receipt::DedupKey>,
     acceptance: Acceptance,
     saying: Option<Saying>,
@@ -369,7 +375,8 @@ impl Prepared {
         let hearing = Hearing { source_id: source.id, received_at: now, hops, tells_critical, retells };
         let placing = known.placing.clone();
         let saying = (!statements.is_empty()).then_some(Saying { hearing, placing, statements });
-        Ok(Self { verdict, vendor_event: judged.vendor_event, keys: judged.keys, acceptance, saying })
+        let silence = judged.silence.filter(|_| is_empty);
+        Ok(Self { verdict, vendor_event: judged.vendor_event, silence, keys: judged.keys, acceptance, saying })
     }
 
     /// The events that it makes, as far as can be said before the commit: what is told of findings is known with that.

@@ -95,6 +95,6 @@ impl Receiver {
         };
         let keys = if takes_names { prepared.keys } else { Vec::new() };
         let (acceptance, saying) = (prepared.acceptance, prepared.saying);
-        Ok(Retaken { retaking: Retaking { receipt, keys, acceptance, saying } })
+        Ok(Retaken { retaking: Retaking { receipt, keys, window: self.options.dedup_window, acceptance, saying } })
     }
 }

@@ -163,11 +163,18 @@ pub async fn taken_again_by_hand(world: World) {
         ..old
     };
     let acceptance = world.acceptance(org, vec![event], 2);
-    let retaking = Retaking { receipt: new.clone(), keys: vec![DedupKey([5; 16])], acceptance, saying: None };
-    fresh(world.store.retake(retaking, Terms::default()).await.unwrap());
+    let (keys, window) = (vec![DedupKey([5; 16])], SignedDuration::from_hours(1));
+    let retaking = Retaking { receipt: new.clone(), keys, window, acceptance, saying: None };
+    fresh(world.store.retake(retaking.clone(), Terms::default()).await.unwrap());
     assert_eq!(world.store.receipt(org, new.id).await.unwrap(), Some(new.clone()));
     let again = world.store.take(taking(&world, &source, 3, &[5])).await.unwrap();
     assert_eq!(again, Reception::Duplicate { of: new.id });
+    let event = world.event(EventType::ScanStarted, "{}", 4);
+    let acceptance = world.acceptance(org, vec![event], 4);
+    let by_hand = Receipt { id: ReceiptId(world.uuid(4)), received_at: at(4), ..new };
+    let twice = Retaking { receipt: by_hand, acceptance, ..retaking };
+    let refused = world.store.retake(twice, Terms::default()).await;
+    assert!(matches!(refused, Err(StoreError::Conflict(_))), "{refused:?}");
     assert_eq!(events(&world, org).await, 1);
 }
 

@@ -5,14 +5,14 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 use uuid::Uuid;
 use watchbell_domain::id::{EventId, OrgId, ReceiptId, SourceId};
 use watchbell_domain::port::{
     Acceptance, Forgetting, Forgotten, Page, PageRequest, Pending, ReceiptFilter, ReceiptStore, Reception, Retaking,
-    Saying, Taking, Terms, Written,
+    Saying, StoreError, Taking, Terms, Written,
 };
 use watchbell_domain::receipt::{DedupKey, KeptRequest, Kind, Receipt, Ring, Verdict};
 
@@ -52,6 +52,9 @@ impl ReceiptStore for SqliteStore {
         self.add(move |tx| {
             let receipt = &retaking.receipt;
             audit::on(tx, receipt.org_id, receipt.received_at, &terms, |tx| {
+                if first_by(tx, receipt, &retaking.keys, retaking.window)?.is_some() {
+                    return Err(StoreError::Conflict("the request was taken already").into());
+                }
                 admit(tx, receipt, &retaking.keys, &retaking.acceptance, retaking.saying.as_ref())
             })
         })
@@ -83,14 +86,28 @@ impl ReceiptStore for SqliteStore {
 
 fn take(tx: &mut Tx<'_>, taking: &Taking) -> Result<Reception> {
     let receipt = &taking.receipt;
-    let forgotten = receipt.received_at.saturating_sub(taking.window).unwrap_or(Timestamp::MIN);
-    for key in &taking.keys {
-        let Some(of) = tx.receipt_keys.find(tx.conn, *key, forgotten)? else { continue };
+    if let Some(of) = first_by(tx, receipt, &taking.keys, taking.window)? {
         keep(tx.conn, &repeated(receipt, of), taking.ring)?;
         return Ok(Reception::Duplicate { of });
     }
     admit(tx, receipt, &taking.keys, &taking.acceptance, taking.saying.as_ref())?;
     Ok(Reception::New)
+}
+
+/// The receipt of the request that was taken by one of these names within the window.
+fn first_by(
+    tx: &mut Tx<'_>,
+    receipt: &Receipt,
+    keys: &[DedupKey],
+    window: SignedDuration,
+) -> Result<Option<ReceiptId>> {
+    let forgotten = receipt.received_at.saturating_sub(window).unwrap_or(Timestamp::MIN);
+    for key in keys {
+        if let Some(first) = tx.receipt_keys.find(tx.conn, *key, forgotten)? {
+            return Ok(Some(first));
+        }
+    }
+    Ok(None)
 }
 
 /// The receipt of a request that was here before. What it said stands in the first one's.

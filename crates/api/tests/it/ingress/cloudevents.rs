@@ -66,6 +66,12 @@ async fn consent_is_in_the_headers() {
     assert_eq!(ask(Some("eventemitter.example.com")).await, granted);
     assert_eq!(ask(Some("evil.example.net")).await, (None, None));
     assert_eq!(ask(None).await, (None, None));
-    let refused = json!({"settings": {"allowed_rate": -1}});
-    world.patch(&world.path(&format!("/sources/{}", vendor.id)), refused).await.is(422);
+    let source = world.path(&format!("/sources/{}", vendor.id));
+    world.patch(&source, json!({"settings": {"allowed_rate": -1}})).await.is(422);
+    // Whoever may not send is not told that it may.
+    world.patch(&source, json!({"allowed_ips": ["198.51.100.0/24"]})).await.is(200);
+    let ask = Request::options(&vendor.path).header("WebHook-Request-Origin", "eventemitter.example.com");
+    let reply = world.send(ask.body(Body::empty()).unwrap()).await.is(403);
+    assert_eq!(reply.headers.get("webhook-allowed-origin"), None);
+    assert_eq!(vendor.verdict(&world).await, "source_ip_forbidden");
 }

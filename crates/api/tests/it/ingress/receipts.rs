@@ -37,6 +37,37 @@ async fn a_receipt_tells_its_owner_all_but_secrets() {
 }
 
 #[tokio::test]
+async fn what_says_nothing_to_us_tells_its_owner_why() {
+    let world = World::new().await;
+    let vendor = Vendor::new(&world, "standard", json!({})).await;
+    vendor.tell(&world, "", "msg_1", r#"{"hello":1}"#).await.is(200);
+    let receipt = vendor.receipts(&world).await.remove(0);
+    assert_eq!(receipt["verdict"], "unknown_event");
+    assert!(receipt["detail"].as_str().is_some_and(|detail| detail.contains("type")), "{receipt}");
+}
+
+/// GitHub sends the secret that it found. Nobody but its finder is to have it.
+#[tokio::test]
+async fn a_secret_that_a_scan_found_is_not_kept() {
+    let world = World::new().await;
+    let vendor = Vendor::new(&world, "github", json!({})).await;
+    let alert = json!({"number": 1, "state": "open", "secret_type": "aws", "secret": "AKIA-hush-hush",
+        "html_url": "https://example.com/1", "created_at": "2027-01-15T08:00:00Z"});
+    let body = json!({"action": "created", "alert": alert, "repository": {"full_name": "acme/shop"}}).to_string();
+    let told = vendor.tell(&world, "secret_scanning_alert", "d1", &body).await.is(200).json();
+    let id = told["receipt_id"].as_str().unwrap();
+    let receipt = world.get(&world.path(&format!("/receipts/{id}"))).await.is(200);
+    assert!(!receipt.text().contains("hush-hush"), "{}", receipt.text());
+    let receipt = receipt.json();
+    assert_eq!(receipt["body"].as_str().map(str::len), Some(body.len()));
+    // A refused one is kept as well.
+    let wrong = with(&vendor.signed(&world, "secret_scanning_alert", "d2", &body), "X-Hub-Signature-256", None);
+    vendor.call(&world, &wrong, body.as_str()).await.is(401);
+    let id = vendor.receipts(&world).await.remove(0)["id"].as_str().unwrap().to_owned();
+    assert!(!world.get(&world.path(&format!("/receipts/{id}"))).await.is(200).text().contains("hush-hush"));
+}
+
+#[tokio::test]
 async fn what_is_refused_says_why_to_its_owner_alone() {
     let world = World::new().await;
     let vendor = Vendor::new(&world, "snyk", json!({})).await;
@@ -133,6 +164,8 @@ async fn what_was_refused_is_accepted_by_hand() {
     let receipt = vendor.receipts(&world).await.remove(0);
     assert_eq!((&receipt["verdict"], &receipt["of"]), (&json!("accepted"), &refused["id"]));
     assert!(receipt["detail"].as_str().unwrap().contains("by hand"));
+    assert_eq!(world.post(&path, json!({})).await.is(409).code(), "receipt_state", "once is enough");
+    assert_eq!(types(&world).await.len(), 3);
     // What the vendor sends of its own is the same message.
     assert_eq!(vendor.call(&world, &lines, SNAPSHOT).await.is(200).json()["duplicate"], true);
     let audit = world.get(&world.path("/audit?action=receipt.accept")).await.is(200).json();
