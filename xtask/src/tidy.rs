@@ -16,7 +16,8 @@ const WALLS: &[(&str, &[&str])] = &[
     ("domain", &["wire"]),
     ("store", &["domain", "wire"]),
     ("engine", &["domain", "wire"]),
-    ("api", &["engine", "domain", "wire"]),
+    ("serve", &["domain", "wire"]),
+    ("api", &["serve", "engine", "domain", "wire"]),
     ("server", &["api", "engine", "store", "domain", "wire"]),
     ("simulation", &["engine", "store", "domain", "wire"]),
 ];
@@ -30,6 +31,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     let mut problems = Vec::new();
     walls(&mut problems)?;
     files(&mut problems)?;
+    examples(&mut problems)?;
     proof::check(&mut problems)?;
     if problems.is_empty() {
         return Ok(());
@@ -85,6 +87,40 @@ fn files(problems: &mut Vec<String>) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// An example in the documentation is a test, unless its crate says that it has none: then it must have none.
+fn examples(problems: &mut Vec<String>) -> anyhow::Result<()> {
+    let mut sources = Vec::new();
+    collect(&root().join("crates"), &mut sources)?;
+    for path in sources {
+        let Some(krate) = path.ancestors().find(|folder| folder.join("Cargo.toml").is_file()) else { continue };
+        if !fs::read_to_string(krate.join("Cargo.toml"))?.contains("doctest = false") {
+            continue;
+        }
+        if let Some(line) = first_example(&fs::read_to_string(&path)?) {
+            problems.push(format!("{}:{line}: an example that is not run: see doctest in Cargo.toml", path.display()));
+        }
+    }
+    Ok(())
+}
+
+/// The line where the first example begins that rustdoc would run.
+fn first_example(source: &str) -> Option<usize> {
+    let mut is_inside = false;
+    for (index, line) in source.lines().enumerate() {
+        let line = line.trim_start();
+        let Some(text) = line.strip_prefix("///").or_else(|| line.strip_prefix("//!")) else {
+            is_inside = false;
+            continue;
+        };
+        let Some(kind) = text.trim().strip_prefix("```") else { continue };
+        if !is_inside && matches!(kind, "" | "rust" | "no_run" | "should_panic" | "compile_fail") {
+            return Some(index + 1);
+        }
+        is_inside = !is_inside;
+    }
+    None
+}
+
 fn collect(folder: &Path, sources: &mut Vec<PathBuf>) -> anyhow::Result<()> {
     for entry in fs::read_dir(folder).with_context(|| folder.display().to_string())? {
         let path = entry?.path();
@@ -96,4 +132,16 @@ fn collect(folder: &Path, sources: &mut Vec<PathBuf>) -> anyhow::Result<()> {
     }
     sources.sort();
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_example_that_rustdoc_would_run_is_found() {
+        assert_eq!(first_example("/// ```text\n/// a\n/// ```\nfn a() {}\n/// x\n"), None);
+        assert_eq!(first_example("//! ```json\n//! {}\n//! ```\n//!\n//! ```\n//! b();\n//! ```\n"), Some(5));
+        assert_eq!(first_example("    /// ```no_run\n    /// b();\n    /// ```\n"), Some(1));
+    }
 }

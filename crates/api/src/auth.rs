@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::marker::PhantomData;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::extract::{FromRef, FromRequestParts, RawPathParams, Request, State};
@@ -26,16 +26,14 @@ use crate::limits::Limiter;
 use crate::org_names::OrgNames;
 use crate::problem::{Problem, Result};
 
+pub use crate::serve::Peer;
+
 /// How long a key that was found is believed. Revoking on this node takes effect at once.
 const REMEMBERED_FOR: SignedDuration = SignedDuration::from_secs(5);
 /// Most keys remembered.
 const REMEMBERED_MAX: usize = 4096;
 /// A key is shorter than this.
 const KEY_BYTES_MAX: usize = 512;
-
-/// The address a request came from, put into its extensions by the server.
-#[derive(Debug, Clone, Copy)]
-pub struct Peer(pub SocketAddr);
 
 /// How old a key's last use may be before it is written anew: a write now and then, not one a request.
 const USE_WRITTEN_EVERY: SignedDuration = SignedDuration::from_mins(5);

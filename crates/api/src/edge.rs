@@ -2,7 +2,6 @@
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Router;
 use axum::extract::{FromRef, MatchedPath, Request, State};
@@ -36,7 +35,7 @@ use crate::org_names::OrgNames;
 use crate::page::Cursors;
 use crate::problem::{self, Problem};
 use crate::rest::Explaining;
-use crate::serve::Ambiguous;
+use crate::serve::{Ambiguous, Ready};
 use crate::{capture, graphql, ingress, rest, vendor};
 
 /// Names the request in the answer.
@@ -171,22 +170,6 @@ impl Room {
             true => Ok(()),
             false => Err(Problem::StorageFull),
         }
-    }
-}
-
-/// Whether this node wants requests.
-#[derive(Debug, Clone, Default)]
-pub struct Ready(Arc<AtomicBool>);
-
-impl Ready {
-    /// What `/readyz` answers from now on.
-    pub fn set(&self, ready: bool) {
-        self.0.store(ready, Ordering::Release);
-    }
-
-    /// What `/readyz` answers.
-    pub fn get(&self) -> bool {
-        self.0.load(Ordering::Acquire)
     }
 }
 

@@ -27,7 +27,8 @@ pub mod page;
 mod path;
 pub mod problem;
 mod rest;
-pub mod serve;
 mod vendor;
 
 pub use edge::{Edge, Options, Parts, openapi};
+/// The connections that requests come over.
+pub use watchbell_serve as serve;

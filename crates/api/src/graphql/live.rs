@@ -34,9 +34,8 @@ use super::http::finished;
 use super::list::Node;
 use super::operation::{Path, Session};
 use crate::auth::{Authenticator, Caller};
-use crate::edge::Ready;
 use crate::problem::{Problem, Result};
-use crate::serve::Busy;
+use crate::serve::{Busy, Ready};
 
 /// Changes that a stream may be behind.
 const BEHIND_MAX: usize = 1024;

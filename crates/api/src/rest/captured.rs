@@ -28,11 +28,12 @@ use super::verify::{Answering, Diagnosed, Message};
 use super::verify_known::KnownBy;
 use crate::auth::{Authenticator, Caller, Tenant, right};
 use crate::capture::Captures;
-use crate::edge::{Edge, Making, Ready};
+use crate::edge::{Edge, Making};
 use crate::graphql::Live;
 use crate::page::{Cursors, List, PageQuery, QueryOf};
 use crate::path::IdIn;
 use crate::problem::{Body, Problem, Result};
+use crate::serve::Ready;
 
 /// Longest wait for something new, and how long it is unless asked for.
 const WAIT_MAX: SignedDuration = SignedDuration::from_secs(30);

@@ -9,9 +9,10 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use watchbell_domain::port::RoomStore;
 
 use crate::auth::Caller;
-use crate::edge::{Edge, Ready};
+use crate::edge::Edge;
 use crate::metrics::Metrics;
 use crate::problem::{Body, Problem, Result};
+use crate::serve::Ready;
 
 pub(super) fn guarded() -> OpenApiRouter<Edge> {
     OpenApiRouter::default().routes(routes!(metrics))

@@ -55,7 +55,7 @@ fn address_of(entry: &str) -> Option<SocketAddr> {
 }
 
 /// What limits for each address count by: an IPv6 customer has a whole network of addresses.
-pub(crate) fn counted(address: IpAddr) -> IpAddr {
+pub fn counted(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => IpAddr::V4(address),
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX))),

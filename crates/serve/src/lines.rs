@@ -13,7 +13,7 @@ const LINES_USUAL: usize = 16;
 
 /// Goes with a request over HTTP/1 whose head is kept: see [`Lines::as_received`].
 #[derive(Debug, Clone)]
-pub(crate) struct Lines(Arc<[u8]>);
+pub struct Lines(Arc<[u8]>);
 
 impl Lines {
     pub(super) fn of(head: Box<[u8]>) -> Self {
@@ -34,7 +34,7 @@ impl Lines {
     }
 
     /// The lines of a request with these headers: as they came, or as far as it is known.
-    pub(crate) fn as_received(kept: Option<&Self>, headers: &HeaderMap) -> Headers {
+    pub fn as_received(kept: Option<&Self>, headers: &HeaderMap) -> Headers {
         let lines = kept.map(Self::read);
         // What hyper read is what counts, should the two ever differ.
         lines

@@ -1,4 +1,11 @@
-//! The accept loop: connections with limits in number, size and time.
+//! Watchbell's connections: the accept loop, with limits in number, size and time.
+//!
+//! ```text
+//!  socket ─▶ admission ─▶ stream (heads, frames: what the bytes say) ─▶ hyper ─▶ a router, given by the caller
+//!                            └─▶ watch (is the connection still of use?)
+//! ```
+//!
+//! It knows nothing of routes. What it has seen goes with each request: [`Peer`], [`Busy`], [`Lines`], [`Ambiguous`].
 //!
 //! What axum's own loop does not do: a header timeout counted from accept, a limit on idle connections, on headers and
 //! on HTTP/2 streams, and a shutdown in which the node first says that it is not ready, then stops accepting, then lets
@@ -6,8 +13,10 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -24,14 +33,12 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 use watchbell_domain::port::Clock;
 
-use crate::auth::Peer;
-use crate::edge::Ready;
 use admission::{Admission, Place};
 use proxies::TrustedProxies;
 use stream::Watched;
 use watch::{Activity, Verdict, Watch, Working};
 
-pub(crate) use lines::Lines;
+pub use lines::Lines;
 
 mod admission;
 mod frames;
@@ -49,6 +56,26 @@ const FULL: &[u8] =
 
 /// Bytes of an answer that wait in an HTTP/2 stream for the client to read them.
 const SEND_BYTES_MAX: usize = 64 * 1024;
+
+/// The address a request came from.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer(pub SocketAddr);
+
+/// Whether this node wants requests.
+#[derive(Debug, Clone, Default)]
+pub struct Ready(Arc<AtomicBool>);
+
+impl Ready {
+    /// What `/readyz` answers from now on.
+    pub fn set(&self, ready: bool) {
+        self.0.store(ready, Ordering::Release);
+    }
+
+    /// What `/readyz` answers.
+    pub fn get(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
 
 /// Limits of connections, named as in the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -201,11 +228,11 @@ impl Server {
 /// Goes with every request. Whoever holds it keeps the connection from being idle: for an answer that is begun and takes
 /// its time to go on.
 #[derive(Debug, Clone)]
-pub(crate) struct Busy(#[expect(dead_code, reason = "it is held, not read")] Arc<Working>);
+pub struct Busy(#[expect(dead_code, reason = "it is held, not read")] Arc<Working>);
 
 /// Goes with a request whose head leaves open where it ends.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Ambiguous;
+pub struct Ambiguous;
 
 fn answer(
     router: &Router,
