@@ -6,7 +6,7 @@ use bytes::Bytes;
 use watchbell_domain::SignedDuration;
 use watchbell_domain::id::{EventId, OrgId, ReceiptId};
 use watchbell_domain::port::{
-    EventFilter, Forgetting, Forgotten, PageRequest, ReceiptFilter, Reception, Retaking, Taking, Terms,
+    EventFilter, Forgetting, Forgotten, PageRequest, ReceiptFilter, Reception, Retaking, StoreError, Taking, Terms,
 };
 use watchbell_domain::receipt::{DedupKey, KeptRequest, Receipt, Ring, Verdict};
 use watchbell_domain::source::Source;
