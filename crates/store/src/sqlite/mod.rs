@@ -205,7 +205,10 @@ impl SqliteStore {
                 });
                 query.await.map_err(|_| StoreError::Unavailable("a query panicked".to_owned()))?
             }),
-            Writing::Inline(_) => Box::pin(async move { readers.run(work) }),
+            Writing::Inline(_) => Box::pin(async move {
+                let _turn = readers.turn().await?;
+                readers.run(work)
+            }),
         }
     }
 }
