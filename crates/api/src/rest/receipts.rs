@@ -214,11 +214,11 @@ impl Again {
         let detail = json!({"source": old.source_id.to_string(), "verdict": old.verdict.as_str(),
             "receipt": view.id, "events": events});
         let terms = write.once.terms(&answer, caller.deed(action, id, now, detail));
-        let written = self.receipts.retake(retaken.retaking, terms).await.map_err(|error| match error {
-            StoreError::Conflict(what) => Problem::ReceiptState(what.to_owned()),
-            other => Problem::from(other),
-        })?;
-        finish(written, answer)
+        let written = self.receipts.retake(retaken.retaking, terms).await;
+        if let Err(StoreError::Conflict(what)) = written {
+            return Err(Problem::ReceiptState(what.to_owned()));
+        }
+        finish(written?, answer)
     }
 }
 
