@@ -65,8 +65,9 @@ pub trait ReceiptStore: Send + Sync {
     /// Keeps a request that was refused, and no more of them than `ring` says.
     fn keep_refused(&self, receipt: Receipt, ring: Ring) -> Pending<'_, ()>;
 
-    /// Takes a kept request again, as somebody asked: see [`Retaking`]. [`StoreError::Conflict`]: it was taken by one of its
-    /// names meanwhile, by hand or because it came again.
+    /// Takes a kept request again, as somebody asked: see [`Retaking`].
+    /// [`Conflict`](super::StoreError::Conflict): it was taken by one of its names meanwhile, by hand or because it came
+    /// again.
     fn retake(&self, retaking: Retaking, terms: Terms) -> Pending<'_, Written<()>>;
 
     /// One receipt.
