@@ -138,12 +138,13 @@ impl ReceiptKeys {
     ) -> Result<()> {
         let name = Name { receipt, taken_at: micros(taken_at) };
         let (gathered_max, slice) = (self.gathered_max, self.slice);
+        // First of all, so that what fails from here on is seen to have changed something.
+        self.unlogged.push((key, name));
         let gathered = self.gathered(conn)?;
         gathered.names.insert(key, name);
         if gathered.names.len() > gathered_max {
             gathered.move_slice(conn, slice)?;
         }
-        self.unlogged.push((key, name));
         Ok(())
     }
 
@@ -449,6 +450,26 @@ mod tests {
                 prop_assert!(count(&conn, "receipt_key_log") <= 4 * 17);
             }
         }
+    }
+
+    /// The unit whose name was one too many, and the index out of order.
+    #[test]
+    fn a_slice_that_cannot_be_moved_leaves_nothing_behind() {
+        let conn = database();
+        let mut keys = small();
+        for number in 0..12 {
+            assert_eq!(take(&mut keys, &conn, number, 1), None);
+            keys.unit_ended(true);
+        }
+        keys.log(&conn).unwrap();
+        run(&conn, "ALTER TABLE receipt_key RENAME TO away");
+        keys.remember(&conn, key(12), receipt(2), at(2)).unwrap_err();
+        keys.unit_ended(false);
+        run(&conn, "ALTER TABLE away RENAME TO receipt_key");
+        for number in 0..12 {
+            assert_eq!(keys.find(&conn, key(number), at(0)).unwrap(), Some(receipt(1)));
+        }
+        assert_eq!(keys.find(&conn, key(12), at(0)).unwrap(), None);
     }
 
     #[test]
