@@ -243,11 +243,9 @@ impl Receiver {
     /// Keeps a request that is refused, unless there are too many of them. Whether it could be kept changes nothing for
     /// its sender.
     pub async fn refuse(&self, known: &Known, call: Call, refused: Refused, retry_after: Option<u64>) -> Received {
+        let receipt_id = self.keep(known, call, &refused).await;
         let Refused { verdict, detail } = refused;
-        let receipt = Receipt { detail: Some(detail.clone()), ..self.receipt(known, call, verdict) };
-        let id = receipt.id;
-        let is_kept = self.keep(known, receipt).await;
-        Received { verdict, detail: Some(detail), receipt_id: is_kept.then_some(id), of: None, retry_after }
+        Received { verdict, detail: Some(detail), receipt_id, of: None, retry_after }
     }
 
     /// `Ok(Err)`: what it says does not fit, which only its events show.
@@ -268,18 +266,21 @@ impl Receiver {
         Ok(Prepared::new(known, judged, (hops, false), now, &*self.parts.entropy))
     }
 
-    async fn keep(&self, known: &Known, receipt: Receipt) -> bool {
-        let Ok(_turn) = self.keeping.try_acquire() else { return false };
-        let weight = 1 + u32::try_from(receipt.request.body.len() / PIECE_BYTES).unwrap_or(u32::MAX);
+    /// `None`: there were too many, or it could not be written.
+    async fn keep(&self, known: &Known, call: Call, refused: &Refused) -> Option<ReceiptId> {
+        let _turn = self.keeping.try_acquire().ok()?;
+        let weight = 1 + u32::try_from(call.body.len() / PIECE_BYTES).unwrap_or(u32::MAX);
         let now = self.steady();
         if !known.keeps(weight, now) || !known::take_weight(&mut known::lock(&self.kept), weight, now) {
-            return false;
+            return None;
         }
+        let receipt = Receipt { detail: Some(refused.detail.clone()), ..self.receipt(known, call, refused.verdict) };
+        let id = receipt.id;
         match self.parts.receipts.keep_refused(receipt, self.options.ring).await {
-            Ok(()) => true,
+            Ok(()) => Some(id),
             Err(problem) => {
                 tracing::debug!(%problem, "a refused request is not kept");
-                false
+                None
             }
         }
     }
