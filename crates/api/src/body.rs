@@ -376,7 +376,7 @@ pub(crate) fn check_encoding(headers: &HeaderMap) -> Result<()> {
 
 /// `application/json` or `application/…+json`, in UTF-8 where it says so.
 fn check_media_type(headers: &HeaderMap) -> Result<()> {
-    let wanted = || Problem::UnsupportedMediaType("application/json".to_owned());
+    let wanted = || Problem::UnsupportedMediaType("Content-Type must be application/json".to_owned());
     let mut lines = headers.get_all(header::CONTENT_TYPE).iter();
     let (Some(line), None) = (lines.next(), lines.next()) else {
         return Err(wanted());

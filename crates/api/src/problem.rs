@@ -198,6 +198,7 @@ impl Problem {
             | Self::DuplicateKey(text)
             | Self::JsonTooDeep(text)
             | Self::NumberOutOfRange(text)
+            | Self::UnsupportedMediaType(text)
             | Self::HeaderInvalid(text)
             | Self::HeaderMissing(text)
             | Self::TimestampMissing(text)
@@ -230,7 +231,6 @@ impl Problem {
                 .collect::<Vec<_>>()
                 .join("; "),
             Self::BodyTooLarge(limit) => format!("the body may have {limit} bytes"),
-            Self::UnsupportedMediaType(wanted) => format!("Content-Type must be {wanted}"),
             Self::Forbidden(scope) => format!("the key lacks the scope {scope}"),
             Self::RateLimited(seconds) | Self::TooManyFailures(seconds) => {
                 format!("try again in {seconds} s")

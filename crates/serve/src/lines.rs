@@ -46,12 +46,13 @@ impl Lines {
 /// Whether both have the same lines: those of one name in the same order.
 fn are_same(lines: &Headers, headers: &HeaderMap) -> bool {
     let is_there = |(index, (name, value)): (usize, (&str, &[u8]))| {
-        let mut values = headers.get_all(name).iter();
+        let all = headers.get_all(name);
+        let mut values = all.iter();
         if let (Some(only), None) = (values.next(), values.next()) {
             return only.as_bytes() == value;
         }
         let before = lines.iter().take(index).filter(|(other, _)| other.eq_ignore_ascii_case(name)).count();
-        headers.get_all(name).iter().nth(before).is_some_and(|same| same.as_bytes() == value)
+        all.iter().nth(before).is_some_and(|same| same.as_bytes() == value)
     };
     lines.len() == headers.len() && lines.iter().enumerate().all(is_there)
 }

@@ -18,9 +18,6 @@ use crate::problem::{MEDIA_TYPE, Problem};
 const BEARER_SCAN: &str = "bearer-scan";
 const RECEIVED: &str = "Scan results received successfully.";
 
-/// What the detail of a refused media type begins with; the problem says it anew.
-const WANTED: &str = "Content-Type must be ";
-
 /// Longest piece of a refusal that the sender is told, in characters.
 const DETAIL_LENGTH_MAX: usize = 300;
 
@@ -125,7 +122,7 @@ fn problem(received: &Received, bytes_max: u64) -> Option<Problem> {
         Verdict::JsonTooDeep => Problem::JsonTooDeep(detail()),
         Verdict::NumberOutOfRange => Problem::NumberOutOfRange(detail()),
         Verdict::PayloadInvalid => Problem::payload("", detail()),
-        Verdict::UnsupportedMediaType => Problem::UnsupportedMediaType(detail().trim_start_matches(WANTED).to_owned()),
+        Verdict::UnsupportedMediaType => Problem::UnsupportedMediaType(detail()),
         Verdict::UnsupportedEncoding => Problem::UnsupportedEncoding,
         Verdict::BodyTooLarge => Problem::BodyTooLarge(bytes_max),
         Verdict::BodyTimeout => Problem::BodyTimeout,
