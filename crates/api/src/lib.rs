@@ -30,5 +30,6 @@ mod rest;
 mod vendor;
 
 pub use edge::{Edge, Options, Parts, openapi};
+pub use rest::Diagnosed;
 /// The connections that requests come over.
 pub use watchbell_serve as serve;

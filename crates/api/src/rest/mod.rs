@@ -56,6 +56,7 @@ mod verify_known;
 mod webhooks;
 mod why;
 
+pub use verify::Diagnosed;
 pub(crate) use verify::Explaining;
 
 /// Routes that need a key.

@@ -101,7 +101,7 @@ impl Default for GivenHeaders {
 /// Whether a webhook is genuine, and if not, why not.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Diagnosis)]
-pub(super) struct Diagnosed {
+pub struct Diagnosed {
     /// Whether it comes from a holder of the secret, and in time.
     verified: bool,
     /// The format that it was judged by; null: it looks like none that is known.

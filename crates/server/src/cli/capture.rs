@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use clap::Subcommand;
 use http::Method;
 use serde_json::{Map, Value, json};
-use watchbell_domain::id::SourceId;
 use watchbell_wire::Dialect;
 
 use super::connect::{Connect, Paging, segment};
 use super::output::{BAD, FAINT, GOOD, plain};
+use super::source::source_id;
 use super::{Done, Failure, Output, message};
 use crate::client::Request;
 
@@ -202,14 +202,6 @@ pub(super) fn named(kind: &str, name: &str, connect: &Connect) -> Result<String,
     id.ok_or_else(|| {
         Failure::failed(format!("there is no {kind} {name:?}")).advise(format!("`watchbell {kind} list` names them"))
     })
-}
-
-/// The id of a source by its name. What is an id already is not looked up.
-pub(super) fn source_id(source: &str, connect: &Connect) -> Result<String, Failure> {
-    match source.parse::<SourceId>() {
-        Ok(_) => Ok(source.to_owned()),
-        Err(_) => named("source", source, connect),
-    }
 }
 
 /// The path of a request: by its id, its number, or the newest.

@@ -4,9 +4,9 @@ use clap::Subcommand;
 use http::Method;
 use serde_json::Value;
 
-use super::capture::source_id;
 use super::connect::{Connect, Paging, segment};
 use super::output::{BAD, FAINT, GOOD, plain};
+use super::source::source_id;
 use super::{Done, Failure, Output};
 use crate::client::Request;
 

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use clap::Subcommand;
 use http::Method;
 use serde_json::{Map, Value, json};
+use watchbell_domain::id::SourceId;
 use watchbell_wire::Dialect;
 
-use super::capture::source_id;
+use super::capture::named;
 use super::connect::{Connect, Paging, segment};
 use super::endpoint::{credential, credential_of};
 use super::output::{LOOK, remark};
@@ -210,6 +211,14 @@ impl Args {
             Action::Resume(named) => out.thing(&named.ask(Method::POST, "/resume", None)?),
         }
         Ok(())
+    }
+}
+
+/// The id of a source by its name. What is an id already is not looked up.
+pub(super) fn source_id(source: &str, connect: &Connect) -> Result<String, Failure> {
+    match source.parse::<SourceId>() {
+        Ok(_) => Ok(source.to_owned()),
+        Err(_) => named("source", source, connect),
     }
 }
 

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use jiff::Timestamp;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
+use watchbell_api::Diagnosed;
 use watchbell_domain::port::Clock;
 use watchbell_engine::admin::source::{Refused, settings_of};
 use watchbell_wire::diagnosis::{self, Diagnosis, Question};
@@ -76,11 +77,12 @@ impl Args {
             max_age: self.max_age.map(Duration::get),
             work_bytes_max: WORK_BYTES_MAX,
         });
+        let is_verified = told.is_verified;
         match out.json {
-            true => out.value(&as_json(&told)),
+            true => out.value(&serde_json::to_value(Diagnosed::from(told)).unwrap_or_default()),
             false => print(out, &told),
         }
-        if told.is_verified { Ok(()) } else { Err(Failure::said()) }
+        if is_verified { Ok(()) } else { Err(Failure::said()) }
     }
 }
 
@@ -123,35 +125,4 @@ fn types_of(decoded: &Decoded) -> String {
         count => format!("{count} {name}"),
     });
     words.collect::<Vec<_>>().join(", ")
-}
-
-/// As the API answers it.
-fn as_json(told: &Diagnosis) -> Value {
-    let findings: Vec<Value> = told
-        .findings
-        .iter()
-        .map(|finding| json!({"fault": finding.fault.as_str(), "detail": finding.detail}))
-        .collect();
-    json!({
-        "verified": told.is_verified,
-        "dialect": told.dialect.map(|dialect| dialect.id),
-        "reason": told.reason.map(watchbell_wire::Reason::as_str),
-        "explanation": told.explanation,
-        "findings": findings,
-        "decoded": told.decoded.as_ref().map(decoded_as_json),
-    })
-}
-
-fn decoded_as_json(decoded: &Decoded) -> Value {
-    let events = decoded.events.iter().map(|event| {
-        let data: Value = serde_json::from_str(event.data.text()).unwrap_or_default();
-        json!({"type": event.event_type.as_str(), "occurred_at": event.occurred_at, "data": data})
-    });
-    json!({
-        "vendor_event": decoded.vendor_event,
-        "vendor_version": decoded.vendor_version,
-        "delivery_id": decoded.delivery_id,
-        "sent_at": decoded.sent_at,
-        "events": events.collect::<Vec<_>>(),
-    })
 }
